@@ -1,0 +1,1 @@
+"""Reads tollkeeper.yaml and the environment; the only place that does."""

@@ -1,0 +1,1 @@
+"""What is true: rules and types, pure and synchronous, standard library only."""

@@ -1,0 +1,97 @@
+"""Who may do what: people, keys and the scope of what a viewer may see."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from tollkeeper.domain.errors import KeyRejected, NotAllowed
+from tollkeeper.domain.usage import NO_QUANTITIES
+
+
+class Role(enum.StrEnum):
+    """What a person may do in the console. Rights grow by the table in ``docs/access.md``."""
+
+    ADMIN = "admin"
+    FINANCE = "finance"
+    LEAD = "lead"
+    MEMBER = "member"
+    AUDITOR = "auditor"
+
+
+class KeyKind(enum.StrEnum):
+    """A virtual key calls models; an admin key manages, and never calls a model."""
+
+    VIRTUAL = "virtual"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualKey:
+    """One key as the gateway knows it. The secret itself is never stored.
+
+    ``key_id`` is the public eight-character part of the token. Times are microseconds
+    since the epoch, UTC. ``models`` and ``providers`` are globs; empty means all.
+    ``active`` is false when the key is revoked or its user, team or organisation is
+    switched off. Names are as of now; a ledger entry copies them.
+    """
+
+    key_id: str
+    name: str
+    kind: KeyKind
+    secret_hmac: bytes = field(repr=False)
+    org: str
+    team: str = ""
+    user_id: str = ""
+    user_name: str = ""
+    active: bool = True
+    expires_at_us: int | None = None
+    models: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def require_usable(self, now_us: int) -> None:
+        """Raise KeyRejected unless the key is valid at this moment."""
+        if not self.active:
+            raise KeyRejected(f"key {self.key_id} is revoked", code="key_revoked")
+        if self.expires_at_us is not None and now_us >= self.expires_at_us:
+            raise KeyRejected(f"key {self.key_id} has expired", code="key_expired")
+
+    def require_model(self, provider: str, model: str) -> None:
+        """Raise NotAllowed unless this key may use this model of this provider."""
+        if self.providers and not any(fnmatchcase(provider, glob) for glob in self.providers):
+            raise NotAllowed(
+                f"key {self.key_id} may not use provider {provider!r}", code="provider_not_allowed"
+            )
+        if self.models and not any(fnmatchcase(model, glob) for glob in self.models):
+            raise NotAllowed(
+                f"key {self.key_id} may not use model {model!r}", code="model_not_allowed"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which entries a viewer may see. Required by every report, so no page can forget it.
+
+    ``teams`` is None for the whole organisation; otherwise exactly these teams.
+    ``user_id`` narrows to one person's own entries.
+    """
+
+    org: str
+    teams: frozenset[str] | None = None
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A signed-in person, or an admin key, as the console sees it."""
+
+    user_id: str
+    name: str
+    role: Role
+    scope: Scope
+
+
+NO_TAGS: Mapping[str, str] = NO_QUANTITIES  # type: ignore[assignment]  # one empty mapping for both

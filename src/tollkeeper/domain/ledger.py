@@ -1,0 +1,110 @@
+"""The ledger entry: one line of the one true table.
+
+Entries are only ever added. A correction is a new entry that names the one it corrects.
+Names (team, user, key) are those at the time of use.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tollkeeper.domain import usage as u
+from tollkeeper.domain.access import NO_TAGS
+
+
+class Basis(enum.StrEnum):
+    """How the cost of an entry is known."""
+
+    PROVIDER_REPORTED = "provider_reported"  # the provider stated the cost itself
+    MEASURED = "measured"  # the provider's usage times the price book
+    ESTIMATED = "estimated"  # we counted, because the provider could not say
+    UNPRICED = "unpriced"  # used, but no price is known: cost is NULL, never 0
+    FLAT_RATE = "flat_rate"  # paid by a subscription: cost 0, list cost says its worth
+    FREE = "free"  # known to cost nothing (refusals, errors, free endpoints, price 0)
+    CACHED = "cached"  # answered by our own cache
+
+
+class Outcome(enum.StrEnum):
+    """How a call ended."""
+
+    OK = "ok"
+    UPSTREAM_ERROR = "upstream_error"  # the provider answered with an error status
+    UPSTREAM_FAILED = "upstream_failed"  # no answer, or one that broke the protocol
+    INCOMPLETE = "incomplete"  # the provider's stream broke off
+    DISCONNECTED = "disconnected"  # the client left before the end
+    REFUSED = "refused"  # the gateway said no
+    INTERRUPTED = "interrupted"  # the gateway itself died during the call
+
+
+class LedgerEntry(NamedTuple):
+    """One attempt at one call. Field order is the journal's format: add at the end only.
+
+    A call that billed several models has one entry for each: ``part`` 0 is the call itself,
+    1 and up are the further models; only part 0 counts as a request.
+
+    Times are epoch microseconds UTC; money is nano-dollars; ``cost`` is None when it is
+    not known. Token fields are exclusive quantities (see ``domain.usage``).
+    """
+
+    entry_id: str
+    call_id: str
+    started_at_us: int
+    org: str
+    attempt: int = 1
+    part: int = 0
+    corrects: str = ""
+    source: str = "gateway"
+    duration_ms: int = 0
+    ttft_ms: int | None = None
+    team: str = ""
+    user_id: str = ""
+    user_name: str = ""
+    key_id: str = ""
+    key_name: str = ""
+    end_customer: str = ""
+    session_id: str = ""
+    tool: str = ""
+    tool_version: str = ""
+    provider: str = ""
+    model_requested: str = ""
+    model_served: str = ""
+    endpoint: str = ""
+    wire: str = ""
+    streamed: bool = False
+    status: int = 0
+    outcome: str = Outcome.OK
+    error_code: str = ""
+    basis: str = Basis.UNPRICED
+    unpriced_reason: str = ""
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    input_video_tokens: int = 0
+    input_tool_tokens: int = 0
+    cache_read_audio_tokens: int = 0
+    cache_read_image_tokens: int = 0
+    cache_read_video_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    output_audio_tokens: int = 0
+    output_image_tokens: int = 0
+    output_video_tokens: int = 0
+    units: Mapping[str, int] = u.NO_QUANTITIES
+    cost_nanos: int | None = None
+    list_cost_nanos: int | None = None
+    saved_nanos: int | None = None
+    price_version: str = ""
+    price_key: str = ""
+    tier: str = ""
+    tags: Mapping[str, str] = NO_TAGS
+    request_id_upstream: str = ""
+    usage_raw: str = ""
+
+
+TOKEN_FIELDS: tuple[tuple[str, str], ...] = tuple((f"{name}_tokens", name) for name in u.TOKENS)
+"""Pairs (ledger field, quantity name) for every kind of token."""

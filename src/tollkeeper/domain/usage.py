@@ -1,0 +1,113 @@
+"""What one reply used, in one normal form for all providers.
+
+Providers count differently: OpenAI's input includes what was read from the cache,
+Anthropic's does not. Readers in ``wire/`` translate each shape into *exclusive*
+quantities, so that no token stands in two of them and a cost is a plain sum of
+quantity times price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+# Tokens that went in. All exclusive: the prompt's total is their sum.
+INPUT: Final = "input"  # text (or untyped) input that was not cached
+CACHE_READ: Final = "cache_read"
+CACHE_WRITE: Final = "cache_write"  # the provider's ordinary lifetime (Anthropic: 5 minutes)
+CACHE_WRITE_1H: Final = "cache_write_1h"
+INPUT_AUDIO: Final = "input_audio"
+INPUT_IMAGE: Final = "input_image"
+INPUT_VIDEO: Final = "input_video"
+INPUT_TOOL: Final = "input_tool"  # tokens that a provider-side tool put into the prompt
+CACHE_READ_AUDIO: Final = "cache_read_audio"
+CACHE_READ_IMAGE: Final = "cache_read_image"
+CACHE_READ_VIDEO: Final = "cache_read_video"
+
+# Tokens that came out. All exclusive.
+OUTPUT: Final = "output"  # text (or untyped) output without reasoning
+REASONING: Final = "reasoning"
+OUTPUT_AUDIO: Final = "output_audio"
+OUTPUT_IMAGE: Final = "output_image"
+OUTPUT_VIDEO: Final = "output_video"
+
+INPUT_TOKENS: Final = (
+    INPUT,
+    CACHE_READ,
+    CACHE_WRITE,
+    CACHE_WRITE_1H,
+    INPUT_AUDIO,
+    INPUT_IMAGE,
+    INPUT_VIDEO,
+    INPUT_TOOL,
+    CACHE_READ_AUDIO,
+    CACHE_READ_IMAGE,
+    CACHE_READ_VIDEO,
+)
+OUTPUT_TOKENS: Final = (OUTPUT, REASONING, OUTPUT_AUDIO, OUTPUT_IMAGE, OUTPUT_VIDEO)
+TOKENS: Final = INPUT_TOKENS + OUTPUT_TOKENS
+
+# Things that are billed by the piece. They live in the ledger's ``units`` column.
+WEB_SEARCHES: Final = "web_searches"
+FILE_SEARCHES: Final = "file_searches"
+CODE_SESSIONS: Final = "code_sessions"
+RERANK_SEARCHES: Final = "rerank_searches"
+PAGES: Final = "pages"
+IMAGES: Final = "images"
+AUDIO_MS: Final = "audio_ms"  # duration, for prices per second or hour
+INPUT_CHARACTERS: Final = "input_characters"
+UNITS: Final = (
+    WEB_SEARCHES,
+    FILE_SEARCHES,
+    CODE_SESSIONS,
+    RERANK_SEARCHES,
+    PAGES,
+    IMAGES,
+    AUDIO_MS,
+    INPUT_CHARACTERS,
+)
+
+QUANTITY_MAX: Final = 10**12
+"""A count above this is not a count. Nothing a provider reports comes near it."""
+
+NO_QUANTITIES: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The exclusive quantities of one reply.
+
+    ``quantities`` maps the names above to counts greater than zero; a missing name is 0.
+    ``model`` is the model that answered, as the provider names it ("" when it does not).
+    ``tier``, ``speed`` and ``geo`` are the provider's own words for what was served
+    ("priority", "fast", "us"; "" when it said nothing), ``batch`` tells a batch job.
+    ``components`` holds further models that the same call billed; their quantities are
+    *not* contained in ``quantities``.
+    ``fault`` says in one word why the counts contradict each other ("" when they do not);
+    such a usage is kept and shown but its cost is unknown.
+    ``provider_cost_nanos`` is the provider's own statement of the cost, if it makes one.
+    ``raw`` is the provider's usage object as it came, JSON.
+    """
+
+    quantities: Mapping[str, int] = NO_QUANTITIES
+    model: str = ""
+    tier: str = ""
+    speed: str = ""
+    geo: str = ""
+    batch: bool = False
+    components: tuple[Usage, ...] = ()
+    fault: str = ""
+    provider_cost_nanos: int | None = None
+    raw: str = field(default="", repr=False)
+
+    def prompt_tokens(self) -> int:
+        """Count all input tokens: what long-context price tiers are chosen by."""
+        quantities = self.quantities
+        return sum(quantities[name] for name in INPUT_TOKENS if name in quantities)
+
+    def total_tokens(self) -> int:
+        """Count all tokens of this usage, without its components."""
+        quantities = self.quantities
+        return sum(quantities[name] for name in TOKENS if name in quantities)

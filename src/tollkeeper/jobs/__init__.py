@@ -1,0 +1,1 @@
+"""Timers: one table of jobs, each one service call."""

@@ -1,0 +1,1 @@
+"""The catalogue of providers: base URLs, authentication, quirks. Data first."""

@@ -1,0 +1,1 @@
+"""What one process holds: its settings and the ports it may use."""

@@ -1,0 +1,1 @@
+"""The provider inside the product: answers all three dialects with realistic usage."""

@@ -1,0 +1,1 @@
+"""What happens when someone does something: functions whose ports are arguments."""

@@ -1,0 +1,1 @@
+"""Starts the gateway, the console and the sandbox, and keeps them running."""

@@ -1,0 +1,54 @@
+"""What a reader of provider replies gives: the contract of every file in this folder.
+
+A reader is fed every byte of one reply's body, in order and cut at any place. It never
+changes a byte. It looks only as deep as it must to find the usage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tollkeeper.domain.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one reply said.
+
+    ``usage`` is None when the reply carried none. ``response_id`` is the provider's id for
+    the reply ("" if none). ``output_bytes`` counts the UTF-8 bytes of generated text and
+    tool arguments that went by, for estimates when the usage never came; None when it was
+    not counted. ``error_code`` is the provider's own word for a failure inside a stream.
+    """
+
+    usage: Usage | None = None
+    response_id: str = ""
+    output_bytes: int | None = None
+    error_code: str = ""
+
+
+class ReplyReader(Protocol):
+    """Reads one reply."""
+
+    finished: bool
+    """True once the reply's own end marker was seen: nothing after it changes the usage."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+
+    def close(self, *, complete: bool) -> Reading:
+        """Say what was read. ``complete`` is false when the body broke off."""
+
+
+class NoReader:
+    """The reader of replies that cannot carry usage."""
+
+    finished = False
+
+    def feed(self, data: bytes) -> None:
+        """Ignore the bytes."""
+
+    def close(self, *, complete: bool) -> Reading:
+        """Say that nothing was read."""
+        return Reading()

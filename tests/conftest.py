@@ -1,0 +1,39 @@
+"""What every test may use. The network is off: only loopback and unix sockets connect."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def _only_loopback(event: str, args: tuple[Any, ...]) -> None:
+    if event not in {"socket.connect", "socket.sendto"}:
+        return
+    address = args[1]
+    if not isinstance(address, tuple):
+        return
+    try:
+        if ipaddress.ip_address(address[0]).is_loopback:
+            return
+    except ValueError:
+        if address[0] == "localhost":
+            return
+    raise RuntimeError(f"tests may not open connections to {address!r}")
+
+
+sys.addaudithook(_only_loopback)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recorded provider replies and agent requests that stands beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip(f"recorded traffic is not here ({SHARED.name}/ beside the checkout)")
+    return SHARED
