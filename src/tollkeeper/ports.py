@@ -6,9 +6,11 @@ Rules and apps name only these; ``bootstrap.py`` decides who stands behind them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from tollkeeper.domain.access import KeyKind, Role, VirtualKey
 from tollkeeper.domain.calls import Held
@@ -31,7 +33,7 @@ class Journal(Protocol):
     def hold(self, held: Held, on_written: Callable[[OSError | None], None]) -> None:
         """Record a call before its first upstream byte."""
 
-    def sent(self, entry_id: str, on_written: Callable[[OSError | None], None]) -> None:
+    def sent(self, held: Held, on_written: Callable[[OSError | None], None]) -> None:
         """Record that a held call's connection stands and its bytes follow."""
 
     def post(
@@ -44,6 +46,16 @@ class Journal(Protocol):
 
     def void(self, entry_id: str) -> None:
         """Resolve a held call that never reached the provider and leaves no entry."""
+
+    @property
+    def open_calls(self) -> int:
+        """Count the calls that are held and not resolved."""
+
+    def probe(self) -> None:
+        """Prove that the journal can be written and read. Raises OSError when it cannot."""
+
+    def close(self) -> None:
+        """Write what is left and end."""
 
 
 class SegmentInfo(NamedTuple):
@@ -89,10 +101,25 @@ class Position(NamedTuple):
     offset: int
 
 
+NO_VALUES: Final[Mapping[str, Any]] = MappingProxyType({})
+
+BOUND_PREFIX: Final = "tollkeeper_bound_"
+"""Functions of this prefix stand in an expression for values that are bound when it runs
+(``reports.bindings`` makes them, every engine replaces them by its own placeholders), so
+that no value of a user ever becomes part of an SQL text."""
+
+
 class Ledger(Protocol):
-    """The one table of entries, in some engine. Only the process that opened it uses it."""
+    """The one table of entries, in some engine. Only the process that opened it uses it.
+
+    All methods may be called from any thread; one writes at a time. When the engine cannot
+    answer they raise LedgerUnavailable, and recover by themselves once it can.
+    """
 
     engine: str
+
+    def __hash__(self) -> int:
+        """Tell ledgers apart: queries are remembered for each."""
 
     def positions(self) -> Mapping[str, int]:
         """Give the loaded offset of every segment that the ledger remembers."""
@@ -100,7 +127,9 @@ class Ledger(Protocol):
     def append(self, entries: Sequence[LedgerEntry], position: Position) -> int:
         """Add a batch and move its segment's position, in one transaction.
 
-        Entries that are already present are skipped. Returns how many were added.
+        Entries that are already present are skipped. Returns how many were added. After
+        LedgerUnavailable it is not known whether the batch was stored: ask ``positions``.
+        Raises EntriesRejected, and stores nothing, when an entry fits no column.
         """
 
     def forget(self, segments: Sequence[str]) -> None:
@@ -110,13 +139,43 @@ class Ledger(Protocol):
         """Give the entries table as an Ibis expression."""
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
-        """Give the value of one tag (NULL where absent). The key is checked here."""
+        """Give the value of one tag (NULL where absent). Raises ValueError for a bad key."""
 
-    def run(self, expression: ir.Table) -> list[dict[str, Any]]:
-        """Run a query. Money columns come back as Decimal USD, times as aware datetimes."""
+    def run(
+        self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
+    ) -> list[dict[str, Any]]:
+        """Run a query with the values of its bound slots.
+
+        Money columns come back as Decimal USD, times as aware datetimes in UTC, sums of
+        integers as int.
+        """
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let all queries that this thread runs inside see one state of the ledger."""
+
+    def maintain(self) -> None:
+        """Do what the engine needs done now and then. A job calls this every minute."""
 
     def close(self) -> None:
         """Write everything out and release the engine."""
+
+
+class ReportSource(Protocol):
+    """Answers the questions of the JSON API, here or in a running server.
+
+    Parameters are those of the query string, answers those of the API's JSON documents.
+    Raises ValueError for a question that cannot be understood, LookupError for a call that
+    does not exist, LedgerUnavailable when the ledger cannot answer.
+    """
+
+    def usage(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/usage``."""
+
+    def calls(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/calls``."""
+
+    def call(self, call_id: str) -> dict[str, Any]:
+        """Answer ``GET /api/v1/calls/{id}``."""
 
 
 # ----------------------------------------------------------------------------- store
@@ -184,12 +243,18 @@ class Store(Protocol):
     """Who may do what: organisation, teams, people, keys, sessions, provider secrets.
 
     Every write raises the store's revision, which gateways watch.
-    Unknown ids raise LookupError; a name that is taken raises ValueError.
+    Unknown ids raise LookupError; a name that is taken raises ValueError; a store that
+    cannot be used (busy, disk full, gone) raises OSError. Emails and team names are found
+    whatever their case. Safe to use from several threads.
     """
 
-    def org_name(self) -> str: ...
+    def org_name(self) -> str:
+        """Give the organisation's name. Raises LookupError before the first start is done."""
+
     def set_org_name(self, name: str) -> None: ...
     def revision(self) -> int: ...
+    def together(self) -> AbstractContextManager[None]:
+        """Make all that this thread does inside happen, or nothing, with no writer between."""
 
     def add_team(self, name: str, now_us: int) -> Team: ...
     def teams(self) -> list[Team]: ...
@@ -209,8 +274,13 @@ class Store(Protocol):
 
     def add_key(self, new: NewKey, now_us: int) -> KeyRecord: ...
     def keys(self) -> list[KeyRecord]: ...
+    def keys_of(self, user_id: str) -> list[KeyRecord]: ...
     def key(self, key_id: str) -> KeyRecord | None: ...
-    def revoke_key(self, key_id: str, now_us: int) -> None: ...
+    def revoke_key(self, key_id: str, now_us: int) -> None:
+        """Revoke a key for good. One that is revoked already keeps its date."""
+
+    def revoke_keys_of(self, user_id: str, now_us: int) -> int:
+        """Revoke all keys of a person; say how many were not revoked before."""
 
     def add_login_link(
         self, token_hash: bytes, user_id: str, created_at_us: int, expires_at_us: int
@@ -221,11 +291,16 @@ class Store(Protocol):
     def add_session(self, session: Session) -> None: ...
     def session(self, session_hash: bytes) -> Session | None: ...
     def touch_session(self, session_hash: bytes, now_us: int) -> None: ...
-    def end_session(self, session_hash: bytes) -> None: ...
+    def end_session(self, session_hash: bytes) -> None:
+        """End a session. One that has ended already, or never was, is no error."""
+
     def end_sessions_of(self, user_id: str) -> None: ...
 
     def set_provider_secret(self, provider: str, sealed: bytes, now_us: int) -> None: ...
     def provider_secrets(self) -> dict[str, bytes]: ...
+    def provider_secrets_set_at(self) -> dict[str, int]:
+        """Say when each provider's secret was set (epoch microseconds)."""
+
     def remove_provider_secret(self, provider: str) -> None: ...
 
     def probe(self) -> None:
@@ -239,7 +314,8 @@ class KeyDirectory(Protocol):
 
     ``known`` answers at once from memory; ``fetch`` asks the store in a thread and
     remembers the answer, also that an id does not exist. ``refresh`` is called every
-    fraction of a second and forgets whatever changed since the last time.
+    fraction of a second and forgets whatever changed since the last time. Both raise
+    OSError when the store cannot be read; what is remembered stays.
     """
 
     def known(self, key_id: str) -> VirtualKey | None: ...
@@ -257,6 +333,9 @@ class Vault(Protocol):
 
     def key_hmac(self, secret: bytes) -> bytes:
         """Give the keyed hash under which a virtual key's secret is stored."""
+
+    def mac(self, message: bytes, *, purpose: str) -> bytes:
+        """Give a keyed hash of 32 bytes. Two purposes never share a key."""
 
     def seal(self, plain: str, *, name: str) -> bytes:
         """Encrypt one named secret."""

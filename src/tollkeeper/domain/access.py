@@ -6,9 +6,12 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Final
 
 from tollkeeper.domain.errors import KeyRejected, NotAllowed
-from tollkeeper.domain.usage import NO_QUANTITIES
+
+
+NO_TAGS: Final[Mapping[str, str]] = {}
 
 
 class Role(enum.StrEnum):
@@ -93,5 +96,3 @@ class Viewer:
     role: Role
     scope: Scope
 
-
-NO_TAGS: Mapping[str, str] = NO_QUANTITIES  # type: ignore[assignment]  # one empty mapping for both

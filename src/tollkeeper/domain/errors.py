@@ -6,10 +6,15 @@
     │   ├── KeyRejected       401  no key, an unknown, expired or revoked one
     │   ├── NotAllowed        403  the key may not do this
     │   ├── UnknownRoute      404  no such path, model or provider
+    │   ├── NotFound          404  no such team, person, key or stored secret
+    │   ├── Conflict          409  the name is taken, or the change would lock everyone out
     │   ├── TooLarge          413  body, header or target above its limit
     │   └── Overloaded        503  too busy, draining, or the journal cannot be written
     ├── UpstreamFailed        502  the provider could not be reached or broke the protocol
     │   └── UpstreamTimeout   504
+    ├── LedgerUnavailable     503  the ledger cannot be read or written at the moment
+    │   └── LedgerInUse            another process has it open
+    ├── EntriesRejected            entries that no ledger column can hold
     └── ConfigError           a configuration that cannot be used (file, line, what to do)
 
 Domain code raises these; ``wire/refusals.py`` turns a refusal into the caller's own protocol.
@@ -69,6 +74,16 @@ class UnknownRoute(Refused):
     status = 404
 
 
+class NotFound(Refused):
+    code = "not_found"
+    status = 404
+
+
+class Conflict(Refused):
+    code = "conflict"
+    status = 409
+
+
 class TooLarge(Refused):
     code = "too_large"
     status = 413
@@ -89,6 +104,33 @@ class UpstreamFailed(TollkeeperError):
 class UpstreamTimeout(UpstreamFailed):
     code = "upstream_timeout"
     status = 504
+
+
+class LedgerUnavailable(TollkeeperError):
+    """The ledger cannot answer now. Nothing is lost: the journal keeps what is not loaded."""
+
+    code = "ledger_unavailable"
+    status = 503
+
+
+class LedgerInUse(LedgerUnavailable):
+    """Another process has the ledger open. ``pid`` names it where the engine tells."""
+
+    code = "ledger_in_use"
+
+    def __init__(self, message: str, *, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class EntriesRejected(TollkeeperError):
+    """A batch holds entries that the ledger's columns cannot hold; nothing of it was added."""
+
+    code = "entries_rejected"
+
+    def __init__(self, message: str, *, entry_ids: frozenset[str]) -> None:
+        super().__init__(message)
+        self.entry_ids = entry_ids
 
 
 class ConfigError(TollkeeperError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 # Tokens that went in. All exclusive: the prompt's total is their sum.
@@ -51,6 +50,7 @@ TOKENS: Final = INPUT_TOKENS + OUTPUT_TOKENS
 
 # Things that are billed by the piece. They live in the ledger's ``units`` column.
 WEB_SEARCHES: Final = "web_searches"
+WEB_SEARCHES_PREVIEW: Final = "web_searches_preview"  # OpenAI's older tool, priced by its own rule
 FILE_SEARCHES: Final = "file_searches"
 CODE_SESSIONS: Final = "code_sessions"
 RERANK_SEARCHES: Final = "rerank_searches"
@@ -60,6 +60,7 @@ AUDIO_MS: Final = "audio_ms"  # duration, for prices per second or hour
 INPUT_CHARACTERS: Final = "input_characters"
 UNITS: Final = (
     WEB_SEARCHES,
+    WEB_SEARCHES_PREVIEW,
     FILE_SEARCHES,
     CODE_SESSIONS,
     RERANK_SEARCHES,
@@ -72,7 +73,7 @@ UNITS: Final = (
 QUANTITY_MAX: Final = 10**12
 """A count above this is not a count. Nothing a provider reports comes near it."""
 
-NO_QUANTITIES: Final[Mapping[str, int]] = MappingProxyType({})
+NO_QUANTITIES: Final[Mapping[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Usage:
     ``raw`` is the provider's usage object as it came, JSON.
     """
 
-    quantities: Mapping[str, int] = NO_QUANTITIES
+    quantities: Mapping[str, int] = field(default_factory=dict)
     model: str = ""
     tier: str = ""
     speed: str = ""

@@ -1,1 +1,1 @@
-"""Adapter."""
+"""The journal: append-only segment files between the gateway and the ledger."""

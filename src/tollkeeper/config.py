@@ -1,1 +1,0 @@
-"""Reads tollkeeper.yaml and the environment; the only place that does."""

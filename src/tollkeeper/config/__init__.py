@@ -1,0 +1,198 @@
+"""Reads tollkeeper.yaml and the environment; the only place that does.
+
+Order, the later wins: defaults, the file, ``TOLLKEEPER_*`` variables, command-line options.
+A fault names file, line and remedy, and nothing of the configuration is used.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import yaml
+
+from tollkeeper.config import yaml_file
+from tollkeeper.config.settings import NOT_YET, Settings
+from tollkeeper.domain.errors import ConfigError
+from tollkeeper.domain.routing import Provider
+from tollkeeper.http1.origin import Proxies, parse_base_url
+from tollkeeper.providers.catalogue import provider_from
+
+DEFAULT_FILE = "tollkeeper.yaml"
+PREFIX = "TOLLKEEPER_"
+_SHORT = {"HOST": ("listen", "host"), "PORT": ("listen", "port")}
+_OWN_WORDS = {"CONFIG"}
+
+
+class Configuration(NamedTuple):
+    """A configuration that was read and found good.
+
+    ``file`` is None when there is none. ``providers`` carry the keys of the file only;
+    those in the store are added by whoever can open them.
+    """
+
+    settings: Settings
+    file: Path | None
+    providers: dict[str, Provider]
+    aliases: dict[str, list[str]]
+    proxies: Proxies
+
+
+def environment() -> Mapping[str, str]:
+    """Give the environment of this process."""
+    return os.environ  # noqa: TID251 - this is the one place
+
+
+def load(
+    file: Path | None,
+    variables: Mapping[str, str],
+    options: Mapping[tuple[str, ...], Any] | None = None,
+) -> Configuration:
+    """Read the configuration. Raises ConfigError.
+
+    ``file`` None means ``tollkeeper.yaml`` in the working folder, if there is one.
+    ``options`` maps option paths, such as ("listen", "port"), to values that win over all.
+    """
+    if file is None and variables.get(f"{PREFIX}CONFIG"):
+        file = Path(variables[f"{PREFIX}CONFIG"])
+    if file is None and Path(DEFAULT_FILE).is_file():
+        file = Path(DEFAULT_FILE)
+    document = _document(file, variables)
+    data = document.data
+    for section, message in NOT_YET.items():
+        if data.get(section) is not None:
+            raise document.error((section,), message)
+    _lay_over(data, _from_variables(variables))
+    _lay_over(data, options or {})
+    settings = _convert(document, data)
+    _check_listen(document, settings)
+    return Configuration(
+        settings,
+        file,
+        _providers(document, settings),
+        _aliases(document, settings),
+        _proxies(settings, variables),
+    )
+
+
+def _document(file: Path | None, variables: Mapping[str, str]) -> yaml_file.Document:
+    if file is None:
+        return yaml_file.Document("", {}, {})
+    try:
+        text = file.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigError("there is no such file", file=str(file)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", file=str(file)) from None
+    return yaml_file.parse(text, str(file), variables)
+
+
+def _from_variables(variables: Mapping[str, str]) -> dict[tuple[str, ...], Any]:
+    """Read ``TOLLKEEPER_LISTEN__PORT=4001`` and the like as option paths."""
+    values: dict[tuple[str, ...], Any] = {}
+    for name, text in variables.items():
+        word = name.removeprefix(PREFIX)
+        if word == name or word in _OWN_WORDS:
+            continue
+        path = _SHORT.get(word) or tuple(word.lower().split("__"))
+        try:
+            values[path] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"{name}: not a value that YAML can read") from None
+    return values
+
+
+def _lay_over(data: dict[str, Any], values: Mapping[tuple[str, ...], Any]) -> None:
+    for path, value in values.items():
+        inner = data
+        for step in path[:-1]:
+            following = inner.get(step)
+            if not isinstance(following, dict):
+                following = inner[step] = {}
+            inner = following
+        inner[path[-1]] = value
+
+
+def _convert(document: yaml_file.Document, data: dict[str, Any]) -> Settings:
+    try:
+        return msgspec.convert(data, Settings)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        path = tuple(step for step in place.rstrip("`").split(".") if step and "[" not in step)
+        unknown = message.partition("unknown field `")[2].partition("`")[0]
+        if not unknown:
+            raise document.error(path, message[:1].lower() + message[1:]) from None
+        known = _options_at(path)
+        near = difflib.get_close_matches(unknown, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        raise document.error((*path, unknown), "no such option", hint) from None
+
+
+def _options_at(path: tuple[str, ...]) -> list[str]:
+    here: Any = Settings
+    for step in path:
+        fields = {field.name: field.type for field in msgspec.structs.fields(here)}
+        here = fields[step]
+    return sorted(field.name for field in msgspec.structs.fields(here))
+
+
+def _check_listen(document: yaml_file.Document, settings: Settings) -> None:
+    listen = settings.listen
+    if bool(listen.tls_cert) != bool(listen.tls_key):
+        raise document.error(("listen",), "TLS needs both tls_cert and tls_key")
+    for option in ("tls_cert", "tls_key"):
+        path = getattr(listen, option)
+        if path and not Path(path).is_file():
+            raise document.error(("listen", option), f"there is no file {path!r}")
+    if settings.ca_file and not Path(settings.ca_file).is_file():
+        raise document.error(("ca_file",), f"there is no file {settings.ca_file!r}")
+
+
+def _providers(document: yaml_file.Document, settings: Settings) -> dict[str, Provider]:
+    providers: dict[str, Provider] = {}
+    for name, options in settings.providers.items():
+        try:
+            provider = provider_from(name, options or {})
+            for base in (provider.root, *provider.bases.values()):
+                parse_base_url(base)
+        except ConfigError as error:
+            raise document.error(("providers", name), str(error)) from None
+        except ValueError as error:
+            raise document.error(("providers", name, "base_url"), str(error)) from None
+        providers[name] = provider
+    return providers
+
+
+def _aliases(document: yaml_file.Document, settings: Settings) -> dict[str, list[str]]:
+    aliases: dict[str, list[str]] = {}
+    for name, targets in settings.models.items():
+        texts = [targets] if isinstance(targets, str) else targets
+        if not texts:
+            raise document.error(("models", name), "an alias needs at least one target")
+        for text in texts:
+            provider = text.partition("/")[0]
+            if provider not in settings.providers and provider != "sandbox":
+                raise document.error(
+                    ("models", name),
+                    f"provider {provider!r} is not configured",
+                    f"add it under providers, or use one of: {', '.join(settings.providers)}",
+                )
+        aliases[name] = texts
+    return aliases
+
+
+def _proxies(settings: Settings, variables: Mapping[str, str]) -> Proxies:
+    def word(option: str, *names: str) -> str:
+        return option or next((variables[name] for name in names if variables.get(name)), "")
+
+    bypass = word(settings.no_proxy, "NO_PROXY", "no_proxy")
+    https = word(settings.https_proxy, "HTTPS_PROXY", "https_proxy")
+    http = word(settings.http_proxy, "http_proxy")  # HTTP_PROXY can come from a CGI request
+    for url in (https, http):
+        if url and not url.startswith("http://"):
+            raise ConfigError(f"an outgoing proxy starts with http://, not {url.split(':')[0]}:")
+    return Proxies(http, https, tuple(part.strip() for part in bypass.split(",") if part.strip()))

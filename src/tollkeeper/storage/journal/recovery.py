@@ -1,0 +1,129 @@
+"""After a crash: what was in flight when a gateway died is found and accounted for.
+
+For each dead instance one closing segment is added, in one atomic step, that resolves
+every call the instance had left open. Doing it twice, or dying in the middle, changes
+nothing: a segment is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tollkeeper.domain.calls import Held
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.failpoints import FailPoint
+from tollkeeper.storage.journal import frames, segments
+from tollkeeper.telemetry import logger
+
+
+class Recovered(NamedTuple):
+    """How many dead instances were closed, and what became of their open calls."""
+
+    instances: int
+    posted: int
+    voided: int
+
+
+def recover(
+    folder: Path,
+    outcome_of: Callable[[Held], Sequence[LedgerEntry]],
+    failpoint: FailPoint | None = None,
+) -> Recovered:
+    """Close the instances of gateways that died.
+
+    ``outcome_of`` gives the entries for a call that had been sent and never resolved. A
+    call that was held but not sent is voided: the provider never heard of it.
+    """
+    instances = posted = voided = 0
+    names = segments.list_segments(folder)
+    _remove_leftovers(folder)
+    for instance in sorted({name.instance for name in names}):
+        lock = segments.InstanceLock.take(folder, instance)
+        if lock is None:
+            continue  # that gateway lives
+        try:
+            last = max(name.number for name in names if name.instance == instance)
+            open_calls = _open_calls(folder / segments.SegmentName(instance, last).file)
+            if open_calls is None:
+                continue
+            resolved = [_resolution(held, outcome_of) for held in open_calls]
+            _add_closing_segment(
+                folder, segments.SegmentName(instance, last + 1), resolved, failpoint
+            )
+            instances += 1
+            posted += sum(1 for held in open_calls if held.sent)
+            voided += sum(1 for held in open_calls if not held.sent)
+        finally:
+            lock.release()
+    if instances:
+        logger.warning(
+            "recovered after a crash",
+            extra={"instances": instances, "posted": posted, "voided": voided},
+        )
+    return Recovered(instances, posted, voided)
+
+
+def _open_calls(path: Path) -> list[Held] | None:
+    """Give the unresolved calls of an instance from its last segment; None if it ended well.
+
+    The last segment is enough: each one starts with the calls that were open before it.
+    """
+    open_calls: dict[str, Held] = {}
+    ended = False
+    for step in frames.scan(path.read_bytes(), len(frames.HEADER)):
+        found = step.frame
+        if found is None:
+            continue
+        if found.kind == frames.KIND_HELD:
+            held = found.held()
+            open_calls[held.entry_id] = held
+        elif found.kind == frames.KIND_SENT:
+            entry_id = found.entry_id()
+            if entry_id in open_calls:
+                open_calls[entry_id] = open_calls[entry_id]._replace(sent=True)
+        elif found.kind == frames.KIND_POSTED:
+            open_calls.pop(found.posted().entry_id, None)
+        elif found.kind == frames.KIND_VOIDED:
+            open_calls.pop(found.entry_id(), None)
+        ended = found.kind == frames.KIND_END
+    return None if ended else list(open_calls.values())
+
+
+def _resolution(held: Held, outcome_of: Callable[[Held], Sequence[LedgerEntry]]) -> bytes:
+    if not held.sent:
+        return frames.frame(frames.KIND_VOIDED, held.entry_id)
+    return frames.frame(frames.KIND_POSTED, (held.entry_id, outcome_of(held)))
+
+
+def _add_closing_segment(
+    folder: Path,
+    name: segments.SegmentName,
+    resolved: Sequence[bytes],
+    failpoint: FailPoint | None,
+) -> None:
+    content = b"".join([*resolved, frames.frame(frames.KIND_END, None)])
+    if failpoint:
+        failpoint("recovery.before")
+    fd = segments.create(folder, name, content, 0)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    segments.sync_folder(folder)
+    if failpoint:
+        failpoint("recovery.after")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a process left half-made; a living process keeps its own."""
+    for path in folder.iterdir():
+        instance, _, rest = path.name.partition(".")
+        if not rest.endswith((".new", "probe", segments.LOCK_SUFFIX.strip("."))):
+            continue
+        lock = segments.InstanceLock.take(folder, instance)
+        if lock is not None:
+            path.unlink(missing_ok=True)
+            lock.release()

@@ -1,0 +1,114 @@
+"""The journal folder as the loader reads it: segments of living and dead gateways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tollkeeper import clock
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.ports import SegmentChunk, SegmentInfo
+from tollkeeper.storage.journal import frames
+from tollkeeper.storage.journal.segments import SegmentName, list_segments
+
+READ_BYTES: Final = 4 << 20
+DAMAGE_AGE_S: Final = 1.0
+"""A stretch that cannot be read this long after it was first seen is damaged. Before that
+it may be a write that the reader overtook."""
+
+
+class FolderTail:
+    """Implements ``ports.JournalTail`` on a folder of segments."""
+
+    def __init__(self, folder: Path, *, now_s: Callable[[], float] = clock.monotonic_s) -> None:
+        self._folder = folder
+        self._now_s = now_s
+        self._suspects: dict[str, tuple[int, float]] = {}  # segment → (offset, first seen)
+
+    def segments(self) -> list[SegmentInfo]:
+        """List the segments, oldest first.
+
+        A segment is closed when its instance went on in a later one, or has ended. The
+        last segment of an instance that died stays open until recovery has added one.
+        """
+        names = list_segments(self._folder)
+        return [
+            SegmentInfo(
+                name.file,
+                closed=(index + 1 < len(names) and names[index + 1].instance == name.instance)
+                or self._has_ended(name),
+            )
+            for index, name in enumerate(names)
+        ]
+
+    def read(self, name: str, offset: int, entries_max: int) -> SegmentChunk:
+        """Read the entries that follow an offset (0 for the start)."""
+        start = max(offset, len(frames.HEADER))
+        data = self._bytes(name, start)
+        view = memoryview(data)
+        entries: list[LedgerEntry] = []
+        damaged = end = 0
+        while len(entries) < entries_max:
+            found = frames.frame_at(view, end)
+            if found is not None:
+                end = found.end
+                if found.kind == frames.KIND_POSTED:
+                    entries.extend(found.posted().entries)
+                continue
+            if _unwritten(data, end):
+                return SegmentChunk(entries, start + end, at_end=True, damaged=damaged)
+            if end and len(data) == READ_BYTES:
+                break  # the frame goes on behind what was read
+            skipped_to = self._after_damage(name, data, start, end)
+            if skipped_to is None:
+                return SegmentChunk(entries, start + end, at_end=True, damaged=damaged)
+            damaged += 1
+            end = skipped_to
+        return SegmentChunk(entries, start + end, at_end=False, damaged=damaged)
+
+    def _bytes(self, name: str, start: int) -> bytes:
+        try:
+            with (self._folder / name).open("rb") as file:
+                file.seek(start)
+                first = file.read(frames.FRAME_BYTES_MIN)
+                if not first.strip(b"\0"):
+                    return first  # nothing new: the usual case, and worth being cheap
+                return first + file.read(READ_BYTES - len(first))
+        except FileNotFoundError:
+            raise LookupError(f"journal segment {name} is gone") from None
+
+    def _after_damage(self, name: str, data: bytes, start: int, end: int) -> int | None:
+        """Find where reading can go on; None at the end, or while it is too early to tell."""
+        seen_offset, seen_s = self._suspects.get(name, (-1, 0.0))
+        if seen_offset != start + end:
+            self._suspects[name] = (start + end, self._now_s())
+            return None
+        if self._now_s() - seen_s < DAMAGE_AGE_S:
+            return None
+        following = frames.next_frame_start(data, end + 1)
+        if following is None and len(data) == READ_BYTES:
+            following = len(data) - frames.RECORD_BYTES_MAX  # a whole read without a frame
+        return following
+
+    def remove(self, name: str) -> None:
+        """Delete a segment that has been loaded to its end."""
+        (self._folder / name).unlink(missing_ok=True)
+        self._suspects.pop(name, None)
+
+    def _has_ended(self, name: SegmentName) -> bool:
+        """Tell whether the last record says that the instance left nothing open."""
+        end = frames.frame(frames.KIND_END, None)
+        try:
+            with (self._folder / name.file).open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(max(0, size - len(end)))
+                last = file.read()
+        except FileNotFoundError:
+            return False
+        return last == end
+
+
+def _unwritten(data: bytes, end: int) -> bool:
+    """Tell whether an offset lies in space that was allocated and not written yet."""
+    return not data[end : end + frames.FRAME_BYTES_MIN].strip(b"\0")

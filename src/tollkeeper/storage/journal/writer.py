@@ -1,0 +1,330 @@
+"""The journal of one gateway process: what is written before anything else happens.
+
+Records are collected and written once per turn of the event loop, so that the cost of a
+system call is shared by all calls that move in that turn. Space for the outcome of every
+open call is reserved when the call is held: a full disk refuses new calls, and never
+loses an outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tollkeeper.domain.calls import Held
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.failpoints import FailPoint
+from tollkeeper.storage.journal import frames, segments
+from tollkeeper.telemetry import logger
+
+Written = Callable[[OSError | None], None]
+
+OUTCOME_BYTES: Final = 1_024
+"""Room kept for the outcome of a call, on top of the size of its held record. An outcome
+that is larger than its room loses the raw usage, and nothing else, when the disk is full."""
+
+RETRY_S: Final = 0.25
+SEGMENT_BYTES: Final = 32 << 20
+SYNC_INTERVAL_S: Final = 0.05
+
+
+class _Record(NamedTuple):
+    frame: bytes
+    on_written: Written | None
+    held_id: str  # the entry id if this record holds a call, else ""
+
+
+class _Outcome(NamedTuple):
+    entry_id: str
+    frame: bytes
+    on_written: Written | None
+
+
+class JournalWriter:
+    """Implements ``ports.Journal`` on segment files.
+
+    ``sync_always`` runs the callbacks only after the data is on the disk itself; otherwise
+    the disk is synced every 50 ms and a power cut (not a crash) may lose that much.
+    ``on_fatal`` is called when a sync fails: the process must stop, because nothing is
+    known any more about what the disk holds.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now_us: int,
+        on_fatal: Callable[[OSError], None],
+        segment_bytes: int = SEGMENT_BYTES,
+        sync_always: bool = False,
+        failpoint: FailPoint | None = None,
+    ) -> None:
+        self._folder = folder
+        self._loop = asyncio.get_running_loop()
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._on_fatal = on_fatal
+        self._segment_bytes = segment_bytes
+        self._sync_always = sync_always
+        self._failpoint = failpoint
+        self.instance = segments.instance_name(now_us, os.getpid())
+        lock = segments.InstanceLock.take(folder, self.instance)
+        if lock is None:
+            raise OSError(f"journal instance {self.instance} is in use")
+        self._lock = lock
+        self._open: dict[str, int] = {}  # entry id → room kept for its outcome
+        self._held: dict[str, bytes] = {}  # entry id → its held frame, to carry over
+        self._room_bytes = 0
+        self._batch: list[_Record] = []
+        self._batch_bytes = 0
+        self._waiting: list[_Outcome] = []  # outcomes that found no room
+        self._flush_scheduled = False
+        self._failing: OSError | None = None
+        self._dirty = False
+        self._number = 0
+        self._fd = -1
+        self._offset = 0
+        self._capacity = 0
+        self.records_written = 0
+        self.bytes_written = 0
+        self.refused = 0
+        self._start_segment(0)
+        segments.sync_folder(folder)
+        self._sync_timer = self._loop.call_later(SYNC_INTERVAL_S, self._sync_tick)
+
+    # ------------------------------------------------------------------ records
+
+    @property
+    def open_calls(self) -> int:
+        """Count the calls that are held and not resolved."""
+        return len(self._open)
+
+    def hold(self, held: Held, on_written: Written) -> None:
+        """Record a call before its first upstream byte, and keep room for its outcome."""
+        frame = frames.frame(frames.KIND_HELD, held)
+        room = len(frame) + OUTCOME_BYTES
+        error = self._failing
+        if error is None and not self._fits(len(frame) + room):
+            error = self._rotate(len(frame) + room)
+        if error is not None:
+            self.refused += 1
+            on_written(error)
+            return
+        entry_id = held.entry_id
+        self._open[entry_id] = room
+        self._held[entry_id] = frame
+        self._room_bytes += room
+        self._write(_Record(frame, on_written, entry_id))
+
+    def sent(self, held: Held, on_written: Written) -> None:
+        """Record that a held call's bytes follow now."""
+        entry_id = held.entry_id
+        if entry_id in self._held:  # what a later segment will start with
+            self._held[entry_id] = frames.frame(frames.KIND_HELD, held._replace(sent=True))
+        self._write(_Record(frames.frame(frames.KIND_SENT, entry_id), on_written, ""))
+
+    def post(
+        self, entry_id: str, entries: Sequence[LedgerEntry], on_written: Written | None
+    ) -> None:
+        """Resolve a call with its entries; a call that was never held may be posted too."""
+        frame = frames.frame(frames.KIND_POSTED, (entry_id, entries))
+        room = self._open.get(entry_id, 0)
+        if not self._fits(len(frame) - room) and self._rotate(len(frame)) is not None:
+            short = [entry._replace(usage_raw="") for entry in entries]
+            frame = frames.frame(frames.KIND_POSTED, (entry_id, short))
+            if not self._fits(len(frame) - room):
+                self._wait(_Outcome(entry_id, frame, on_written))
+                return
+        self._close_call(entry_id)
+        self._write(_Record(frame, on_written, ""))
+
+    def void(self, entry_id: str) -> None:
+        """Resolve a call that never reached the provider."""
+        self._close_call(entry_id)
+        self._write(_Record(frames.frame(frames.KIND_VOIDED, entry_id), None, ""))
+
+    def _close_call(self, entry_id: str) -> None:
+        self._room_bytes -= self._open.pop(entry_id, 0)
+        self._held.pop(entry_id, None)
+
+    def _wait(self, outcome: _Outcome) -> None:
+        if not self._waiting:
+            self._loop.call_later(RETRY_S, self._retry_waiting)
+        self._waiting.append(outcome)
+
+    def _retry_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for index, outcome in enumerate(waiting):
+            room = self._open.get(outcome.entry_id, 0)
+            size = len(outcome.frame)
+            if not self._fits(size - room) and self._rotate(size) is not None:
+                for rest in waiting[index:]:
+                    self._wait(rest)
+                return
+            self._close_call(outcome.entry_id)
+            self._write(_Record(outcome.frame, outcome.on_written, ""))
+
+    # ------------------------------------------------------------------ writing
+
+    def _fits(self, size_bytes: int) -> bool:
+        used = self._offset + self._batch_bytes + self._room_bytes
+        return used + size_bytes <= self._capacity
+
+    def _write(self, record: _Record) -> None:
+        self._batch.append(record)
+        self._batch_bytes += len(record.frame)
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        batch = self._batch
+        if not batch:
+            return
+        data = batch[0].frame if len(batch) == 1 else b"".join([record.frame for record in batch])
+        if self._failpoint:
+            self._failpoint("journal.write.before")
+        try:
+            segments.write_at(self._fd, data, self._offset)
+        except OSError as error:
+            self._write_failed(error)
+            return
+        if self._failpoint:
+            self._failpoint("journal.write.after")
+        if self._failing is not None:
+            self._failing = None
+            logger.warning("journal can be written again")
+        self._offset += len(data)
+        self.records_written += len(batch)
+        self.bytes_written += len(data)
+        self._batch, self._batch_bytes = [], 0
+        self._dirty = True
+        if self._sync_always:
+            self._sync(batch)
+        else:
+            _report(batch)
+
+    def _write_failed(self, error: OSError) -> None:
+        """Refuse the calls that wanted to start; keep the outcomes and write them again.
+
+        The next attempt writes to the same offset, so nothing half-written stays behind.
+        """
+        if self._failing is None:
+            logger.error("journal cannot be written", extra={"error": str(error)})
+        self._failing = error
+        refused = [record for record in self._batch if record.held_id]
+        self._batch = [record for record in self._batch if not record.held_id]
+        self._batch_bytes = sum(len(record.frame) for record in self._batch)
+        self._flush_scheduled = True
+        self._loop.call_later(RETRY_S, self._flush_again)
+        self.refused += len(refused)
+        for record in refused:
+            self._close_call(record.held_id)
+            if record.on_written is not None:
+                record.on_written(error)
+
+    def _flush_again(self) -> None:
+        if not self._batch:
+            # Nothing waits that would prove that writing works again: write something.
+            self._batch.append(_Record(frames.frame(frames.KIND_SENT, ""), None, ""))
+            self._batch_bytes = len(self._batch[0].frame)
+        self._flush()
+
+    # ------------------------------------------------------------------ segments
+
+    def _start_segment(self, needed_bytes: int) -> None:
+        carried = b"".join(
+            [*self._held.values(), frames.frame(frames.KIND_CARRIED, len(self._held))]
+        )
+        size = max(self._segment_bytes, 2 * (len(carried) + self._room_bytes + needed_bytes))
+        name = segments.SegmentName(self.instance, self._number + 1)
+        fd = segments.create(self._folder, name, carried, size)
+        self._number += 1
+        self._fd, self._capacity = fd, size
+        self._offset = len(frames.HEADER) + len(carried)
+        self._dirty = True
+
+    def _rotate(self, needed_bytes: int) -> OSError | None:
+        """Go on in a new segment that starts with the open calls. Returns what prevented it."""
+        self._flush()
+        if self._failing is not None:
+            return self._failing
+        old_fd, old_end = self._fd, self._offset
+        if self._failpoint:
+            self._failpoint("journal.rotate.before")
+        try:
+            self._start_segment(needed_bytes)
+        except OSError as error:
+            logger.error("journal cannot grow", extra={"error": str(error)})
+            return error
+        if self._failpoint:
+            self._failpoint("journal.rotate.after")
+        self._on_disk(_finish_segment, self._folder, old_fd, old_end)
+        return None
+
+    # ------------------------------------------------------------------ durability
+
+    def _sync_tick(self) -> None:
+        if self._dirty:
+            self._sync([])
+        self._sync_timer = self._loop.call_later(SYNC_INTERVAL_S, self._sync_tick)
+
+    def _sync(self, batch: list[_Record]) -> None:
+        self._dirty = False
+        self._on_disk(os.fdatasync, self._fd).add_done_callback(
+            lambda future: None if future.exception() else _report(batch)
+        )
+
+    def _on_disk(self, work: Callable[..., None], *args: object) -> asyncio.Future[None]:
+        """Run disk work in the journal's one thread, in order; a failure there is fatal."""
+        future = self._loop.run_in_executor(self._disk, work, *args)
+        future.add_done_callback(self._disk_work_ended)
+        return future
+
+    def _disk_work_ended(self, future: asyncio.Future[None]) -> None:
+        error = future.exception()
+        if isinstance(error, OSError):
+            self._on_fatal(error)
+
+    def probe(self) -> None:
+        """Prove that the journal can be written and read. Raises OSError when it cannot."""
+        if self._failing is not None:
+            raise self._failing
+        path = self._folder / f"{self.instance}.probe"
+        path.write_text(self.instance, "ascii")
+        if path.read_text("ascii") != self.instance:
+            raise OSError("the journal folder gave back other bytes than were written")
+        path.unlink()
+
+    def close(self) -> None:
+        """Write what is left and end the instance. Open calls stay open for recovery."""
+        self._sync_timer.cancel()
+        self._retry_waiting()
+        self._flush()
+        if not self._open and not self._batch and not self._waiting:
+            end = frames.frame(frames.KIND_END, None)
+            segments.write_at(self._fd, end, self._offset)
+            self._offset += len(end)
+        self._disk.shutdown(wait=True)
+        _finish_segment(self._folder, self._fd, self._offset)
+        self._lock.release()
+
+
+def _report(batch: list[_Record]) -> None:
+    for record in batch:
+        if record.on_written is not None:
+            record.on_written(None)
+
+
+def _finish_segment(folder: Path, fd: int, end: int) -> None:
+    """Cut a full segment to its content and make it durable."""
+    try:
+        os.ftruncate(fd, end)
+        os.fsync(fd)
+        segments.sync_folder(folder)
+    finally:
+        os.close(fd)
