@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from tollkeeper.domain.calls import Held
+from tollkeeper.domain.calls import Held, Part, Profile, Settled
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
 
-_mint = IdMint(seed=7)
+_mint = IdMint(mark=7)
 _numbers = itertools.count(1)
 START_US = 1_790_000_000_000_000
 
@@ -18,16 +18,10 @@ def new_id() -> str:
     return _mint.next(START_US // 1000 + next(_numbers))
 
 
-def held_call(**changes: Any) -> Held:
-    """A call as it is held before it is sent."""
-    entry_id = new_id()
-    call = Held(
-        entry_id=entry_id,
-        call_id=entry_id,
-        started_at_us=START_US,
+def profile(**changes: Any) -> Profile:
+    """Who calls, what for, where to."""
+    usual = Profile(
         org="acme",
-        attempt=1,
-        sent=True,
         team="core",
         user_id="u_1",
         user_name="alice@acme.com",
@@ -46,9 +40,49 @@ def held_call(**changes: Any) -> Held:
         streamed=False,
         flat_rate=False,
         tags={"feature": "chat"},
-        estimate={"input": 10, "output": 100},
+    )
+    return usual._replace(**changes)
+
+
+def held_call(**changes: Any) -> Held:
+    """A call as it is held before it is sent."""
+    entry_id = new_id()
+    call = Held(
+        entry_id=entry_id,
+        call_id=entry_id,
+        started_at_us=START_US,
+        attempt=1,
+        sent=True,
+        prompt_bytes=400,
+        output_tokens=100,
+        profile=profile(),
     )
     return call._replace(**changes)
+
+
+def settled_call(held: Held, **changes: Any) -> Settled:
+    """How a held call ended."""
+    part = Part(
+        model="gpt-4.1-2025-04-14",
+        quantities={"input": 48, "output": 14},
+        basis=Basis.MEASURED,
+        cost_nanos=208_000,
+        list_cost_nanos=208_000,
+        saved_nanos=0,
+        price_key="openai/gpt-4.1 rule=dated",
+        usage_raw='{"prompt_tokens":48,"completion_tokens":14,"total_tokens":62}',
+    )
+    return Settled(
+        entry_id=held.entry_id,
+        status=200,
+        outcome=Outcome.OK,
+        error_code="",
+        duration_ms=120,
+        ttft_ms=40,
+        request_id="req_1",
+        price_version="test-1",
+        parts=[part._replace(**changes)],
+    )
 
 
 def ledger_entry(**changes: Any) -> LedgerEntry:

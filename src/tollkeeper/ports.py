@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from tollkeeper.domain.access import KeyKind, Role, VirtualKey
-from tollkeeper.domain.calls import Held
+from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.ledger import LedgerEntry
 
 if TYPE_CHECKING:
@@ -36,13 +36,11 @@ class Journal(Protocol):
     def sent(self, held: Held, on_written: Callable[[OSError | None], None]) -> None:
         """Record that a held call's connection stands and its bytes follow."""
 
-    def post(
-        self,
-        entry_id: str,
-        entries: Sequence[LedgerEntry],
-        on_written: Callable[[OSError | None], None] | None,
-    ) -> None:
-        """Resolve a call with its ledger entries. Space for it was reserved when it was held."""
+    def post(self, settled: Settled, on_written: Callable[[OSError | None], None] | None) -> None:
+        """Resolve a held call with its outcome. Space for it was reserved when it was held."""
+
+    def note(self, entry: LedgerEntry) -> None:
+        """Record a call that was refused, and so never held."""
 
     def void(self, entry_id: str) -> None:
         """Resolve a held call that never reached the provider and leaves no entry."""

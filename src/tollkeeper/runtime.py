@@ -1,1 +1,46 @@
-"""What one process holds: its settings and the ports it may use."""
+"""What one process holds: its settings as plain values and the ports it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from tollkeeper.domain.routing import Provider
+from tollkeeper.http1.listener import ServerLimits
+from tollkeeper.http1.origin import Origin
+from tollkeeper.http1.pool import PoolLimits
+
+
+class GatewaySettings(NamedTuple):
+    """What the operator chose for the data plane. Sizes in bytes, times in seconds."""
+
+    body_bytes_max: int = 32 << 20
+    upload_bytes_max: int = 512 << 20
+    buffered_bytes_max: int = 512 << 20
+    in_flight_max: int = 5_000
+    drains_max: int = 200
+    first_byte_s: float = 600.0
+    abandoned_s: float = 60.0
+    drain_s: float = 60.0
+    refusal_status: int | None = None
+    metrics_token: str = ""
+    server: ServerLimits = ServerLimits()
+    pool: PoolLimits = PoolLimits()
+    connections_max: int = 10_000
+
+
+class Routing(NamedTuple):
+    """Which providers there are and what leads to them. Replaced as a whole on a reload."""
+
+    providers: Mapping[str, Provider]
+    aliases: Mapping[str, list[str]]
+
+
+class ConsoleLink(NamedTuple):
+    """How the gateway reaches the console process; None when there is none."""
+
+    origin: Origin
+
+
+Reload = Callable[[], Awaitable[Routing | None]]
+"""Reads the configuration again; None when it has not changed or cannot be used."""

@@ -27,6 +27,16 @@ class Echo:
         self.requests.append(request)
         return EchoSink(self, request, exchange)
 
+    def begin_whole(self, request: Request, exchange: Exchange, body: bytes) -> BodySink | None:
+        if request.path != b"/short":
+            return None
+        sink = EchoSink(self, request, exchange)
+        self.requests.append(request)
+        sink.body(body)
+        exchange.request_complete = True
+        sink.body_end()
+        return sink
+
     def refuse(self, request: Request | None, exchange: Exchange, error: Refused) -> None:
         exchange.send(error.status, b"x-code: %b\r\n" % error.code.encode(), error.message.encode())
 
@@ -321,6 +331,7 @@ class Flood:
         self.exchange = exchange
         return self
 
+    def begin_whole(self, request: Request, exchange: Exchange, body: bytes) -> BodySink | None: ...
     def refuse(self, request: Request | None, exchange: Exchange, error: Refused) -> None: ...
     def body(self, data: bytes) -> None: ...
     def client_gone(self) -> None: ...

@@ -10,7 +10,6 @@ from typing import Final
 
 from tollkeeper.domain.errors import KeyRejected, NotAllowed
 
-
 NO_TAGS: Final[Mapping[str, str]] = {}
 
 

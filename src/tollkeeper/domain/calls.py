@@ -1,4 +1,7 @@
-"""A call as admission, settlement and the journal see it."""
+"""A call as admission, settlement and the journal see it.
+
+The field order of these tuples is the journal's format: add at the end only.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,15 @@ from typing import NamedTuple
 from tollkeeper.domain.access import NO_TAGS
 
 
-class Held(NamedTuple):
-    """What is known of a call before its first byte goes to a provider.
+class Profile(NamedTuple):
+    """What many calls of one caller have in common: who, what for, where to.
 
-    Written to the journal first, so that a call which dies with the gateway can still be
-    accounted for. Field order is the journal's format: add at the end only.
-
-    ``sent`` is true when the upstream connection stood ready, so that the request's bytes
-    follow at once; otherwise a separate record says later that they went out.
-    ``estimate`` holds the exclusive quantities to book if nothing more is ever learned.
-    ``flat_rate`` marks a call paid by the vendor's own subscription.
+    ``model`` is the name that the provider is asked for, ``model_requested`` the caller's.
+    ``price_provider`` is where its price stands. ``flat_rate`` marks calls that are paid by
+    the vendor's own subscription. Names are those at the time of the call.
     """
 
-    entry_id: str
-    call_id: str
-    started_at_us: int
     org: str
-    attempt: int
-    sent: bool
     team: str
     user_id: str
     user_name: str
@@ -45,4 +39,58 @@ class Held(NamedTuple):
     flat_rate: bool
     tier: str = ""
     tags: Mapping[str, str] = NO_TAGS
-    estimate: Mapping[str, int] = {}
+
+
+class Held(NamedTuple):
+    """A call before its first byte goes to a provider.
+
+    Written to the journal first, so that a call which dies with the gateway can still be
+    accounted for. ``sent`` is true when the upstream connection stood ready, so that the
+    request's bytes follow at once; otherwise a separate record says later that they went.
+    ``prompt_bytes`` and ``output_tokens`` are what to go by if nothing more is ever learned:
+    the size of the request (0 where that says nothing) and a guess at the reply.
+    """
+
+    entry_id: str
+    call_id: str
+    started_at_us: int
+    attempt: int
+    sent: bool
+    prompt_bytes: int
+    output_tokens: int
+    profile: Profile
+
+
+class Part(NamedTuple):
+    """What one model did in a call, and what that costs (nano-dollars, None if unknown).
+
+    ``model`` is the one that answered. ``reason`` says why the cost is unknown.
+    """
+
+    model: str
+    quantities: Mapping[str, int]
+    basis: str
+    cost_nanos: int | None
+    list_cost_nanos: int | None
+    saved_nanos: int | None = None
+    reason: str = ""
+    price_key: str = ""
+    tier: str = ""
+    usage_raw: str = ""
+
+
+class Settled(NamedTuple):
+    """How a held call ended: its last record. ``parts`` begins with the call's own model.
+
+    ``status`` is what the provider answered, 0 for nothing; times are milliseconds.
+    """
+
+    entry_id: str
+    status: int
+    outcome: str
+    error_code: str
+    duration_ms: int
+    ttft_ms: int | None
+    request_id: str
+    price_version: str
+    parts: list[Part]

@@ -1,8 +1,8 @@
 """Ids that we mint: UUID version 7, so that they sort by time.
 
-They name calls and ledger entries; they are not secrets, so the random part may come
-from a seeded generator. Nothing here is ever taken from a client's header.
-Layout: RFC 9562 section 5.7.
+They name calls and ledger entries. They are not secrets, and are never taken from a
+client's header. Layout: RFC 9562 section 5.7; within one millisecond the 12 bits after the
+version count up, and the last 62 bits are drawn once for each mint.
 """
 
 from __future__ import annotations
@@ -15,23 +15,20 @@ _source = random.SystemRandom()
 class IdMint:
     """Mints UUIDv7 texts that never repeat and never run backwards within one mint."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        self._random = random.Random(_source.getrandbits(128) if seed is None else seed)  # noqa: S311 - not a secret
-        self._last_ms = -1
-        self._sequence = 0
+    def __init__(self, mark: int | None = None) -> None:
+        bits = _source.getrandbits(62) if mark is None else mark
+        text = f"{1 << 63 | bits:016x}"
+        self._tail = f"-{text[:4]}-{text[4:]}"
+        self._ms = -1
+        self._count = 0
+        self._head = ""
 
     def next(self, now_ms: int) -> str:
         """Mint one id for a moment in milliseconds since the epoch."""
-        if now_ms > self._last_ms:
-            self._last_ms = now_ms
-            self._sequence = self._random.getrandbits(10)
-        else:
-            self._sequence += 1
-            if self._sequence > 0xFFF:
-                self._last_ms += 1
-                self._sequence = 0
-        text = (
-            f"{self._last_ms:012x}7{self._sequence:03x}"
-            f"{0x8000000000000000 | self._random.getrandbits(62):016x}"
-        )
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        self._count += 1
+        if now_ms > self._ms or self._count > 0xFFF:
+            self._ms = max(now_ms, self._ms + 1)
+            self._count = 0
+            text = f"{self._ms:012x}"
+            self._head = f"{text[:8]}-{text[8:]}-7"
+        return f"{self._head}{self._count:03x}{self._tail}"

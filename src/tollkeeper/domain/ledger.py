@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.access import NO_TAGS
+from tollkeeper.domain.calls import Held, Part, Settled
 
 
 class Basis(enum.StrEnum):
@@ -108,3 +109,88 @@ class LedgerEntry(NamedTuple):
 
 TOKEN_FIELDS: tuple[tuple[str, str], ...] = tuple((f"{name}_tokens", name) for name in u.TOKENS)
 """Pairs (ledger field, quantity name) for every kind of token."""
+
+ERROR_OUTCOMES: Final = frozenset(
+    {
+        Outcome.UPSTREAM_ERROR,
+        Outcome.UPSTREAM_FAILED,
+        Outcome.INCOMPLETE,
+        Outcome.INTERRUPTED,
+    }
+)
+
+
+def is_attempt(entry: LedgerEntry) -> bool:
+    """Tell whether an entry is an attempt at a call, not a further model or a correction."""
+    return entry.part == 0 and not entry.corrects
+
+
+def is_request(entry: LedgerEntry) -> bool:
+    """Tell whether an entry counts as a request: an attempt that was let through."""
+    return is_attempt(entry) and entry.outcome != Outcome.REFUSED
+
+
+def is_refusal(entry: LedgerEntry) -> bool:
+    """Tell whether an entry counts as a refusal, which is no request."""
+    return is_attempt(entry) and entry.outcome == Outcome.REFUSED
+
+
+def is_error(entry: LedgerEntry) -> bool:
+    """Tell whether an entry counts as a request that failed, whoever was to blame."""
+    return is_attempt(entry) and entry.outcome in ERROR_OUTCOMES
+
+
+def is_unpriced(entry: LedgerEntry) -> bool:
+    """Tell whether an entry's cost is unknown, so that it is missing in every sum."""
+    return entry.cost_nanos is None and not entry.corrects
+
+
+def entries_of(held: Held, settled: Settled) -> list[LedgerEntry]:
+    """Join both ends of a call to its entries: the call itself, then further models."""
+    return [_entry(held, settled, number, part) for number, part in enumerate(settled.parts)]
+
+
+def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry:
+    profile, quantities = held.profile, part.quantities
+    tokens = {field: quantities[name] for field, name in TOKEN_FIELDS if name in quantities}
+    return LedgerEntry(
+        entry_id=f"{held.entry_id}.{number}" if number else held.entry_id,
+        call_id=held.call_id,
+        started_at_us=held.started_at_us,
+        org=profile.org,
+        attempt=held.attempt,
+        part=number,
+        duration_ms=settled.duration_ms,
+        ttft_ms=settled.ttft_ms,
+        team=profile.team,
+        user_id=profile.user_id,
+        user_name=profile.user_name,
+        key_id=profile.key_id,
+        key_name=profile.key_name,
+        end_customer=profile.end_customer,
+        session_id=profile.session_id,
+        tool=profile.tool,
+        tool_version=profile.tool_version,
+        provider=profile.provider,
+        model_requested=profile.model_requested,
+        model_served=part.model,
+        endpoint=profile.endpoint,
+        wire=profile.wire,
+        streamed=profile.streamed,
+        status=settled.status,
+        outcome=settled.outcome,
+        error_code=settled.error_code,
+        basis=part.basis,
+        unpriced_reason=part.reason,
+        units={name: quantities[name] for name in u.UNITS if name in quantities},
+        cost_nanos=part.cost_nanos,
+        list_cost_nanos=part.list_cost_nanos,
+        saved_nanos=part.saved_nanos,
+        price_version=settled.price_version,
+        price_key=part.price_key,
+        tier=part.tier,
+        tags=profile.tags,
+        request_id_upstream=settled.request_id,
+        usage_raw=part.usage_raw,
+        **tokens,  # type: ignore[arg-type]  # only the token fields, which are ints
+    )

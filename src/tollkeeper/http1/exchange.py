@@ -33,28 +33,23 @@ class Exchange:
     """The reply side of one request.
 
     ``head`` then ``write``… then ``end``; or ``send`` for everything at once. After the
-    client is gone all of them do nothing.
+    client is gone all of them do nothing. ``length`` is the declared size of the body (None
+    if there is none, or it is chunked); ``request`` is None if its head was unreadable.
     """
 
-    __slots__ = (
-        "_bodiless",
-        "_chunked",
-        "_connection",
-        "close_after",
-        "done",
-        "request",
-        "request_complete",
-        "started",
-    )
+    # What an exchange begins with stands here, so that making one costs little.
+    request_complete = False
+    started = False
+    done = False
+    _chunked = False
 
-    def __init__(self, connection: ServerConnection, request: Request | None) -> None:
+    def __init__(
+        self, connection: ServerConnection, request: Request | None, length: int | None
+    ) -> None:
         self._connection: ServerConnection | None = connection
         self.request = request
-        self.request_complete = False
-        self.started = False
-        self.done = False
+        self.length = length
         self.close_after = request is None or not request.keep_alive
-        self._chunked = False
         self._bodiless = request is not None and request.method == b"HEAD"
 
     @property
@@ -62,19 +57,35 @@ class Exchange:
         """Tell whether the client is still there."""
         return self._connection is not None
 
+    @property
+    def has_body(self) -> bool:
+        """Tell whether body bytes belong to the request."""
+        return bool(self.length) or (self.request is not None and self.request.chunked)
+
+    @property
+    def peer(self) -> str:
+        """Give the client's address as text, "" on a unix socket or after it has gone."""
+        return "" if self._connection is None else self._connection.peer
+
     def detach(self) -> None:
         """The connection is gone."""
         self._connection = None
         self.done = True
 
+    def hand_over(self, sink: BodySink) -> None:
+        """Let another object take what follows: the rest of the body, the client's moods."""
+        if self._connection is not None:
+            self._connection.replace_sink(sink)
+
     # ------------------------------------------------------------------ replying
 
     def send(self, status: int, headers: bytes, body: bytes) -> None:
         """Send a whole reply. ``headers`` are complete lines, without framing ones."""
-        if self._connection is None or self.done:
+        connection = self._connection
+        if connection is None or self.done:
             return
         head = self._head_bytes(status, headers, len(body))
-        self._connection.transport.write(head if self._bodiless else head + body)
+        connection.transport.write(head if self._bodiless else head + body)
         self._finish()
 
     def head(self, status: int, headers: bytes, length: int | None) -> bytes:
@@ -152,7 +163,7 @@ class Exchange:
             return
         if self.request_complete:
             self._connection.exchange_done(self)
-        elif self.request is None or self.request.has_body:
+        elif self.request is None or self.has_body:
             # Answered before the body came: reading the rest would only cost.
             self.close_after = True
             self._connection.exchange_done(self)

@@ -7,6 +7,7 @@ from typing import Protocol
 from tollkeeper import clock
 from tollkeeper.domain.errors import Refused
 from tollkeeper.http1.exchange import BodySink, Exchange
+from tollkeeper.http1.heads import HeadMemory
 from tollkeeper.http1.messages import Request
 from tollkeeper.http1.server import ServerConnection
 
@@ -18,6 +19,12 @@ class Application(Protocol):
         """Take a request head and give the object that takes its body.
 
         May raise Refused before anything was answered.
+        """
+
+    def begin_whole(self, request: Request, exchange: Exchange, body: bytes) -> BodySink | None:
+        """Take a request that is there as a whole, if that is worth a shorter way.
+
+        None leaves it to ``begin``. May raise Refused as well.
         """
 
     def refuse(self, request: Request | None, exchange: Exchange, error: Refused) -> None:
@@ -42,6 +49,7 @@ class ConnectionSet:
         self.application = application
         self.limits = limits
         self.connections: set[ServerConnection] = set()
+        self.heads = HeadMemory()
         self.draining = False
         self.accepted = 0
 

@@ -41,12 +41,13 @@ _DISGUISED: Final = frozenset({b"transfer_encoding", b"content_length"})
 
 
 class Request:
-    """One request head.
+    """One request head. Equal heads may share one object: only ``notes`` ever changes.
 
     ``path`` and ``query`` are the target's raw bytes around the first ``?``. ``header``
     looks a field up by its lower-case name; the fields that must be unique are.
-    ``peer`` is the client's address as text ("" on a unix socket), ``length`` the declared
-    body size (None: no body, or chunked).
+    ``length`` is the declared body size (None: no body, or chunked; a shared head has the
+    length of the request that it was first seen with). ``notes`` is the application's own:
+    what it derived from the head alone.
     """
 
     __slots__ = (
@@ -57,8 +58,8 @@ class Request:
         "keep_alive",
         "length",
         "method",
+        "notes",
         "path",
-        "peer",
         "query",
         "target",
     )
@@ -70,7 +71,7 @@ class Request:
         self.headers = headers
         self.http_1_0 = version == "1.0"
         self.keep_alive = keep_alive and not self.http_1_0
-        self.peer = ""
+        self.notes: object = None
         by_name: dict[bytes, bytes] = {}
         for name, value in headers:
             lower = name.lower()
@@ -91,11 +92,6 @@ class Request:
     def header(self, name: bytes) -> bytes | None:
         """Give the first value of a field, by lower-case name."""
         return self._by_name.get(name)
-
-    @property
-    def has_body(self) -> bool:
-        """Tell whether body bytes may follow the head."""
-        return self.chunked or bool(self.length)
 
     def _check_framing(self, version: str) -> None:
         by_name = self._by_name

@@ -1,7 +1,8 @@
-"""The server side of HTTP/1.1: strict about what it reads, one connection at a time.
+"""The server side of HTTP/1.1: one connection, its requests in order, its deadlines.
 
-llhttp (through httptools) is the only parser. On top of it this file keeps what a parser
-cannot know: limits, deadlines, the order of pipelined requests, backpressure, draining.
+On top of the parser this file keeps what a parser cannot know: the order of pipelined
+requests, deadlines, backpressure, draining. A head that was parsed before is not parsed
+again (``heads.py``); the body that follows it is as long as its digits say.
 
 What an application sees: for each request head it is asked for a ``BodySink``; it answers
 through the ``Exchange`` that came with the request. Bytes after a finished reply, trailers
@@ -14,13 +15,12 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
-import httptools
-
 from tollkeeper import clock
 from tollkeeper.domain.errors import BadRequest, Refused
-from tollkeeper.http1 import messages
 from tollkeeper.http1.exchange import BodySink, Exchange
-from tollkeeper.http1.messages import Headers, Request
+from tollkeeper.http1.heads import KnownHead
+from tollkeeper.http1.messages import Request
+from tollkeeper.http1.request_reader import RequestReader
 
 if TYPE_CHECKING:
     from tollkeeper.http1.listener import ConnectionSet
@@ -45,46 +45,24 @@ class _Queued:
 class ServerConnection(asyncio.Protocol):
     """One client connection."""
 
-    __slots__ = (
-        "_bytes_since_head",
-        "_failed",
-        "_head_bytes",
-        "_head_done",
-        "_headers",
-        "_lingering",
-        "_owner",
-        "_parser",
-        "_paused_by_sink",
-        "_peer",
-        "_phase_since_s",
-        "_queue",
-        "_read_bytes",
-        "_sink",
-        "_target",
-        "_writing_paused_s",
-        "exchange",
-        "transport",
-    )
+    # What a connection begins with stands here, so that making one costs little.
+    peer = ""
+    exchange: Exchange | None = None
+    _sink: BodySink | None = None
+    _head_data: bytes | None = None  # the read that began with the head now being parsed
+    _remaining = 0  # body bytes still to come of a request whose head was known
+    _bytes_since_head = 0
+    _failed = False
+    _lingering = False
+    _paused_by_sink = False
+    _writing_paused_s: float | None = None
 
     def __init__(self, owner: ConnectionSet) -> None:
         self._owner = owner
-        self._parser = httptools.HttpRequestParser(self)
+        self._reader = RequestReader(self)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set when made
-        self.exchange: Exchange | None = None
-        self._sink: BodySink | None = None
         self._queue: deque[_Queued] = deque()
-        self._target = b""
-        self._headers: Headers = []
-        self._head_done = True
-        self._head_bytes = 0  # of complete fields
-        self._read_bytes = 0  # of reads that did not complete the head
-        self._bytes_since_head = 0
-        self._failed = False
-        self._lingering = False
-        self._paused_by_sink = False
-        self._writing_paused_s: float | None = None
         self._phase_since_s = clock.monotonic_s()
-        self._peer = ""
 
     # ------------------------------------------------------------------ transport events
 
@@ -92,29 +70,29 @@ class ServerConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
         self._owner.connections.add(self)
         self._owner.accepted += 1
 
     def data_received(self, data: bytes) -> None:
         if self._failed:
             return
-        if not self._head_done:
-            self._read_bytes += len(data)
-            if self._read_bytes > messages.HEAD_BYTES_MAX:
-                self._fail(messages.too_large_head())
+        if self._remaining:
+            self._take_body(data)
+            return
+        if self.exchange is None and self._reader.between:
+            known = self._owner.heads.find(data)
+            if known is not None:
+                self._start_known(known, data)
                 return
+            self._head_data = data
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._failed = True  # the request itself was whole; what follows is another protocol
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            if not isinstance(cause, Refused):
-                raise
-            self._fail(cause)
-        except httptools.HttpParserError:
-            self._fail(BadRequest("the request breaks HTTP/1.1", code="malformed_http"))
+            self._reader.feed(data)
+        except Refused as error:
+            self._fail(error)
+        self._head_data = None
+        if self._reader.upgraded:
+            self._failed = True  # the request itself was whole; what follows is not for us
 
     def eof_received(self) -> bool:
         return False  # a client that closes its side is gone, as for every usual server
@@ -140,49 +118,22 @@ class ServerConnection(asyncio.Protocol):
         if self._sink is not None:
             self._sink.client_writable(writable=True)
 
-    # ------------------------------------------------------------------ parser events
+    # ------------------------------------------------------------------ what the reader reads
 
-    def on_message_begin(self) -> None:
-        self._target = b""
-        self._headers = []
-        self._head_done = False
-        self._head_bytes = self._read_bytes = 0
+    def head_begins(self) -> None:
         if self.exchange is None:
             self._phase_since_s = clock.monotonic_s()
 
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-        if len(self._target) > messages.TARGET_BYTES_MAX:
-            raise messages.too_long_target()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head_done:
-            return  # a trailer: it must never be taken for a header
-        self._headers.append((name, value))
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > messages.HEAD_BYTES_MAX or len(self._headers) > messages.HEADERS_MAX:
-            raise messages.too_large_head()
-
-    def on_headers_complete(self) -> None:
-        self._head_done = True
-        parser = self._parser
-        request = Request(
-            parser.get_method(),
-            self._target,
-            parser.get_http_version(),
-            self._headers,
-            keep_alive=parser.should_keep_alive(),
-        )
-        request.peer = self._peer
-        if parser.should_upgrade():
-            request.keep_alive = False
+    def head(self, request: Request) -> None:
         if self.exchange is not None:
             self._queue.append(_Queued(request))
             self.transport.pause_reading()
             return
-        self._start(request)
+        if self._head_data is not None and request.keep_alive:
+            self._owner.heads.learn(self._head_data, request)
+        self._start(Exchange(self, request, request.length))
 
-    def on_body(self, data: bytes) -> None:
+    def body_part(self, data: bytes) -> None:
         if self._queue:
             self._queue[-1].body.append(data)
             return
@@ -190,43 +141,97 @@ class ServerConnection(asyncio.Protocol):
         if self._sink is not None:
             self._sink.body(data)
 
-    def on_message_complete(self) -> None:
+    def message_end(self) -> None:
         if self._queue:
             self._queue[-1].ended = True
-            return
-        exchange, sink = self.exchange, self._sink
-        if exchange is not None:
-            exchange.request_complete = True
-            if sink is not None:
-                sink.body_end()
-        if exchange is not None and exchange.done:
-            self.exchange_done(exchange)
+        else:
+            self._request_complete()
 
     # ------------------------------------------------------------------ requests
 
-    def _start(self, request: Request) -> None:
-        exchange = self.exchange = Exchange(self, request)
+    def _start(self, exchange: Exchange) -> None:
+        request = exchange.request
+        assert request is not None  # noqa: S101 - only an unreadable head has none
+        self.exchange = exchange
         self._sink = None
         self._bytes_since_head = 0
         self._phase_since_s = clock.monotonic_s()
         try:
             expect = request.header(b"expect")
             if expect is not None:
-                self._meet_expectation(request, expect)
+                self._meet_expectation(exchange, request, expect)
             self._sink = self._owner.application.begin(request, exchange)
         except Refused as error:
-            exchange.close_after = request.has_body
+            exchange.close_after = exchange.has_body
             self._owner.application.refuse(request, exchange, error)
             return
         if self._writing_paused_s is not None:
             self._sink.client_writable(writable=False)
 
-    def _meet_expectation(self, request: Request, expect: bytes) -> None:
+    def _start_known(self, known: KnownHead, data: bytes) -> None:
+        """Start a request whose head need not be parsed again."""
+        request, body_start, length = known
+        exchange = self.exchange = Exchange(self, request, length)
+        if len(data) - body_start == length:
+            exchange.request_complete = True
+            self._sink = None
+            self._phase_since_s = clock.monotonic_s()
+            try:
+                sink = self._owner.application.begin_whole(request, exchange, data[body_start:])
+            except Refused as error:
+                self._owner.application.refuse(request, exchange, error)
+                return
+            if sink is not None:
+                self.replace_sink(sink)
+                return
+            exchange.request_complete = False
+        self._remaining = length
+        self._start(exchange)
+        self._take_body(data[body_start:])
+
+    def _take_body(self, data: bytes) -> None:
+        """Take body bytes of a request whose length is known; what follows is parsed."""
+        size = len(data)
+        body, rest = (
+            (data, b"")
+            if size <= self._remaining
+            else (
+                data[: self._remaining],
+                data[self._remaining :],
+            )
+        )
+        self._remaining -= len(body)
+        self._bytes_since_head += len(body)
+        if body and self._sink is not None:
+            self._sink.body(body)
+        if not self._remaining:
+            self._request_complete()
+            if rest and not self._failed:
+                self.data_received(rest)
+
+    def _request_complete(self) -> None:
+        exchange, sink = self.exchange, self._sink
+        if exchange is None:
+            return
+        exchange.request_complete = True
+        if sink is not None:
+            sink.body_end()
+        if exchange.done:
+            self.exchange_done(exchange)
+
+    def replace_sink(self, sink: BodySink) -> None:
+        """Let another object take what follows of the present request."""
+        if self.exchange is not None:
+            self._sink = sink
+            if self._writing_paused_s is not None:
+                sink.client_writable(writable=False)
+
+    def _meet_expectation(self, exchange: Exchange, request: Request, expect: bytes) -> None:
         if expect.lower() != b"100-continue":
             error = BadRequest("an expectation that cannot be met", code="expectation")
             error.status = 417
             raise error
-        if request.has_body and not request.http_1_0:
+        if exchange.has_body and not request.http_1_0:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _fail(self, error: Refused) -> None:
@@ -246,7 +251,7 @@ class ServerConnection(asyncio.Protocol):
             else:
                 self.abort()
             return
-        exchange = self.exchange = Exchange(self, None)
+        exchange = self.exchange = Exchange(self, None, None)
         self._owner.application.refuse(None, exchange, error)
 
     def exchange_done(self, exchange: Exchange) -> None:
@@ -267,7 +272,7 @@ class ServerConnection(asyncio.Protocol):
         if not self._queue or self._answering() or self._failed:
             return
         queued = self._queue.popleft()
-        self._start(queued.request)
+        self._start(Exchange(self, queued.request, queued.request.length))
         sink = self._sink
         if sink is not None:
             for data in queued.body:
@@ -276,7 +281,7 @@ class ServerConnection(asyncio.Protocol):
             self.transport.resume_reading()
         if queued.ended and self._answering():
             queue, self._queue = self._queue, deque()
-            self.on_message_complete()
+            self._request_complete()
             self._queue = queue
             if queue and not self._answering():
                 asyncio.get_running_loop().call_soon(self._next_queued)
@@ -327,9 +332,9 @@ class ServerConnection(asyncio.Protocol):
             if waited_s > LINGER_S:
                 self.transport.abort()
         elif exchange is None:
-            if self._head_done and waited_s > limits.idle_s:
+            if not self._reader.in_head and waited_s > limits.idle_s:
                 self.transport.close()
-            elif not self._head_done and waited_s > limits.head_s:
+            elif self._reader.in_head and waited_s > limits.head_s:
                 self._time_out()
         elif self._writing_paused_s is not None:
             if now_s - self._writing_paused_s > limits.stalled_s:
@@ -349,7 +354,7 @@ class ServerConnection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """Close unless a request is being read or answered."""
-        if self.exchange is None and self._head_done:
+        if self.exchange is None and not self._reader.in_head:
             self.transport.close()
 
     def abort(self) -> None:

@@ -1,4 +1,4 @@
-"""From the end of a call to its ledger entries: what it used, what that costs, how we know."""
+"""From the end of a call to its outcome: what it used, what that costs, how we know."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from tollkeeper.domain import usage as u
-from tollkeeper.domain.calls import Held
-from tollkeeper.domain.ledger import TOKEN_FIELDS, Basis, LedgerEntry, Outcome
+from tollkeeper.domain.calls import Held, Part, Settled
+from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.domain.usage import Usage
 from tollkeeper.services import estimates
 
 _TEXT_MAX = 256
 _CUT = frozenset({Outcome.DISCONNECTED, Outcome.INCOMPLETE, Outcome.INTERRUPTED})
 _NOTHING_SPENT = frozenset({Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_FAILED, Outcome.REFUSED})
+_NO_USAGE = Usage()
 
 
 class Priced(Protocol):
@@ -39,8 +40,10 @@ class Ending(NamedTuple):
     """How a call ended.
 
     ``usage`` is what the reply said (None if nothing), ``output_bytes`` the generated text
-    that went by when it broke off (None if not counted). ``free`` marks endpoints that are
-    known to cost nothing.
+    that went by when it broke off (None if not counted). ``free`` marks calls that are
+    known to cost nothing. ``complete`` tells that the reply came to its end, even if its
+    client did not wait for it. ``unknown`` tells that the request was sent and nobody
+    knows what became of it.
     """
 
     status: int
@@ -52,42 +55,48 @@ class Ending(NamedTuple):
     output_bytes: int | None = None
     request_id: str = ""
     free: bool = False
+    complete: bool = True
+    unknown: bool = False
 
 
-class _Cost(NamedTuple):
-    basis: Basis
-    cost: int | None
-    list_cost: int | None
-    saved: int | None = None
-    reason: str = ""
-    key: str = ""
+def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
+    """Give the outcome of one attempt: the call itself, then further models it billed."""
+    usage = ending.usage
+    if usage is not None and ending.complete and ending.outcome not in _NOTHING_SPENT:
+        stated = True
+    else:
+        usage, stated = _usage_to_book(held, ending)
+    parts = [_part(held, ending, usage, prices, stated=stated)]
+    if usage.components:
+        parts += [
+            _part(held, ending, component, prices, stated=stated) for component in usage.components
+        ]
+    return Settled(
+        held.entry_id,
+        ending.status,
+        ending.outcome,
+        ending.error_code[:64],
+        ending.duration_ms,
+        ending.ttft_ms,
+        ending.request_id[:128],
+        prices.version,
+        parts,
+    )
 
 
-def settle(held: Held, ending: Ending, prices: Prices) -> list[LedgerEntry]:
-    """Give the entries of one attempt: the call itself, then further models it billed."""
-    usage, known = _usage_to_book(held, ending)
-    cost = _cost(held, ending, usage, prices, known=known)
-    entries = [_entry(held, ending, usage, cost, prices.version)]
-    for part, component in enumerate(usage.components, 1):
-        part_cost = _cost(held, ending, component, prices, known=known)
-        entry = _entry(held, ending, component, part_cost, prices.version)
-        entries.append(entry._replace(entry_id=f"{held.entry_id}.{part}", part=part))
-    return entries
-
-
-def settle_interrupted(held: Held, prices: Prices) -> list[LedgerEntry]:
-    """Give the entries of a call that was in flight when its gateway died."""
-    ending = Ending(status=0, outcome=Outcome.INTERRUPTED, duration_ms=0)
+def settle_interrupted(held: Held, prices: Prices) -> Settled:
+    """Give the outcome of a call that was in flight when its gateway died."""
+    ending = Ending(status=0, outcome=Outcome.INTERRUPTED, duration_ms=0, complete=False)
     return settle(held, ending, prices)
 
 
-def total_cost_nanos(entries: list[LedgerEntry]) -> int | None:
-    """Sum the cost of a call's entries; None if any of them is unknown."""
+def total_cost_nanos(settled: Settled) -> int | None:
+    """Sum the cost of a call's parts; None if any of them is unknown."""
     total = 0
-    for entry in entries:
-        if entry.cost_nanos is None:
+    for part in settled.parts:
+        if part.cost_nanos is None:
             return None
-        total += entry.cost_nanos
+        total += part.cost_nanos
     return total
 
 
@@ -98,11 +107,9 @@ def _usage_to_book(held: Held, ending: Ending) -> tuple[Usage, bool]:
     """Give the usage to book, and whether the provider itself stated it."""
     usage = ending.usage
     if ending.outcome in _NOTHING_SPENT or ending.free:
-        return usage or Usage(), True
-    if ending.outcome not in _CUT:
+        return usage or _NO_USAGE, True
+    if ending.outcome not in _CUT or usage is None:
         return (usage, True) if usage is not None else (_estimated(held, ending), False)
-    if usage is None:
-        return _estimated(held, ending), False
     # The stream broke off: its input is stated, its output only as far as it had come.
     seen = estimates.output_tokens(ending.output_bytes or 0)
     quantities = dict(usage.quantities)
@@ -113,10 +120,16 @@ def _usage_to_book(held: Held, ending: Ending) -> tuple[Usage, bool]:
 
 
 def _estimated(held: Held, ending: Ending) -> Usage:
-    quantities = dict(held.estimate)
-    if ending.output_bytes is not None and u.OUTPUT in quantities:
-        quantities[u.OUTPUT] = estimates.output_tokens(ending.output_bytes)
-    return Usage({name: count for name, count in quantities.items() if count > 0}, tier=held.tier)
+    """Guess a usage from the request's size and from what of the reply went by."""
+    quantities = {}
+    if held.prompt_bytes:
+        quantities[u.INPUT] = estimates.input_tokens(held.prompt_bytes)
+    output = held.output_tokens
+    if output and ending.output_bytes is not None:
+        output = estimates.output_tokens(ending.output_bytes)
+    if output:
+        quantities[u.OUTPUT] = output
+    return Usage(quantities, tier=held.profile.tier)
 
 
 def _with_quantities(usage: Usage, quantities: Mapping[str, int]) -> Usage:
@@ -135,23 +148,43 @@ def _with_quantities(usage: Usage, quantities: Mapping[str, int]) -> Usage:
 # --------------------------------------------------------------------------------- cost
 
 
-def _cost(held: Held, ending: Ending, usage: Usage, prices: Prices, *, known: bool) -> _Cost:
-    if ending.outcome in _NOTHING_SPENT or ending.free:
-        return _Cost(Basis.FREE, 0, 0)
+def _part(held: Held, ending: Ending, usage: Usage, prices: Prices, *, stated: bool) -> Part:
+    """Price one usage, and say how its cost is known."""
+    profile, quantities = held.profile, usage.quantities
+    model = usage.model[:_TEXT_MAX] or profile.model
+    tier = usage.tier[:32] or profile.tier
+
+    def part(
+        basis: Basis,
+        cost: int | None,
+        list_cost: int | None,
+        saved: int | None = None,
+        reason: str = "",
+        key: str = "",
+    ) -> Part:
+        return Part(
+            model, quantities, basis, cost, list_cost, saved, reason[:128], key, tier, usage.raw
+        )
+
+    if ending.unknown:
+        return part(Basis.UNPRICED, None, None, reason="no_reply")
+    if ending.free or ending.outcome in _NOTHING_SPENT:
+        return part(Basis.FREE, 0, 0)
+    if not stated and not quantities:
+        return part(Basis.UNPRICED, None, None, reason="no_usage")
     if usage.fault:
-        return _Cost(Basis.UNPRICED, None, None, reason=f"inconsistent_usage:{usage.fault}")
-    priced = prices.price(held.price_provider, usage.model or held.model, usage, held.started_at_us)
-    list_cost = priced.nanos
-    if held.flat_rate:
-        return _Cost(Basis.FLAT_RATE, 0, list_cost, reason=priced.reason, key=priced.key)
-    stated = usage.provider_cost_nanos
-    if stated is not None and known:
-        return _Cost(Basis.PROVIDER_REPORTED, stated, list_cost, key=priced.key)
+        return part(Basis.UNPRICED, None, None, reason=f"inconsistent_usage:{usage.fault}")
+    priced = prices.price(profile.price_provider, model, usage, held.started_at_us)
+    list_cost, key = priced.nanos, priced.key[:_TEXT_MAX]
+    if profile.flat_rate:
+        return part(Basis.FLAT_RATE, 0, list_cost, reason=priced.reason, key=key)
+    if usage.provider_cost_nanos is not None and stated:
+        return part(Basis.PROVIDER_REPORTED, usage.provider_cost_nanos, list_cost, key=key)
     if list_cost is None:
-        return _Cost(Basis.UNPRICED, None, None, reason=priced.reason, key=priced.key)
-    saved = _saved(held, usage, prices, list_cost)
-    basis = Basis.ESTIMATED if not known else Basis.MEASURED if list_cost else Basis.FREE
-    return _Cost(basis, list_cost, list_cost, saved, key=priced.key)
+        return part(Basis.UNPRICED, None, None, reason=priced.reason, key=key)
+    basis = Basis.ESTIMATED if not stated else Basis.MEASURED if list_cost else Basis.FREE
+    saved = _saved(held, model, usage, prices, list_cost)
+    return part(basis, list_cost, list_cost, saved, key=key)
 
 
 _CACHE = {
@@ -164,7 +197,7 @@ _CACHE = {
 }
 
 
-def _saved(held: Held, usage: Usage, prices: Prices, cost: int) -> int:
+def _saved(held: Held, model: str, usage: Usage, prices: Prices, cost: int) -> int:
     """Give what the provider's prompt cache saved: the same tokens uncached, less the cost.
 
     Negative where more was spent on writing the cache than reading it brought back.
@@ -176,58 +209,6 @@ def _saved(held: Held, usage: Usage, prices: Prices, cost: int) -> int:
         plain = _CACHE.get(name, name)
         quantities[plain] = quantities.get(plain, 0) + count
     uncached = prices.price(
-        held.price_provider,
-        usage.model or held.model,
-        _with_quantities(usage, quantities),
-        held.started_at_us,
+        held.profile.price_provider, model, _with_quantities(usage, quantities), held.started_at_us
     )
     return 0 if uncached.nanos is None else uncached.nanos - cost
-
-
-# --------------------------------------------------------------------------------- entry
-
-
-def _entry(held: Held, ending: Ending, usage: Usage, cost: _Cost, version: str) -> LedgerEntry:
-    quantities = usage.quantities
-    tokens = {field: quantities[name] for field, name in TOKEN_FIELDS if name in quantities}
-    units = {name: quantities[name] for name in u.UNITS if name in quantities}
-    return LedgerEntry(
-        entry_id=held.entry_id,
-        call_id=held.call_id,
-        started_at_us=held.started_at_us,
-        org=held.org,
-        attempt=held.attempt,
-        duration_ms=ending.duration_ms,
-        ttft_ms=ending.ttft_ms,
-        team=held.team,
-        user_id=held.user_id,
-        user_name=held.user_name,
-        key_id=held.key_id,
-        key_name=held.key_name,
-        end_customer=held.end_customer,
-        session_id=held.session_id,
-        tool=held.tool,
-        tool_version=held.tool_version,
-        provider=held.provider,
-        model_requested=held.model_requested,
-        model_served=usage.model[:_TEXT_MAX] or held.model,
-        endpoint=held.endpoint,
-        wire=held.wire,
-        streamed=held.streamed,
-        status=ending.status,
-        outcome=ending.outcome,
-        error_code=ending.error_code[:64],
-        basis=cost.basis,
-        unpriced_reason=cost.reason[:128],
-        units=units,
-        cost_nanos=cost.cost,
-        list_cost_nanos=cost.list_cost,
-        saved_nanos=cost.saved,
-        price_version=version,
-        price_key=cost.key[:_TEXT_MAX],
-        tier=usage.tier[:32] or held.tier,
-        tags=held.tags,
-        request_id_upstream=ending.request_id[:128],
-        usage_raw=usage.raw,
-        **tokens,  # type: ignore[arg-type]  # only the token fields, which are ints
-    )

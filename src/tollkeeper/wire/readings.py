@@ -6,26 +6,27 @@ changes a byte. It looks only as deep as it must to find the usage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tollkeeper.domain.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one reply said.
 
     ``usage`` is None when the reply carried none. ``response_id`` is the provider's id for
     the reply ("" if none). ``output_bytes`` counts the UTF-8 bytes of generated text and
     tool arguments that went by, for estimates when the usage never came; None when it was
     not counted. ``error_code`` is the provider's own word for a failure inside a stream.
+    ``pending`` tells that the reply only announced work in the background: its usage comes
+    with a later reply of the same ``response_id``, and nothing is to be estimated.
     """
 
     usage: Usage | None = None
     response_id: str = ""
     output_bytes: int | None = None
     error_code: str = ""
+    pending: bool = False
 
 
 class ReplyReader(Protocol):

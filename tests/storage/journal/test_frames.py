@@ -6,16 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_entries import held_call, ledger_entry
+from ledger_entries import held_call, ledger_entry, profile, settled_call
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.storage.journal import frames
 
 
 def segment(count: int) -> tuple[bytes, list[LedgerEntry]]:
     entries = [ledger_entry() for _ in range(count)]
-    data = b"".join(
-        frames.frame(frames.KIND_POSTED, (entry.entry_id, [entry])) for entry in entries
-    )
+    data = b"".join(frames.frame(frames.KIND_ENTRY, entry) for entry in entries)
     return data, entries
 
 
@@ -26,20 +24,26 @@ def read(data: bytes) -> tuple[list[LedgerEntry], int]:
         if step.frame is None:
             damaged += 1
         else:
-            entries += step.frame.posted().entries
+            entries.append(step.frame.entry())
     return entries, damaged
 
 
 def test_records_come_back_as_they_went() -> None:
-    held, entry = held_call(), ledger_entry(cost_nanos=None, tags={"ключ": "значение"})
-    data = frames.frame(frames.KIND_HELD, held) + frames.frame(
-        frames.KIND_POSTED, frames.Posted(entry.entry_id, [entry])
+    held = held_call(profile=profile(tags={"ключ": "значение"}))
+    settled = settled_call(held, cost_nanos=None)
+    entry = ledger_entry(cost_nanos=None, tags={"a": "b"})
+    data = (
+        frames.frame(frames.KIND_HELD, held)
+        + frames.frame(frames.KIND_POSTED, settled)
+        + frames.frame(frames.KIND_ENTRY, entry)
     )
-    first, second = [step.frame for step in frames.scan(data, 0)]
+    first, second, third = [step.frame for step in frames.scan(data, 0)]
     assert first is not None
     assert second is not None
+    assert third is not None
     assert first.held() == held
-    assert second.posted() == frames.Posted(entry.entry_id, [entry])
+    assert second.settled() == settled
+    assert third.entry() == entry
 
 
 @given(st.data())
@@ -52,7 +56,7 @@ def test_any_entry_survives(data: st.DataObject) -> None:
         input_tokens=data.draw(st.integers(0, 2**62)),
         units=data.draw(st.dictionaries(text, st.integers(0, 2**62), max_size=3)),
     )
-    assert read(frames.frame(frames.KIND_POSTED, ("x", [entry]))) == ([entry], 0)
+    assert read(frames.frame(frames.KIND_ENTRY, entry)) == ([entry], 0)
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
@@ -78,12 +82,12 @@ def test_a_torn_end_is_quietly_dropped() -> None:
 
 
 def test_a_record_that_looks_like_frames_inside_is_not_split() -> None:
-    inner = frames.frame(frames.KIND_POSTED, ("x", [ledger_entry()]))
+    inner = frames.frame(frames.KIND_ENTRY, ledger_entry())
     entry = ledger_entry(usage_raw=inner.decode("latin-1"))
-    outer = frames.frame(frames.KIND_POSTED, ("y", [entry]))
+    outer = frames.frame(frames.KIND_ENTRY, entry)
     assert read(outer) == ([entry], 0)
 
 
 def test_a_record_too_large_is_not_written() -> None:
     with pytest.raises(ValueError, match="a journal record of"):
-        frames.frame(frames.KIND_POSTED, ("x", [ledger_entry(usage_raw="x" * (2 << 20))]))
+        frames.frame(frames.KIND_ENTRY, ledger_entry(usage_raw="x" * (2 << 20)))

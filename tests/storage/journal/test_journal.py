@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from ledger_entries import held_call, ledger_entry
+from ledger_entries import held_call, ledger_entry, settled_call
 from loopback import run
-from tollkeeper.domain.calls import Held
-from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.calls import Held, Settled
+from tollkeeper.domain.ledger import LedgerEntry, Outcome, entries_of
 from tollkeeper.storage.journal.recovery import recover
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.journal.writer import JournalWriter
@@ -41,11 +42,12 @@ async def call(writer: JournalWriter, held: Held) -> OSError | None:
 
 
 async def end(writer: JournalWriter, held: Held, **changes: Any) -> LedgerEntry:
-    """Post a call's entry and wait for its record to be written."""
-    entry = ledger_entry(entry_id=held.entry_id, **changes)
+    """Post a call's outcome, wait for it to be written, and give the entry to expect."""
+    settled = settled_call(held, **changes)
     written: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
-    writer.post(held.entry_id, [entry], written.set_result)
+    writer.post(settled, written.set_result)
     assert await written is None
+    (entry,) = entries_of(held, settled)
     return entry
 
 
@@ -110,7 +112,7 @@ def test_open_calls_are_carried_into_new_segments(tmp_path: Path) -> None:
             for held in long_calls:
                 await call(writer, held)
             writer.sent(long_calls[0], lambda error: None)
-            entries = []
+            entries: list[LedgerEntry] = []
             for _ in range(100):
                 held = held_call()
                 await call(writer, held)
@@ -138,13 +140,15 @@ def crash(folder: Path, work: Callable[[JournalWriter], Any], **options: Any) ->
                 os._exit(0)
 
             run(doing)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
 
 
-def interrupted(held: Held) -> list[LedgerEntry]:
-    return [ledger_entry(entry_id=held.entry_id, outcome="interrupted")]
+def interrupted(held: Held) -> Settled:
+    return settled_call(held)._replace(outcome=Outcome.INTERRUPTED)
 
 
 @pytest.mark.parametrize("segment_bytes", [8_000, 1 << 20])
@@ -173,6 +177,33 @@ def test_what_was_in_flight_at_a_crash_is_accounted_for(tmp_path: Path, segment_
     )
     assert all(segment.closed for segment in FolderTail(tmp_path).segments())
     assert recover(tmp_path, interrupted).instances == 0, "doing it again changes nothing"
+
+
+def test_a_loader_that_starts_again_in_the_middle_knows_the_open_calls(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with journal(tmp_path) as writer:
+            calls = [held_call() for _ in range(5)]
+            for held in calls:
+                await call(writer, held)
+            first = await end(writer, calls[0])
+            chunk = FolderTail(tmp_path).read(FolderTail(tmp_path).segments()[0].name, 0, 10)
+            assert chunk.entries == [first]
+            rest = [await end(writer, held) for held in calls[1:]]
+            again = FolderTail(tmp_path)
+            assert again.read(again.segments()[0].name, chunk.offset, 10).entries == rest
+
+    run(work)
+
+
+def test_refusals_are_noted_without_being_held(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with journal(tmp_path) as writer:
+            entry = ledger_entry(outcome=Outcome.REFUSED)
+            writer.note(entry)
+            await asyncio.sleep(0.01)
+            assert load(tmp_path) == [entry]
+
+    run(work)
 
 
 def test_recovery_leaves_a_living_gateway_alone(tmp_path: Path) -> None:
@@ -245,7 +276,11 @@ def test_when_the_disk_is_full_calls_are_refused_and_outcomes_are_kept(tmp_path:
         for held in accepted:  # each outcome larger than the room that was kept for it
             await end(writer, held, usage_raw='{"x":"' + "y" * 3_000 + '"}')
         again = held_call()
-        assert await call(writer, again) is not None
+        while await call(writer, again) is None:  # what the outcomes left free
+            accepted.append(again)
+            again = held_call()
+        for held in accepted[-writer.open_calls :]:
+            await end(writer, held)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         assert await call(writer, again) is None, "as soon as there is room, calls go on"
         await end(writer, again)

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from tollkeeper.domain.calls import Held
+from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.ledger import LedgerEntry
 
 HEADER: Final = b"TOLLKEEPER JOURNAL 1\n"
@@ -28,7 +28,8 @@ RECORD_BYTES_MAX: Final = 1 << 20
 
 KIND_HELD: Final = b"H"  # body: Held
 KIND_SENT: Final = b"S"  # body: entry id
-KIND_POSTED: Final = b"P"  # body: Posted
+KIND_POSTED: Final = b"P"  # body: Settled; together with its Held it makes the entries
+KIND_ENTRY: Final = b"L"  # body: LedgerEntry; of a call that was never held
 KIND_VOIDED: Final = b"V"  # body: entry id
 KIND_CARRIED: Final = b"C"  # body: how many held records were carried over before it
 KIND_END: Final = b"E"  # body: nil; the process ended and left nothing open
@@ -38,16 +39,10 @@ PREFIX_BYTES: Final = _PREFIX.size
 FRAME_BYTES_MIN: Final = PREFIX_BYTES + 1
 
 
-class Posted(NamedTuple):
-    """How one held call ended, with the entries to load."""
-
-    entry_id: str
-    entries: list[LedgerEntry]
-
-
 _encoder = msgspec.msgpack.Encoder()
 _decode_held = msgspec.msgpack.Decoder(Held).decode
-_decode_posted = msgspec.msgpack.Decoder(Posted).decode
+_decode_settled = msgspec.msgpack.Decoder(Settled).decode
+_decode_entry = msgspec.msgpack.Decoder(LedgerEntry).decode
 _decode_id = msgspec.msgpack.Decoder(str).decode
 
 
@@ -71,8 +66,11 @@ class Frame(NamedTuple):
     def held(self) -> Held:
         return _decode_held(self.body)
 
-    def posted(self) -> Posted:
-        return _decode_posted(self.body)
+    def settled(self) -> Settled:
+        return _decode_settled(self.body)
+
+    def entry(self) -> LedgerEntry:
+        return _decode_entry(self.body)
 
     def entry_id(self) -> str:
         return _decode_id(self.body)

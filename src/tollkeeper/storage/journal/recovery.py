@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tollkeeper.domain.calls import Held
-from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.storage.journal import frames, segments
 from tollkeeper.telemetry import logger
@@ -29,12 +28,12 @@ class Recovered(NamedTuple):
 
 def recover(
     folder: Path,
-    outcome_of: Callable[[Held], Sequence[LedgerEntry]],
+    outcome_of: Callable[[Held], Settled],
     failpoint: FailPoint | None = None,
 ) -> Recovered:
     """Close the instances of gateways that died.
 
-    ``outcome_of`` gives the entries for a call that had been sent and never resolved. A
+    ``outcome_of`` gives the outcome of a call that had been sent and never resolved. A
     call that was held but not sent is voided: the provider never heard of it.
     """
     instances = posted = voided = 0
@@ -85,17 +84,19 @@ def _open_calls(path: Path) -> list[Held] | None:
             if entry_id in open_calls:
                 open_calls[entry_id] = open_calls[entry_id]._replace(sent=True)
         elif found.kind == frames.KIND_POSTED:
-            open_calls.pop(found.posted().entry_id, None)
+            open_calls.pop(found.settled().entry_id, None)
         elif found.kind == frames.KIND_VOIDED:
             open_calls.pop(found.entry_id(), None)
         ended = found.kind == frames.KIND_END
     return None if ended else list(open_calls.values())
 
 
-def _resolution(held: Held, outcome_of: Callable[[Held], Sequence[LedgerEntry]]) -> bytes:
+def _resolution(held: Held, outcome_of: Callable[[Held], Settled]) -> bytes:
     if not held.sent:
         return frames.frame(frames.KIND_VOIDED, held.entry_id)
-    return frames.frame(frames.KIND_POSTED, (held.entry_id, outcome_of(held)))
+    # The closing segment stands alone, so it repeats what was held.
+    held_frame = frames.frame(frames.KIND_HELD, held)
+    return held_frame + frames.frame(frames.KIND_POSTED, outcome_of(held))
 
 
 def _add_closing_segment(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from tollkeeper import clock
-from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.calls import Held
+from tollkeeper.domain.ledger import LedgerEntry, entries_of
 from tollkeeper.ports import SegmentChunk, SegmentInfo
 from tollkeeper.storage.journal import frames
 from tollkeeper.storage.journal.segments import SegmentName, list_segments
@@ -25,6 +26,7 @@ class FolderTail:
         self._folder = folder
         self._now_s = now_s
         self._suspects: dict[str, tuple[int, float]] = {}  # segment → (offset, first seen)
+        self._held: dict[str, tuple[int, dict[str, Held]]] = {}  # segment → (offset, open calls)
 
     def segments(self) -> list[SegmentInfo]:
         """List the segments, oldest first.
@@ -45,27 +47,50 @@ class FolderTail:
     def read(self, name: str, offset: int, entries_max: int) -> SegmentChunk:
         """Read the entries that follow an offset (0 for the start)."""
         start = max(offset, len(frames.HEADER))
+        held = self._held_before(name, start)
         data = self._bytes(name, start)
         view = memoryview(data)
         entries: list[LedgerEntry] = []
         damaged = end = 0
-        while len(entries) < entries_max:
+        at_end = False
+        while len(entries) < entries_max and not at_end:
             found = frames.frame_at(view, end)
             if found is not None:
                 end = found.end
-                if found.kind == frames.KIND_POSTED:
-                    entries.extend(found.posted().entries)
-                continue
-            if _unwritten(data, end):
-                return SegmentChunk(entries, start + end, at_end=True, damaged=damaged)
-            if end and len(data) == READ_BYTES:
+                if not _take(found, held, entries):
+                    damaged += 1
+            elif _unwritten(data, end):
+                at_end = True
+            elif end and len(data) == READ_BYTES:
                 break  # the frame goes on behind what was read
-            skipped_to = self._after_damage(name, data, start, end)
-            if skipped_to is None:
-                return SegmentChunk(entries, start + end, at_end=True, damaged=damaged)
-            damaged += 1
-            end = skipped_to
-        return SegmentChunk(entries, start + end, at_end=False, damaged=damaged)
+            else:
+                skipped_to = self._after_damage(name, data, start, end)
+                if skipped_to is None:
+                    at_end = True
+                else:
+                    damaged += 1
+                    end = skipped_to
+        self._held[name] = (start + end, held)
+        return SegmentChunk(entries, start + end, at_end, damaged)
+
+    def _held_before(self, name: str, offset: int) -> dict[str, Held]:
+        """Give the calls that are open at an offset; after a restart they are read again."""
+        known_offset, held = self._held.get(name, (-1, {}))
+        if known_offset == offset:
+            return held
+        held = {}
+        at = len(frames.HEADER)
+        while at < offset:
+            data = self._bytes(name, at)[: offset - at]
+            end = 0
+            for step in frames.scan(data, 0):
+                end = step.end
+                if step.frame is not None:
+                    _take(step.frame, held, [])
+            if not end:
+                break
+            at += end
+        return held
 
     def _bytes(self, name: str, start: int) -> bytes:
         try:
@@ -95,6 +120,7 @@ class FolderTail:
         """Delete a segment that has been loaded to its end."""
         (self._folder / name).unlink(missing_ok=True)
         self._suspects.pop(name, None)
+        self._held.pop(name, None)
 
     def _has_ended(self, name: SegmentName) -> bool:
         """Tell whether the last record says that the instance left nothing open."""
@@ -107,6 +133,24 @@ class FolderTail:
         except FileNotFoundError:
             return False
         return last == end
+
+
+def _take(found: frames.Frame, held: dict[str, Held], entries: list[LedgerEntry]) -> bool:
+    """Take in one record. False for an outcome whose beginning is missing: it was damaged."""
+    if found.kind == frames.KIND_HELD:
+        call = found.held()
+        held[call.entry_id] = call
+    elif found.kind == frames.KIND_POSTED:
+        settled = found.settled()
+        begun = held.pop(settled.entry_id, None)
+        if begun is None:
+            return False
+        entries.extend(entries_of(begun, settled))
+    elif found.kind == frames.KIND_VOIDED:
+        held.pop(found.entry_id(), None)
+    elif found.kind == frames.KIND_ENTRY:
+        entries.append(found.entry())
+    return True
 
 
 def _unwritten(data: bytes, end: int) -> bool:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tollkeeper.domain.calls import Held
+from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.storage.journal import frames, segments
@@ -28,6 +28,7 @@ OUTCOME_BYTES: Final = 1_024
 that is larger than its room loses the raw usage, and nothing else, when the disk is full."""
 
 RETRY_S: Final = 0.25
+NOTES_WAITING_MAX: Final = 10_000
 SEGMENT_BYTES: Final = 32 << 20
 SYNC_INTERVAL_S: Final = 0.05
 
@@ -91,6 +92,7 @@ class JournalWriter:
         self.records_written = 0
         self.bytes_written = 0
         self.refused = 0
+        self.notes_lost = 0
         self._start_segment(0)
         segments.sync_folder(folder)
         self._sync_timer = self._loop.call_later(SYNC_INTERVAL_S, self._sync_tick)
@@ -126,20 +128,27 @@ class JournalWriter:
             self._held[entry_id] = frames.frame(frames.KIND_HELD, held._replace(sent=True))
         self._write(_Record(frames.frame(frames.KIND_SENT, entry_id), on_written, ""))
 
-    def post(
-        self, entry_id: str, entries: Sequence[LedgerEntry], on_written: Written | None
-    ) -> None:
-        """Resolve a call with its entries; a call that was never held may be posted too."""
-        frame = frames.frame(frames.KIND_POSTED, (entry_id, entries))
+    def post(self, settled: Settled, on_written: Written | None) -> None:
+        """Resolve a held call with its outcome, for which room was kept."""
+        entry_id = settled.entry_id
+        frame = frames.frame(frames.KIND_POSTED, settled)
         room = self._open.get(entry_id, 0)
         if not self._fits(len(frame) - room) and self._rotate(len(frame)) is not None:
-            short = [entry._replace(usage_raw="") for entry in entries]
-            frame = frames.frame(frames.KIND_POSTED, (entry_id, short))
+            parts = [part._replace(usage_raw="") for part in settled.parts]
+            frame = frames.frame(frames.KIND_POSTED, settled._replace(parts=parts))
             if not self._fits(len(frame) - room):
                 self._wait(_Outcome(entry_id, frame, on_written))
                 return
         self._close_call(entry_id)
         self._write(_Record(frame, on_written, ""))
+
+    def note(self, entry: LedgerEntry) -> None:
+        """Record a call that was never held. Where there is no room for it, it waits."""
+        frame = frames.frame(frames.KIND_ENTRY, entry)
+        if not self._fits(len(frame)) and self._rotate(len(frame)) is not None:
+            self._wait(_Outcome("", frame, None))
+        else:
+            self._write(_Record(frame, None, ""))
 
     def void(self, entry_id: str) -> None:
         """Resolve a call that never reached the provider."""
@@ -153,7 +162,10 @@ class JournalWriter:
     def _wait(self, outcome: _Outcome) -> None:
         if not self._waiting:
             self._loop.call_later(RETRY_S, self._retry_waiting)
-        self._waiting.append(outcome)
+        if outcome.entry_id or len(self._waiting) < NOTES_WAITING_MAX:
+            self._waiting.append(outcome)
+        else:
+            self.notes_lost += 1  # refusals only: nothing that was spent is ever dropped
 
     def _retry_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -1,0 +1,107 @@
+"""The command line's root: which verbs there are, and how their failures end.
+
+A verb's module is imported only when the verb is called, so that each command starts as fast
+as its own imports allow. Exit codes: 0 done, 1 refused or failed with one line on standard
+error, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from tollkeeper import __version__
+from tollkeeper.domain.errors import TollkeeperError
+
+
+class Verb(NamedTuple):
+    """One verb: the module that holds its ``app``, and a line for the overview."""
+
+    module: str
+    summary: str
+
+
+VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
+    {
+        "keys": Verb("tollkeeper.cli.keys", "Issue, list and revoke virtual keys."),
+        "teams": Verb("tollkeeper.cli.teams", "Add, list, rename and switch off teams."),
+        "users": Verb("tollkeeper.cli.users", "Add people, give roles, make sign-in links."),
+        "providers": Verb("tollkeeper.cli.providers", "Keep the providers' own keys, encrypted."),
+    }
+)
+
+
+class VerbGroup(TyperGroup):
+    """The root group. It knows the verbs by name, and loads one when it is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, verb in VERBS.items():
+            self.add_command(TyperCommand(name, help=verb.summary))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the verb that the arguments name, and import its module."""
+        name, command, rest = super().resolve_command(ctx, args)
+        verb = VERBS.get(name or "")
+        if verb is not None:
+            command = get_command(importlib.import_module(verb.module).app)
+            command.name = name
+        return name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb. A failure that was meant to be told ends in one line and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except TollkeeperError as error:
+            reason = error.message
+        except BrokenPipeError:
+            raise  # whoever read our output has gone; Typer ends quietly
+        except OSError as error:
+            reason = str(error) if error.strerror is None else _with_file(error)
+        typer.echo(f"tollkeeper: {' '.join(reason.split())}", err=True)
+        raise typer.Exit(1)
+
+
+def command_line() -> typer.Typer:
+    """Build the command line."""
+    app = typer.Typer(
+        cls=VerbGroup,
+        name="tollkeeper",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,  # a traceback must not print what variables hold
+        add_completion=False,
+    )
+    app.callback()(_root)
+    return app
+
+
+def main() -> None:
+    """Run the command line."""
+    command_line()(prog_name="tollkeeper")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tollkeeper {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version and end."
+        ),
+    ] = False,
+) -> None:
+    """A self-hosted LLM gateway, cost ledger and dashboard."""
+
+
+def _with_file(error: OSError) -> str:
+    return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)

@@ -1,0 +1,246 @@
+"""``tollkeeper keys``: issue, list and revoke virtual keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from tollkeeper.cli import moments, output
+from tollkeeper.cli.context import DataOption, JsonOption, opened
+from tollkeeper.clock import now_us
+from tollkeeper.domain import key_tokens
+from tollkeeper.domain.access import KeyKind
+from tollkeeper.domain.errors import NotFound
+from tollkeeper.ports import KeyRecord, Store, Vault
+from tollkeeper.services import keys, people
+
+app = typer.Typer(
+    help="Issue, list and revoke virtual keys.", no_args_is_help=True, rich_markup_mode="rich"
+)
+
+_ISSUE_EXAMPLES = """
+[bold]Examples[/bold]
+
+tollkeeper keys issue --user alice@acme.com --team core --name laptop --create
+
+tollkeeper keys issue --team search --name indexer --model 'gpt-4.1*' --tag feature=search
+
+tollkeeper keys issue --role admin --name terraform --expires 90d --json
+"""
+
+
+@app.command(epilog=_ISSUE_EXAMPLES)
+def issue(
+    name: Annotated[str, typer.Option("--name", help="What the key is for, e.g. laptop.")],
+    user: Annotated[
+        str, typer.Option("--user", metavar="EMAIL", help="The person whose key it is.")
+    ] = "",
+    team: Annotated[
+        str,
+        typer.Option(
+            "--team",
+            help="The team that pays. A key whose team is its person's own moves with them.",
+        ),
+    ] = "",
+    role: Annotated[
+        KeyKind, typer.Option("--role", help="virtual calls models, admin manages.")
+    ] = KeyKind.VIRTUAL,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="GLOB", help="Only these models; may be repeated."),
+    ] = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option("--provider", metavar="GLOB", help="Only these providers; may be repeated."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="KEY=VALUE", help="Put on every call; may be repeated."),
+    ] = None,
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="WHEN", help="90d, 12h or 2027-01-31.")
+    ] = "",
+    create: Annotated[
+        bool, typer.Option("--create", help="Add the person and the team if they are not there.")
+    ] = False,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Issue a key and print it, once: only a keyed hash of it is stored."""
+    if role is KeyKind.VIRTUAL and not user and not team:
+        raise typer.BadParameter("name an owner: --user, --team, or both")
+    now = now_us()
+    request = keys.KeyRequest(
+        name=name,
+        kind=role,
+        email=user,
+        team=team,
+        expires_at_us=moments.end_us(expires, now) if expires else None,
+        models=model or (),
+        providers=provider or (),
+        tags=_tags(tag or []),
+    )
+    with opened(data, create=create) as (store, vault), store.together():
+        if create:
+            _add_owners(store, request, now)
+        issued = _issue(store, vault, request, now)
+        row = _row(issued.record, _emails(store), now)
+    _print_issued(issued, row, as_json)
+
+
+@app.command("list")
+def list_keys(
+    user: Annotated[str, typer.Option("--user", metavar="EMAIL", help="Only this person's.")] = "",
+    team: Annotated[str, typer.Option("--team", help="Only keys that this team pays for.")] = "",
+    active: Annotated[
+        bool, typer.Option("--active", help="Only keys that work at the moment.")
+    ] = False,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """List the keys, oldest first. The keys themselves are not stored and cannot be shown."""
+    with opened(data) as (store, _):
+        if team:
+            team = people.find_team(store, team).name
+        records = store.keys_of(people.find_user(store, user).user_id) if user else store.keys()
+        emails = _emails(store)
+    now = now_us()
+    if team:
+        records = [record for record in records if record.key.team == team]
+    if active:
+        records = [record for record in records if state(record, now) == "active"]
+    if as_json:
+        output.print_json([_row(record, emails, now) for record in records])
+    else:
+        _print_table(records, emails, now)
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\ntollkeeper keys revoke 8hLWYrAX\n\n"
+    "tollkeeper keys revoke tk_live_8hLWYrAX_… (a key that leaked, pasted whole)"
+)
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, or the whole key.")],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Revoke a key for good. Gateways stop accepting it within a second."""
+    parts = key_tokens.parse(key)
+    if parts is None and key.startswith(key_tokens.PREFIX):
+        raise NotFound("that is not a whole key; give all of it, or its id", code="key_malformed")
+    key_id = key if parts is None else parts.key_id
+    now = now_us()
+    with opened(data) as (store, _):
+        record = keys.revoke(store, key_id, keys.OPERATOR, now)
+        row = _row(record, _emails(store), now)
+    if as_json:
+        output.print_json(row)
+    elif record.revoked_at_us == now:
+        output.print_line(f"Revoked key {key_id} ({record.key.name}).")
+    else:
+        since = moments.local(record.revoked_at_us)
+        output.print_line(f"Key {key_id} ({record.key.name}) has been revoked since {since}.")
+
+
+def state(record: KeyRecord, now: int) -> str:
+    """Say in one word whether a key works, and if not, why."""
+    if record.revoked_at_us is not None:
+        return "revoked"
+    if not record.key.active:
+        return "off"  # its person or team is switched off
+    if record.key.expires_at_us is not None and now >= record.key.expires_at_us:
+        return "expired"
+    return "active"
+
+
+def _add_owners(store: Store, request: keys.KeyRequest, now: int) -> None:
+    if request.team:
+        people.ensure_team(store, request.team, now)
+    if request.email:
+        people.ensure_user(store, request.email, request.team, now)
+
+
+def _issue(store: Store, vault: Vault, request: keys.KeyRequest, now: int) -> keys.IssuedKey:
+    try:
+        return keys.issue(store, vault, request, keys.OPERATOR, now)
+    except NotFound as error:
+        verb = "users" if error.code == "user_not_found" else "teams"
+        remedy = f"add it with: tollkeeper {verb} add, or let this command do it with --create"
+        raise NotFound(f"{error.message}; {remedy}", code=error.code) from error
+
+
+def _print_issued(issued: keys.IssuedKey, row: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        output.print_json({"key": issued.token, **row})
+        return
+    owner = " · ".join(part for part in (row["user"], row["team"]) if part)
+    expires = moments.local(issued.record.key.expires_at_us, "never")
+    output.print_line(issued.token)
+    output.print_line("")
+    output.print_line(f"Key {row['id']} ({row['name']}){f' of {owner}' if owner else ''}")
+    output.print_line(f"Expires: {expires}")
+    output.print_line("Keep it now: it is not stored and cannot be shown again.")
+
+
+def _print_table(records: list[KeyRecord], emails: Mapping[str, str], now: int) -> None:
+    output.print_table(
+        (
+            output.Column("Id", whole=True),
+            output.Column("Name"),
+            output.Column("Role", whole=True),
+            output.Column("User"),
+            output.Column("Team"),
+            output.Column("State", whole=True),
+            output.Column("Created", whole=True),
+            output.Column("Expires", whole=True),
+        ),
+        [
+            (
+                record.key.key_id,
+                record.key.name,
+                record.key.kind.value,
+                emails.get(record.key.user_id, ""),
+                record.key.team,
+                state(record, now),
+                moments.local(record.created_at_us),
+                moments.local(record.key.expires_at_us, "never"),
+            )
+            for record in records
+        ],
+        "No keys yet. Issue one with: tollkeeper keys issue --user EMAIL --name NAME --create",
+    )
+
+
+def _row(record: KeyRecord, emails: Mapping[str, str], now: int) -> dict[str, Any]:
+    key = record.key
+    return {
+        "id": key.key_id,
+        "name": key.name,
+        "role": key.kind.value,
+        "user": emails.get(key.user_id) or None,
+        "team": key.team or None,
+        "state": state(record, now),
+        "models": list(key.models),
+        "providers": list(key.providers),
+        "tags": dict(key.tags),
+        "created_at": moments.iso(record.created_at_us),
+        "created_by": record.created_by,
+        "expires_at": moments.iso(key.expires_at_us),
+        "revoked_at": moments.iso(record.revoked_at_us),
+    }
+
+
+def _emails(store: Store) -> dict[str, str]:
+    return {user.user_id: user.email for user in store.users()}
+
+
+def _tags(texts: list[str]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--tag")
+        tags[name] = value
+    return tags

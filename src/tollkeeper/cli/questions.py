@@ -1,0 +1,69 @@
+"""Turns what was typed into the parameters of the API, and its failures into plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+import typer
+
+from tollkeeper.domain.errors import TollkeeperError
+from tollkeeper.ports import ReportSource
+
+OpenSource = Callable[[Path | None], AbstractContextManager[ReportSource]]
+"""Finds whoever can answer for a data folder: the running server, or the ledger's file."""
+
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d.*")
+
+SinceOption = Annotated[
+    str,
+    typer.Option("--since", help="30d, 24h, today, week, month, last_month, or a date: 2026-11-01"),
+]
+UntilOption = Annotated[str, typer.Option("--until", help="The last day, if --since is a date.")]
+ZoneOption = Annotated[str, typer.Option("--tz", help="Time zone: Europe/Berlin")]
+FilterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter", metavar="FILTER", help="team:core, model:gpt-4o, -outcome:ok, tag:feature=chat"
+    ),
+]
+
+
+def parameters(
+    *, since: str, until: str, zone: str, filters: list[str] | None, **others: str
+) -> dict[str, str]:
+    """Give the query string's parameters; what is empty is left out."""
+    found = {"tz": zone, "filter": ",".join(filters or ()), **others}
+    if _DATE.fullmatch(since):
+        found |= {"from": since, "to": until}
+    elif until:
+        raise typer.BadParameter("--until needs a date as --since")
+    else:
+        found["period"] = since
+    return {name: value for name, value in found.items() if value}
+
+
+@contextmanager
+def plain_failures() -> Iterator[None]:
+    """End a question that cannot be understood with exit code 2, an unknown call with 1."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    except LookupError as error:
+        raise TollkeeperError(str(error.args[0])) from None
+
+
+def moment(text: str) -> datetime:
+    """Read a time of the API."""
+    return datetime.fromisoformat(text)
+
+
+def zone_of(name: str) -> tzinfo:
+    """Give a zone that the API has accepted."""
+    return ZoneInfo(name) if name else UTC

@@ -1,0 +1,170 @@
+"""``tollkeeper users``: add people, give roles, move them, switch them off, let them sign in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tollkeeper import bootstrap
+from tollkeeper.cli import moments, output
+from tollkeeper.cli.context import DataOption, JsonOption, opened
+from tollkeeper.clock import now_us
+from tollkeeper.domain.access import Role
+from tollkeeper.ports import User
+from tollkeeper.services import people, sign_in
+
+app = typer.Typer(
+    help="Add people, give roles, make sign-in links.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's address.")]
+
+
+@app.command(
+    epilog="[bold]Example[/bold]\n\ntollkeeper users add alice@acme.com --team core --role lead"
+)
+def add(
+    email: EmailArgument,
+    name: Annotated[str, typer.Option("--name", help="What to call them.")] = "",
+    role: Annotated[Role, typer.Option("--role", help="What they may do.")] = Role.MEMBER,
+    team: Annotated[str, typer.Option("--team", help="Their team.")] = "",
+    create: Annotated[
+        bool, typer.Option("--create", help="Add the team if it is not there.")
+    ] = False,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Add a person."""
+    now = now_us()
+    with opened(data, create=True) as (store, _), store.together():
+        if create and team:
+            people.ensure_team(store, team, now)
+        user = people.add_user(store, email, now, name=name, role=role, team=team)
+    _print_done(user, f"Added {user.email} ({user.role}).", as_json)
+
+
+@app.command("list")
+def list_users(as_json: JsonOption = False, data: DataOption = None) -> None:
+    """List the people."""
+    with opened(data) as (store, _):
+        users = store.users()
+    if as_json:
+        output.print_json([_row(user) for user in users])
+        return
+    output.print_table(
+        (
+            output.Column("E-mail"),
+            output.Column("Name"),
+            output.Column("Role", whole=True),
+            output.Column("Team"),
+            output.Column("State", whole=True),
+            output.Column("Created", whole=True),
+        ),
+        [
+            (
+                user.email,
+                user.name,
+                user.role.value,
+                user.team,
+                _state(user),
+                moments.local(user.created_at_us),
+            )
+            for user in users
+        ],
+        "Nobody yet. Add somebody with: tollkeeper users add EMAIL",
+    )
+
+
+@app.command()
+def deactivate(email: EmailArgument, as_json: JsonOption = False, data: DataOption = None) -> None:
+    """Switch a person off: sessions end, and all their keys are revoked for good."""
+    with opened(data) as (store, _):
+        user, revoked = people.deactivate_user(store, email, now_us())
+    keys = f"{revoked} {'key' if revoked == 1 else 'keys'}"
+    _print_done(user, f"Switched off {user.email} and revoked {keys}.", as_json)
+
+
+@app.command()
+def activate(email: EmailArgument, as_json: JsonOption = False, data: DataOption = None) -> None:
+    """Switch a person on again. They need new keys."""
+    with opened(data) as (store, _):
+        user = people.activate_user(store, email)
+    _print_done(user, f"Switched on {user.email}.", as_json)
+
+
+@app.command(epilog="[bold]Example[/bold]\n\ntollkeeper users role alice@acme.com finance")
+def role(
+    email: EmailArgument,
+    new_role: Annotated[Role, typer.Argument(metavar="ROLE", help="The new role.")],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Give a person another role. They have to sign in again."""
+    with opened(data) as (store, _):
+        user = people.change_role(store, email, new_role, now_us())
+    _print_done(user, f"{user.email} is now {user.role}.", as_json)
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\ntollkeeper users move alice@acme.com search\n\n"
+    "tollkeeper users move alice@acme.com ''"
+)
+def move(
+    email: EmailArgument,
+    team: Annotated[str, typer.Argument(metavar="TEAM", help="The team, '' for none.")],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Move a person to another team. Keys that name no other team go with them."""
+    with opened(data) as (store, _):
+        user = people.move_user(store, email, team)
+    place = f"in team {user.team}" if user.team else "in no team"
+    _print_done(user, f"{user.email} is now {place}.", as_json)
+
+
+@app.command(epilog="[bold]Example[/bold]\n\ntollkeeper users link alice@acme.com")
+def link(
+    email: EmailArgument,
+    url: Annotated[
+        str,
+        typer.Option("--url", help="Where people reach the dashboard. Default: as configured."),
+    ] = "",
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Make a link that signs a person in, once, within 15 minutes."""
+    url = url or bootstrap.dashboard_url(None)
+    with opened(data) as (store, vault):
+        made = sign_in.make_link(store, vault, people.find_user(store, email), now_us())
+    address = url.rstrip("/") + made.path
+    if as_json:
+        expires_at = moments.iso(made.expires_at_us)
+        output.print_json({"url": address, "path": made.path, "expires_at": expires_at})
+        return
+    output.print_line(address)
+    output.print_line(f"Works once, until {moments.local(made.expires_at_us)}.")
+
+
+def _print_done(user: User, sentence: str, as_json: bool) -> None:
+    if as_json:
+        output.print_json(_row(user))
+    else:
+        output.print_line(sentence)
+
+
+def _row(user: User) -> dict[str, Any]:
+    return {
+        "id": user.user_id,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role.value,
+        "team": user.team or None,
+        "state": _state(user),
+        "created_at": moments.iso(user.created_at_us),
+    }
+
+
+def _state(user: User) -> str:
+    return "active" if user.active else "off"

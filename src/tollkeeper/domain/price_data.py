@@ -1,0 +1,117 @@
+"""The shape of price book data: what a compiled book and its overlay say, as plain dicts.
+
+Prices are decimal strings in USD per ``PER[quantity]`` pieces. Times are ISO dates or
+timestamps; a date alone means midnight UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NotRequired, TypedDict
+
+from tollkeeper.domain import usage as u
+
+REQUESTS: Final = "requests"
+"""A fee for the call itself, whatever it used. Not a quantity of a usage: always one."""
+
+PER: Final[Mapping[str, int]] = {
+    **dict.fromkeys(u.TOKENS, 1_000_000),
+    u.WEB_SEARCHES: 1_000,
+    u.WEB_SEARCHES_PREVIEW: 1_000,
+    u.FILE_SEARCHES: 1_000,
+    u.RERANK_SEARCHES: 1_000,
+    u.CODE_SESSIONS: 1,
+    u.PAGES: 1_000,
+    u.IMAGES: 1,
+    u.AUDIO_MS: 3_600_000,
+    u.INPUT_CHARACTERS: 1_000_000,
+    REQUESTS: 1_000,
+}
+"""How many pieces of each quantity a price is for."""
+
+
+class PriceRow(TypedDict):
+    """Prices that hold from a time on, or during a window of each day (UTC "HH:MM").
+
+    ``above`` lists long-context tiers: where the whole prompt is larger than so many
+    tokens, these prices replace the ordinary ones for the whole request. Of the rows of a
+    model's history, the last one that is active applies.
+    """
+
+    usd: Mapping[str, str]
+    above: NotRequired[Sequence[tuple[int, Mapping[str, str]]]]
+    since: NotRequired[str]
+    daily: NotRequired[tuple[str, str]]
+
+
+class VariantRow(TypedDict):
+    """Prices under a condition (``{"tier": "flex"}``): absolute, or factors on the ordinary ones.
+
+    The first variant that names a quantity decides its price.
+    """
+
+    when: Mapping[str, str]
+    usd: NotRequired[Mapping[str, str]]
+    above: NotRequired[Sequence[tuple[int, Mapping[str, str]]]]
+    multiply: NotRequired[Mapping[str, str]]
+    since: NotRequired[str]
+
+
+class ModelRow(TypedDict):
+    """All that is known of one model at one provider.
+
+    ``aliases`` are further names for exactly this model. ``geo`` maps a place to the factor
+    on token prices there. ``falls_back`` names the quantity whose price stands in for one
+    that is not listed.
+    """
+
+    model: str
+    aliases: NotRequired[Sequence[str]]
+    prices: Sequence[PriceRow]
+    variants: NotRequired[Sequence[VariantRow]]
+    geo: NotRequired[Mapping[str, str]]
+    falls_back: NotRequired[Mapping[str, str]]
+
+
+class ProviderRow(TypedDict):
+    """One provider of the book.
+
+    ``borrows`` lists providers whose standard prices apply to models that are not listed
+    here. ``owns`` lists beginnings of model names that are this provider's own products:
+    for routing a model that is too new for the book, never for its price. ``tiers`` maps the
+    provider's words for what was served to the book's ("" is standard). ``usd`` replaces
+    prices of all models here, borrowed ones included.
+    """
+
+    provider: str
+    name: str
+    models: Sequence[ModelRow]
+    borrows: NotRequired[Sequence[str]]
+    owns: NotRequired[Sequence[str]]
+    tiers: NotRequired[Mapping[str, str]]
+    falls_back: NotRequired[Mapping[str, str]]
+    usd: NotRequired[Mapping[str, str]]
+
+
+class OverlayRow(TypedDict):
+    """One reviewed correction: to the models named (globs), or to the whole provider.
+
+    ``reason`` and ``source`` say why, and who published it. ``adds`` are models that the
+    source lacks. ``same_as`` gives one tier the variants of another ({"flex": "batch"}).
+    """
+
+    provider: str
+    reason: str
+    source: str
+    checked: str
+    models: NotRequired[Sequence[str]]
+    adds: NotRequired[Sequence[ModelRow]]
+    aliases: NotRequired[Sequence[str]]
+    usd: NotRequired[Mapping[str, str]]
+    above: NotRequired[Sequence[tuple[int, Mapping[str, str]]]]
+    variants: NotRequired[Sequence[VariantRow]]
+    same_as: NotRequired[Mapping[str, str]]
+    geo: NotRequired[Mapping[str, str]]
+    falls_back: NotRequired[Mapping[str, str]]
+    tiers: NotRequired[Mapping[str, str]]
+    owns: NotRequired[Sequence[str]]

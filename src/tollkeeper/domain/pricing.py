@@ -1,0 +1,255 @@
+"""The price book: what any usage of any model costs, exactly and with its reason.
+
+A cost is an exact sum of count times price, rounded once to whole nano-dollars. A price of 0
+is a price; a price that is not known is None with a reason, never 0 and never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from tollkeeper.domain.price_data import PER, ModelRow, PriceRow, ProviderRow
+from tollkeeper.domain.price_match import Match, PriceList
+from tollkeeper.domain.price_plan import Priced, PriceLine, PricePlan, plain
+from tollkeeper.domain.rate_card import FALLS_BACK, Conditions, RateCard, conditions_of
+from tollkeeper.domain.usage import Usage
+
+__all__ = ["ModelPrices", "PriceBook", "PriceLine", "Priced", "RateCard"]
+
+FIRST_PARTIES: Final = (
+    "openai",
+    "anthropic",
+    "google",
+    "mistral",
+    "deepseek",
+    "x-ai",
+    "moonshotai",
+    "cohere",
+    "zai",
+    "minimax",
+    "meta",
+    "voyageai",
+    "groq",
+    "perplexity",
+    "cerebras",
+)
+"""Who makes models comes before who resells them, when a model is called by its bare name."""
+
+_PLANS_MAX: Final = 4096  # callers choose model names: what is remembered of them has an end
+_NAME_CHARS_MAX: Final = 200
+_FOREVER_US: Final = 2**62
+_DIGEST_CHARS: Final = 8
+
+
+class PriceRowShown(NamedTuple):
+    """One row of a model's price table: ``prices`` maps a quantity to (USD, for how many).
+
+    ``condition`` is "" for the ordinary price, else what must have been served ("tier=flex",
+    "geo=us"). ``above_tokens`` is the prompt size that the row starts above, 0 for none.
+    """
+
+    condition: str
+    above_tokens: int
+    prices: Mapping[str, tuple[str, int]]
+
+
+class ModelPrices(NamedTuple):
+    """What the book says of one model at one time, and which rule found it."""
+
+    provider: str
+    model: str
+    key: str
+    rows: list[PriceRowShown]
+
+
+class PriceBook:
+    """Prices of all models of all providers, in one immutable version.
+
+    ``providers`` may be lazy: a provider's rows are asked for when it is first needed.
+    ``other_names`` maps further names of providers to the book's ("vertex" → "google").
+    Plans are remembered, so that a price costs a look-up and a sum of products.
+    """
+
+    def __init__(
+        self,
+        version: str,
+        providers: Mapping[str, ProviderRow],
+        other_names: Mapping[str, str] | None = None,
+        cards: Mapping[str, RateCard] | None = None,
+    ) -> None:
+        self.version = version
+        self._cards = cards or {}
+        self._providers = providers
+        self._other_names = other_names or {}
+        self._lists: dict[str, PriceList] = {}
+        self._owners: dict[str, str] = {}
+        self._plans: dict[tuple[str, str, str, bool, str, str], PricePlan] = {}
+
+    def with_cards(self, cards: Mapping[str, RateCard]) -> PriceBook:
+        """Give this book with an operator's own prices: provider name → card for all its models.
+
+        Such a card comes before anything that the book says of a provider of that name. The
+        version of the new book tells the operator's prices too.
+        """
+        if not cards:
+            return self
+        prices = sorted((name, str(card.row["prices"])) for name, card in cards.items())
+        digest = sha256(repr(prices).encode()).hexdigest()[:_DIGEST_CHARS]
+        version = f"{self.version}+own.{digest}"
+        return PriceBook(version, self._providers, self._other_names, cards)
+
+    def price(self, provider: str, model: str, usage: Usage, at_us: int) -> Priced:
+        """Price one usage, without its components: each of those is priced by itself."""
+        plan = self._plans.get(
+            (provider, model, usage.tier, usage.batch, usage.speed, usage.geo),
+        )
+        if plan is None or not plan.since_us <= at_us < plan.until_us:
+            plan = self._plan(provider, model, conditions_of(usage), at_us)
+        return plan.price(usage)
+
+    def explain(self, provider: str, model: str, usage: Usage, at_us: int) -> list[PriceLine]:
+        """Say line by line how a usage is priced; the lines add up to its price."""
+        return self._plan(provider, model, conditions_of(usage), at_us).explain(usage)
+
+    def providers(self) -> list[str]:
+        """List the provider ids of the book."""
+        return list(self._providers)
+
+    def models(self, provider: str) -> list[str]:
+        """List the models of a provider; empty for a provider that is not in the book."""
+        row = self._provider(provider)
+        return sorted(model["model"] for model in row["models"]) if row else []
+
+    def owner_of(self, model: str) -> str:
+        """Name the provider that a bare model name belongs to, "" if none is known.
+
+        Who makes a model comes first, then anyone who lists it by exactly this name. A name
+        that the book does not know yet still goes to its maker by how it begins: it can be
+        called at once, and is unpriced until its price is known.
+        """
+        owner = self._owners.get(model)
+        if owner is None:
+            owner = self._owner_of(model)
+            if len(self._owners) >= _PLANS_MAX:
+                self._owners.clear()
+            self._owners[model] = owner
+        return owner
+
+    def show(self, provider: str, model: str, at_us: int) -> ModelPrices | None:
+        """Give the whole price table of a model at a time, or None if it is not listed."""
+        card, rule = self._card(provider, model)
+        if card is None:
+            return None
+        row = card.row
+        conditions = [Conditions()]
+        for variant in row.get("variants", ()):
+            when = variant["when"]
+            conditions.append(Conditions(when.get("tier", ""), speed=when.get("speed", "")))
+        conditions += [Conditions(geo=place) for place in row.get("geo", ())]
+        ordinary = card.plan(Conditions(), at_us, rule=rule)
+        rows = []
+        for condition in dict.fromkeys(conditions):
+            plan = card.plan(condition, at_us)
+            if not plan.reason:
+                rows += _shown(plan, _words(condition))
+        return ModelPrices(self._id(provider), row["model"], ordinary.keys[0], rows)
+
+    def _plan(self, provider: str, model: str, conditions: Conditions, at_us: int) -> PricePlan:
+        card, rule = self._card(provider, model)
+        if card is None:
+            label = f"{self._id(provider)}/{model[:_NAME_CHARS_MAX]} rule=none"
+            plan = PricePlan(-_FOREVER_US, _FOREVER_US, (label,), "unknown_model")
+        else:
+            plan = card.plan(conditions, at_us, rule=rule)
+        if len(self._plans) >= _PLANS_MAX:
+            self._plans.clear()
+        if len(model) <= _NAME_CHARS_MAX:  # a longer one is made up
+            self._plans[(provider, model, *conditions)] = plan
+        return plan
+
+    def _card(self, provider: str, model: str) -> tuple[RateCard | None, str]:
+        if provider in self._cards:
+            return self._cards[provider], ""
+        row = self._provider(provider)
+        if row is None:
+            return None, ""
+        own = self._list(row["provider"]).find(model)
+        if own:
+            return _card_of(row, own.row), own.rule
+        for lender in row.get("borrows", ()):
+            lent = self._list(lender).find(model)
+            if lent:
+                return _card_of(row, _standard_only(lent)), f"{lent.rule} borrowed={lender}"
+        return None, ""
+
+    def _owner_of(self, model: str) -> str:
+        makers = [provider for provider in FIRST_PARTIES if provider in self._providers]
+        for provider in makers:
+            if self._list(provider).find(model):
+                return provider
+        beginnings = {
+            beginning: provider
+            for provider in makers
+            for beginning in self._providers[provider].get("owns", ())
+            if model.lower().startswith(beginning)
+        }
+        if beginnings:
+            return beginnings[max(beginnings, key=len)]
+        for provider in self._providers:
+            if provider not in makers and self._list(provider).find(model):
+                return provider
+        return ""
+
+    def _provider(self, provider: str) -> ProviderRow | None:
+        return self._providers.get(self._id(provider))
+
+    def _id(self, provider: str) -> str:
+        return self._other_names.get(provider, provider)
+
+    def _list(self, provider: str) -> PriceList:
+        if provider not in self._lists:
+            self._lists[provider] = PriceList(self._providers[provider])
+        return self._lists[provider]
+
+
+def _card_of(provider: ProviderRow, row: ModelRow) -> RateCard:
+    fixed = provider.get("usd")
+    if fixed:
+        prices: list[PriceRow] = [{**old, "usd": {**old["usd"], **fixed}} for old in row["prices"]]
+        row = {**row, "prices": prices}
+    return RateCard(
+        f"{provider['provider']}/{row['model']}",
+        row,
+        provider.get("tiers", {}),
+        {**FALLS_BACK, **provider.get("falls_back", {})},
+    )
+
+
+def _standard_only(lent: Match) -> ModelRow:
+    """Take the ordinary prices of a lender: its tiers, batches and places are its own offers."""
+    row: ModelRow = {"model": lent.row["model"], "prices": lent.row["prices"]}
+    if "falls_back" in lent.row:
+        row["falls_back"] = lent.row["falls_back"]
+    return row
+
+
+def _words(condition: Conditions) -> str:
+    words = {"tier": condition.tier, "speed": condition.speed, "geo": condition.geo}
+    return " ".join(f"{name}={word}" for name, word in words.items() if word)
+
+
+def _shown(plan: PricePlan, condition: str) -> list[PriceRowShown]:
+    return [
+        PriceRowShown(
+            condition,
+            above,
+            {
+                name: (plain(rate.price), PER[name])
+                for name, rate in rates.items()
+                if rate.priced_as == name
+            },
+        )
+        for above, rates in zip((0, *plan.thresholds), plan.rates, strict=True)
+    ]

@@ -1,0 +1,202 @@
+"""From a request to an admitted call: who calls, what they ask for, where it goes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tollkeeper.domain.access import VirtualKey
+from tollkeeper.domain.calls import Held, Profile
+from tollkeeper.domain.errors import NotAllowed, TollkeeperError
+from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
+from tollkeeper.domain.routing import Dialect
+from tollkeeper.gateway.head_notes import Caller, HeadNotes
+from tollkeeper.gateway.plans import Plan
+from tollkeeper.gateway.shared import Gateway
+from tollkeeper.gateway.ways import Way
+from tollkeeper.wire.clients import Client
+from tollkeeper.wire.controls import Controls
+from tollkeeper.wire.endpoints import Body
+from tollkeeper.wire.rewrite import path_below, with_path_model
+from tollkeeper.wire.tags import read_tags
+
+_WITH_OUTPUT: Final = frozenset(
+    {"openai_chat", "openai_completions", "openai_responses", "anthropic_messages", "gemini"}
+)
+_WITH_PROMPT: Final = _WITH_OUTPUT | {"openai_embeddings"}
+_WITH_HIDDEN_USAGE: Final = frozenset({"openai_chat", "openai_completions"})
+_SHARED_LISTINGS: Final = frozenset({"/files", "/batches", "/messages/batches"})
+_EMBEDDING_VERBS: Final = frozenset({"embedContent", "batchEmbedContents"})
+
+
+def way_of(gateway: Gateway, caller: Caller, controls: Controls) -> Way:
+    """Find the way of a call. Raises Refused; nothing has happened then."""
+    notes, key = caller.notes, caller.key
+    way_key = (
+        controls.model,
+        controls.stream,
+        controls.asks_for_usage,
+        controls.service_tier,
+        controls.session_id or controls.prompt_cache_key,
+        controls.end_customer,
+    )
+    ways = notes.ways_for(gateway.planner, key)
+    way = ways.get(way_key)
+    if way is None:
+        way = _new_way(gateway, notes, key, controls)
+        if not controls.tags:
+            ways[way_key] = way
+    elif controls.tags:
+        way = _new_way(gateway, notes, key, controls)
+    return way
+
+
+def held_call(
+    gateway: Gateway, way: Way, controls: Controls, body_bytes: int, call_id: str, now_us: int
+) -> Held:
+    """Give the record of an admitted call; ``body_bytes`` is its decoded size."""
+    output = 0
+    if way.has_output:
+        expected = gateway.lengths.expected(way.plan.model, controls.max_output_tokens)
+        output = expected * controls.choices
+    prompt_bytes = body_bytes if way.has_prompt else 0
+    return Held(call_id, call_id, now_us, 1, False, prompt_bytes, output, way.profile)
+
+
+def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Controls) -> Way:
+    match, endpoint = notes.match, notes.match.endpoint
+    _require_not_shared(notes)
+    requested = match.model or controls.model
+    plan = _plan(gateway, notes, requested)
+    key.require_model(plan.provider, plan.model or requested)
+    credential = plan.credential_lines(vendor_login=notes.credentials.vendor_login)
+    streamed = match.streamed or controls.stream
+    head = b"%b %b HTTP/1.1\r\n%b%b%b" % (
+        notes.request.method,
+        _target(notes, plan).encode("latin-1"),
+        plan.head_lines,
+        credential,
+        notes.lines,
+    )
+    return Way(
+        plan=plan,
+        endpoint=endpoint,
+        profile=_profile(gateway, notes, key, controls, plan),
+        head=head,
+        hides_usage=streamed
+        and plan.injects_usage
+        and endpoint.reader in _WITH_HIDDEN_USAGE
+        and not controls.asks_for_usage,
+        renamed=bool(controls.model and plan.model and plan.model != controls.model),
+        has_prompt=endpoint.reader in _WITH_PROMPT,
+        has_output=endpoint.reader in _WITH_OUTPUT and endpoint.name not in _EMBEDDING_VERBS,
+    )
+
+
+def _require_not_shared(notes: HeadNotes) -> None:
+    """Refuse listings of what all callers share behind the operator's key.
+
+    A file or batch can be fetched by who knows its id; to list them would tell the ids.
+    """
+    lists = notes.request.method == b"GET" and notes.match.upstream_path in _SHARED_LISTINGS
+    if lists and not notes.credentials.vendor_login:
+        raise NotAllowed(
+            "this list would show what belongs to everybody behind the gateway's own key; "
+            "ask for an id, or bring your own login",
+            code="shared_listing",
+        )
+
+
+def _plan(gateway: Gateway, notes: HeadNotes, model: str) -> Plan:
+    match, planner = notes.match, gateway.planner
+    dialect = match.endpoint.dialect
+    if match.provider:
+        return planner.plan_at(match.provider, model, dialect)
+    subscription = notes.credentials.flat_rate
+    if subscription:
+        plan = planner.plan_for_login(subscription, model, dialect)
+        if plan is not None:
+            return plan
+    may_be_unnamed = match.endpoint.free or match.endpoint.name == "batches"
+    if not model and (may_be_unnamed or notes.body_kind is Body.MULTIPART):
+        return planner.plan_unnamed(dialect)
+    return planner.plan(model, dialect)
+
+
+def _profile(
+    gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Controls, plan: Plan
+) -> Profile:
+    request, match, client = notes.request, notes.match, notes.client
+    if controls.session_id or controls.prompt_cache_key:
+        client = gateway.clients.identify(request.header, controls)
+    tags = read_tags(request.header, request.headers, controls.tags, key.tags)
+    return Profile(
+        org=key.org,
+        team=key.team,
+        user_id=key.user_id,
+        user_name=key.user_name,
+        key_id=key.key_id,
+        key_name=key.name,
+        end_customer=notes.end_customer or controls.end_customer,
+        session_id=notes.session_id or client.session_id,
+        tool=client.tool,
+        tool_version=client.version,
+        provider=plan.provider,
+        price_provider=plan.price_provider,
+        model=plan.model,
+        model_requested=match.model or controls.model,
+        endpoint=match.endpoint.name,
+        wire=match.endpoint.dialect,
+        streamed=match.streamed or controls.stream,
+        flat_rate=bool(notes.credentials.flat_rate),
+        tier=controls.service_tier[:32],
+        tags=tags.values,
+    )
+
+
+def _target(notes: HeadNotes, plan: Plan) -> str:
+    match = notes.match
+    path = match.upstream_path
+    if match.model and plan.model and plan.model != match.model and not match.provider:
+        path = with_path_model(path, plan.model)
+    if match.provider or match.endpoint.dialect is not Dialect.GEMINI:
+        return plan.base_path + path + notes.query
+    return path_below(plan.base_path, path) + notes.query
+
+
+def refused_entry(
+    caller: Caller,
+    error: TollkeeperError,
+    controls: Controls,
+    client: Client,
+    *,
+    call_id: str,
+    status: int,
+) -> LedgerEntry:
+    """Give the entry of a refused call: it is seen in the ledger, and cost nothing."""
+    notes, key, match = caller.notes, caller.key, caller.notes.match
+    return LedgerEntry(
+        entry_id=call_id,
+        call_id=call_id,
+        started_at_us=caller.now_us,
+        org=key.org,
+        team=key.team,
+        user_id=key.user_id,
+        user_name=key.user_name,
+        key_id=key.key_id,
+        key_name=key.name,
+        end_customer=notes.end_customer or controls.end_customer,
+        session_id=notes.session_id or client.session_id,
+        tool=client.tool,
+        tool_version=client.version,
+        model_requested=match.model or controls.model,
+        endpoint=match.endpoint.name,
+        wire=match.endpoint.dialect,
+        streamed=match.streamed or controls.stream,
+        status=status,
+        outcome=Outcome.REFUSED,
+        error_code=error.code,
+        basis=Basis.FREE,
+        cost_nanos=0,
+        list_cost_nanos=0,
+        tags=key.tags,
+    )

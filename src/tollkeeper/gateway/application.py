@@ -1,0 +1,217 @@
+"""The data plane's front door: what each request is, and who takes care of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tollkeeper.domain.errors import Overloaded, Refused, TollkeeperError, UnknownRoute
+from tollkeeper.gateway.answers import JSON_LINE, Answer, refuse_call
+from tollkeeper.gateway.console_relay import ConsoleRelay
+from tollkeeper.gateway.head_notes import Caller, HeadNotes
+from tollkeeper.gateway.json_call import JsonCall, start_json_call
+from tollkeeper.gateway.local import LocalAnswers
+from tollkeeper.gateway.relay import CALL_ID_LINE
+from tollkeeper.gateway.shared import Gateway
+from tollkeeper.gateway.upload_call import UploadCall
+from tollkeeper.http1.exchange import BodySink, Exchange
+from tollkeeper.http1.messages import Request
+from tollkeeper.telemetry import logger, spawn
+from tollkeeper.wire.controls import NO_CONTROLS
+from tollkeeper.wire.credentials import read_credentials, require_token
+from tollkeeper.wire.endpoints import CHAT, HELLO, RESPONSES_SOCKET, Body, Match, match
+from tollkeeper.wire.paths import split_path_key
+from tollkeeper.wire.refusals import refusal, upgrade_required
+
+_NEVER_PAGES: Final = ("/v1/", "/v1beta/", "/openai/", "/providers/", "/internal/")
+_UNKNOWN_ENDPOINT: Final = CHAT
+"""Errors before any endpoint is known are written in OpenAI's shape, which most tools read."""
+
+
+class WaitingCall:
+    """Stands in for a call whose key is still being looked up (``BodySink``)."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self._sink: BodySink | None = None
+        self._parts: list[bytes] = []
+        self._ended = False
+        self._gone = False
+
+    def go_on(self, sink: BodySink) -> None:
+        """Hand over to the call itself, with what came meanwhile."""
+        self._sink = sink
+        parts, self._parts = self._parts, []
+        for data in parts:
+            sink.body(data)
+        if self._ended:
+            sink.body_end()
+        if self._gone:
+            sink.client_gone()
+
+    def drop(self) -> None:
+        """Forget what came: the request was refused."""
+        self._parts = []
+
+    def body(self, data: bytes) -> None:
+        if self._sink is not None:
+            self._sink.body(data)
+        elif not self.exchange.done:
+            self._parts.append(data)
+
+    def body_end(self) -> None:
+        self._ended = True
+        if self._sink is not None:
+            self._sink.body_end()
+
+    def client_gone(self) -> None:
+        self._gone = True
+        if self._sink is not None:
+            self._sink.client_gone()
+
+    def client_writable(self, *, writable: bool) -> None:
+        if self._sink is not None:
+            self._sink.client_writable(writable=writable)
+
+
+def _upgrade_answer(exchange: Exchange) -> BodySink:
+    """WebSockets are refused with the one status after which agents use plain requests."""
+    reply = upgrade_required()
+    exchange.close_after = True
+    return Answer(exchange, reply.status, reply.headers, reply.body)
+
+
+class _Nothing:
+    """The sink of a request that was answered already (``BodySink``)."""
+
+    def body(self, data: bytes) -> None: ...
+    def body_end(self) -> None: ...
+    def client_gone(self) -> None: ...
+    def client_writable(self, *, writable: bool) -> None: ...
+
+
+_NOTHING: Final = _Nothing()
+
+
+class GatewayApplication:
+    """Implements ``http1.listener.Application``."""
+
+    def __init__(self, gateway: Gateway, local: LocalAnswers) -> None:
+        self._gateway = gateway
+        self._local = local
+
+    def begin(self, request: Request, exchange: Exchange) -> BodySink:
+        """Take a request head. Raises Refused for what cannot be answered otherwise."""
+        if request.header(b"upgrade") is not None:
+            return _upgrade_answer(exchange)
+        path_key, path = "", request.path.decode("latin-1")
+        if path.startswith("/k/"):
+            path_key, path = split_path_key(path)
+        found = match(request.method, path)
+        if found is None:
+            return self._beside(request, exchange, path, path_key)
+        if found.endpoint is HELLO:
+            return Answer(exchange, 200, JSON_LINE, b"{}")
+        if found.endpoint is RESPONSES_SOCKET:
+            return _upgrade_answer(exchange)  # a GET that could only have been an upgrade
+        try:
+            return self._call(exchange, self._notes(request, found, path_key))
+        except Refused as error:
+            self._turn_away(request, exchange, found, error)
+            return _NOTHING
+
+    def begin_whole(self, request: Request, exchange: Exchange, body: bytes) -> BodySink | None:
+        """Take a request like others before it, in one step. None where that is not enough."""
+        notes, gateway = request.notes, self._gateway
+        if (
+            not isinstance(notes, HeadNotes)
+            or not notes.is_plain_json
+            or len(gateway.relays) >= gateway.settings.in_flight_max
+            or len(body) > gateway.settings.body_bytes_max
+        ):
+            return None
+        now_us = gateway.now_us()
+        key = gateway.keys.known(notes.token, now_us)
+        if key is None:
+            return None
+        return start_json_call(gateway, exchange, Caller(notes, key, now_us), body) or _NOTHING
+
+    def refuse(self, request: Request | None, exchange: Exchange, error: Refused) -> None:
+        """Answer a request that breaks HTTP or names nothing that exists."""
+        self._gateway.counters.turned_away(error.code)
+        reply = refusal(error, _UNKNOWN_ENDPOINT)
+        exchange.send(error.status, reply.headers, reply.body)
+
+    # ------------------------------------------------------------------ calls
+
+    def _notes(self, request: Request, found: Match, path_key: str) -> HeadNotes:
+        notes = request.notes
+        if not isinstance(notes, HeadNotes):
+            query = request.query.decode("latin-1")
+            credentials = read_credentials(request.header, query, path_key, found.provider)
+            require_token(credentials)
+            notes = request.notes = HeadNotes(self._gateway, request, found, credentials)
+        return notes
+
+    def _call(self, exchange: Exchange, notes: HeadNotes) -> BodySink:
+        gateway = self._gateway
+        if len(gateway.relays) >= gateway.settings.in_flight_max:
+            raise Overloaded("the gateway carries as many calls as it may", code="too_many_calls")
+        now_us = gateway.now_us()
+        key = gateway.keys.known(notes.token, now_us)
+        if key is not None:
+            return self._sink(exchange, Caller(notes, key, now_us))
+        exchange.pause_body()
+        waiting = WaitingCall(exchange)
+        spawn(self._verify(waiting, notes), name="verify-key")
+        return waiting
+
+    async def _verify(self, waiting: WaitingCall, notes: HeadNotes) -> None:
+        """Ask the store for a key that is not in memory; the request waits meanwhile."""
+        gateway, exchange = self._gateway, waiting.exchange
+        try:
+            now_us = gateway.now_us()
+            key = await gateway.keys.verify(notes.token, now_us)
+            waiting.go_on(self._sink(exchange, Caller(notes, key, now_us)))
+        except Refused as error:
+            self._turn_away(notes.request, exchange, notes.match, error)
+            waiting.drop()
+        except OSError as error:
+            logger.error("the store cannot be read", extra={"error": str(error)})
+            unreadable = Overloaded("the gateway cannot read its store", code="store_unreadable")
+            self._turn_away(notes.request, exchange, notes.match, unreadable)
+            waiting.drop()
+        exchange.resume_body()
+
+    def _sink(self, exchange: Exchange, caller: Caller) -> BodySink:
+        if caller.notes.match.endpoint.local:
+            return self._local.models(exchange, caller)
+        try:
+            if caller.notes.body_kind in {Body.JSON, Body.NONE}:
+                return JsonCall(self._gateway, exchange, caller)
+            return UploadCall(self._gateway, exchange, caller)
+        except Refused as error:
+            refuse_call(self._gateway, exchange, caller, error, NO_CONTROLS)
+            return _NOTHING
+
+    def _turn_away(
+        self, request: Request, exchange: Exchange, found: Match, error: TollkeeperError
+    ) -> None:
+        """Refuse before anybody is identified: counted, and not written to the ledger."""
+        gateway = self._gateway
+        gateway.counters.turned_away(error.code)
+        call_id = gateway.ids.next(gateway.now_us() // 1000)
+        tool = gateway.clients.identify(request.header, NO_CONTROLS).tool
+        reply = refusal(error, found.endpoint, tool, call_id=call_id)
+        exchange.send(reply.status, reply.headers + CALL_ID_LINE % call_id.encode(), reply.body)
+
+    # ------------------------------------------------------------------ everything else
+
+    def _beside(self, request: Request, exchange: Exchange, path: str, path_key: str) -> BodySink:
+        answer = self._local.answer(request, exchange, path)
+        if answer is not None:
+            return answer
+        if path_key or path.startswith(_NEVER_PAGES):
+            raise UnknownRoute(f"there is no {request.method.decode('ascii')} {path[:200]}")
+        if self._gateway.console is None:
+            raise UnknownRoute("this process only carries calls; there are no pages here")
+        return ConsoleRelay(self._gateway, self._gateway.console, request, exchange)

@@ -1,0 +1,121 @@
+"""A call whose request is JSON: understood, perhaps rewritten, sent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tollkeeper.domain.errors import Overloaded, Refused, TooLarge
+from tollkeeper.gateway.admission import held_call, way_of
+from tollkeeper.gateway.answers import refuse_call
+from tollkeeper.gateway.head_notes import Caller, HeadNotes
+from tollkeeper.gateway.relay import Relay
+from tollkeeper.gateway.sending import OutgoingRequest
+from tollkeeper.gateway.shared import Gateway
+from tollkeeper.gateway.ways import Way
+from tollkeeper.http1.exchange import Exchange
+from tollkeeper.wire import encodings, rewrite
+from tollkeeper.wire.controls import NO_CONTROLS, Controls, read_controls
+from tollkeeper.wire.endpoints import Body
+
+_RATIO_MAX: Final = 100
+_BODILESS: Final = frozenset({b"GET", b"HEAD", b"DELETE"})
+
+
+def start_json_call(
+    gateway: Gateway, exchange: Exchange, caller: Caller, body: bytes
+) -> Relay | None:
+    """Admit and start a call whose body is there; None if it was refused and answered."""
+    notes, controls = caller.notes, NO_CONTROLS
+    try:
+        plain = body
+        if notes.encoding:
+            limit = gateway.settings.body_bytes_max
+            plain = encodings.decode(body, notes.encoding, limit, _RATIO_MAX)
+        if notes.body_kind is Body.JSON:
+            controls = read_controls(plain, notes.match.endpoint)
+        way = way_of(gateway, caller, controls)
+        rewritten = _rewritten(notes, way, controls, plain)
+    except Refused as error:
+        refuse_call(gateway, exchange, caller, error, controls)
+        return None
+    if rewritten is not plain:
+        body = encodings.encode(rewritten, notes.encoding) if notes.encoding else rewritten
+    method = notes.request.method
+    if body or method not in _BODILESS:
+        head = b"%bcontent-length: %d\r\n\r\n" % (way.head, len(body))
+    else:
+        head = way.head + b"\r\n"
+    call_id = gateway.ids.next(caller.now_us // 1000)
+    held = held_call(gateway, way, controls, len(plain), call_id, caller.now_us)
+    request = OutgoingRequest(head, body, head_only=method == b"HEAD")
+    relay = Relay(gateway, exchange, way, held, request)
+    relay.start()
+    return relay
+
+
+def _rewritten(notes: HeadNotes, way: Way, controls: Controls, body: bytes) -> bytes:
+    if controls.tags and not notes.match.provider:
+        body = rewrite.without_tags(body)
+    # An older Azure path names the model, and nothing in the body does.
+    if way.renamed or notes.match.query_dropped:
+        body = rewrite.with_model(body, way.plan.model)
+    if way.hides_usage:
+        body = rewrite.with_usage_requested(body)
+    return body
+
+
+class JsonCall:
+    """Collects the body of one request (``BodySink``), then becomes a relayed call."""
+
+    _size_bytes = 0
+
+    def __init__(self, gateway: Gateway, exchange: Exchange, caller: Caller) -> None:
+        self._gateway = gateway
+        self._exchange = exchange
+        self._caller = caller
+        self._parts: list[bytes] = []
+        if (exchange.length or 0) > gateway.settings.body_bytes_max:
+            raise too_large(gateway)
+
+    def body(self, data: bytes) -> None:
+        if self._exchange.done:
+            return
+        gateway = self._gateway
+        self._size_bytes += len(data)
+        gateway.buffered_bytes += len(data)
+        self._parts.append(data)
+        if self._size_bytes > gateway.settings.body_bytes_max:
+            self._refuse(too_large(gateway))
+        elif gateway.buffered_bytes > gateway.settings.buffered_bytes_max:
+            self._refuse(Overloaded("too many large requests at once", code="buffers_full"))
+
+    def body_end(self) -> None:
+        exchange = self._exchange
+        if exchange.done:
+            return
+        body = b"".join(self._parts) if len(self._parts) != 1 else self._parts[0]
+        self._forget_body()
+        relay = start_json_call(self._gateway, exchange, self._caller, body)
+        if relay is not None:
+            exchange.hand_over(relay)
+
+    def client_gone(self) -> None:
+        self._forget_body()
+
+    def client_writable(self, *, writable: bool) -> None:
+        """Nothing is being sent yet."""
+
+    def _refuse(self, error: Refused) -> None:
+        self._forget_body()
+        refuse_call(self._gateway, self._exchange, self._caller, error, NO_CONTROLS)
+
+    def _forget_body(self) -> None:
+        self._gateway.buffered_bytes -= self._size_bytes
+        self._size_bytes = 0
+        self._parts = []
+
+
+def too_large(gateway: Gateway) -> TooLarge:
+    """The refusal of a body above its limit."""
+    limit_mb = gateway.settings.body_bytes_max >> 20
+    return TooLarge(f"the request body is larger than {limit_mb} MB")

@@ -1,0 +1,155 @@
+"""From a model's name to the bytes of a request's way: origin, path and credentials."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from tollkeeper.domain.errors import NotAllowed, Refused, UnknownRoute
+from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.domain.routing import AuthStyle, CutPolicy, Dialect, Provider, RouteTable
+from tollkeeper.http1.origin import Origin, parse_base_url
+from tollkeeper.runtime import Routing
+from tollkeeper.wire.models import ListedModel
+
+_PLANS_MAX: Final = 10_000
+_AUTH_LINES: Final = {
+    AuthStyle.BEARER: "authorization: Bearer {}\r\n",
+    AuthStyle.X_API_KEY: "x-api-key: {}\r\n",
+    AuthStyle.X_GOOG_API_KEY: "x-goog-api-key: {}\r\n",
+    AuthStyle.API_KEY: "api-key: {}\r\n",
+}
+
+
+class Plan(NamedTuple):
+    """Where one call goes. ``head_lines`` are the Host line and the provider's own headers."""
+
+    provider: str
+    price_provider: str
+    model: str
+    origin: Origin
+    base_path: str
+    head_lines: bytes
+    auth_lines: bytes
+    injects_usage: bool
+    cut_policy: CutPolicy
+    login: bool
+
+    def credential_lines(self, *, vendor_login: bool) -> bytes:
+        """Give the header lines of our credential, none where the caller brought a login.
+
+        Raises NotAllowed where logins are not passed on, and Refused where there is no key.
+        """
+        if vendor_login:
+            if self.login:
+                return b""
+            raise NotAllowed(
+                f"provider {self.provider!r} does not take callers' own logins here",
+                code="login_not_allowed",
+            )
+        if self.auth_lines == _NO_KEY:
+            error = Refused(
+                f"the gateway has no API key for provider {self.provider!r}; whoever runs it "
+                f"sets one with: tollkeeper providers set {self.provider}",
+                code="provider_key_missing",
+            )
+            error.status = 503
+            raise error
+        return self.auth_lines
+
+
+_NO_KEY: Final = b"\0"
+
+
+class Planner:
+    """Plans calls on one routing. Remembers every plan; a reload makes a new planner."""
+
+    def __init__(self, routing: Routing, book: PriceBook) -> None:
+        self._routing = routing
+        self._book = book
+        self._table = RouteTable(routing.providers, routing.aliases, book.owner_of)
+        self._plans: dict[tuple[str, Dialect], Plan] = {}
+        self._through: dict[tuple[str, Dialect], Plan] = {}
+
+    def plan(self, model: str, dialect: Dialect) -> Plan:
+        """Plan a call by its model. Raises UnknownRoute or BadRequest."""
+        plan = self._plans.get((model, dialect))
+        if plan is None:
+            target = self._table.targets(model, dialect)[0]
+            plan = _plan(target.provider, target.model, dialect, target.provider.bases[dialect])
+            if len(self._plans) >= _PLANS_MAX:
+                self._plans.clear()
+            self._plans[(model, dialect)] = plan
+        return plan
+
+    def plan_at(self, provider: str, model: str, dialect: Dialect) -> Plan:
+        """Plan a call whose path names the provider: it goes below that provider's root."""
+        plan = self._through.get((provider, dialect))
+        if plan is None:
+            found = self._routing.providers.get(provider)
+            if found is None:
+                raise UnknownRoute(
+                    f"there is no provider {provider!r} here; configured are: "
+                    + (", ".join(sorted(self._routing.providers)) or "none"),
+                    code="provider_not_found",
+                )
+            plan = self._through[(provider, dialect)] = _plan(found, "", dialect, found.root)
+        return plan._replace(model=model)
+
+    def plan_for_login(self, kind: str, model: str, dialect: Dialect) -> Plan | None:
+        """Plan a call that brings the login of a vendor's subscription, which lives elsewhere."""
+        for provider in self._routing.providers.values():
+            if provider.kind == kind and dialect in provider.bases:
+                return _plan(provider, model, dialect, provider.bases[dialect])
+        return None
+
+    def plan_unnamed(self, dialect: Dialect) -> Plan:
+        """Plan a call that names no model (files, stored responses): the dialect's own vendor."""
+        speaking = [
+            provider for provider in self._routing.providers.values() if dialect in provider.bases
+        ]
+        own = [provider for provider in speaking if provider.kind in _VENDORS[dialect]]
+        if not speaking:
+            raise UnknownRoute(f"no configured provider speaks {dialect}", code="no_provider")
+        chosen = (own or speaking)[0]
+        return _plan(chosen, "", dialect, chosen.bases[dialect])
+
+    def models(self) -> list[ListedModel]:
+        """List what may be asked for: aliases, then every provider's known models."""
+        listed = [
+            ListedModel(alias, "tollkeeper") for alias in self._routing.aliases if "*" not in alias
+        ]
+        for name, provider in self._routing.providers.items():
+            known = provider.models or tuple(self._book.models(provider.price_id))
+            listed += [ListedModel(model, name) for model in known]
+        return list(dict.fromkeys(listed))
+
+
+_VENDORS: Final = {
+    Dialect.OPENAI: ("openai", "azure"),
+    Dialect.ANTHROPIC: ("anthropic",),
+    Dialect.GEMINI: ("google", "vertex"),
+}
+
+
+def _plan(provider: Provider, model: str, dialect: Dialect, base: str) -> Plan:
+    place = parse_base_url(base)
+    style = provider.auth.get(dialect, AuthStyle.BEARER)
+    if style is AuthStyle.NONE:
+        auth = ""
+    elif provider.api_key:
+        auth = _AUTH_LINES[style].format(provider.api_key)
+    else:
+        auth = _NO_KEY.decode()
+    own = "".join(f"{name}: {value}\r\n" for name, value in provider.headers.items())
+    return Plan(
+        provider=provider.name,
+        price_provider=provider.name if provider.custom_prices is not None else provider.price_id,
+        model=model,
+        origin=place.origin,
+        base_path=place.prefix,
+        head_lines=b"host: " + place.origin.host_header + b"\r\n" + own.encode("latin-1"),
+        auth_lines=auth.encode("latin-1"),
+        injects_usage=provider.injects_usage,
+        cut_policy=provider.cut_policy,
+        login=provider.login,
+    )

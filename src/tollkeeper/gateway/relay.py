@@ -1,0 +1,354 @@
+"""One call on its way back: relayed, metered, posted.
+
+The last bytes of a reply go to the client only after the call's outcome is posted in the
+journal. So whatever a client has seen in full is in the ledger, also after kill -9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from tollkeeper import clock
+from tollkeeper.domain.calls import Held, Settled
+from tollkeeper.domain.errors import Refused, TollkeeperError, UpstreamFailed
+from tollkeeper.domain.ledger import Outcome
+from tollkeeper.domain.money import usd_text
+from tollkeeper.domain.routing import CutPolicy
+from tollkeeper.gateway.reply_meter import BUFFERED_BYTES_MAX, ReplyMeter
+from tollkeeper.gateway.sending import OutgoingRequest, Sending
+from tollkeeper.gateway.shared import Gateway
+from tollkeeper.gateway.ways import Way
+from tollkeeper.http1.exchange import Exchange
+from tollkeeper.http1.messages import Headers
+from tollkeeper.services.settlement import Ending, settle, total_cost_nanos
+from tollkeeper.wire.refusals import refusal, stream_error
+
+CALL_ID_LINE: Final = b"x-tollkeeper-call-id: %b\r\n"
+_AS_IF_DISCONNECTED: Final = frozenset({Outcome.OK, Outcome.INCOMPLETE})
+
+
+class Relay:
+    """Carries one admitted call: sends it, relays and meters its reply, posts its outcome.
+
+    ``on_started`` is called when a streamed body may follow (see ``upload``).
+    """
+
+    # What a relay begins with stands here, so that making one costs little.
+    _meter: ReplyMeter | None = None
+    _lines = b""  # of the reply head, until it is sent
+    _kept: list[bytes] | None = None  # a plain reply, until it is whole
+    _kept_bytes = 0
+    _unreleased: bytes | None = None  # what waits for the outcome to be posted
+    _settled = False
+    _reply_ended = False
+    _gone = False
+    _detached = False
+    _blocked = False  # the client takes nothing at the moment
+    _ttft_s: float | None = None
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        exchange: Exchange,
+        way: Way,
+        held: Held,
+        request: OutgoingRequest,
+        on_started: Callable[[], None] | None = None,
+    ) -> None:
+        self._gateway = gateway
+        self._exchange = exchange
+        self._way = way
+        self._held = held
+        self._on_started = on_started
+        self._sending = Sending(gateway, way.plan.origin, held, request, self)
+        self._started_s = clock.monotonic_s()
+
+    def start(self) -> None:
+        """Send the call."""
+        self._gateway.relays.add(self)
+        self._sending.start()
+
+    # ------------------------------------------------------------------ sending
+
+    def wanted(self) -> bool:
+        return not self._gone
+
+    def sending_started(self) -> None:
+        if self._on_started is not None:
+            self._on_started()
+
+    def not_sent(self, error: TollkeeperError) -> None:
+        self._reply_ended = True
+        self._settle(Outcome.UPSTREAM_FAILED, error)
+
+    def not_wanted(self) -> None:
+        self._settled = True
+        self._gateway.journal.void(self._held.entry_id)
+        self._done()
+
+    def name_model(self, model: str) -> None:
+        """Take in the model's name, where the body told it only after it was being sent."""
+        profile = self._held.profile._replace(model=model, model_requested=model)
+        self._held = self._held._replace(profile=profile)
+
+    def upload(self, data: bytes, *, last: bool) -> None:
+        """Send more of a streamed body."""
+        self._sending.upload(data, last=last)
+
+    def upload_writable(self, *, writable: bool) -> None:
+        if writable:
+            self._exchange.resume_body()
+        else:
+            self._exchange.pause_body()
+
+    # ------------------------------------------------------------------ the reply
+
+    def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
+        if 300 <= status < 400 and status != 304:
+            self._refuse_head(
+                UpstreamFailed("the provider answered with a redirect", code="redirect")
+            )
+            return
+        try:
+            lines = self._gateway.headers.reply_lines(headers)
+        except UpstreamFailed as error:
+            self._refuse_head(error)
+            return
+        self._sending.answered()
+        if self._blocked and self._sending.connection is not None:
+            self._sending.connection.pause()
+        way = self._way
+        self._lines = lines + CALL_ID_LINE % self._held.call_id.encode()
+        meter = self._meter = ReplyMeter(
+            way.endpoint.reader,
+            status,
+            headers,
+            length,
+            streamed=way.profile.streamed,
+            hides_usage=way.hides_usage,
+        )
+        if meter.whole:
+            self._kept = []
+        else:
+            # Hiding a chunk changes the length; otherwise the declared one still holds.
+            known = None if way.hides_usage else length
+            self._lines = self._exchange.head(status, self._lines, known)
+
+    def _refuse_head(self, error: UpstreamFailed) -> None:
+        self._sending.let_go()
+        self._fail(error)
+
+    def reply_data(self, data: bytes, *, last: bool) -> None:
+        if self._ttft_s is None:
+            self._ttft_s = clock.monotonic_s()
+        meter = self._meter
+        if meter is None:
+            return  # the head was not acceptable, and the call has ended
+        self._reply_ended = last
+        if self._kept is not None:
+            whole = self._collect(self._kept, data, last=last)
+            if whole is None:
+                return
+            data = whole
+        shown = meter.feed(data, last=last)
+        if self._settled:
+            self._after_settlement(shown)
+        elif last or meter.finished:
+            self._unreleased = shown
+            self._settle(Outcome.OK if meter.status < 400 else Outcome.UPSTREAM_ERROR)
+        else:
+            self._exchange.write(shown, self._take_lines())
+
+    def _collect(self, kept: list[bytes], data: bytes, *, last: bool) -> bytes | None:
+        """Keep a plain reply back until it is whole, or too large to be worth the wait."""
+        kept.append(data)
+        self._kept_bytes += len(data)
+        if not last:
+            if self._kept_bytes <= BUFFERED_BYTES_MAX or self._meter is None:
+                return None
+            self._lines = self._exchange.head(self._meter.status, self._lines, None)
+        self._kept = None
+        return kept[0] if len(kept) == 1 else b"".join(kept)
+
+    def _after_settlement(self, shown: bytes) -> None:
+        if self._unreleased is not None:
+            self._unreleased += shown
+        elif self._reply_ended:
+            self._exchange.end(shown, self._take_lines())
+            self._done()
+        else:
+            self._exchange.write(shown, self._take_lines())
+
+    def reply_failed(self, error: UpstreamFailed, *, retriable: bool) -> None:
+        self._sending.connection = None
+        if not (retriable and self.wanted() and self._sending.send_again()):
+            self._fail(error)
+
+    def _fail(self, error: TollkeeperError) -> None:
+        """End a call whose reply will not be completed, as far as it has come."""
+        self._reply_ended = True
+        meter = self._meter
+        if self._settled:
+            self._after_settlement(b"")
+        elif meter is None:
+            self._settle(Outcome.UPSTREAM_FAILED, error)
+        else:
+            if meter.event_stream:
+                self._unreleased = stream_error(self._way.endpoint, error)
+            self._settle(Outcome.INCOMPLETE, error)
+
+    # ------------------------------------------------------------------ the client
+
+    def body(self, data: bytes) -> None:
+        """The request is complete; there is no more of it."""
+
+    def body_end(self) -> None:
+        """The request was complete before this relay began."""
+
+    def client_gone(self) -> None:
+        """The client left. What the provider still does is metered by its cut policy."""
+        if self._gone:
+            return
+        self._gone = True
+        gateway, settings = self._gateway, self._gateway.settings
+        gateway.counters.disconnects += 1
+        if self._settled or not self._sending.sent:
+            return
+        streamed = self._held.profile.streamed
+        reads_on = not streamed or self._way.plan.cut_policy is CutPolicy.DRAIN
+        if not reads_on or gateway.drains >= settings.drains_max:
+            self._abandon()
+            return
+        self._detached = True
+        gateway.drains += 1
+        gateway.counters.drained += 1
+        limit_s = settings.abandoned_s if streamed else settings.first_byte_s
+        asyncio.get_running_loop().call_later(limit_s, self._abandon)
+        if self._sending.connection is not None:
+            self._sending.connection.resume()
+
+    def client_writable(self, *, writable: bool) -> None:
+        """The client stopped taking bytes, or takes them again."""
+        self._blocked = not writable
+        connection = self._sending.connection
+        if connection is not None and not self._gone:
+            if writable:
+                connection.resume()
+            else:
+                connection.pause()
+
+    def _abandon(self) -> None:
+        if not self._settled:
+            self._sending.let_go()
+            self._settle(Outcome.DISCONNECTED)
+
+    def cut(self, error: TollkeeperError, outcome: Outcome = Outcome.UPSTREAM_FAILED) -> None:
+        """End the call now, for a reason of our own."""
+        if self._settled:
+            return
+        self._sending.let_go()
+        if self._meter is None:
+            self._reply_ended = True
+            self._settle(outcome, error)
+        else:
+            self._fail(error)
+
+    # ------------------------------------------------------------------ the end
+
+    def _settle(self, outcome: Outcome, error: TollkeeperError | None = None) -> None:
+        """Work out what the call cost and post it; what is unreleased follows after that."""
+        if self._settled:
+            return
+        self._settled = True
+        gateway = self._gateway
+        if self._gone and outcome in _AS_IF_DISCONNECTED:
+            outcome = Outcome.DISCONNECTED
+        ending = self._ending(outcome, error)
+        settled = settle(self._held, ending, gateway.prices)
+        gateway.call_ended(self._way, ending)
+        if gateway.failpoint:
+            gateway.failpoint("gateway.post.before")
+        gateway.journal.post(settled, lambda _: self._release(settled, error))
+
+    def _ending(self, outcome: Outcome, error: TollkeeperError | None) -> Ending:
+        started_s, ttft_s, meter = self._started_s, self._ttft_s, self._meter
+        duration_ms = round((clock.monotonic_s() - started_s) * 1000)
+        ttft_ms = None if ttft_s is None else round((ttft_s - started_s) * 1000)
+        free = self._way.endpoint.free
+        code = "" if error is None else error.code
+        if meter is None:
+            return self._ending_without_reply(outcome, error, duration_ms)
+        complete = (self._reply_ended and error is None) or meter.finished
+        reading = meter.close(complete=complete)
+        return Ending(
+            meter.status,
+            outcome,
+            duration_ms,
+            ttft_ms,
+            reading.error_code or meter.error_code() or code,
+            reading.usage,
+            reading.output_bytes,
+            meter.request_id or reading.response_id,
+            free,
+            complete,
+        )
+
+    def _ending_without_reply(
+        self, outcome: Outcome, error: TollkeeperError | None, duration_ms: int
+    ) -> Ending:
+        if error is None:  # abandoned before the reply began
+            return Ending(0, outcome, duration_ms, output_bytes=0, complete=False)
+        # A refusal of ours cut the request short; a redirect is an answer that costs nothing.
+        costless = isinstance(error, Refused) or error.code == "redirect"
+        return Ending(
+            error.status,
+            outcome,
+            duration_ms,
+            error_code=error.code,
+            free=costless or self._way.endpoint.free,
+            complete=False,
+            unknown=self._sending.sent and not costless,
+        )
+
+    def _release(self, settled: Settled, error: TollkeeperError | None) -> None:
+        """The outcome is written: now the client may have the end of the reply."""
+        if self._gateway.failpoint:
+            self._gateway.failpoint("gateway.release.before")
+        shown, self._unreleased = self._unreleased or b"", None
+        exchange, meter = self._exchange, self._meter
+        if not exchange.started:
+            self._send_whole(settled, error, shown)
+        elif error is not None and not (meter is not None and meter.event_stream):
+            exchange.abort()  # the client must notice that this is not all
+        elif self._reply_ended:
+            exchange.end(shown, self._take_lines())
+        else:
+            exchange.write(shown, self._take_lines())
+            return  # the rest of the reply follows
+        self._done()
+
+    def _send_whole(self, settled: Settled, error: TollkeeperError | None, body: bytes) -> None:
+        meter, call_id = self._meter, self._held.call_id
+        if error is not None or meter is None:
+            fault = error or UpstreamFailed("the provider did not answer")
+            tool = self._held.profile.tool
+            reply = refusal(fault, self._way.endpoint, tool, call_id=call_id)
+            lines = reply.headers + CALL_ID_LINE % call_id.encode()
+            self._exchange.send(reply.status, lines, reply.body)
+            return
+        cost = total_cost_nanos(settled)
+        if cost is not None:
+            self._lines += b"x-tollkeeper-cost-usd: %b\r\n" % usd_text(cost).encode()
+        self._exchange.send(meter.status, self._lines, body)
+
+    def _take_lines(self) -> bytes:
+        lines, self._lines = self._lines, b""
+        return lines
+
+    def _done(self) -> None:
+        self._gateway.relays.discard(self)
+        if self._detached:
+            self._detached = False
+            self._gateway.drains -= 1

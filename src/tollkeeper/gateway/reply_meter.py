@@ -1,0 +1,135 @@
+"""Reads one reply as it goes by: its usage, its error, and what of it the client may see."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from tollkeeper.http1.messages import Headers
+from tollkeeper.wire.encodings import Decoder, decoder_for
+from tollkeeper.wire.hidden_usage import HiddenUsage
+from tollkeeper.wire.readers import reader_for
+from tollkeeper.wire.readings import NoReader, Reading, ReplyReader
+
+BUFFERED_BYTES_MAX: Final = 2 << 20
+"""A plain reply up to this size is held until its cost can stand in its head."""
+
+_ERROR_BYTES_MAX: Final = 8 << 10
+_CONTENT_TYPE: Final = 1
+_CONTENT_ENCODING: Final = 2
+_REQUEST_ID: Final = 3
+_MEANING: Final = {
+    b"content-type": _CONTENT_TYPE,
+    b"content-encoding": _CONTENT_ENCODING,
+    b"request-id": _REQUEST_ID,
+    b"x-request-id": _REQUEST_ID,
+    b"apim-request-id": _REQUEST_ID,
+    b"x-amzn-requestid": _REQUEST_ID,
+    b"x-goog-request-id": _REQUEST_ID,
+}
+_MEANING_SIZES: Final = frozenset(len(name) for name in _MEANING)
+_UNREAD: Final = NoReader()
+
+
+class ReplyMeter:
+    """Looks at the head and body of one reply.
+
+    ``event_stream`` tells that the reply is server-sent events, ``whole`` that it is small
+    and plain, so that it is given on in one piece. ``finished`` is true once the reply's
+    own end marker went by.
+    """
+
+    request_id = ""
+    event_stream = False
+    whole = False
+    _error: list[bytes] | None = None
+    _reader: ReplyReader = _UNREAD
+    _decoder: Decoder | None = None
+    _undecodable = False
+    _hidden: HiddenUsage | None = None
+
+    def __init__(
+        self,
+        reader: str,
+        status: int,
+        headers: Headers,
+        length: int | None,
+        *,
+        streamed: bool,
+        hides_usage: bool,
+    ) -> None:
+        self.status = status
+        content_type = encoding = ""
+        for name, value in headers:
+            if len(name) not in _MEANING_SIZES:
+                continue
+            meaning = _MEANING.get(name.lower())
+            if meaning == _CONTENT_TYPE:
+                content_type = value.decode("latin-1")
+            elif meaning == _CONTENT_ENCODING:
+                encoding = value.decode("latin-1")
+            elif meaning == _REQUEST_ID and not self.request_id:
+                self.request_id = value.decode("latin-1")
+        if content_type.startswith("text/event-stream"):
+            self.event_stream = True
+        elif "json" in content_type and (length is None or length <= BUFFERED_BYTES_MAX):
+            self.whole = not streamed or status >= 300
+        if status < 300:
+            self._reader = reader_for(reader, streamed=streamed, content_type=content_type)
+        elif status >= 400:
+            self._error = []
+        if encoding not in {"", "identity"}:
+            self._decoder = decoder_for(encoding)
+            self._undecodable = self._decoder is None
+        elif hides_usage and self.event_stream:
+            self._hidden = HiddenUsage()
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the reply's own end marker went by."""
+        return self._reader.finished
+
+    def feed(self, data: bytes, *, last: bool) -> bytes:
+        """Take body bytes as they came; give what the client may have of them."""
+        if self._error is not None:
+            self._keep_error(self._error, data)
+        elif self._decoder is not None:
+            for part in self._decoder.feed(data):
+                self._reader.feed(part)
+        elif data and not self._undecodable:
+            self._reader.feed(data)
+        if self._hidden is None:
+            return data
+        shown = self._hidden.feed(data)
+        return shown + self._hidden.flush() if last else shown
+
+    def close(self, *, complete: bool) -> Reading:
+        """Say what was read."""
+        return self._reader.close(complete=complete)
+
+    def error_code(self) -> str:
+        """Give the provider's word for its error, else the status."""
+        if self._error is None:
+            return ""
+        try:
+            error = _decode_error(b"".join(self._error)).error
+        except msgspec.MsgspecError:
+            error = None
+        if isinstance(error, dict):
+            for name in ("code", "type", "status"):
+                word = error.get(name)
+                if isinstance(word, str) and word:
+                    return word
+        return str(self.status)
+
+    def _keep_error(self, kept: list[bytes], data: bytes) -> None:
+        if sum(map(len, kept)) < _ERROR_BYTES_MAX:
+            kept.append(data)
+
+
+class _ErrorBody(msgspec.Struct):
+    error: Any = None
+
+
+_decode_error = msgspec.json.Decoder(_ErrorBody).decode

@@ -1,0 +1,162 @@
+"""Gets one admitted call to its provider: hold, connect, send, and once more if it must be.
+
+No byte goes out before the call is held in the journal. A connection that had been idle
+may turn out to be dead; if not a single byte came back, the same bytes go out again on a
+fresh one, within the same held call.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, Protocol
+
+from tollkeeper import clock
+from tollkeeper.domain.calls import Held
+from tollkeeper.domain.errors import Overloaded, TollkeeperError, UpstreamFailed
+from tollkeeper.gateway.shared import Gateway
+from tollkeeper.http1.origin import Origin
+from tollkeeper.http1.upstream import ReplySink, UpstreamConnection
+
+_JOIN_BYTES_MAX: Final = 64 << 10
+
+
+class OutgoingRequest(NamedTuple):
+    """The bytes of a request. With ``more``, the rest of its body follows piece by piece."""
+
+    head: bytes
+    body: bytes
+    more: bool = False
+    head_only: bool = False
+
+
+class Owner(ReplySink, Protocol):
+    """Whoever sends a call: takes the reply, and what can go wrong before there is one."""
+
+    def wanted(self) -> bool:
+        """Tell whether anybody still waits for this call."""
+
+    def sending_started(self) -> None:
+        """The first bytes are on their way."""
+
+    def not_sent(self, error: TollkeeperError) -> None:
+        """The call cannot be sent. Nothing reached the provider."""
+
+    def not_wanted(self) -> None:
+        """The call was not sent because its client had left."""
+
+
+class Sending:
+    """The outgoing half of one call. ``sent`` is true once the first byte is on its way."""
+
+    connection: UpstreamConnection | None = None
+    sent = False
+    _resent = False
+
+    def __init__(
+        self, gateway: Gateway, origin: Origin, held: Held, request: OutgoingRequest, owner: Owner
+    ) -> None:
+        self._gateway = gateway
+        self._origin = origin
+        self._call = held
+        self._request = request
+        self._owner = owner
+
+    def start(self) -> None:
+        """Hold the call, then send it."""
+        gateway, held = self._gateway, self._call
+        self.connection = gateway.pool.take_idle(self._origin)
+        if self.connection is not None:
+            # One record says both, where nothing can come between holding and sending.
+            held = Held(*held[:4], True, *held[5:])
+        gateway.journal.hold(held, self._held)
+
+    def _held(self, error: OSError | None) -> None:
+        if error is not None:
+            self.let_go()
+            full = Overloaded(
+                "the gateway cannot write its journal (is its disk full?), and makes no call "
+                "that it could not account for",
+                code="storage_full",
+            )
+            self._owner.not_sent(full)
+        elif not self._owner.wanted():
+            self.let_go()
+            self._owner.not_wanted()
+        elif self.connection is not None and not self.connection.closed:
+            self._send(self.connection)
+        else:
+            self._gateway.pool.connect(self._origin, self._connected)
+
+    def _connected(
+        self, connection: UpstreamConnection | None, error: UpstreamFailed | None
+    ) -> None:
+        self.connection = connection
+        if not self._owner.wanted() and not self.sent:
+            self.let_go()
+            self._owner.not_wanted()
+        elif connection is None:
+            failure = error or UpstreamFailed("the provider could not be reached")
+            if self.sent:
+                self._owner.reply_failed(failure, retriable=False)
+            else:
+                self._owner.not_sent(failure)
+        elif self.sent:
+            self._send(connection)  # again; the journal knows already
+        else:
+            self._gateway.journal.sent(self._call, self._sent_written)
+
+    def _sent_written(self, error: OSError | None) -> None:
+        if self.connection is None or self.connection.closed:
+            self._gateway.pool.connect(self._origin, self._connected)
+        else:
+            self._send(self.connection)
+
+    def _send(self, connection: UpstreamConnection) -> None:
+        failpoint, request = self._gateway.failpoint, self._request
+        if failpoint:
+            failpoint("gateway.send.before")
+        self.sent = True
+        head = request.head
+        if connection.target_prefix:
+            method, _, rest = head.partition(b" ")
+            head = b"%b %b%b" % (method, connection.target_prefix, rest)
+        joined = len(request.body) <= _JOIN_BYTES_MAX
+        connection.send(
+            head + request.body if joined else head,
+            self._owner,
+            deadline_s=clock.monotonic_s() + self._gateway.settings.first_byte_s,
+            head_only=request.head_only,
+            more=request.more or not joined,
+        )
+        if not joined:
+            connection.send_more(request.body, last=not request.more)
+        if failpoint:
+            failpoint("gateway.send.after")
+        self._owner.sending_started()
+
+    def send_again(self) -> bool:
+        """Send the same bytes on a fresh connection; False when that is not possible."""
+        if self._resent or self._request.more or not self._request.head:
+            return False
+        self._resent = True
+        self.connection = None
+        self._gateway.pool.connect(self._origin, self._connected)
+        return True
+
+    def answered(self) -> None:
+        """A reply came: the request will not be sent again, and need not be kept."""
+        self._request = self._request._replace(head=b"", body=b"")
+
+    def upload(self, data: bytes, *, last: bool) -> None:
+        """Send more of a streamed body."""
+        if self.connection is not None:
+            self.connection.send_more(data, last=last)
+
+    def let_go(self) -> None:
+        """Part from the connection: back to the pool if it is unused, else cut."""
+        connection, self.connection = self.connection, None
+        if connection is None:
+            return
+        if self.sent:
+            connection.abort()
+        else:
+            connection.give_back()

@@ -1,0 +1,75 @@
+"""What all calls of one gateway process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tollkeeper import clock
+from tollkeeper.domain.ids import IdMint
+from tollkeeper.domain.ledger import Outcome
+from tollkeeper.failpoints import FailPoint
+from tollkeeper.gateway.counters import Counters
+from tollkeeper.gateway.plans import Planner
+from tollkeeper.http1.origin import Origin
+from tollkeeper.http1.pool import UpstreamPool
+from tollkeeper.ports import Journal
+from tollkeeper.runtime import GatewaySettings
+from tollkeeper.services.estimates import ReplyLengths
+from tollkeeper.services.settlement import Ending, Prices
+from tollkeeper.services.verified_keys import VerifiedKeys
+from tollkeeper.wire.clients import ClientTable
+from tollkeeper.wire.headers import HeaderFilter
+
+if TYPE_CHECKING:
+    from tollkeeper.gateway.relay import Relay
+    from tollkeeper.gateway.ways import Way
+
+
+class Gateway:
+    """The ports, tables and counters of the data plane. ``planner`` changes on a reload."""
+
+    def __init__(
+        self,
+        *,
+        settings: GatewaySettings,
+        planner: Planner,
+        prices: Prices,
+        keys: VerifiedKeys,
+        journal: Journal,
+        pool: UpstreamPool,
+        console: Origin | None,
+        failpoint: FailPoint | None = None,
+        now_us: Callable[[], int] = clock.now_us,
+    ) -> None:
+        self.settings = settings
+        self.planner = planner
+        self.prices = prices
+        self.keys = keys
+        self.journal = journal
+        self.pool = pool
+        self.console = console
+        self.failpoint = failpoint
+        self.now_us = now_us
+        self.counters = Counters()
+        self.clients = ClientTable()
+        self.headers = HeaderFilter()
+        self.lengths = ReplyLengths()
+        self.ids = IdMint()
+        self.relays: set[Relay] = set()
+        self.buffered_bytes = 0
+        self.drains = 0
+        self.draining = False
+
+    def call_ended(self, way: Way, ending: Ending) -> None:
+        """Count a call that ended, and learn from its length."""
+        provider, usage = way.plan.provider, ending.usage
+        self.counters.ended(provider, way.endpoint.name, ending)
+        if usage is not None:
+            prompt = usage.prompt_tokens()
+            output = usage.total_tokens() - prompt
+            self.counters.used(provider, prompt, output)
+            if ending.complete and ending.outcome is Outcome.OK:
+                self.lengths.learn(way.plan.model, output)
+        elif ending.outcome is Outcome.OK and not ending.free:
+            self.counters.unmetered += 1

@@ -1,0 +1,33 @@
+"""The way of a call: everything about it that the next call like it will share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tollkeeper.domain.calls import Profile
+from tollkeeper.gateway.plans import Plan
+from tollkeeper.wire.endpoints import Endpoint
+
+
+WayKey = tuple[str, bool, bool, str, str, str]
+"""What of a body decides its call's way: model, streamed, asks for usage, tier, session,
+end customer."""
+
+
+class Way(NamedTuple):
+    """Where a call goes and how it is booked.
+
+    ``head`` is the request line and all header lines but the framing. ``hides_usage`` tells
+    that the usage is asked for on the caller's behalf, who must not see it; ``renamed``
+    that the body's model must be replaced. ``has_prompt`` and ``has_output`` say what can
+    be estimated if the reply says nothing.
+    """
+
+    plan: Plan
+    endpoint: Endpoint
+    profile: Profile
+    head: bytes
+    hides_usage: bool
+    renamed: bool
+    has_prompt: bool
+    has_output: bool

@@ -1,0 +1,150 @@
+"""One call explained: every entry it left, what each used, and what that cost."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry
+from tollkeeper.domain.money import nanos_of_usd, usd
+from tollkeeper.domain.pricing import PriceLine
+from tollkeeper.ports import Ledger
+from tollkeeper.reports import bindings, zones
+from tollkeeper.reports.selection import Selection, SelectionShape, selected
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_ENTRIES_MAX: Final = 1_000
+_UUID7: Final = re.compile(
+    r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+)
+_DAY_US: Final = 86_400_000_000
+_MONEY: Final = {
+    "cost_usd": "cost_nanos",
+    "list_cost_usd": "list_cost_nanos",
+    "saved_usd": "saved_nanos",
+}
+_RENAMED: Final = {field: column for column, field in _MONEY.items()} | {
+    "started_at_us": "started_at"
+}
+_COLUMNS: Final = tuple(_RENAMED.get(field, field) for field in LedgerEntry._fields)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDetail:
+    """One entry of a call. ``quantities`` has the exclusive counts that are not zero.
+
+    ``lines`` is empty here: the price book is not the ledger's business. Whoever has it
+    adds them with ``explained``.
+    """
+
+    entry: LedgerEntry
+    quantities: Mapping[str, int]
+    lines: tuple[PriceLine, ...] = ()
+
+    def explained(self, lines: Sequence[PriceLine]) -> EntryDetail:
+        """Give the same entry with its price lines."""
+        return replace(self, lines=tuple(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetail:
+    """A call: its attempts, their parts and their corrections, in this order of time."""
+
+    call_id: str
+    entries: tuple[EntryDetail, ...]
+
+    @property
+    def first(self) -> LedgerEntry:
+        """Give the entry that says who called what."""
+        return self.entries[0].entry
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """Add up what is known; None when nothing is."""
+        return _total([each.entry.cost_nanos for each in self.entries])
+
+    @property
+    def list_cost_usd(self) -> Decimal | None:
+        return _total([each.entry.list_cost_nanos for each in self.entries])
+
+    @property
+    def saved_usd(self) -> Decimal | None:
+        return _total([each.entry.saved_nanos for each in self.entries])
+
+    @property
+    def unpriced(self) -> int:
+        """Count the entries whose cost is unknown."""
+        return sum(
+            each.entry.cost_nanos is None and not each.entry.corrects for each in self.entries
+        )
+
+
+def call(ledger: Ledger, scope: Scope, identifier: str) -> CallDetail:
+    """Find a call by its id, or by the id of one of its entries.
+
+    Raises LookupError when there is none that the scope allows: a call of somebody else and
+    a call that does not exist look the same.
+    """
+    with ledger.snapshot():
+        rows = _find(ledger, scope, identifier)
+        if rows and rows[0]["call_id"] != identifier:
+            rows = _find(ledger, scope, rows[0]["call_id"])
+    if not rows:
+        raise LookupError("no such call")
+    return CallDetail(rows[0]["call_id"], tuple(_detail(row) for row in rows))
+
+
+def _find(ledger: Ledger, scope: Scope, identifier: str) -> list[dict[str, Any]]:
+    """Look where the id says that it was made; if nothing is there, look everywhere."""
+    match = _UUID7.fullmatch(identifier)
+    starts = [int(match[1] + match[2], 16) * 1_000 - _DAY_US] if match else []
+    for start_us in [*(each for each in starts if each > 0), None]:
+        selection = Selection(scope, start_us)
+        values = selection.values() | {"id": identifier}
+        rows = ledger.run(_entries(ledger, selection.shape()), values)
+        if rows:
+            return rows
+    return []
+
+
+@lru_cache(32)
+def _entries(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    table = selected(ledger, shape)
+    identifier = bindings.text("id")
+    table = table.filter((table.call_id == identifier) | (table.entry_id == identifier))
+    ordered = table.order_by(
+        table.corrects != "", table.attempt, table.part, table.started_at, table.entry_id
+    )
+    return ordered.select(*_COLUMNS).limit(_ENTRIES_MAX)
+
+
+def _detail(row: Mapping[str, Any]) -> EntryDetail:
+    entry = entry_of(row)
+    quantities = {name: getattr(entry, field) for field, name in TOKEN_FIELDS}
+    quantities |= entry.units
+    return EntryDetail(entry, {name: count for name, count in quantities.items() if count})
+
+
+def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
+    """Read a whole row of the table back into the entry it was made from."""
+    fields = dict(row)
+    fields["started_at_us"] = zones.epoch_us_of(fields.pop("started_at"))
+    fields["units"] = json.loads(fields["units"])
+    fields["usage_raw"] = fields["usage_raw"] or ""
+    for column, field in _MONEY.items():
+        amount = fields.pop(column)
+        fields[field] = None if amount is None else nanos_of_usd(amount)
+    return LedgerEntry(**fields)
+
+
+def _total(nanos: Sequence[int | None]) -> Decimal | None:
+    known = [amount for amount in nanos if amount is not None]
+    return usd(sum(known)) if known else None

@@ -1,0 +1,120 @@
+"""What happened in one stretch of time, and how that compares with another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from tollkeeper.domain.ledger import Basis
+from tollkeeper.reports.measures import Value, added, known, ratio
+from tollkeeper.reports.period import Period
+
+MEASURES: Final = (
+    "entries",
+    "cost_usd",
+    "list_cost_usd",
+    "saved_usd",
+    "requests",
+    "refusals",
+    "errors",
+    "unpriced",
+    "tokens_in",
+    "tokens_out",
+    "tokens_cached",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What one stretch of time adds up to.
+
+    Money is Decimal USD: 0 when nothing happened, None when nothing of what happened has a
+    known amount. ``unpriced`` counts the entries that are in no sum. ``saved_usd`` is what
+    caches saved. ``by_basis`` has requests and cost for each ``Basis`` that occurs.
+    """
+
+    entries: int
+    cost_usd: Decimal | None
+    list_cost_usd: Decimal | None
+    saved_usd: Decimal | None
+    requests: int
+    refusals: int
+    errors: int
+    unpriced: int
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    by_basis: Mapping[str, tuple[int, Decimal | None]]
+
+    @property
+    def cost_per_request_usd(self) -> Decimal | None:
+        return ratio(self.cost_usd, self.requests)
+
+    @property
+    def error_rate(self) -> Decimal | None:
+        return ratio(self.errors, self.requests)
+
+    @property
+    def cached_share(self) -> Decimal | None:
+        """Give the part of all input tokens that came from a provider's cache."""
+        return ratio(self.tokens_cached, self.tokens_in)
+
+    def share(self, basis: Basis) -> Decimal | None:
+        """Give the part of the requests whose cost is known in one way; None without any."""
+        return ratio(self.by_basis.get(basis, (0, None))[0], self.requests)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A period so far, and the one before it up to the same point."""
+
+    period: Period
+    previous: Period
+    now: Sums
+    before: Sums
+
+    @property
+    def change(self) -> Change:
+        """Compare the cost."""
+        return Change(self.now.cost_usd, self.before.cost_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Two amounts compared; what is unknown on either side makes the change unknown."""
+
+    now: Decimal | None
+    before: Decimal | None
+
+    @property
+    def amount(self) -> Decimal | None:
+        """Give the difference in USD."""
+        if self.now is None or self.before is None:
+            return None
+        return self.now - self.before
+
+    @property
+    def ratio(self) -> Decimal | None:
+        """Give the difference as a part of what was before (0.17 is 17 % more).
+
+        None when either side is unknown or there was nothing before.
+        """
+        if self.amount is None or not self.before:
+            return None
+        return self.amount / self.before
+
+
+def sums_of(rows: Iterable[Mapping[str, Any]]) -> Sums:
+    """Add up rows that have ``basis`` and every one of ``MEASURES``."""
+    totals: dict[str, Value] = dict.fromkeys(MEASURES)
+    by_basis: dict[str, tuple[int, Decimal | None]] = {}
+    for row in rows:
+        for name in MEASURES:
+            totals[name] = added(totals[name], row[name])
+        requests, cost = by_basis.get(row["basis"], (0, None))
+        by_basis[row["basis"]] = (requests + row["requests"], added(cost, row["cost_usd"]))  # type: ignore[assignment]
+    entries = int(totals["entries"] or 0)
+    found: dict[str, Any] = {name: known(name, totals[name], entries) for name in MEASURES}
+    return Sums(**found, by_basis=by_basis)

@@ -1,0 +1,87 @@
+"""The queries behind the overview, built once for each shape of a question."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import ibis
+
+from tollkeeper.ports import Ledger
+from tollkeeper.reports import bindings, zones
+from tollkeeper.reports.comparison import MEASURES
+from tollkeeper.reports.dimensions import NAMES, dimension
+from tollkeeper.reports.measures import aggregates
+from tollkeeper.reports.selection import SelectionShape, selected
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_SHAPES_REMEMBERED: Final = 128
+BOUNDARY: Final = "boundary"
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def by_interval(ledger: Ledger, shape: SelectionShape, boundaries: int) -> ir.Table:
+    """Give all measures by ``interval_`` (between the boundaries) and ``basis``.
+
+    Several periods that overlap are answered by one pass over the entries: each of them is
+    a run of intervals.
+    """
+    table = selected(ledger, shape)
+    place = zones.interval(table.started_at, boundaries, BOUNDARY)
+    return table.group_by(interval_=place, basis=table.basis).agg(**aggregates(table, MEASURES))
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def by_part(ledger: Ledger, shape: SelectionShape, name: str, limit: int) -> ir.Table:
+    """Give each value of a dimension with its cost now and before, dearest first.
+
+    The selection spans both periods; ``now_start`` begins the one and ``before_until`` ends
+    what has elapsed of the other.
+    """
+    table = selected(ledger, shape)
+    now = table.started_at >= bindings.moment("now_start")
+    before = table.started_at < bindings.moment("before_until")
+    found = {
+        "entries": table.count(where=now),
+        "entries_before": table.count(where=before),
+        "cost": table.cost_usd.sum(where=now),
+        "cost_before": table.cost_usd.sum(where=before),
+        "requests": table.requests.sum(where=now),
+        "unpriced": table.unpriced.sum(where=now),
+    }
+    if name in NAMES:
+        found["name"] = table[NAMES[name]].argmax(table.started_at)
+    parts = table.group_by(part=dimension(ledger, table, name)).agg(**found)
+    return parts.order_by(
+        ibis.desc("cost", nulls_first=False),
+        ibis.desc("cost_before", nulls_first=False),
+        ibis.desc("requests"),
+        ibis.asc("part", nulls_first=False),
+    ).limit(limit)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def by_day(
+    ledger: Ledger, shape: SelectionShape, name: str, changes: int, absent: tuple[bool, ...]
+) -> ir.Table:
+    """Give the cost of each local day for some values of a dimension, and for all others.
+
+    ``absent`` has one flag for each of these values: whether it is NULL, or the value of
+    the slot ``part_<index>``. All other values have the index after the last.
+    """
+    table = selected(ledger, shape)
+    value = dimension(ledger, table, name)
+    branches = [
+        (
+            value.isnull() if null else value == bindings.text(f"part_{index}").cast(value.type()),
+            ibis.literal(index, "int64"),
+        )
+        for index, null in enumerate(absent)
+    ]
+    place = ibis.literal(len(absent), "int64")
+    if branches:
+        place = ibis.cases(*branches, else_=place)
+    day = zones.local_day(table.started_at, changes)
+    return table.group_by(day=day, index_=place).agg(cost=table.cost_usd.sum())

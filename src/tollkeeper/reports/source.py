@@ -1,0 +1,63 @@
+"""Answers the API's questions from a ledger in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.pricing import PriceLine
+from tollkeeper.ports import Ledger
+from tollkeeper.reports.answers import call_document, calls_document, usage_document
+from tollkeeper.reports.call import call
+from tollkeeper.reports.calls import calls
+from tollkeeper.reports.parameters import DEFAULT_ZONE, calls_question, usage_question
+from tollkeeper.reports.usage import usage
+
+Explain = Callable[[LedgerEntry], Sequence[PriceLine]]
+
+
+def no_lines(entry: LedgerEntry) -> Sequence[PriceLine]:
+    """Explain nothing: for where no price book is at hand."""
+    return ()
+
+
+class LedgerReports:
+    """Implements ``ports.ReportSource`` for one viewer's scope.
+
+    ``now_us`` is asked once for each question. ``explain`` gives the price lines of an
+    entry, so that one call can be explained.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        scope: Scope,
+        now_us: Callable[[], int],
+        *,
+        explain: Explain = no_lines,
+        zone: str = DEFAULT_ZONE,
+    ) -> None:
+        self._ledger = ledger
+        self._scope = scope
+        self._now_us = now_us
+        self._explain = explain
+        self._zone = zone
+
+    def usage(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/usage``."""
+        question = usage_question(parameters, self._now_us(), self._zone)
+        return usage_document(usage(self._ledger, self._scope, question))
+
+    def calls(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/calls``."""
+        question = calls_question(parameters, self._now_us(), self._zone)
+        return calls_document(calls(self._ledger, self._scope, question))
+
+    def call(self, call_id: str) -> dict[str, Any]:
+        """Answer ``GET /api/v1/calls/{id}``."""
+        detail = call(self._ledger, self._scope, call_id)
+        explained = [each.explained(self._explain(each.entry)) for each in detail.entries]
+        return call_document(replace(detail, entries=tuple(explained)))

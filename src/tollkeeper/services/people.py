@@ -1,0 +1,159 @@
+"""Teams and people: add, list, rename, move, give a role, switch off."""
+
+from __future__ import annotations
+
+from tollkeeper.domain.access import KeyKind, Role
+from tollkeeper.domain.errors import BadRequest, Conflict, NotFound
+from tollkeeper.ports import Store, Team, User
+from tollkeeper.services import names
+
+TEAM = "the team's name"
+
+
+def add_team(store: Store, name: str, now_us: int) -> Team:
+    """Add a team. Raises Conflict when there is one of this name, whatever its case."""
+    cleaned = names.clean_name(name, TEAM)
+    with store.together():
+        if store.team_named(cleaned) is not None:
+            raise Conflict(f"there is a team {cleaned!r} already", code="team_exists")
+        return store.add_team(cleaned, now_us)
+
+
+def find_team(store: Store, name: str) -> Team:
+    """Give a team by name. Raises NotFound."""
+    team = store.team_named(names.clean_name(name, TEAM))
+    if team is None:
+        raise NotFound(f"there is no team {name!r}", code="team_not_found")
+    return team
+
+
+def rename_team(store: Store, name: str, new_name: str) -> Team:
+    """Rename a team. Entries of the past keep the old name."""
+    cleaned = names.clean_name(new_name, TEAM)
+    with store.together():
+        team = find_team(store, name)
+        holder = store.team_named(cleaned)
+        if holder is not None and holder.team_id != team.team_id:
+            raise Conflict(f"there is a team {cleaned!r} already", code="team_exists")
+        store.rename_team(team.team_id, cleaned)
+        return find_team(store, cleaned)
+
+
+def set_team_active(store: Store, name: str, active: bool) -> Team:
+    """Switch a team off or on. While it is off, no key that pays from it works."""
+    with store.together():
+        team = find_team(store, name)
+        store.set_team_active(team.team_id, active)
+        return find_team(store, name)
+
+
+def add_user(
+    store: Store,
+    email: str,
+    now_us: int,
+    *,
+    name: str = "",
+    role: Role = Role.MEMBER,
+    team: str = "",
+) -> User:
+    """Add a person. Without a name they are called by their e-mail address.
+
+    Raises Conflict when the address is taken, NotFound when there is no such team.
+    """
+    address = names.clean_email(email)
+    called = names.clean_name(name or address[: names.NAME_CHARS_MAX], "the name")
+    with store.together():
+        if store.user_with_email(address) is not None:
+            raise Conflict(f"there is a user {address!r} already", code="user_exists")
+        team_id = _active_team_id(store, team) if team else None
+        return store.add_user(address, called, role, team_id, now_us)
+
+
+def find_user(store: Store, email: str) -> User:
+    """Give a person by e-mail. Raises NotFound."""
+    user = store.user_with_email(names.clean_email(email))
+    if user is None:
+        raise NotFound(f"there is no user {email!r}", code="user_not_found")
+    return user
+
+
+def move_user(store: Store, email: str, team: str) -> User:
+    """Move a person to a team, or out of all teams with ""; their keys go with them."""
+    with store.together():
+        user = find_user(store, email)
+        store.set_user_team(user.user_id, _active_team_id(store, team) if team else None)
+        return find_user(store, email)
+
+
+def change_role(store: Store, email: str, role: Role, now_us: int) -> User:
+    """Give a person another role. They must sign in again; who stops being an admin also
+    loses their management keys. Raises Conflict for the last active admin.
+    """
+    with store.together():
+        user = find_user(store, email)
+        if user.role is role:
+            return user
+        if user.role is Role.ADMIN:
+            _require_another_admin(store, user)
+            _revoke_management_keys(store, user, now_us)
+        store.set_user_role(user.user_id, role)
+        store.end_sessions_of(user.user_id)
+        return find_user(store, email)
+
+
+def deactivate_user(store: Store, email: str, now_us: int) -> tuple[User, int]:
+    """Switch a person off: sessions end, all keys are revoked for good.
+
+    Gives the person, and how many keys that were. Raises Conflict for the last active admin.
+    """
+    with store.together():
+        user = find_user(store, email)
+        if user.active and user.role is Role.ADMIN:
+            _require_another_admin(store, user)
+        store.set_user_active(user.user_id, active=False)
+        store.end_sessions_of(user.user_id)
+        revoked = store.revoke_keys_of(user.user_id, now_us)
+        return find_user(store, email), revoked
+
+
+def activate_user(store: Store, email: str) -> User:
+    """Switch a person on again. Keys that were revoked stay revoked."""
+    with store.together():
+        user = find_user(store, email)
+        store.set_user_active(user.user_id, active=True)
+        return find_user(store, email)
+
+
+def ensure_team(store: Store, name: str, now_us: int) -> Team:
+    """Give the team of this name, adding it where there is none."""
+    with store.together():
+        return store.team_named(names.clean_name(name, TEAM)) or add_team(store, name, now_us)
+
+
+def ensure_user(store: Store, email: str, team: str, now_us: int) -> User:
+    """Give the person with this address, adding them to ``team`` where there is nobody."""
+    with store.together():
+        found = store.user_with_email(names.clean_email(email))
+        return found or add_user(store, email, now_us, team=team)
+
+
+def _active_team_id(store: Store, name: str) -> str:
+    team = find_team(store, name)
+    if not team.active:
+        raise BadRequest(f"team {team.name!r} is deactivated", code="team_inactive")
+    return team.team_id
+
+
+def _require_another_admin(store: Store, user: User) -> None:
+    others = (other for other in store.users() if other.user_id != user.user_id)
+    if not any(other.active and other.role is Role.ADMIN for other in others):
+        raise Conflict(
+            f"{user.email!r} is the last active admin; make somebody else an admin first",
+            code="last_admin",
+        )
+
+
+def _revoke_management_keys(store: Store, user: User, now_us: int) -> None:
+    for record in store.keys_of(user.user_id):
+        if record.key.kind is KeyKind.ADMIN:
+            store.revoke_key(record.key.key_id, now_us)

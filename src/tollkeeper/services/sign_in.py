@@ -1,0 +1,154 @@
+"""Signing in to the console: one-time links, sessions, and the tokens that guard forms.
+
+Links and sessions are random texts of 256 bits. The store keeps a keyed hash of each, so
+that a copy of the store opens nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from typing import Final, NamedTuple
+
+from tollkeeper.domain.errors import BadRequest, KeyRejected
+from tollkeeper.ports import Session, Store, User, Vault
+
+LINK_PATH: Final = "/login?token="
+LINK_LIFETIME_US: Final = 15 * 60 * 1_000_000
+SESSION_IDLE_US: Final = 12 * 3600 * 1_000_000
+SESSION_LIFETIME_US: Final = 7 * 24 * 3600 * 1_000_000
+TOUCH_EVERY_US: Final = 60 * 1_000_000
+"""How old the note of a session's last use may grow before it is written again."""
+
+_TOKEN_BYTES: Final = 32
+_TOKEN_CHARS: Final = 43
+_LINK = "sign-in link"
+_SESSION = "session"
+_FORM = "form token"
+
+
+class SignInLink(NamedTuple):
+    """A link that signs one person in, once. ``path`` begins with a slash."""
+
+    path: str
+    user: User
+    expires_at_us: int
+
+    def __repr__(self) -> str:
+        return f"SignInLink({self.user.email}, …)"
+
+
+class SignedIn(NamedTuple):
+    """A session that has just begun. ``cookie`` is its secret; it is shown once."""
+
+    cookie: str
+    session: Session
+    user: User
+
+    def __repr__(self) -> str:
+        return f"SignedIn({self.user.email}, …)"
+
+
+class Visit(NamedTuple):
+    """A request by a signed-in person."""
+
+    session: Session
+    user: User
+
+
+def make_link(store: Store, vault: Vault, user: User, now_us: int) -> SignInLink:
+    """Make a one-time link. Raises BadRequest for a person who is switched off."""
+    if not user.active:
+        raise BadRequest(f"user {user.email!r} is deactivated", code="user_inactive")
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    expires_at_us = now_us + LINK_LIFETIME_US
+    store.add_login_link(_hashed(vault, token, _LINK), user.user_id, now_us, expires_at_us)
+    return SignInLink(LINK_PATH + token, user, expires_at_us)
+
+
+def sign_in(store: Store, vault: Vault, link_token: str, now_us: int) -> SignedIn:
+    """Spend a link and begin a session.
+
+    Raises KeyRejected for a link that is unknown, used, expired, or of a person who was
+    switched off; it does not say which.
+    """
+    user = None
+    if len(link_token) == _TOKEN_CHARS:
+        user = store.use_login_link(_hashed(vault, link_token, _LINK), now_us)
+    if user is None:
+        raise KeyRejected(
+            "this sign-in link is used or has expired; ask for a new one", code="link_rejected"
+        )
+    return _begin(store, vault, user, now_us)
+
+
+def visit(store: Store, vault: Vault, cookie: str, now_us: int) -> Visit | None:
+    """Give the session and person behind a cookie; None when they must sign in.
+
+    Ends a session that was idle for too long, is too old, or whose person is switched off.
+    """
+    if len(cookie) != _TOKEN_CHARS:
+        return None
+    session = store.session(_hashed(vault, cookie, _SESSION))
+    if session is None:
+        return None
+    user = store.user(session.user_id)
+    idle = now_us - session.last_seen_at_us >= SESSION_IDLE_US
+    if idle or now_us >= session.expires_at_us or user is None or not user.active:
+        store.end_session(session.session_hash)
+        return None
+    if now_us - session.last_seen_at_us >= TOUCH_EVERY_US:
+        try:
+            store.touch_session(session.session_hash, now_us)
+        except LookupError:  # it was ended at this very moment
+            return None
+    return Visit(session, user)
+
+
+def renew(store: Store, vault: Vault, cookie: str, now_us: int) -> SignedIn | None:
+    """Give a session a new secret, so that the old one opens nothing any more.
+
+    None when there is no session behind the cookie. The new one ends when the old one would.
+    """
+    with store.together():
+        found = visit(store, vault, cookie, now_us)
+        if found is None:
+            return None
+        store.end_session(found.session.session_hash)
+        return _begin(store, vault, found.user, now_us, found.session.expires_at_us)
+
+
+def sign_out(store: Store, vault: Vault, cookie: str) -> None:
+    """End the session behind a cookie, if there is one."""
+    store.end_session(_hashed(vault, cookie, _SESSION))
+
+
+def form_token(vault: Vault, cookie: str) -> str:
+    """Give the token that every form of this session carries (against forged requests)."""
+    return _hashed(vault, cookie, _FORM).hex()
+
+
+def is_form_token(vault: Vault, cookie: str, token: str) -> bool:
+    """Tell whether a form's token belongs to this session."""
+    given = token.encode("utf-8", "surrogatepass")
+    return hmac.compare_digest(form_token(vault, cookie).encode(), given)
+
+
+def _begin(
+    store: Store, vault: Vault, user: User, now_us: int, expires_at_us: int | None = None
+) -> SignedIn:
+    cookie = secrets.token_urlsafe(_TOKEN_BYTES)
+    session = Session(
+        session_hash=_hashed(vault, cookie, _SESSION),
+        user_id=user.user_id,
+        created_at_us=now_us,
+        last_seen_at_us=now_us,
+        expires_at_us=now_us + SESSION_LIFETIME_US if expires_at_us is None else expires_at_us,
+    )
+    store.add_session(session)
+    return SignedIn(cookie, session, user)
+
+
+def _hashed(vault: Vault, token: str, purpose: str) -> bytes:
+    # What a client sends may hold anything, also what UTF-8 cannot express.
+    return vault.mac(token.encode("utf-8", "surrogatepass"), purpose=purpose)

@@ -1,0 +1,92 @@
+"""The columns of the ledger's table ``entries``, the same in every engine."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from tollkeeper.domain import usage as u
+from tollkeeper.domain.ledger import (
+    TOKEN_FIELDS,
+    LedgerEntry,
+    is_error,
+    is_refusal,
+    is_request,
+    is_unpriced,
+)
+
+TABLE: Final = "entries"
+
+
+TOKEN_SUMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "tokens_in": tuple(f"{name}_tokens" for name in u.INPUT_TOKENS),
+    "tokens_out": tuple(f"{name}_tokens" for name in u.OUTPUT_TOKENS),
+    "tokens_cached": tuple(
+        f"{name}_tokens" for name in u.INPUT_TOKENS if name.startswith(u.CACHE_READ)
+    ),
+}
+"""Columns that are the sum of others."""
+
+COUNTS: Final[Mapping[str, Callable[[LedgerEntry], bool]]] = {
+    "requests": is_request,
+    "refusals": is_refusal,
+    "errors": is_error,
+    "unpriced": is_unpriced,
+}
+"""Columns that are 1 or 0: their sums count, and whoever writes SQL counts as we do."""
+
+
+class Kind(enum.Enum):
+    """What a column holds; each engine has its own type for it."""
+
+    TEXT = "text"  # never NULL; "" where there is nothing
+    INTEGER = "integer"  # 64 bits
+    FLAG = "flag"
+    TIME = "time"  # UTC, microseconds
+    MONEY = "money"  # USD with nine decimals, 38 digits; NULL where not known
+    TAGS = "tags"  # text to text
+    JSON = "json"
+
+
+class Column(NamedTuple):
+    """One column, and the field of ``LedgerEntry`` that fills it ("" for a derived one)."""
+
+    name: str
+    kind: Kind
+    field: str = ""
+    nullable: bool = False
+
+
+def _texts(names: str) -> list[Column]:
+    return [Column(name, Kind.TEXT, name) for name in names.split()]
+
+
+def _money(name: str, field: str) -> Column:
+    return Column(name, Kind.MONEY, field, nullable=True)
+
+
+COLUMNS: Final[tuple[Column, ...]] = (
+    *_texts("entry_id call_id"),
+    Column("attempt", Kind.INTEGER, "attempt"),
+    Column("part", Kind.INTEGER, "part"),
+    *_texts("corrects source"),
+    Column("started_at", Kind.TIME, "started_at_us"),
+    Column("duration_ms", Kind.INTEGER, "duration_ms"),
+    Column("ttft_ms", Kind.INTEGER, "ttft_ms", nullable=True),
+    *_texts("org team user_id user_name key_id key_name end_customer session_id"),
+    *_texts("tool tool_version provider model_requested model_served endpoint wire"),
+    Column("streamed", Kind.FLAG, "streamed"),
+    Column("status", Kind.INTEGER, "status"),
+    *_texts("outcome error_code basis unpriced_reason"),
+    *(Column(field, Kind.INTEGER, field) for field, _ in TOKEN_FIELDS),
+    Column("units", Kind.JSON, "units"),
+    _money("cost_usd", "cost_nanos"),
+    _money("list_cost_usd", "list_cost_nanos"),
+    _money("saved_usd", "saved_nanos"),
+    *_texts("price_version price_key tier"),
+    Column("tags", Kind.TAGS, "tags"),
+    *_texts("request_id_upstream"),
+    Column("usage_raw", Kind.JSON, "usage_raw", nullable=True),
+    *(Column(name, Kind.INTEGER) for name in (*TOKEN_SUMS, *COUNTS)),
+)

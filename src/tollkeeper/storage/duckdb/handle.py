@@ -1,0 +1,195 @@
+"""One open DuckDB file: hardened, shared by threads, and opened again when it breaks."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import duckdb
+
+from tollkeeper import clock
+from tollkeeper.domain.errors import LedgerInUse, LedgerUnavailable
+from tollkeeper.storage.duckdb.schema import migrate
+from tollkeeper.telemetry import logger
+
+# After these the database inside this process is unusable until it is opened again.
+_BROKEN: Final = (duckdb.FatalException, duckdb.InternalException)
+_OPERATIONAL: Final = (
+    *_BROKEN,
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.TransactionException,
+    duckdb.ConnectionException,
+    duckdb.InterruptException,
+)
+_LOCKED_BY: Final = re.compile(r"Could not set lock.*?(?:PID (\d+))", re.DOTALL)
+_REOPEN_DELAY_S: Final = 0.5
+_REOPEN_DELAY_MAX_S: Final = 30.0
+_READERS_WAIT_S: Final = 10.0
+
+
+class Settings(NamedTuple):
+    """What an operator may choose. ``threads`` None means one per core."""
+
+    memory_limit: str = "1GB"
+    threads: int | None = None
+    wal_autocheckpoint: str = "512MB"
+
+
+class Handle:
+    """Gives out cursors, one for each query or transaction.
+
+    A database that DuckDB has declared broken (a full disk does that) is closed when its
+    last cursor is back and opened again on the next use; while that fails, uses fail at
+    once with LedgerUnavailable, and opening is tried again with growing pauses.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings = Settings(),  # noqa: B008 - immutable
+        *,
+        now_s: Callable[[], float] = clock.monotonic_s,
+    ) -> None:
+        self.path = path
+        self._settings = settings
+        self._now_s = now_s
+        self._changed = threading.Condition()
+        self._in_use = 0
+        self._broken = False
+        self._delay_s = _REOPEN_DELAY_S
+        self._retry_at_s = 0.0
+        self._connection: duckdb.DuckDBPyConnection | None = self._open()
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a cursor. Raises LedgerUnavailable when the engine fails or is closed."""
+        connection = self._take()
+        try:
+            cursor = connection.cursor()
+            try:
+                yield cursor
+            finally:
+                with suppress(duckdb.Error):
+                    cursor.close()
+        except _OPERATIONAL as error:
+            if isinstance(error, _BROKEN):
+                self._declare_broken(error)
+            raise LedgerUnavailable(f"the ledger failed: {_first_line(error)}") from error
+        finally:
+            with self._changed:
+                self._in_use -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wait for the cursors that are out, then close the file."""
+        with self._changed:
+            connection, self._connection = self._connection, None
+            self._changed.wait_for(lambda: not self._in_use, _READERS_WAIT_S)
+            if connection is not None:
+                with suppress(duckdb.Error):
+                    connection.close()
+
+    def _take(self) -> duckdb.DuckDBPyConnection:
+        with self._changed:
+            if self._broken and self._connection is not None:
+                self._reopen(self._connection)
+            if self._connection is None:
+                raise LedgerUnavailable("the ledger is closed")
+            self._in_use += 1
+            return self._connection
+
+    def _declare_broken(self, error: duckdb.Error) -> None:
+        with self._changed:
+            if not self._broken:
+                logger.error("ledger broke", extra={"reason": _first_line(error)})
+            self._broken = True
+
+    def _reopen(self, broken: duckdb.DuckDBPyConnection) -> None:
+        """Open again, with the lock held. The old database ends with its last cursor."""
+        if self._now_s() < self._retry_at_s:
+            raise LedgerUnavailable("the ledger is broken and will be opened again shortly")
+        if not self._changed.wait_for(lambda: not self._in_use, _READERS_WAIT_S):
+            raise LedgerUnavailable("the ledger is broken and still in use by running queries")
+        if not self._broken:
+            return  # another thread was faster
+        with suppress(duckdb.Error):
+            broken.close()
+        try:
+            self._connection = self._open()
+        except LedgerUnavailable:
+            self._retry_at_s = self._now_s() + self._delay_s
+            self._delay_s = min(2 * self._delay_s, _REOPEN_DELAY_MAX_S)
+            raise
+        self._broken = False
+        self._delay_s = _REOPEN_DELAY_S
+        logger.info("ledger opened again")
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        connection = None
+        try:
+            connection = duckdb.connect(str(self.path), config=_hardening(self._settings))
+            for statement in _lock_down(self._settings):
+                connection.execute(statement)
+            migrate(connection)
+        except duckdb.Error as error:
+            _discard(connection)
+            locked = _LOCKED_BY.search(str(error))
+            if locked:
+                raise _in_use(self.path, int(locked[1])) from error
+            raise LedgerUnavailable(
+                f"cannot open the ledger {self.path}: {_first_line(error)}"
+            ) from error
+        except LedgerUnavailable:
+            _discard(connection)
+            raise
+        return connection
+
+
+def _hardening(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": settings.memory_limit,
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "allow_community_extensions": "false",
+        "allow_unsigned_extensions": "false",
+        "python_enable_replacements": "false",
+    }
+    if settings.threads is not None:
+        config["threads"] = settings.threads
+    return config
+
+
+def _lock_down(settings: Settings) -> tuple[str, ...]:
+    """Statements that no query can undo: the last one locks the configuration.
+
+    Automatic checkpoints run inside the commit that crosses the limit, so the limit is
+    high and ``Ledger.maintain`` makes them at a quiet moment.
+    """
+    return (
+        "SET GLOBAL TimeZone = 'UTC'",
+        f"SET wal_autocheckpoint = '{settings.wal_autocheckpoint}'",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    )
+
+
+def _in_use(path: Path, pid: int) -> LedgerInUse:
+    return LedgerInUse(
+        f"the ledger {path} is in use by process {pid}: ask the running server, or stop it first",
+        pid=pid,
+    )
+
+
+def _discard(connection: duckdb.DuckDBPyConnection | None) -> None:
+    if connection is not None:
+        with suppress(duckdb.Error):
+            connection.close()
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).partition("\n")[0]

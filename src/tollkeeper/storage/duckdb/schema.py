@@ -1,0 +1,127 @@
+"""The tables of a DuckDB ledger, and how an older file becomes a current one.
+
+Each step of ``MIGRATIONS`` brings a file one version further, in one transaction. Steps are
+never edited once released; columns are only ever added (with a default). The types that a
+current file must have are ``TYPES``, by which a test compares it with ``storage.columns``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import duckdb
+
+from tollkeeper.domain.errors import LedgerUnavailable
+from tollkeeper.storage.columns import Kind
+
+TYPES: Final[Mapping[Kind, str]] = {
+    Kind.TEXT: "VARCHAR",
+    Kind.INTEGER: "BIGINT",
+    Kind.FLAG: "BOOLEAN",
+    Kind.TIME: "TIMESTAMP",
+    Kind.MONEY: "DECIMAL(38,9)",
+    Kind.TAGS: "MAP(VARCHAR, VARCHAR)",
+    Kind.JSON: "VARCHAR",
+}
+"""JSON columns are VARCHAR: a JSON column checks every value and would refuse the whole
+batch for one odd text of a provider. ``usage_raw::JSON`` works wherever it is needed."""
+
+_ENTRIES = """
+CREATE TABLE entries (
+    entry_id VARCHAR NOT NULL,
+    call_id VARCHAR NOT NULL,
+    attempt BIGINT NOT NULL,
+    part BIGINT NOT NULL,
+    corrects VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    started_at TIMESTAMP NOT NULL,
+    duration_ms BIGINT NOT NULL,
+    ttft_ms BIGINT,
+    org VARCHAR NOT NULL,
+    team VARCHAR NOT NULL,
+    user_id VARCHAR NOT NULL,
+    user_name VARCHAR NOT NULL,
+    key_id VARCHAR NOT NULL,
+    key_name VARCHAR NOT NULL,
+    end_customer VARCHAR NOT NULL,
+    session_id VARCHAR NOT NULL,
+    tool VARCHAR NOT NULL,
+    tool_version VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    model_requested VARCHAR NOT NULL,
+    model_served VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL,
+    wire VARCHAR NOT NULL,
+    streamed BOOLEAN NOT NULL,
+    status BIGINT NOT NULL,
+    outcome VARCHAR NOT NULL,
+    error_code VARCHAR NOT NULL,
+    basis VARCHAR NOT NULL,
+    unpriced_reason VARCHAR NOT NULL,
+    input_tokens BIGINT NOT NULL,
+    cache_read_tokens BIGINT NOT NULL,
+    cache_write_tokens BIGINT NOT NULL,
+    cache_write_1h_tokens BIGINT NOT NULL,
+    input_audio_tokens BIGINT NOT NULL,
+    input_image_tokens BIGINT NOT NULL,
+    input_video_tokens BIGINT NOT NULL,
+    input_tool_tokens BIGINT NOT NULL,
+    cache_read_audio_tokens BIGINT NOT NULL,
+    cache_read_image_tokens BIGINT NOT NULL,
+    cache_read_video_tokens BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    reasoning_tokens BIGINT NOT NULL,
+    output_audio_tokens BIGINT NOT NULL,
+    output_image_tokens BIGINT NOT NULL,
+    output_video_tokens BIGINT NOT NULL,
+    units VARCHAR NOT NULL,
+    cost_usd DECIMAL(38,9),
+    list_cost_usd DECIMAL(38,9),
+    saved_usd DECIMAL(38,9),
+    price_version VARCHAR NOT NULL,
+    price_key VARCHAR NOT NULL,
+    tier VARCHAR NOT NULL,
+    tags MAP(VARCHAR, VARCHAR) NOT NULL,
+    request_id_upstream VARCHAR NOT NULL,
+    usage_raw VARCHAR,
+    tokens_in BIGINT NOT NULL,
+    tokens_out BIGINT NOT NULL,
+    tokens_cached BIGINT NOT NULL,
+    requests BIGINT NOT NULL,
+    refusals BIGINT NOT NULL,
+    errors BIGINT NOT NULL,
+    unpriced BIGINT NOT NULL
+)
+"""
+
+_LOADED = "CREATE TABLE loaded_segments (segment VARCHAR NOT NULL, loaded_bytes BIGINT NOT NULL)"
+
+MIGRATIONS: Final[Sequence[Sequence[str]]] = ((_ENTRIES, _LOADED),)
+
+
+def migrate(
+    cursor: duckdb.DuckDBPyConnection, migrations: Sequence[Sequence[str]] = MIGRATIONS
+) -> None:
+    """Bring the tables to the newest version.
+
+    Raises LedgerUnavailable, and changes nothing, for a file of a newer Tollkeeper.
+    """
+    cursor.execute(
+        "CREATE TABLE IF NOT EXISTS schema_versions"
+        " (version BIGINT NOT NULL, applied_at TIMESTAMP NOT NULL)"
+    )
+    version = cursor.execute("SELECT coalesce(max(version), 0) FROM schema_versions").fetchall()[0][
+        0
+    ]
+    if version > len(migrations):
+        raise LedgerUnavailable(
+            f"the ledger was written by a newer Tollkeeper (its tables are version {version}, "
+            f"this one knows {len(migrations)}): start that version, or restore a backup"
+        )
+    for number in range(version + 1, len(migrations) + 1):
+        cursor.execute("BEGIN TRANSACTION")
+        for statement in migrations[number - 1]:
+            cursor.execute(statement)
+        cursor.execute("INSERT INTO schema_versions VALUES (?, now()::TIMESTAMP)", [number])
+        cursor.execute("COMMIT")

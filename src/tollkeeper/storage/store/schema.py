@@ -1,0 +1,183 @@
+"""The tables of the store, for SQLite and PostgreSQL alike.
+
+Times are epoch microseconds UTC. Ids that we mint are UUIDv7 texts. The checks bound every
+number and text: SQLite would otherwise keep a text in a number's column, and since it sorts
+texts after all numbers, an upper bound refuses them there too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+TIME_US_MAX: Final = 253_402_300_799_999_999  # the end of the year 9999
+HASH_BYTES: Final = 32
+ID_CHARS: Final = 36
+NAME_CHARS_MAX: Final = 200
+EMAIL_CHARS_MAX: Final = 254
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+def _bounded(column: str, most: int, least: int = 0) -> CheckConstraint:
+    return CheckConstraint(f"{column} BETWEEN {least} AND {most}", name=column)
+
+
+def _length(column: str, most: int, least: int = 1) -> CheckConstraint:
+    return CheckConstraint(f"length({column}) BETWEEN {least} AND {most}", name=column)
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+orgs = Table(
+    "orgs",
+    metadata,
+    Column("org_number", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(NAME_CHARS_MAX), nullable=False),
+    _bounded("org_number", 1, 1),
+    _length("name", NAME_CHARS_MAX),
+)
+"""The organisation: one row, none before the first start is complete."""
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("row_number", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("people_revision", BigInteger, nullable=False),
+    Column("secrets_revision", BigInteger, nullable=False),
+    Column("probes", BigInteger, nullable=False),
+    _bounded("row_number", 1, 1),
+)
+"""One row. ``revision`` is raised by every write, first thing in its transaction, which also
+makes writers wait for each other. ``people_revision`` is the last one that changed the
+organisation, a team or a person, ``secrets_revision`` the last that changed a provider
+secret. ``probes`` counts health checks, which are writes that change nothing."""
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("team_id", String(ID_CHARS), primary_key=True),
+    Column("name", String(NAME_CHARS_MAX), nullable=False),
+    Column("name_folded", String(NAME_CHARS_MAX * 3), nullable=False, unique=True),
+    Column("active", Boolean(create_constraint=True, name="active"), nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    _length("name", NAME_CHARS_MAX),
+    _bounded("created_at_us", TIME_US_MAX),
+)
+"""``name_folded`` is the name without case, so that "Core" and "core" are one team."""
+
+users = Table(
+    "users",
+    metadata,
+    Column("user_id", String(ID_CHARS), primary_key=True),
+    Column("email", String(EMAIL_CHARS_MAX), nullable=False, unique=True),
+    Column("name", String(NAME_CHARS_MAX), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("team_id", ForeignKey("teams.team_id"), nullable=True, index=True),
+    Column("active", Boolean(create_constraint=True, name="active"), nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    _length("email", EMAIL_CHARS_MAX, 3),
+    _length("name", NAME_CHARS_MAX),
+    _one_of("role", "admin", "finance", "lead", "member", "auditor"),
+    _bounded("created_at_us", TIME_US_MAX),
+)
+"""``email`` is kept in lower case."""
+
+virtual_keys = Table(
+    "virtual_keys",
+    metadata,
+    Column("key_id", String(8), primary_key=True),
+    Column("secret_hmac", LargeBinary, nullable=False),
+    Column("pepper_version", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(NAME_CHARS_MAX), nullable=False),
+    Column("team_id", ForeignKey("teams.team_id"), nullable=True, index=True),
+    Column("user_id", ForeignKey("users.user_id"), nullable=True, index=True),
+    Column("expires_at_us", BigInteger, nullable=True),
+    Column("models", Text, nullable=False),
+    Column("providers", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("created_by", String(NAME_CHARS_MAX), nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("revoked_at_us", BigInteger, nullable=True),
+    Column("changed_revision", BigInteger, nullable=False),
+    _length("key_id", 8, 8),
+    _length("secret_hmac", HASH_BYTES, HASH_BYTES),
+    _bounded("pepper_version", 1_000_000, 1),
+    _one_of("kind", "virtual", "admin"),
+    _length("name", NAME_CHARS_MAX),
+    _bounded("expires_at_us", TIME_US_MAX),
+    _bounded("created_at_us", TIME_US_MAX),
+    _bounded("revoked_at_us", TIME_US_MAX),
+    Index("ix_virtual_keys_changed_revision", "changed_revision"),
+)
+"""``team_id`` is NULL where the key follows its user's team. ``models`` and ``providers``
+are JSON lists of globs, ``tags`` a JSON object. ``changed_revision`` is the store's revision
+at the key's last change."""
+
+login_links = Table(
+    "login_links",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("user_id", ForeignKey("users.user_id"), nullable=False, index=True),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("expires_at_us", BigInteger, nullable=False),
+    Column("used_at_us", BigInteger, nullable=True),
+    _length("token_hash", HASH_BYTES, HASH_BYTES),
+    _bounded("created_at_us", TIME_US_MAX),
+    _bounded("expires_at_us", TIME_US_MAX),
+    _bounded("used_at_us", TIME_US_MAX),
+)
+"""One-time sign-in links; only a keyed hash of each is here."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_hash", LargeBinary, primary_key=True),
+    Column("user_id", ForeignKey("users.user_id"), nullable=False, index=True),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("last_seen_at_us", BigInteger, nullable=False),
+    Column("expires_at_us", BigInteger, nullable=False),
+    _length("session_hash", HASH_BYTES, HASH_BYTES),
+    _bounded("created_at_us", TIME_US_MAX),
+    _bounded("last_seen_at_us", TIME_US_MAX),
+    _bounded("expires_at_us", TIME_US_MAX),
+)
+"""Console sessions; only a keyed hash of each cookie is here."""
+
+provider_secrets = Table(
+    "provider_secrets",
+    metadata,
+    Column("provider", String(NAME_CHARS_MAX), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("set_at_us", BigInteger, nullable=False),
+    _length("provider", NAME_CHARS_MAX),
+    _bounded("set_at_us", TIME_US_MAX),
+)
+"""Keys of providers, sealed by the vault."""

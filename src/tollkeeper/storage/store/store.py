@@ -1,0 +1,219 @@
+"""The Store port on SQLAlchemy: one method a question or change, sorted by noun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Engine, select, update
+
+from tollkeeper.domain.access import Role
+from tollkeeper.domain.errors import ConfigError
+from tollkeeper.domain.ids import IdMint
+from tollkeeper.ports import KeyRecord, NewKey, Session, Team, User
+from tollkeeper.storage.store import (
+    keys,
+    provider_secrets,
+    sign_in,
+    sqlite_file,
+    teams,
+    users,
+)
+from tollkeeper.storage.store.schema import revisions
+from tollkeeper.storage.store.schema_check import schema_is_current
+from tollkeeper.storage.store.sqlite_engine import open_engine
+from tollkeeper.storage.store.transactions import Touches, Transactions
+
+
+def open_sqlite_store(path: Path) -> SqlStore:
+    """Open a store whose schema is current (see ``migrate``).
+
+    Raises ConfigError when it is not, or when a newer Tollkeeper has written it.
+    """
+    if not schema_is_current(path):
+        raise ConfigError(
+            "the store's schema is not up to date",
+            file=str(path),
+            hint="start Tollkeeper, which brings it up to date",
+        )
+    return SqlStore(open_engine(path), partial(sqlite_file.as_os_error, path=path))
+
+
+class SqlStore:
+    """Who may do what, in an SQL database. Safe to use from several threads.
+
+    Unknown ids raise LookupError, a name that is taken ValueError, an unusable database
+    OSError.
+    """
+
+    def __init__(self, engine: Engine, explain: Callable[[BaseException], OSError]) -> None:
+        self._engine = engine
+        self._transactions = Transactions(engine, explain)
+        self._read = self._transactions.read
+        self._write = self._transactions.write
+        self._ids = IdMint()
+
+    # ------------------------------------------------------------- organisation
+
+    def org_name(self) -> str:
+        with self._read() as db:
+            return teams.org_name(db)
+
+    def set_org_name(self, name: str) -> None:
+        with self._write(Touches.PEOPLE) as (db, _):
+            teams.set_org_name(db, name)
+
+    def revision(self) -> int:
+        with self._read() as db:
+            return int(db.scalars(select(revisions.c.revision)).one())
+
+    def together(self) -> AbstractContextManager[None]:
+        return self._transactions.together()
+
+    # ------------------------------------------------------------- teams
+
+    def add_team(self, name: str, now_us: int) -> Team:
+        with self._write(Touches.PEOPLE) as (db, _):
+            return teams.add_team(db, self._mint(now_us), name, now_us)
+
+    def teams(self) -> list[Team]:
+        with self._read() as db:
+            return teams.all_teams(db)
+
+    def team_named(self, name: str) -> Team | None:
+        with self._read() as db:
+            return teams.team_named(db, name)
+
+    def set_team_active(self, team_id: str, active: bool) -> None:
+        with self._write(Touches.PEOPLE) as (db, _):
+            teams.set_team_active(db, team_id, active)
+
+    def rename_team(self, team_id: str, name: str) -> None:
+        with self._write(Touches.PEOPLE) as (db, _):
+            teams.rename_team(db, team_id, name)
+
+    # ------------------------------------------------------------- people
+
+    def add_user(self, email: str, name: str, role: Role, team_id: str | None, now_us: int) -> User:
+        with self._write(Touches.PEOPLE) as (db, _):
+            return users.add_user(db, self._mint(now_us), email, name, role, team_id, now_us)
+
+    def users(self) -> list[User]:
+        with self._read() as db:
+            return users.all_users(db)
+
+    def user(self, user_id: str) -> User | None:
+        with self._read() as db:
+            return users.user(db, user_id)
+
+    def user_with_email(self, email: str) -> User | None:
+        with self._read() as db:
+            return users.user_with_email(db, email)
+
+    def set_user_active(self, user_id: str, active: bool) -> None:
+        with self._write(Touches.PEOPLE) as (db, _):
+            users.change_user(db, user_id, active=active)
+
+    def set_user_role(self, user_id: str, role: Role) -> None:
+        with self._write(Touches.PEOPLE) as (db, _):
+            users.change_user(db, user_id, role=role.value)
+
+    def set_user_team(self, user_id: str, team_id: str | None) -> None:
+        with self._write(Touches.PEOPLE) as (db, _):
+            if team_id is not None:
+                teams.require_team(db, team_id)
+            users.change_user(db, user_id, team_id=team_id)
+
+    # ------------------------------------------------------------- keys
+
+    def add_key(self, new: NewKey, now_us: int) -> KeyRecord:
+        with self._write() as (db, revision):
+            return keys.add_key(db, new, now_us, revision)
+
+    def keys(self) -> list[KeyRecord]:
+        with self._read() as db:
+            return keys.all_keys(db)
+
+    def keys_of(self, user_id: str) -> list[KeyRecord]:
+        with self._read() as db:
+            return keys.keys_of(db, user_id)
+
+    def key(self, key_id: str) -> KeyRecord | None:
+        with self._read() as db:
+            return keys.key(db, key_id)
+
+    def revoke_key(self, key_id: str, now_us: int) -> None:
+        with self._write() as (db, revision):
+            keys.revoke_key(db, key_id, now_us, revision)
+
+    def revoke_keys_of(self, user_id: str, now_us: int) -> int:
+        with self._write() as (db, revision):
+            return keys.revoke_keys_of(db, user_id, now_us, revision)
+
+    # ------------------------------------------------------------- sign-in
+
+    def add_login_link(
+        self, token_hash: bytes, user_id: str, created_at_us: int, expires_at_us: int
+    ) -> None:
+        with self._write() as (db, _):
+            sign_in.add_login_link(db, token_hash, user_id, created_at_us, expires_at_us)
+
+    def use_login_link(self, token_hash: bytes, now_us: int) -> User | None:
+        with self._write() as (db, _):
+            return sign_in.use_login_link(db, token_hash, now_us)
+
+    def add_session(self, session: Session) -> None:
+        with self._write() as (db, _):
+            sign_in.add_session(db, session)
+
+    def session(self, session_hash: bytes) -> Session | None:
+        with self._read() as db:
+            return sign_in.session(db, session_hash)
+
+    def touch_session(self, session_hash: bytes, now_us: int) -> None:
+        with self._write() as (db, _):
+            sign_in.touch_session(db, session_hash, now_us)
+
+    def end_session(self, session_hash: bytes) -> None:
+        with self._write() as (db, _):
+            sign_in.end_session(db, session_hash)
+
+    def end_sessions_of(self, user_id: str) -> None:
+        with self._write() as (db, _):
+            sign_in.end_sessions_of(db, user_id)
+
+    # ------------------------------------------------------------- provider secrets
+
+    def set_provider_secret(self, provider: str, sealed: bytes, now_us: int) -> None:
+        with self._write(Touches.SECRETS) as (db, _):
+            provider_secrets.set_secret(db, provider, sealed, now_us)
+
+    def provider_secrets(self) -> dict[str, bytes]:
+        with self._read() as db:
+            return provider_secrets.secrets(db)
+
+    def provider_secrets_set_at(self) -> dict[str, int]:
+        with self._read() as db:
+            return provider_secrets.set_times(db)
+
+    def remove_provider_secret(self, provider: str) -> None:
+        with self._write(Touches.SECRETS) as (db, _):
+            provider_secrets.remove_secret(db, provider)
+
+    # ------------------------------------------------------------- health
+
+    def probe(self) -> None:
+        with self._transactions.quiet_write() as db:
+            db.execute(update(revisions).values(probes=revisions.c.probes + 1))
+            written = db.scalars(select(revisions.c.probes)).one()
+        with self._read() as db:
+            if db.scalars(select(revisions.c.probes)).one() < written:
+                raise OSError("the store lost a write that it had confirmed")
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _mint(self, now_us: int) -> Callable[[], str]:
+        return partial(self._ids.next, now_us // 1000)

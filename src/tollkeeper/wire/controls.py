@@ -1,0 +1,312 @@
+"""The fields of a request that steer what it costs and whom it is for.
+
+They are read without decoding the prompt. What is read here is exactly what the provider
+will read: a field in a second spelling, of a wrong type or out of its range is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from tollkeeper.domain.errors import BadRequest
+from tollkeeper.domain.routing import Dialect
+from tollkeeper.wire import field_values as values
+from tollkeeper.wire.endpoints import Endpoint
+from tollkeeper.wire.json_object import Members, read_members
+from tollkeeper.wire.model_names import require_model_name
+from tollkeeper.wire.sessions import session_in_user_id
+
+_OBJECT_BYTES_MAX: Final = 64 << 10
+_CUSTOMER_CHARS_MAX: Final = 256
+
+
+class Controls(NamedTuple):
+    """What a request asks for.
+
+    ``max_output_tokens`` is the caller's own limit, None when there is none. ``choices``
+    multiplies the output (n, best_of, candidateCount). ``asks_for_usage`` tells that the
+    caller wants the usage in its stream. ``tags`` holds the JSON of the body's tags, the
+    most specific first. ``session_id`` and ``end_customer`` are what the body says of them
+    ("" when nothing).
+    """
+
+    model: str = ""
+    stream: bool = False
+    asks_for_usage: bool = False
+    has_stream_options: bool = False
+    max_output_tokens: int | None = None
+    choices: int = 1
+    service_tier: str = ""
+    speed: str = ""
+    inference_geo: str = ""
+    background: bool = False
+    prompt_cache_key: str = ""
+    user: str = ""
+    end_customer: str = ""
+    session_id: str = ""
+    tags: tuple[bytes, ...] = ()
+
+
+NO_CONTROLS: Final = Controls()
+
+# Where a call goes and who pays for it is the operator's choice. Other gateways let the body
+# decide, and so gave the operator's key to whoever asked for it (CVE-2024-6587).
+_NOT_SETTABLE: Final = (
+    "api_base",
+    "base_url",
+    "api_key",
+    "api_version",
+    "proxy",
+    "organization",
+    "custom_llm_provider",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_region_name",
+    "aws_role_name",
+    "aws_bedrock_runtime_endpoint",
+    "vertex_credentials",
+    "vertex_project",
+)
+_OUTPUT_LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_FLAT: Final[Mapping[str, values.Reader]] = {
+    "model": values.model,
+    "stream": values.flag,
+    "stream_options": values.raw,
+    **dict.fromkeys(_OUTPUT_LIMITS, values.count),
+    "n": values.choices,
+    "best_of": values.choices,
+    "service_tier": values.text,
+    "speed": values.text,
+    "inference_geo": values.text,
+    "background": values.flag,
+    "prompt_cache_key": values.text,
+    "user": values.text,
+    "safety_identifier": values.text,
+    "metadata": values.raw,
+    "litellm_metadata": values.raw,
+    "tags": values.raw,
+    **dict.fromkeys(_NOT_SETTABLE, values.not_settable),
+}
+_GEMINI: Final[Mapping[str, values.Reader]] = {
+    "model": values.model,
+    "generationConfig": values.raw,
+    "request": values.raw,
+    "serviceTier": values.text,
+}
+_GENERATION: Final[Mapping[str, values.Reader]] = {
+    "maxOutputTokens": values.count,
+    "candidateCount": values.choices,
+}
+_CODE_ASSIST: Final[Mapping[str, values.Reader]] = {
+    "generationConfig": values.raw,
+    "session_id": values.text,
+}
+# Names that need no second look: they cannot be taken for a control.
+_ORDINARY: Final = frozenset(
+    {
+        *("messages", "input", "instructions", "system", "contents", "prompt", "tools"),
+        *("tool_choice", "parallel_tool_calls", "temperature", "top_p", "top_k", "stop"),
+        *("thinking", "reasoning", "reasoning_effort", "response_format", "text", "store"),
+        *("include", "output_config", "context_management", "client_metadata", "seed"),
+        *("encoding_format", "dimensions", "size", "quality", "voice", "verbosity"),
+        *("previous_response_id", "truncation", "presence_penalty", "frequency_penalty"),
+        *("logprobs", "top_logprobs", "logit_bias", "stop_sequences", "modalities", "audio"),
+        *_FLAT,
+    }
+)
+
+
+def read_controls(body: bytes, endpoint: Endpoint) -> Controls:
+    """Read the controls of a JSON body. Raises BadRequest, which names the field at fault."""
+    members = read_members(body)
+    if endpoint.dialect is Dialect.GEMINI:
+        return _gemini_controls(members)
+    found = _read(members, _FLAT, _FLAT_FOLDED)
+    return _flat_controls(found, limit_min=0 if endpoint.name == "completions" else 1)
+
+
+def form_controls(fields: Mapping[str, str]) -> Controls:
+    """Read the controls of a form from its text fields. Raises BadRequest as well."""
+    _require_usual_spelling(fields, _FLAT_FOLDED)
+    for name in _NOT_SETTABLE:
+        if name in fields:
+            values.not_settable(name, b"")
+    model = fields.get("model", "")
+    return Controls(
+        model=require_model_name(model) if model else "",
+        stream=values.form_flag("stream", fields.get("stream", "false")),
+        choices=values.choices("n", fields.get("n", "1").encode()),
+        user=fields.get("user", ""),
+        end_customer=_shown(fields.get("user", "")),
+    )
+
+
+def _folded(names: Iterable[str]) -> dict[str, str]:
+    return {_fold(name): name for name in names}
+
+
+def _fold(name: str) -> str:
+    """Give the form in which some servers compare names.
+
+    Go's JSON reader takes ``Model`` and even ``STREAM`` for the real names, and Google's
+    takes ``max_output_tokens`` for ``maxOutputTokens``.
+    """
+    return name.casefold().replace("_", "")
+
+
+_FLAT_FOLDED: Final = _folded(_FLAT)
+_GEMINI_FOLDED: Final = _folded(_GEMINI)
+_GENERATION_FOLDED: Final = _folded(_GENERATION)
+_CODE_ASSIST_FOLDED: Final = _folded(_CODE_ASSIST)
+_STREAM_OPTIONS: Final[Mapping[str, values.Reader]] = {"include_usage": values.flag}
+_STREAM_OPTIONS_FOLDED: Final = _folded(_STREAM_OPTIONS)
+
+
+def _read(
+    members: Members, readers: Mapping[str, values.Reader], folded: Mapping[str, str]
+) -> dict[str, Any]:
+    if not _ORDINARY.issuperset(members):
+        _require_usual_spelling(members, folded)
+    found = {}
+    for name, value in members.items():
+        reader = readers.get(name)
+        if reader is not None:
+            found[name] = reader(name, bytes(value))
+    return found
+
+
+def _require_usual_spelling(names: Iterable[str], folded: Mapping[str, str]) -> None:
+    for name in names:
+        control = folded.get(_fold(name))
+        if control is not None and control != name:
+            raise BadRequest(
+                f"the field {control!r} is spelled in a way that only some servers take for it",
+                code="field_ambiguous",
+            )
+
+
+def _flat_controls(found: Mapping[str, Any], *, limit_min: int) -> Controls:
+    limit = None
+    for name in _OUTPUT_LIMITS:
+        if name in found:
+            if found[name] < limit_min:
+                raise values.wrong(name, f"at least {limit_min}")
+            limit = max(limit or 0, found[name])
+    get = found.get
+    options = get("stream_options", b"null")
+    caller = _NOBODY
+    for name in _ABOUT_THE_CALLER:
+        if name in found:
+            caller = _caller(found)
+            break
+    return Controls(
+        get("model", ""),
+        get("stream", False),
+        options != b"null" and _asks_for_usage(options),
+        options != b"null",
+        limit,
+        max(get("n", 1), get("best_of", 1)) if "n" in found or "best_of" in found else 1,
+        get("service_tier", ""),
+        get("speed", ""),
+        get("inference_geo", ""),
+        get("background", False),
+        get("prompt_cache_key", ""),
+        get("user", ""),
+        *caller,
+    )
+
+
+def _asks_for_usage(options: bytes) -> bool:
+    if options == b'{"include_usage":true}':
+        return True
+    inner = values.members("stream_options", options)
+    found = _read(inner, _STREAM_OPTIONS, _STREAM_OPTIONS_FOLDED)
+    return bool(found.get("include_usage", False))
+
+
+_ABOUT_THE_CALLER: Final = ("metadata", "user", "litellm_metadata", "safety_identifier", "tags")
+_Caller = tuple[str, str, tuple[bytes, ...]]
+_NOBODY: Final[_Caller] = ("", "", ())
+
+
+def _caller(found: Mapping[str, Any]) -> _Caller:
+    """Give the end customer (in LiteLLM's order), the session and the tags."""
+    metadata = _small_object(found.get("metadata"))
+    litellm = _small_object(found.get("litellm_metadata"))
+    user_id = values.text_or_nothing(metadata.get("user_id"))
+    session = session_in_user_id(user_id)
+    customer = (
+        found.get("user", "")
+        or values.text_or_nothing(litellm.get("user"))
+        or ("" if session else user_id)
+        or found.get("safety_identifier", "")
+    )
+    tags = (found.get("tags"), metadata.get("tags"), litellm.get("tags"))
+    said = tuple([bytes(value) for value in tags if value is not None])
+    return _shown(customer), session, said
+
+
+def _small_object(value: bytes | None) -> Members:
+    """Give the members of a field that may hold anything, nothing where it is no object."""
+    if value is None or value[:1] != b"{" or len(value) > _OBJECT_BYTES_MAX:
+        return {}
+    return read_members(value)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _CUSTOMER_CHARS_MAX and text.isprintable() else ""
+
+
+# ------------------------------------------------------------------------ Gemini
+
+
+def _gemini_controls(members: Members) -> Controls:
+    found = _read_either(members, _GEMINI, _GEMINI_FOLDED)
+    session = ""
+    config = found.get("generationConfig", b"null")
+    if "request" in found:
+        # Code Assist wraps the request; its model stands outside.
+        inner = values.members("request", found["request"])
+        wrapped = _read_either(inner, _CODE_ASSIST, _CODE_ASSIST_FOLDED)
+        config = wrapped.get("generationConfig", b"null")
+        session = wrapped.get("session_id", "")
+    limit, choices = None, 1
+    if config != b"null":
+        inner = values.members("generationConfig", config)
+        generation = _read_either(inner, _GENERATION, _GENERATION_FOLDED)
+        limit = generation.get("maxOutputTokens")
+        if limit is not None and limit < 1:
+            raise values.wrong("maxOutputTokens", "at least 1")
+        choices = generation.get("candidateCount", 1)
+    return Controls(
+        # Elsewhere the model stands in the path, which is what Google goes by.
+        model=found.get("model", "") if "request" in found else "",
+        max_output_tokens=limit,
+        choices=choices,
+        service_tier=found.get("serviceTier", ""),
+        session_id=session,
+    )
+
+
+def _read_either(
+    members: Members, readers: Mapping[str, values.Reader], folded: Mapping[str, str]
+) -> dict[str, Any]:
+    """Read fields that may be written in either of Google's two spellings, but not in both."""
+    found: dict[str, Any] = {}
+    for name in members:
+        control = folded.get(_fold(name))
+        if control is None:
+            continue
+        if control in found or name not in {control, _snake_case(control)}:
+            raise BadRequest(
+                f"the field {control!r} is spelled twice or in an unusual way",
+                code="field_ambiguous",
+            )
+        found[control] = readers[control](name, bytes(members[name]))
+    return found
+
+
+def _snake_case(name: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)

@@ -1,0 +1,311 @@
+"""Usage in replies of chat completions, legacy completions and embeddings, OpenAI's shape.
+
+Read from OpenAI, Azure and everything that imitates them. In a stream the usage stands in
+the last chunk (OpenAI, when asked for), in the last chunk with content (DeepSeek, Mistral),
+in ``x_groq`` (Groq), in a choice (old Moonshot) or grows in every chunk (Perplexity, xAI):
+the last one that is not null is it. Copies are never added up.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from tollkeeper.domain.usage import Usage
+from tollkeeper.wire.json_body import JsonReader
+from tollkeeper.wire.lenient_json import Count, Shape, compact_text, is_present
+from tollkeeper.wire.readings import Reading
+from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
+from tollkeeper.wire.token_counts import (
+    Parts,
+    exclusive,
+    nanos_of_stated_usd,
+    nanos_of_ticks,
+)
+
+_ABSENT: Final = msgspec.Raw(b"")
+_NOTHING: Final = frozenset({b"", b"null", b"{}"})
+
+
+class PromptDetails(msgspec.Struct):
+    """Parts of the prompt's tokens."""
+
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
+    audio_tokens: Count = None
+    image_tokens: Count = None
+    video_tokens: Count = None
+
+
+class OutputDetails(msgspec.Struct):
+    """Parts of the output's tokens."""
+
+    reasoning_tokens: Count = None
+    audio_tokens: Count = None
+    image_tokens: Count = None
+
+
+class ChatUsage(msgspec.Struct):
+    """The ``usage`` object, with the fields that compatible servers add."""
+
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    total_tokens: Count = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: OutputDetails | None = None
+    prompt_cache_hit_tokens: Count = None  # DeepSeek
+    cached_tokens: Count = None  # Moonshot, Together
+    num_cached_tokens: Count = None  # Mistral
+    cost: msgspec.Raw = _ABSENT  # OpenRouter: USD
+    cost_in_usd_ticks: Count = None  # xAI
+
+
+class _Carrier(msgspec.Struct):
+    usage: msgspec.Raw = _ABSENT
+
+
+class _ChatReply(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    usage: msgspec.Raw = _ABSENT
+
+
+class _UnusualReply(msgspec.Struct):
+    """Where else a usage may stand."""
+
+    x_groq: _Carrier | None = None
+    choices: list[_Carrier] = []
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function | None = None
+
+
+class _Speech(msgspec.Struct):
+    transcript: str | None = None
+
+
+class _Message(msgspec.Struct):
+    content: Any = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+    audio: _Speech | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Message | None = None
+    message: _Message | None = None
+    text: str | None = None
+
+
+class Chunk(msgspec.Struct):
+    """What a chunk says beside its usage; a whole reply can be read as one."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    error: Any = None
+
+
+_USAGE: Final = Shape(ChatUsage)
+_REPLY: Final = Shape(_ChatReply)
+_UNUSUAL_REPLY: Final = Shape(_UnusualReply)
+_CHUNK: Final = Shape(Chunk)
+_NO_PROMPT_DETAILS: Final = PromptDetails()
+_NO_OUTPUT_DETAILS: Final = OutputDetails()
+
+
+def chat_reader() -> JsonReader:
+    """Give a reader of a reply that is one JSON object."""
+    return JsonReader(_reply_reading)
+
+
+class ChatStreamReader:
+    """Reads a reply that is a stream of chunks, each a JSON object."""
+
+    def __init__(self) -> None:
+        self.finished = False
+        self._events = EventStream()
+        self._recent = RecentEvents(_CHUNK, look_at_chunk)
+        self._usage_chunk = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        if self.finished:
+            return
+        region = self._events.feed(data)
+        if not region:
+            return
+        done = region.rfind(b"[DONE]")
+        if done >= 0:
+            region = self._until_done(region, done)
+        at = region.rfind(b'"usage"')
+        while at >= 0:
+            if region[at + 7 : at + 12].lstrip(b" :").startswith(b"{"):
+                start, end = event_around(region, at)
+                self._usage_chunk = data_of(region[start:end])
+                break
+            at = region.rfind(b'"usage"', 0, at)
+        self._recent.keep(region)
+
+    def close(self, *, complete: bool) -> Reading:
+        """Say what was read; without a usage, what went by is looked at for an estimate."""
+        self.feed(self._events.rest())
+        if self._usage_chunk:
+            reading = _reading_of(self._usage_chunk)
+            if reading.usage is not None:
+                return reading
+        seen = self._recent.glimpse()
+        return Reading(None, seen.response_id, seen.text_bytes, seen.error_code)
+
+    def _until_done(self, region: bytes, done: int) -> bytes:
+        """Cut a region at the end marker, unless the words only stand in a text."""
+        first = -1
+        while done >= 0:
+            start, end = event_around(region, done)
+            if data_of(region[start:end]).strip() == b"[DONE]":
+                first = start
+            done = region.rfind(b"[DONE]", 0, done)
+        if first < 0:
+            return region
+        self.finished = True
+        return region[:first]
+
+
+def chat_usage(raw: bytes, model: str = "", tier: str = "") -> Usage:
+    """Read a chat usage object."""
+    counts, fault = _USAGE.read(raw)
+    if counts is None:
+        return Usage(model=model, tier=tier, fault=fault)
+    prompt = counts.prompt_tokens_details or _NO_PROMPT_DETAILS
+    output = counts.completion_tokens_details or _NO_OUTPUT_DETAILS
+    prompt_tokens = counts.prompt_tokens
+    if prompt_tokens is None and counts.completion_tokens is None:
+        prompt_tokens = counts.total_tokens  # some embeddings state the total alone
+    cached = prompt.cached_tokens
+    if cached is None:
+        cached = counts.prompt_cache_hit_tokens or counts.cached_tokens or counts.num_cached_tokens
+    quantities, contradiction = exclusive(
+        prompt_tokens,
+        counts.completion_tokens,
+        counts.total_tokens,
+        Parts(
+            cached or 0,
+            prompt.cache_write_tokens or 0,
+            prompt.audio_tokens or 0,
+            prompt.image_tokens or 0,
+            prompt.video_tokens or 0,
+            output.reasoning_tokens or 0,
+            output.audio_tokens or 0,
+            output.image_tokens or 0,
+        ),
+        hides_reasoning="gemini-" in model,
+    )
+    return Usage(
+        quantities,
+        model,
+        tier,
+        fault=fault or contradiction,
+        provider_cost_nanos=_stated_cost(counts),
+        raw=compact_text(raw),
+    )
+
+
+def _stated_cost(counts: ChatUsage) -> int | None:
+    if counts.cost_in_usd_ticks is not None:
+        return nanos_of_ticks(counts.cost_in_usd_ticks)
+    return None if counts.cost is _ABSENT else nanos_of_stated_usd(bytes(counts.cost))
+
+
+def look_at_chunk(chunk: Chunk, glimpse: Glimpse) -> None:
+    """Add to a glimpse what one chunk, or a whole reply, says and generates."""
+    if not glimpse.response_id:
+        glimpse.response_id = chunk.id or ""
+        glimpse.model = chunk.model or ""
+    if chunk.error:
+        glimpse.error_code = error_word(chunk.error)
+    for choice in chunk.choices or ():
+        message = choice.delta or choice.message
+        if message is not None:
+            glimpse.text_bytes += _message_size(message)
+        if choice.text:
+            glimpse.text_bytes += text_size(choice.text)
+
+
+def error_word(error: Any) -> str:
+    """Give the provider's word for an error object: its code, or its type."""
+    if isinstance(error, dict):
+        return str(error.get("code") or error.get("type") or "error")
+    return "error"
+
+
+def _message_size(message: _Message) -> int:
+    size = text_size(message.content) if message.content else 0
+    if message.reasoning_content or message.reasoning:
+        size += text_size(message.reasoning_content or message.reasoning)
+    if message.refusal:
+        size += text_size(message.refusal)
+    if message.audio:
+        size += text_size(message.audio.transcript)
+    if message.tool_calls or message.function_call:
+        functions = [call.function for call in message.tool_calls or ()]
+        for function in (*functions, message.function_call):
+            if function is not None:
+                size += text_size(function.name) + text_size(function.arguments)
+    return size
+
+
+def text_size(text: Any) -> int:
+    """Count the bytes of a text, or of the texts in a list of content parts."""
+    if isinstance(text, str):
+        return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    if isinstance(text, list):
+        return sum(text_size(part.get("text")) for part in text if isinstance(part, dict))
+    return 0
+
+
+def _reading_of(text: bytes) -> Reading:
+    reply, _ = _REPLY.read(text)
+    if reply is None:
+        return Reading()
+    raw = bytes(reply.usage)
+    if raw in _NOTHING:
+        raw = _unusual_usage(text)
+    if raw in _NOTHING:
+        return Reading(None, reply.id or "")
+    return Reading(
+        chat_usage(raw, reply.model or "", reply.service_tier or ""),
+        reply.id or "",
+    )
+
+
+def _unusual_usage(text: bytes) -> bytes:
+    if b'"usage"' not in text:
+        return b""
+    reply, _ = _UNUSUAL_REPLY.read(text)
+    if reply is None:
+        return b""
+    for carrier in (reply.x_groq, *reversed(reply.choices)):
+        if carrier is not None and is_present(carrier.usage):
+            return bytes(carrier.usage)
+    return b""
+
+
+def _reply_reading(text: bytes, complete: bool) -> Reading:
+    reading = _reading_of(text)
+    if reading.usage is not None:
+        return reading
+    glimpse = Glimpse()
+    for reply in _CHUNK.read_all([text]):
+        look_at_chunk(reply, glimpse)
+    return Reading(None, glimpse.response_id, glimpse.text_bytes, glimpse.error_code)

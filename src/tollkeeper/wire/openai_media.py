@@ -1,0 +1,174 @@
+"""Usage in replies with pictures, transcripts and speech, OpenAI's shape.
+
+None of them names the model; it is the one that was asked for. Older picture models report
+no tokens, so the pictures are counted. Transcripts are billed by tokens or by the second,
+whichever the reply states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import msgspec
+
+from tollkeeper.domain import usage as u
+from tollkeeper.domain.usage import QUANTITY_MAX, Usage
+from tollkeeper.wire.json_body import JsonReader
+from tollkeeper.wire.lenient_json import Count, Shape, compact_text, is_present
+from tollkeeper.wire.openai_chat import error_word
+from tollkeeper.wire.openai_responses import ImageUsage, image_quantities
+from tollkeeper.wire.readings import Reading
+from tollkeeper.wire.sse import EventStream, data_of, events_in
+from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, Parts, exclusive
+
+_ABSENT: Final = msgspec.Raw(b"")
+_MS_PER_SECOND: Final = 1000
+
+UsageRule = Callable[["_Reply"], Usage | None]
+"""Makes the usage of a reply of one kind, or None if it has none."""
+
+
+class _Picture(msgspec.Struct):
+    """One picture. Nothing of it is read."""
+
+
+class _Reply(msgspec.Struct):
+    type: str | None = None
+    usage: msgspec.Raw = _ABSENT
+    data: list[_Picture] | None = None
+    duration: msgspec.Raw = _ABSENT
+    error: Any = None
+
+
+class _ImageTotals(ImageUsage):
+    total_tokens: Count = None
+
+
+class _AudioParts(msgspec.Struct):
+    text_tokens: Count = None
+    audio_tokens: Count = None
+
+
+class _AudioUsage(msgspec.Struct):
+    type: str | None = None
+    seconds: msgspec.Raw = _ABSENT
+    input_tokens: Count = None
+    output_tokens: Count = None
+    total_tokens: Count = None
+    input_token_details: _AudioParts | None = None
+
+
+_REPLY: Final = Shape(_Reply)
+_IMAGES: Final = Shape(_ImageTotals)
+_AUDIO: Final = Shape(_AudioUsage)
+
+
+def images_usage(reply: _Reply) -> Usage | None:
+    """Read the usage of generated or edited pictures."""
+    if not is_present(reply.usage):
+        return Usage({u.IMAGES: len(reply.data)}) if reply.data else None
+    counts, fault = _IMAGES.read(reply.usage)
+    if counts is None:
+        return Usage(fault=fault)
+    stated = (counts.input_tokens or 0) + (counts.output_tokens or 0)
+    if not fault and counts.total_tokens not in {None, stated}:
+        fault = CONTRADICTS_TOTAL
+    return Usage(image_quantities(counts), fault=fault, raw=compact_text(reply.usage))
+
+
+def transcription_usage(reply: _Reply) -> Usage | None:
+    """Read the usage of a transcript: tokens, or else seconds of sound."""
+    if not is_present(reply.usage):
+        return _seconds_usage(reply.duration, reply.duration, rounded=True)
+    counts, fault = _AUDIO.read(reply.usage)
+    if counts is None:
+        return Usage(fault=fault)
+    if counts.type == "duration":
+        return _seconds_usage(counts.seconds, reply.usage)
+    parts = counts.input_token_details or _AudioParts()
+    quantities, contradiction = exclusive(
+        counts.input_tokens,
+        counts.output_tokens,
+        counts.total_tokens,
+        Parts(input_audio=parts.audio_tokens or 0),
+    )
+    return Usage(quantities, fault=fault or contradiction, raw=compact_text(reply.usage))
+
+
+def speech_usage(reply: _Reply) -> Usage | None:
+    """Read the usage of spoken text: what comes out is sound."""
+    if not is_present(reply.usage):
+        return None
+    counts, fault = _AUDIO.read(reply.usage)
+    if counts is None:
+        return Usage(fault=fault)
+    output = counts.output_tokens or 0
+    quantities, contradiction = exclusive(
+        counts.input_tokens, output, counts.total_tokens, Parts(output_audio=output)
+    )
+    return Usage(quantities, fault=fault or contradiction, raw=compact_text(reply.usage))
+
+
+def media_reader(rule: UsageRule) -> JsonReader:
+    """Give a reader of a reply that is one JSON object."""
+    return JsonReader(lambda text, complete: _reading_of(text, rule))
+
+
+class MediaStreamReader:
+    """Reads a reply that is a stream of events, of which the last one has the usage."""
+
+    _DONE: Final = (".done", ".completed")
+
+    def __init__(self, rule: UsageRule) -> None:
+        self.finished = False
+        self._events = EventStream()
+        self._rule = rule
+        self._reading = Reading()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        if self.finished:
+            return
+        region = self._events.feed(data)
+        if b'"usage"' in region or b'"error"' in region:
+            for event in events_in(region):
+                self._take(data_of(event))
+
+    def close(self, *, complete: bool) -> Reading:
+        """Say what was read."""
+        self.feed(self._events.rest())
+        return self._reading
+
+    def _take(self, data: bytes) -> None:
+        reply, _ = _REPLY.read(data)
+        if reply is None or self.finished:
+            return
+        if reply.error or (is_present(reply.usage) and (reply.type or "").endswith(self._DONE)):
+            self._reading = _reading_of(data, self._rule)
+            self.finished = not reply.error
+
+
+def _reading_of(text: bytes, rule: UsageRule) -> Reading:
+    reply, _ = _REPLY.read(text)
+    if reply is None:
+        return Reading()
+    return Reading(rule(reply), error_code=error_word(reply.error) if reply.error else "")
+
+
+def _seconds_usage(
+    seconds: msgspec.Raw, raw: msgspec.Raw, *, rounded: bool = False
+) -> Usage | None:
+    """Give a usage in milliseconds; a bare duration is billed to the nearest second."""
+    if not is_present(seconds):
+        return None
+    try:
+        length = Decimal(bytes(seconds).decode())
+        milliseconds = round(length) * _MS_PER_SECOND if rounded else round(length * _MS_PER_SECOND)
+    except (InvalidOperation, ValueError, OverflowError):
+        return Usage(fault="not_a_count", raw=compact_text(raw))
+    if not 0 <= milliseconds <= QUANTITY_MAX:
+        return Usage(fault="not_a_count", raw=compact_text(raw))
+    quantities: Mapping[str, int] = {u.AUDIO_MS: milliseconds} if milliseconds else {}
+    return Usage(quantities, raw=compact_text(raw))

@@ -1,0 +1,291 @@
+"""Usage in replies of the Responses API.
+
+In a stream it stands in the last event (completed, incomplete or failed). Searches and
+pictures are counted beside it: in ``tool_usage`` where the reply has it, else by the items
+of the output. A reply to a background call has no usage yet.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from tollkeeper.domain import usage as u
+from tollkeeper.domain.usage import Usage
+from tollkeeper.wire.json_body import JsonReader
+from tollkeeper.wire.lenient_json import Count, Shape, compact_text
+from tollkeeper.wire.openai_chat import OutputDetails, PromptDetails, error_word, text_size
+from tollkeeper.wire.readings import Reading
+from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
+from tollkeeper.wire.token_counts import (
+    Parts,
+    exclusive,
+    nanos_of_stated_usd,
+    nanos_of_ticks,
+)
+
+_ABSENT: Final = msgspec.Raw(b"")
+_LAST_EVENTS: Final = (b"response.completed", b"response.incomplete", b"response.failed")
+_UNFINISHED: Final = frozenset({"queued", "in_progress"})
+_IMAGE_TOOL: Final = "image_generation"
+
+
+class ResponsesUsage(msgspec.Struct):
+    """The ``usage`` object."""
+
+    input_tokens: Count = None
+    output_tokens: Count = None
+    total_tokens: Count = None
+    input_tokens_details: PromptDetails | None = None
+    output_tokens_details: OutputDetails | None = None
+    cost: msgspec.Raw = _ABSENT  # OpenRouter: USD
+    cost_in_usd_ticks: Count = None  # xAI
+
+
+class _ByKind(msgspec.Struct):
+    text_tokens: Count = None
+    image_tokens: Count = None
+
+
+class ImageUsage(msgspec.Struct):
+    """Tokens of making pictures."""
+
+    input_tokens: Count = None
+    output_tokens: Count = None
+    input_tokens_details: _ByKind | None = None
+    output_tokens_details: _ByKind | None = None
+
+
+class _Searches(msgspec.Struct):
+    num_requests: Count = None
+
+
+class _ToolUsage(msgspec.Struct):
+    web_search: _Searches | None = None
+    image_gen: ImageUsage | None = None
+
+
+class _Action(msgspec.Struct):
+    type: str | None = None
+
+
+class _Item(msgspec.Struct):
+    type: str | None = None
+    action: _Action | None = None
+    container_id: str | None = None
+
+
+class _Tool(msgspec.Struct):
+    type: str | None = None
+    model: str | None = None
+
+
+class _Response(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    status: str | None = None
+    service_tier: str | None = None
+    usage: msgspec.Raw = _ABSENT
+    tool_usage: _ToolUsage | None = None
+    output: list[_Item] | None = None
+    tools: list[_Tool] | None = None
+    error: Any = None
+
+
+class _LastEvent(msgspec.Struct):
+    type: str | None = None
+    response: msgspec.Raw = _ABSENT
+
+
+class _Begun(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+
+
+class Event(msgspec.Struct):
+    """What an event says beside the usage."""
+
+    type: str | None = None
+    delta: Any = None
+    response: _Begun | None = None
+    code: str | None = None
+    error: Any = None
+
+
+_USAGE: Final = Shape(ResponsesUsage)
+_RESPONSE: Final = Shape(_Response)
+_LAST_EVENT: Final = Shape(_LastEvent)
+_EVENT: Final = Shape(Event)
+_NO_PROMPT_DETAILS: Final = PromptDetails()
+_NO_OUTPUT_DETAILS: Final = OutputDetails()
+
+
+def responses_reader() -> JsonReader:
+    """Give a reader of a reply that is one JSON object."""
+    return JsonReader(lambda text, complete: response_reading(text))
+
+
+class ResponsesStreamReader:
+    """Reads a reply that is a stream of events."""
+
+    def __init__(self) -> None:
+        self.finished = False
+        self._events = EventStream()
+        self._recent = RecentEvents(_EVENT, look_at_event)
+        self._response = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        if self.finished:
+            return
+        region = self._events.feed(data)
+        if not region:
+            return
+        for name in _LAST_EVENTS:
+            if region.rfind(name) >= 0:
+                region = self._until_last(region, name)
+        self._recent.keep(region)
+
+    def close(self, *, complete: bool) -> Reading:
+        """Say what was read; without a usage, what went by is looked at for an estimate."""
+        self.feed(self._events.rest())
+        reading = response_reading(self._response) if self._response else Reading()
+        if reading.usage is not None:
+            return reading
+        seen = self._recent.glimpse()
+        return Reading(
+            None,
+            reading.response_id or seen.response_id,
+            seen.text_bytes,
+            reading.error_code or seen.error_code,
+        )
+
+    def _until_last(self, region: bytes, name: bytes) -> bytes:
+        """Cut a region at the last event, unless its name only stands in a text."""
+        at = region.find(name)
+        while at >= 0:
+            start, end = event_around(region, at)
+            event, _ = _LAST_EVENT.read(data_of(region[start:end]))
+            if event is not None and event.type == name.decode():
+                self.finished = True
+                self._response = bytes(event.response)
+                return region[:start]
+            at = region.find(name, end)
+        return region
+
+
+def response_reading(text: bytes) -> Reading:
+    """Read a response object."""
+    response, _ = _RESPONSE.read(text)
+    if response is None:
+        return Reading()
+    error = error_word(response.error) if response.error else ""
+    if bytes(response.usage) in {b"", b"null", b"{}"}:
+        pending = response.status in _UNFINISHED
+        return Reading(None, response.id or "", None, error, pending)
+    return Reading(_usage_of(response), response.id or "", None, error)
+
+
+def look_at_event(event: Event, glimpse: Glimpse) -> None:
+    """Add to a glimpse what one event says and generates."""
+    if event.response is not None and not glimpse.response_id:
+        glimpse.response_id = event.response.id or ""
+        glimpse.model = event.response.model or ""
+    kind = event.type or ""
+    if isinstance(event.delta, str) and kind != "response.audio.delta":
+        glimpse.text_bytes += text_size(event.delta)
+    elif kind == "error":
+        glimpse.error_code = event.code or error_word(event.error)
+
+
+def image_quantities(counts: ImageUsage) -> dict[str, int]:
+    """Give the exclusive quantities of making pictures; what is not said to be text is not."""
+    into = counts.input_tokens_details or _ByKind()
+    out = counts.output_tokens_details or _ByKind()
+    input_image = into.image_tokens or 0
+    output_text = out.text_tokens or 0
+    quantities = {
+        u.INPUT: max((counts.input_tokens or 0) - input_image, 0),
+        u.INPUT_IMAGE: input_image,
+        u.OUTPUT: output_text,
+        u.OUTPUT_IMAGE: max((counts.output_tokens or 0) - output_text, 0),
+    }
+    return {name: count for name, count in quantities.items() if count}
+
+
+def _usage_of(response: _Response) -> Usage:
+    model, tier = response.model or "", response.service_tier or ""
+    counts, fault = _USAGE.read(response.usage)
+    if counts is None:
+        return Usage(model=model, tier=tier, fault=fault)
+    prompt = counts.input_tokens_details or _NO_PROMPT_DETAILS
+    output = counts.output_tokens_details or _NO_OUTPUT_DETAILS
+    quantities, contradiction = exclusive(
+        counts.input_tokens,
+        counts.output_tokens,
+        counts.total_tokens,
+        Parts(
+            cache_read=prompt.cached_tokens or 0,
+            cache_write=prompt.cache_write_tokens or 0,
+            input_audio=prompt.audio_tokens or 0,
+            input_image=prompt.image_tokens or 0,
+            reasoning=output.reasoning_tokens or 0,
+            output_audio=output.audio_tokens or 0,
+        ),
+    )
+    stated = None
+    if counts.cost_in_usd_ticks is not None:
+        stated = nanos_of_ticks(counts.cost_in_usd_ticks)
+    elif counts.cost is not _ABSENT:
+        stated = nanos_of_stated_usd(bytes(counts.cost))
+    if response.output or response.tool_usage:
+        quantities.update(_tool_units(response))
+    return Usage(
+        quantities,
+        model,
+        tier,
+        components=_pictures(response),
+        fault=fault or contradiction,
+        provider_cost_nanos=stated,
+        raw=compact_text(response.usage),
+    )
+
+
+def _tool_units(response: _Response) -> dict[str, int]:
+    """Count what is billed by the piece: searches, and containers that ran code."""
+    items = response.output or ()
+    searches = sum(
+        item.type == "web_search_call" and (item.action is None or item.action.type == "search")
+        for item in items
+    )
+    stated = response.tool_usage.web_search if response.tool_usage else None
+    if stated is not None and stated.num_requests is not None:
+        searches = stated.num_requests
+    kinds = {tool.type or "" for tool in response.tools or ()}
+    is_preview = "web_search" not in kinds and any(
+        kind.startswith("web_search_preview") for kind in kinds
+    )
+    containers = {item.container_id for item in items if item.type == "code_interpreter_call"}
+    units = {
+        u.WEB_SEARCHES_PREVIEW if is_preview else u.WEB_SEARCHES: searches,
+        u.FILE_SEARCHES: sum(item.type == "file_search_call" for item in items),
+        u.CODE_SESSIONS: len(containers),
+    }
+    return {name: count for name, count in units.items() if count}
+
+
+def _pictures(response: _Response) -> tuple[Usage, ...]:
+    """Give what the image tool used: another model, whose tokens are not in the usage.
+
+    Older replies do not say how many tokens that were. Then the pictures are counted, and
+    have no price: it is better to show them as unpriced than not at all.
+    """
+    models = [tool.model for tool in response.tools or () if tool.type == _IMAGE_TOOL]
+    model = next((name for name in models if name), _IMAGE_TOOL)
+    counts = response.tool_usage.image_gen if response.tool_usage else None
+    quantities = image_quantities(counts) if counts else {}
+    if not quantities and counts is None:
+        made = sum(item.type == "image_generation_call" for item in response.output or ())
+        quantities = {u.IMAGES: made} if made else {}
+    return (Usage(quantities, model),) if quantities else ()

@@ -1,0 +1,69 @@
+"""Which reader reads a reply: by the kind of call, and by what the provider really sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from tollkeeper.wire.anthropic_messages import MessageStreamReader, message_reader
+from tollkeeper.wire.gemini import GeminiStreamReader, gemini_reader
+from tollkeeper.wire.openai_chat import ChatStreamReader, chat_reader
+from tollkeeper.wire.openai_media import (
+    MediaStreamReader,
+    images_usage,
+    media_reader,
+    speech_usage,
+    transcription_usage,
+)
+from tollkeeper.wire.openai_responses import ResponsesStreamReader, responses_reader
+from tollkeeper.wire.readings import NoReader, ReplyReader
+
+
+class _Family(NamedTuple):
+    """The readers of one kind of call."""
+
+    whole: Callable[[], ReplyReader]
+    stream: Callable[[], ReplyReader]
+
+
+_CHAT: Final = _Family(chat_reader, ChatStreamReader)
+_FAMILIES: Final[Mapping[str, _Family]] = {
+    "openai_chat": _CHAT,
+    "openai_completions": _CHAT,
+    "openai_embeddings": _CHAT,
+    "openai_responses": _Family(responses_reader, ResponsesStreamReader),
+    "openai_images": _Family(
+        lambda: media_reader(images_usage), lambda: MediaStreamReader(images_usage)
+    ),
+    "openai_transcription": _Family(
+        lambda: media_reader(transcription_usage), lambda: MediaStreamReader(transcription_usage)
+    ),
+    "openai_speech": _Family(
+        lambda: media_reader(speech_usage), lambda: MediaStreamReader(speech_usage)
+    ),
+    "anthropic_messages": _Family(message_reader, MessageStreamReader),
+    "gemini": _Family(gemini_reader, GeminiStreamReader),
+    "none": _Family(NoReader, NoReader),
+}
+
+
+def reader_for(reader: str, *, streamed: bool, content_type: str) -> ReplyReader:
+    """Give a reader for one reply.
+
+    ``reader`` names the kind of call, as the endpoint table does. ``content_type`` is the
+    reply's own header and decides; ``streamed``, what was asked for, only counts where the
+    provider does not say what it sent. Raises LookupError for an unknown kind.
+    """
+    family = _FAMILIES[reader]
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "text/event-stream":
+        return family.stream()
+    if media_type == "application/json" or media_type.endswith("+json"):
+        return family.whole()
+    if media_type in {"", "text/plain", "application/octet-stream"} and reader not in _BINARY:
+        return family.stream() if streamed else family.whole()
+    return NoReader()
+
+
+_BINARY: Final = frozenset({"openai_speech", "openai_transcription"})
+"""Kinds of calls that also answer with sound or plain text, which say nothing of usage."""

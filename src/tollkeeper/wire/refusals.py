@@ -1,0 +1,211 @@
+"""How the gateway says no: in the caller's own protocol, and so that its tool shows why.
+
+Tools differ in what they do with an error: some retry for a minute in silence, some show
+their own words instead of ours. The statuses here are those that each tool was seen to show
+at once (observed against the tools themselves, November 2026).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from tollkeeper.domain.errors import (
+    BadRequest,
+    KeyRejected,
+    NotAllowed,
+    Overloaded,
+    Refused,
+    TollkeeperError,
+    TooLarge,
+    UnknownRoute,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from tollkeeper.domain.routing import Dialect
+from tollkeeper.wire.clients import CODEX
+from tollkeeper.wire.endpoints import Endpoint
+
+BUDGET_EXCEEDED: Final = "budget_exceeded"
+"""The code of refusals because of money. Their status depends on who has to show them."""
+
+FORCED_STATUSES: Final = frozenset({402, 422, 429})
+"""What an operator may force for refusals because of money."""
+
+_OVERLOADED_RETRY_S: Final = 2
+_JSON: Final = b"content-type: application/json\r\n"
+_PLAIN: Final = b"content-type: text/plain; charset=utf-8\r\n"
+_STOP: Final = b"x-should-retry: false\r\n"
+_LINE_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# They retry for a minute on every other refusal, and end quietly on this one.
+_ENDS_ON_400: Final = frozenset({"litellm", "openai-python", "aider"})
+_encode: Final = msgspec.json.encode
+
+
+class Reply(NamedTuple):
+    """A whole reply. ``headers`` are complete lines, without framing ones."""
+
+    status: int
+    headers: bytes
+    body: bytes
+
+
+class _Words(NamedTuple):
+    """How each dialect calls a kind of error."""
+
+    openai: str
+    anthropic: str
+    google: str
+
+
+_INTERNAL: Final = _Words("server_error", "api_error", "INTERNAL")
+_WORDS: Final[tuple[tuple[type[TollkeeperError], _Words], ...]] = (
+    (KeyRejected, _Words("authentication_error", "authentication_error", "UNAUTHENTICATED")),
+    (NotAllowed, _Words("permission_error", "permission_error", "PERMISSION_DENIED")),
+    (UnknownRoute, _Words("not_found_error", "not_found_error", "NOT_FOUND")),
+    (TooLarge, _Words("invalid_request_error", "request_too_large", "INVALID_ARGUMENT")),
+    (Overloaded, _Words("server_error", "overloaded_error", "UNAVAILABLE")),
+    (
+        BadRequest,
+        _Words("invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+    ),
+    (UpstreamTimeout, _Words("server_error", "timeout_error", "DEADLINE_EXCEEDED")),
+    (UpstreamFailed, _Words("server_error", "api_error", "UNAVAILABLE")),
+    (
+        Refused,
+        _Words("invalid_request_error", "invalid_request_error", "FAILED_PRECONDITION"),
+    ),
+)
+_MONEY: Final = _Words("insufficient_quota", "billing_error", "RESOURCE_EXHAUSTED")
+
+
+def refusal(
+    error: TollkeeperError,
+    endpoint: Endpoint,
+    tool: str = "",
+    *,
+    call_id: str = "",
+    forced_status: int | None = None,
+) -> Reply:
+    """Answer an error in the shape and with the status that the caller's tool understands.
+
+    ``tool`` is the client's name from the client table. ``forced_status`` is the operator's
+    choice for refusals because of money.
+    """
+    if error.code == BUDGET_EXCEEDED:
+        return _for_money(error, endpoint, tool, call_id, forced_status)
+    if tool == CODEX and isinstance(error, Refused) and not isinstance(error, Overloaded):
+        # Codex repeats every other status six times, and shows only this one word for word.
+        return _plain(400, error.message, call_id)
+    headers = b""
+    if isinstance(error, Overloaded):
+        headers = b"retry-after: %d\r\n" % (error.retry_after_s or _OVERLOADED_RETRY_S)
+    elif isinstance(error, Refused):
+        headers = _STOP
+    body = _body(endpoint.dialect, error.status, _words(error), error, call_id)
+    return _shaped(endpoint.dialect, error.status, headers, body, call_id)
+
+
+def upgrade_required() -> Reply:
+    """Refuse a WebSocket: the one status after which Codex uses plain requests at once."""
+    message = "WebSockets are not spoken here; use plain requests"
+    body = {"error": {"message": message, "type": "invalid_request_error", "code": "no_websocket"}}
+    return Reply(426, _JSON + b"upgrade: HTTP/1.1\r\n", _encode(body))
+
+
+def stream_error(endpoint: Endpoint, error: TollkeeperError) -> bytes:
+    """Give the event that ends a broken stream, for a reply of server-sent events.
+
+    It is no comment and no end marker, because a stream that broke must not look complete.
+    """
+    words = _words(error)
+    message, code = error.message, error.code
+    if endpoint.dialect is Dialect.ANTHROPIC:
+        event = {"type": "error", "error": {"type": words.anthropic, "message": message}}
+        return b"event: error\ndata: " + _encode(event) + b"\n\n"
+    if endpoint.dialect is Dialect.GEMINI:
+        fault = {"code": error.status, "message": message, "status": words.google}
+        return b"data: " + _encode({"error": fault}) + b"\r\n\r\n"
+    if endpoint.reader == "openai_responses":
+        failed = {
+            "type": "response.failed",
+            "sequence_number": 0,
+            "response": {
+                "object": "response",
+                "status": "failed",
+                "error": {"code": code, "message": message},
+                "output": [],
+            },
+        }
+        return b"event: response.failed\ndata: " + _encode(failed) + b"\n\n"
+    fault = {"message": message, "type": words.openai, "param": None, "code": code}
+    return b"data: " + _encode({"error": fault}) + b"\n\n"
+
+
+def _for_money(
+    error: TollkeeperError, endpoint: Endpoint, tool: str, call_id: str, forced: int | None
+) -> Reply:
+    """Refuse for money, so that nobody repeats the call and everybody reads why."""
+    dialect = endpoint.dialect
+    if forced is None and tool == CODEX:
+        fault = {"type": "usage_limit_reached", "message": error.message, "code": error.code}
+        # Codex puts this header, not the message, into the sentence that it shows.
+        shown = _one_line(error.message).rstrip(".").encode("ascii", "replace")
+        headers = b"x-codex-promo-message: " + shown + b"\r\n" + _STOP
+        body = _encode({"error": {**fault, "request_id": call_id}})
+        return _shaped(dialect, 429, headers, body, call_id)
+    status = forced or (400 if tool in _ENDS_ON_400 else 402)
+    body = _body(dialect, status, _MONEY, error, call_id)
+    return _shaped(dialect, status, _STOP, body, call_id)
+
+
+def _words(error: TollkeeperError) -> _Words:
+    if error.code == BUDGET_EXCEEDED:
+        return _MONEY
+    for kind, words in _WORDS:
+        if isinstance(error, kind):
+            return words
+    return _INTERNAL
+
+
+def _body(
+    dialect: Dialect, status: int, words: _Words, error: TollkeeperError, call_id: str
+) -> bytes:
+    fault: dict[str, Any]
+    if dialect is Dialect.ANTHROPIC:
+        fault = {"type": words.anthropic, "message": error.message, "code": error.code}
+        return _encode({"type": "error", "error": fault, "request_id": call_id})
+    if dialect is Dialect.GEMINI:
+        info = {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": error.code.upper(),
+            "domain": "tollkeeper",
+            "metadata": {"code": error.code, "request_id": call_id},
+        }
+        fault = {"code": status, "message": error.message, "status": words.google}
+        return _encode({"error": {**fault, "details": [info]}})
+    kind = words.openai
+    code = "insufficient_quota" if words is _MONEY else error.code
+    fault = {"message": error.message, "type": kind, "param": None, "code": code}
+    return _encode({"error": {**fault, "request_id": call_id}})
+
+
+def _shaped(dialect: Dialect, status: int, headers: bytes, body: bytes, call_id: str) -> Reply:
+    if call_id:
+        name = b"request-id" if dialect is Dialect.ANTHROPIC else b"x-request-id"
+        headers += name + b": " + call_id.encode("ascii", "replace") + b"\r\n"
+    return Reply(status, _JSON + headers, body)
+
+
+def _plain(status: int, message: str, call_id: str) -> Reply:
+    headers = _PLAIN + _STOP
+    if call_id:
+        headers += b"x-request-id: " + call_id.encode("ascii", "replace") + b"\r\n"
+        message = f"{message} (request {call_id})"
+    return Reply(status, headers, _one_line(message).encode())
+
+
+def _one_line(text: str) -> str:
+    return _LINE_BREAKS.sub(" ", text)

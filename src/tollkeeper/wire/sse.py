@@ -1,0 +1,182 @@
+"""Server-sent events: finding complete events in a stream that is cut at any place.
+
+Line ends (LF, CR, CRLF), the byte order mark, comments and several data lines are treated
+as the WHATWG standard says. A stream that only uses LF is passed on without being copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from tollkeeper.wire.json_body import shortened
+from tollkeeper.wire.lenient_json import Shape
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+EVENT_BYTES_MAX: Final = 8 << 20
+"""An event that grows above this is not stored: what it says is not read."""
+
+_LONG_BYTES: Final = 256 << 10
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_GLIMPSE_BYTES_MAX: Final = 32 << 10
+
+
+class EventStream:
+    """Cuts a stream into regions of complete events, with LF as the only line end."""
+
+    __slots__ = ("_after_cr", "_begun", "_head", "_pending", "_skipping")
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._head = b""
+        self._after_cr = False
+        self._skipping = False
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> bytes:
+        """Give all events that are complete now, as one region; empty if there are none."""
+        if not self._begun:
+            data = self._without_mark(data)
+        if self._after_cr or b"\r" in data:
+            data = self._unified(data)
+        end = data.rfind(b"\n\n") + 2
+        pending = self._pending
+        if end == 1:
+            if not (pending and data.startswith(b"\n") and pending.endswith(b"\n")):
+                self._keep(data)
+                return b""
+            end = 1  # the blank line was cut in two
+        region = data if end == len(data) else data[:end]
+        if pending:
+            region = bytes(pending) + region
+            pending.clear()
+        if self._skipping:
+            self._skipping = False
+            region = region[region.find(b"\n\n") + 2 :]
+        if end < len(data):
+            self._keep(data[end:])
+        return region
+
+    def rest(self) -> bytes:
+        """Give what would close the event that the stream ended in; empty if it is in none.
+
+        The standard drops such an event. But what a provider counted in it is billed, so
+        readers feed this back at the end.
+        """
+        if self._skipping or not self._pending.strip():
+            return b""
+        return b"\n\n"
+
+    def _keep(self, data: bytes) -> None:
+        pending = self._pending
+        if self._skipping:
+            if data:
+                pending[:] = data[-1:]  # enough to see a blank line that is cut in two
+            return
+        if len(pending) > _LONG_BYTES:
+            data = shortened(data)
+        pending += data
+        if len(pending) > EVENT_BYTES_MAX:
+            self._skipping = True
+            pending[:] = pending[-1:]
+
+    def _without_mark(self, data: bytes) -> bytes:
+        data = self._head + data
+        if len(data) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(data):
+            self._head = data
+            return b""
+        self._begun = True
+        return data.removeprefix(_BYTE_ORDER_MARK)
+
+    def _unified(self, data: bytes) -> bytes:
+        """Make every line end a LF, also one whose CR came with the piece before."""
+        if not data:
+            return data
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+            self._after_cr = False
+            if not data:
+                return data
+        self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def event_around(region: bytes, at: int) -> tuple[int, int]:
+    """Give where the event starts and ends that contains a place in a region."""
+    start = region.rfind(b"\n\n", 0, at) + 2
+    end = region.find(b"\n\n", at)
+    return (0 if start == 1 else start), (len(region) if end < 0 else end)
+
+
+def events_in(region: bytes) -> Iterator[bytes]:
+    """Give the events of a region one by one, without the blank lines between them."""
+    for event in region.split(b"\n\n"):
+        if event:
+            yield event
+
+
+def data_of(event: bytes) -> bytes:
+    """Give the data of one event; several data lines are joined by line ends."""
+    if event.startswith(b"data:") and b"\n" not in event:
+        return event[6:] if event[5:6] == b" " else event[5:]
+    lines = []
+    for line in event.split(b"\n"):
+        if line.startswith(b"data:"):
+            lines.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line == b"data":
+            lines.append(b"")
+    return b"\n".join(lines)
+
+
+class Glimpse:
+    """What the events of a stream say beside the usage, gathered only if that is missing."""
+
+    __slots__ = ("error_code", "model", "response_id", "text_bytes")
+
+    def __init__(self) -> None:
+        self.response_id = ""
+        self.model = ""
+        self.error_code = ""
+        self.text_bytes = 0
+
+
+class RecentEvents(Generic[T]):
+    """Holds on to the latest events, unread, and reads them when there is no other way.
+
+    ``look`` takes one event and adds what it says to the glimpse. It is called for events
+    that make room for newer ones, and for the rest when a glimpse is wanted.
+    """
+
+    __slots__ = ("_glimpse", "_look", "_regions", "_room", "_shape")
+
+    def __init__(self, shape: Shape[T], look: Callable[[T, Glimpse], None]) -> None:
+        self._shape = shape
+        self._look = look
+        self._regions: list[bytes] = []
+        self._room = _GLIMPSE_BYTES_MAX
+        self._glimpse = Glimpse()
+
+    def keep(self, region: bytes) -> None:
+        """Remember some events."""
+        self._regions.append(region)
+        self._room -= len(region)
+        if self._room < 0:
+            self.glimpse()
+
+    def glimpse(self) -> Glimpse:
+        """Say what all events so far have said."""
+        text, self._regions, self._room = b"".join(self._regions), [], _GLIMPSE_BYTES_MAX
+        look, glimpse = self._look, self._glimpse
+        for event in self._shape.read_all(_all_data(text)):
+            look(event, glimpse)
+        return glimpse
+
+
+def _all_data(region: bytes) -> list[bytes]:
+    """Give the data of every event. Nearly all streams are written in one of two ways."""
+    if region.startswith(b"data: ") and region.count(b"\n") == 2 * region.count(b"\n\ndata: ") + 2:
+        return region[6:-2].split(b"\n\ndata: ")
+    return [data_of(event) for event in events_in(region)]

@@ -1,0 +1,102 @@
+"""From counts that contain each other to exclusive quantities, OpenAI's way of counting.
+
+A prompt count contains what was read from or written to the cache and what was not text; a
+completion count contains reasoning and audio. The parts are taken out of the whole, and the
+provider's own total says whether that was right.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from tollkeeper.domain import usage as u
+from tollkeeper.domain.money import nanos_of_price_units, price_units
+
+CONTRADICTS_TOTAL: Final = "contradicts_total"
+PARTS_EXCEED_WHOLE: Final = "parts_exceed_whole"
+MISSING_COUNT: Final = "missing_count"
+
+_TICKS_PER_USD: Final = 10**10
+
+
+class Parts(NamedTuple):
+    """Parts of a prompt's and an output's tokens; each is contained in its whole."""
+
+    cache_read: int = 0
+    cache_write: int = 0
+    input_audio: int = 0
+    input_image: int = 0
+    input_video: int = 0
+    reasoning: int = 0
+    output_audio: int = 0
+    output_image: int = 0
+
+
+def exclusive(
+    prompt: int | None,
+    output: int | None,
+    total: int | None,
+    parts: Parts,
+    *,
+    hides_reasoning: bool = False,
+) -> tuple[dict[str, int], str]:
+    """Give the quantities that are not zero, and a fault ("" if the counts agree).
+
+    xAI reports reasoning beside the output, which its total shows. ``hides_reasoning`` tells
+    of a provider whose total holds reasoning that no other field names (Gemini's
+    OpenAI-compatible endpoint).
+    """
+    fault = "" if prompt is not None else MISSING_COUNT
+    prompt, output = prompt or 0, output or 0
+    hidden = 0 if total is None or fault else total - prompt - output
+    if not hidden and parts == _NO_PARTS:  # most replies: nothing to take apart
+        return _present({u.INPUT: prompt, u.OUTPUT: output}), fault
+    text = output - parts.reasoning - parts.output_audio - parts.output_image
+    reasoning = parts.reasoning
+    if hidden and hidden == reasoning:
+        text += reasoning
+    elif hides_reasoning and hidden > 0:
+        reasoning += hidden
+    elif hidden:
+        fault = CONTRADICTS_TOTAL
+    uncached = prompt - parts.cache_read - parts.cache_write - parts.input_audio
+    quantities = {}
+    if parts.input_image or parts.input_video:
+        # Pictures may be among the cached tokens. Which ones is not said, and costs the same.
+        quantities[u.INPUT_IMAGE] = max(0, min(parts.input_image, uncached))
+        uncached -= quantities[u.INPUT_IMAGE]
+        quantities[u.INPUT_VIDEO] = max(0, min(parts.input_video, uncached))
+        uncached -= quantities[u.INPUT_VIDEO]
+    if uncached < 0 or text < 0:
+        return {}, fault or PARTS_EXCEED_WHOLE
+    quantities |= {
+        u.INPUT: uncached,
+        u.CACHE_READ: parts.cache_read,
+        u.CACHE_WRITE: parts.cache_write,
+        u.INPUT_AUDIO: parts.input_audio,
+        u.OUTPUT: text,
+        u.REASONING: reasoning,
+        u.OUTPUT_AUDIO: parts.output_audio,
+        u.OUTPUT_IMAGE: parts.output_image,
+    }
+    return _present(quantities), fault
+
+
+_NO_PARTS: Final = Parts()
+
+
+def _present(quantities: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in quantities.items() if count}
+
+
+def nanos_of_stated_usd(text: bytes) -> int | None:
+    """Round a cost that a provider states in USD to nano-dollars; None if it is no number."""
+    try:
+        return nanos_of_price_units(price_units(text.decode()))
+    except ValueError:
+        return None
+
+
+def nanos_of_ticks(ticks: int) -> int:
+    """Round a cost in xAI's ticks (1e-10 USD) to nano-dollars."""
+    return nanos_of_price_units(price_units(str(ticks), _TICKS_PER_USD))

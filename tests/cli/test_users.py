@@ -1,0 +1,100 @@
+"""``tollkeeper users``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import stores
+from command_line import CommandLine
+from tollkeeper.clock import now_us
+from tollkeeper.services import sign_in
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path / "data")
+
+
+def test_a_person_is_added_moved_promoted_and_switched_off(run: CommandLine) -> None:
+    assert run("users", "add", "boss@acme.com", "--role", "admin").code == 0
+    added = run(
+        *("users", "add", "alice@acme.com", "--name", "Alice", "--team", "core"),
+        *("--create", "--json"),
+    ).json()
+    assert (added["email"], added["role"], added["team"]) == ("alice@acme.com", "member", "core")
+    run("teams", "add", "search")
+    assert run("users", "move", "alice@acme.com", "search").out.endswith("in team search.\n")
+    assert run("users", "role", "alice@acme.com", "lead").out.endswith("is now lead.\n")
+    run("keys", "issue", "--user", "alice@acme.com", "--name", "laptop")
+    ended = run("users", "deactivate", "alice@acme.com")
+    assert ended.out == "Switched off alice@acme.com and revoked 1 key.\n"
+    listed = run("users", "list", "--json").json()
+    assert [(u["email"], u["role"], u["team"], u["state"]) for u in listed] == [
+        ("alice@acme.com", "lead", "search", "off"),
+        ("boss@acme.com", "admin", None, "active"),
+    ]
+    table = run("users", "list").out
+    assert "Alice" in table
+    assert " off " in table
+    assert run("users", "activate", "alice@acme.com").code == 0
+    assert run("users", "move", "alice@acme.com", "").out.endswith("in no team.\n")
+
+
+def test_a_link_signs_the_person_in_once(run: CommandLine) -> None:
+    run("users", "add", "alice@acme.com")
+    link = run(
+        "users", "link", "alice@acme.com", "--url", "https://toll.acme.com/", "--json"
+    ).json()
+    assert link["url"] == "https://toll.acme.com" + link["path"]
+    folder = stores.open_folder(run.data)
+    token = link["path"].removeprefix(sign_in.LINK_PATH)
+    signed_in = sign_in.sign_in(folder.store, folder.vault, token, now_us())
+    folder.store.close()
+    assert signed_in.user.email == "alice@acme.com"
+    shown = run("users", "link", "alice@acme.com", "--url", "https://toll.acme.com").out
+    assert shown.startswith(f"https://toll.acme.com{sign_in.LINK_PATH}")
+    assert "Works once" in shown
+
+
+@pytest.mark.parametrize(
+    ("configuration", "address"),
+    [
+        ("", "http://localhost:4000/"),
+        ("listen: {port: 4123, host: 0.0.0.0}", "http://localhost:4123/"),
+        ("listen: {host: toll.internal}", "http://toll.internal:4000/"),
+        ("public_url: https://toll.acme.com", "https://toll.acme.com/"),
+    ],
+)
+def test_a_link_leads_to_the_configured_dashboard(
+    run: CommandLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    configuration: str,
+    address: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tollkeeper.yaml").write_text(configuration)
+    run("users", "add", "alice@acme.com")
+    link = run("users", "link", "alice@acme.com", "--json").json()
+    assert link["url"] == address.rstrip("/") + link["path"]
+
+
+def test_faults_are_told_in_one_line(run: CommandLine) -> None:
+    assert run("users", "list").code == 1
+    run("users", "add", "boss@acme.com", "--role", "admin")
+    for arguments, says in (
+        (["add", "BOSS@acme.com"], "there is a user 'boss@acme.com' already"),
+        (["add", "nonsense"], "not an e-mail address"),
+        (["add", "bob@acme.com", "--team", "nobody"], "there is no team 'nobody'"),
+        (["deactivate", "boss@acme.com"], "last active admin"),
+        (["role", "boss@acme.com", "member"], "last active admin"),
+        (["move", "nobody@acme.com", ""], "there is no user"),
+        (["link", "nobody@acme.com", "--url", "http://x"], "there is no user"),
+    ):
+        ended = run("users", *arguments)
+        assert (ended.code, ended.out) == (1, ""), arguments
+        assert says in ended.err
+        assert ended.err.count("\n") == 1
+    assert run("users", "role", "boss@acme.com", "king").code == 2

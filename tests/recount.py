@@ -1,0 +1,110 @@
+"""Counts entries again in plain Python, to compare the reports with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tollkeeper.domain import usage as u
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.reports import zones
+
+ERRORS = {"upstream_error", "upstream_failed", "incomplete", "interrupted"}
+
+
+def group_of(entry: LedgerEntry, name: str, zone: ZoneInfo) -> Any:
+    """Give the value of one dimension."""
+    local = zones.local_time(entry.started_at_us, zone)
+    if name == "hour":
+        start = local.replace(minute=0, second=0, microsecond=0)
+        return start.isoformat()
+    if name == "day":
+        return local.date().isoformat()
+    if name == "week":
+        return (local.date() - timedelta(days=local.weekday())).isoformat()
+    if name == "month":
+        return f"{local:%Y-%m}"
+    if name == "model":
+        return entry.model_served or entry.model_requested
+    if name.startswith("tag:"):
+        return entry.tags.get(name.removeprefix("tag:"))
+    fields = {"user": "user_id", "key": "key_id", "session": "session_id"}
+    return getattr(entry, fields.get(name, name))
+
+
+def money(entries: Sequence[LedgerEntry], field: str) -> Decimal | None:
+    known = [amount for entry in entries if (amount := getattr(entry, field)) is not None]
+    if entries and not known:
+        return None
+    return Decimal(sum(known)).scaleb(-9)
+
+
+def attempts(entries: Iterable[LedgerEntry], outcome: Callable[[str], bool]) -> int:
+    return sum(
+        entry.part == 0 and not entry.corrects and outcome(entry.outcome) for entry in entries
+    )
+
+
+def tokens(entries: Iterable[LedgerEntry], names: Iterable[str]) -> int:
+    wanted = list(names)
+    return sum(getattr(entry, f"{name}_tokens") for entry in entries for name in wanted)
+
+
+def nearest_rank(samples: Iterable[int | None], percent: int) -> int | None:
+    known = sorted(sample for sample in samples if sample is not None)
+    return known[-(-len(known) * percent // 100) - 1] if known else None
+
+
+def measures(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
+    """Give every measure of a group of entries."""
+    requests = [
+        entry
+        for entry in entries
+        if entry.part == 0 and not entry.corrects and entry.outcome != "refused"
+    ]
+    found: dict[str, Any] = {
+        "cost_usd": money(entries, "cost_nanos"),
+        "list_cost_usd": money(entries, "list_cost_nanos"),
+        "saved_usd": money(entries, "saved_nanos"),
+        "requests": len(requests),
+        "calls": sum(entry.attempt == 1 for entry in requests),
+        "refusals": attempts(entries, lambda outcome: outcome == "refused"),
+        "errors": attempts(entries, lambda outcome: outcome in ERRORS),
+        "disconnects": attempts(entries, lambda outcome: outcome == "disconnected"),
+        "unpriced": sum(entry.cost_nanos is None and not entry.corrects for entry in entries),
+        "entries": len(entries),
+        "tokens": tokens(entries, u.TOKENS),
+        "tokens_in": tokens(entries, u.INPUT_TOKENS),
+        "tokens_out": tokens(entries, u.OUTPUT_TOKENS),
+        "tokens_cached": tokens(entries, [name for name in u.TOKENS if "cache_read" in name]),
+        "reasoning_tokens": tokens(entries, [u.REASONING]),
+        "users": len({entry.user_id for entry in entries} - {""}),
+        "keys": len({entry.key_id for entry in entries} - {""}),
+        "sessions": len({entry.session_id for entry in entries} - {""}),
+        "duration_p50_ms": nearest_rank([entry.duration_ms for entry in requests], 50),
+        "duration_p95_ms": nearest_rank([entry.duration_ms for entry in requests], 95),
+        "ttft_p50_ms": nearest_rank([entry.ttft_ms for entry in requests], 50),
+    }
+    found["cost_per_request_usd"] = divided(found["cost_usd"], found["requests"])
+    found["cost_per_user_usd"] = divided(found["cost_usd"], found["users"])
+    found["error_rate"] = divided(found["errors"], found["requests"])
+    found["cached_share"] = divided(found["tokens_cached"], found["tokens_in"])
+    return found
+
+
+def divided(above: Decimal | int | None, below: int) -> Decimal | None:
+    return None if above is None or not below else Decimal(above) / below
+
+
+def grouped(
+    entries: Iterable[LedgerEntry], names: Sequence[str], zone: ZoneInfo
+) -> Mapping[tuple[Any, ...], dict[str, Any]]:
+    """Give the measures of every group."""
+    groups: dict[tuple[Any, ...], list[LedgerEntry]] = {}
+    for entry in entries:
+        key = tuple(group_of(entry, name, zone) for name in names)
+        groups.setdefault(key, []).append(entry)
+    return {key: measures(members) for key, members in groups.items()}

@@ -1,0 +1,80 @@
+"""Builds real stores and vaults for tests, each in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from tollkeeper.domain.access import KeyKind, Role
+from tollkeeper.ports import DataFolder, NewKey, Store, User
+from tollkeeper.services import keys, people
+from tollkeeper.storage.store.migrate import migrate
+from tollkeeper.storage.store.store import SqlStore, open_sqlite_store
+from tollkeeper.storage.vault import KeyFileVault, open_vault
+
+NOW = 1_790_000_000_000_000
+"""An afternoon in September 2026, in epoch microseconds."""
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+class Folder(NamedTuple):
+    """A data folder with an open store and its vault."""
+
+    data: DataFolder
+    store: SqlStore
+    vault: KeyFileVault
+
+
+def open_folder(root: Path) -> Folder:
+    """Open a data folder, making what is not there."""
+    data = DataFolder(root)
+    vault = open_vault(data.secret_key, store_exists=data.store.exists())
+    migrate(data.store)
+    return Folder(data, open_sqlite_store(data.store), vault)
+
+
+def new_key(
+    key_id: str,
+    *,
+    user_id: str | None = None,
+    team_id: str | None = None,
+    kind: KeyKind = KeyKind.VIRTUAL,
+    expires_at_us: int | None = None,
+    models: tuple[str, ...] = (),
+    providers: tuple[str, ...] = (),
+    tags: Mapping[str, str] | None = None,
+) -> NewKey:
+    """Give a key to be added, with a hash that no secret has."""
+    return NewKey(
+        key_id=key_id,
+        secret_hmac=key_id.encode().ljust(32, b"\0"),
+        pepper_version=1,
+        kind=kind,
+        name=f"key {key_id}",
+        team_id=team_id,
+        user_id=user_id,
+        expires_at_us=expires_at_us,
+        models=models,
+        providers=providers,
+        tags=tags or {},
+        created_by="test",
+    )
+
+
+def add_person(
+    store: Store, email: str = "alice@acme.com", team: str = "core", role: Role = Role.MEMBER
+) -> User:
+    """Add a person, and their team if it is not there."""
+    if team:
+        people.ensure_team(store, team, NOW)
+    return people.add_user(store, email, NOW, team=team, role=role)
+
+
+def issue_key(folder: Folder, email: str = "", team: str = "", **wanted: object) -> keys.IssuedKey:
+    """Issue a key as the operator."""
+    request = keys.KeyRequest("laptop", email=email, team=team, **wanted)  # type: ignore[arg-type]
+    return keys.issue(folder.store, folder.vault, request, keys.OPERATOR, NOW)
