@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -342,6 +344,9 @@ class Vault(Protocol):
         """Decrypt it. Raises ValueError if it was sealed under another name or key."""
 
 
+_SOCKET_PATH_BYTES_MAX = 100
+
+
 class DataFolder(NamedTuple):
     """Where a deployment keeps its files."""
 
@@ -363,6 +368,18 @@ class DataFolder(NamedTuple):
     def run(self) -> Path:
         """Sockets, locks and tokens of the running processes."""
         return self.root / "run"
+
+    def socket(self, name: str) -> Path:
+        """Give the path of a process's unix socket.
+
+        Socket paths have a short limit (104 bytes on macOS); a folder that lies too deep
+        gets its sockets under a name of its own in the system's folder for such things.
+        """
+        path = self.run.resolve() / f"{name}.sock"
+        if len(str(path).encode()) <= _SOCKET_PATH_BYTES_MAX:
+            return path
+        digest = sha256(str(self.root.resolve()).encode()).hexdigest()[:16]
+        return Path(gettempdir()) / f"tollkeeper-{digest}" / f"{name}.sock"
 
     @property
     def secret_key(self) -> Path:

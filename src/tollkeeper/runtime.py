@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tollkeeper.domain.routing import Provider
-from tollkeeper.http1.listener import ServerLimits
-from tollkeeper.http1.origin import Origin
-from tollkeeper.http1.pool import PoolLimits
 
 
 class GatewaySettings(NamedTuple):
@@ -24,9 +21,6 @@ class GatewaySettings(NamedTuple):
     drain_s: float = 60.0
     refusal_status: int | None = None
     metrics_token: str = ""
-    server: ServerLimits = ServerLimits()
-    pool: PoolLimits = PoolLimits()
-    connections_max: int = 10_000
 
 
 class Routing(NamedTuple):
@@ -35,12 +29,3 @@ class Routing(NamedTuple):
     providers: Mapping[str, Provider]
     aliases: Mapping[str, list[str]]
 
-
-class ConsoleLink(NamedTuple):
-    """How the gateway reaches the console process; None when there is none."""
-
-    origin: Origin
-
-
-Reload = Callable[[], Awaitable[Routing | None]]
-"""Reads the configuration again; None when it has not changed or cannot be used."""

@@ -47,6 +47,12 @@ def environment() -> Mapping[str, str]:
     return os.environ  # noqa: TID251 - this is the one place
 
 
+def hand_on(options: Mapping[tuple[str, ...], Any]) -> None:
+    """Put options into the environment, where the processes that we start read them."""
+    for path, value in options.items():
+        os.environ[PREFIX + "__".join(path).upper()] = str(value)  # noqa: TID251 - this is the place
+
+
 def load(
     file: Path | None,
     variables: Mapping[str, str],

@@ -125,6 +125,7 @@ class GatewayApplication:
         if (
             not isinstance(notes, HeadNotes)
             or not notes.is_plain_json
+            or gateway.locked is not None
             or len(gateway.relays) >= gateway.settings.in_flight_max
             or len(body) > gateway.settings.body_bytes_max
         ):
@@ -154,6 +155,8 @@ class GatewayApplication:
 
     def _call(self, exchange: Exchange, notes: HeadNotes) -> BodySink:
         gateway = self._gateway
+        if gateway.locked is not None:
+            raise gateway.locked
         if len(gateway.relays) >= gateway.settings.in_flight_max:
             raise Overloaded("the gateway carries as many calls as it may", code="too_many_calls")
         now_us = gateway.now_us()

@@ -66,14 +66,19 @@ class LocalAnswers:
     def _ready(self, exchange: Exchange) -> BodySink:
         """Ready means that a call could be made now: a real write and a real read say so."""
         gateway = self._gateway
-        checks = {"draining": gateway.draining, "journal": True}
+        checks = {
+            "draining": gateway.draining,
+            "journal": True,
+            "store": gateway.locked is None,
+            "configuration": not gateway.config_fault,
+        }
         if not gateway.draining:
             try:
                 gateway.journal.probe()
             except OSError as error:
                 logger.error("not ready", extra={"error": str(error)})
                 checks["journal"] = False
-        ready = checks["journal"] and not gateway.draining
+        ready = checks["journal"] and checks["store"] and not gateway.draining
         body = json.dumps({"status": "ready" if ready else "not ready", **checks}).encode()
         return Answer(exchange, 200 if ready else 503, JSON_LINE + _NO_STORE, body)
 

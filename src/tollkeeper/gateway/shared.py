@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tollkeeper import clock
+from tollkeeper.domain.errors import Overloaded
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.ledger import Outcome
 from tollkeeper.failpoints import FailPoint
@@ -60,6 +61,8 @@ class Gateway:
         self.buffered_bytes = 0
         self.drains = 0
         self.draining = False
+        self.locked: Overloaded | None = None  # why no call is taken at the moment
+        self.config_fault = ""  # why the latest configuration was not taken over
 
     def call_ended(self, way: Way, ending: Ending) -> None:
         """Count a call that ended, and learn from its length."""

@@ -8,7 +8,6 @@ from tollkeeper.domain.calls import Profile
 from tollkeeper.gateway.plans import Plan
 from tollkeeper.wire.endpoints import Endpoint
 
-
 WayKey = tuple[str, bool, bool, str, str, str]
 """What of a body decides its call's way: model, streamed, asks for usage, tier, session,
 end customer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tollkeeper import clock
 from tollkeeper.domain.errors import Refused
@@ -31,15 +31,13 @@ class Application(Protocol):
         """Answer a request that was refused; ``request`` is None if its head was unreadable."""
 
 
-class ServerLimits:
-    """Timeouts of client connections, in seconds."""
+class ServerLimits(NamedTuple):
+    """How many client connections there may be, and their timeouts in seconds."""
 
-    def __init__(
-        self, *, head_s: float = 10.0, idle_s: float = 75.0, stalled_s: float = 300.0
-    ) -> None:
-        self.head_s = head_s
-        self.idle_s = idle_s
-        self.stalled_s = stalled_s
+    head_s: float = 10.0
+    idle_s: float = 75.0
+    stalled_s: float = 300.0
+    connections_max: int = 10_000
 
 
 class ConnectionSet:

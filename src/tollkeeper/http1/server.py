@@ -16,7 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 from tollkeeper import clock
-from tollkeeper.domain.errors import BadRequest, Refused
+from tollkeeper.domain.errors import BadRequest, Overloaded, Refused
 from tollkeeper.http1.exchange import BodySink, Exchange
 from tollkeeper.http1.heads import KnownHead
 from tollkeeper.http1.messages import Request
@@ -71,8 +71,11 @@ class ServerConnection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else ""
-        self._owner.connections.add(self)
-        self._owner.accepted += 1
+        owner = self._owner
+        owner.connections.add(self)
+        owner.accepted += 1
+        if len(owner.connections) > owner.limits.connections_max:
+            self._fail(Overloaded("too many connections", code="too_many_connections"))
 
     def data_received(self, data: bytes) -> None:
         if self._failed:

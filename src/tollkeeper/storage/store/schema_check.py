@@ -34,6 +34,23 @@ def schema_is_current(path: Path) -> bool:
     return version == SCHEMA_HEAD
 
 
+def has_organisation(path: Path) -> bool:
+    """Tell whether the first start has filled the store."""
+    return _has_rows(path, "SELECT 1 FROM orgs LIMIT 1")
+
+
+def has_provider_secrets(path: Path) -> bool:
+    """Tell whether the store keeps a key of any provider."""
+    return _has_rows(path, "SELECT 1 FROM provider_secrets LIMIT 1")
+
+
+def _has_rows(path: Path, query: str) -> bool:
+    if not schema_is_current(path):
+        return False
+    with closing(sqlite_file.connect_read_only(path)) as connection:
+        return connection.execute(query).fetchone() is not None
+
+
 def schema_version(connection: sqlite3.Connection) -> str:
     """Give the version that the store's schema has, "" when it has none yet."""
     if not sqlite_file.has_table(connection, "alembic_version"):

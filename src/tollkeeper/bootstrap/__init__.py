@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollkeeper.ports import DataFolder, KeyDirectory, Store, Vault
-from tollkeeper.storage.store.schema_check import schema_is_current
+from tollkeeper.storage.store.schema_check import (
+    has_organisation,
+    has_provider_secrets,
+    schema_is_current,
+)
+
+if TYPE_CHECKING:
+    from tollkeeper.config import Configuration
+    from tollkeeper.config.settings import Settings
+
+_LOCAL_HOSTS = {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104 - compared, not bound
 
 if TYPE_CHECKING:
     from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
@@ -66,12 +76,31 @@ def provider_base_url(name: str, config_file: Path | None) -> str:
 def dashboard_url(config_file: Path | None) -> str:
     """Give the address under which people reach the dashboard. Raises ConfigError."""
     config = import_module("tollkeeper.config")
-    settings = config.load(config_file, config.environment()).settings
+    return address_of(config.load(config_file, config.environment()).settings)
+
+
+def address_of(settings: Settings) -> str:
+    """Give the address under which people reach a deployment."""
     if settings.public_url:
-        return str(settings.public_url)
+        return settings.public_url.rstrip("/")
     listen = settings.listen
-    host = "localhost" if listen.host in {"127.0.0.1", "0.0.0.0", "::", "::1"} else listen.host  # noqa: S104 - compared, not bound
+    host = "localhost" if listen.host in _LOCAL_HOSTS else listen.host
     return f"{'https' if listen.tls_cert else 'http'}://{host}:{listen.port}"
+
+
+def is_prepared(data: DataFolder) -> bool:
+    """Tell, without any heavy import, whether the store is there and ready for use."""
+    return (
+        data.secret_key.exists() and schema_is_current(data.store) and has_organisation(data.store)
+    )
+
+
+def wants_sandbox(configuration: Configuration, data: DataFolder) -> bool:
+    """Tell whether the sandbox is to run: see ``bootstrap.routing.sandbox_wanted``."""
+    wanted = configuration.settings.sandbox
+    if wanted != "auto":
+        return wanted == "on"
+    return not configuration.providers and not has_provider_secrets(data.store)
 
 
 def configured_data_folder(config_file: Path | None) -> Path:

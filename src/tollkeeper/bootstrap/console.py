@@ -1,0 +1,3 @@
+"""The console process: pages, API, jobs."""
+
+from __future__ import annotations

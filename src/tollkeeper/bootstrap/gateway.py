@@ -1,0 +1,165 @@
+"""The gateway process: puts its adapters together and runs it.
+
+``python -m tollkeeper.bootstrap.gateway`` is what the supervisor starts. Nothing heavier
+than the data plane needs is imported here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+
+from tollkeeper import bootstrap, clock, config
+from tollkeeper.bootstrap.children import ChildOptions, run_child
+from tollkeeper.bootstrap.routing import route
+from tollkeeper.config.settings import Settings
+from tollkeeper.domain.errors import ConfigError
+from tollkeeper.failpoints import kill_at
+from tollkeeper.gateway.plans import Planner
+from tollkeeper.gateway.process import GatewayProcess, Listening
+from tollkeeper.gateway.shared import Gateway
+from tollkeeper.http1.listener import ServerLimits
+from tollkeeper.http1.origin import Origin
+from tollkeeper.http1.pool import PoolLimits, UpstreamPool
+from tollkeeper.ports import DataFolder
+from tollkeeper.providers.price_data import shipped_price_book
+from tollkeeper.runtime import GatewaySettings
+from tollkeeper.services.settlement import settle_interrupted
+from tollkeeper.services.verified_keys import VerifiedKeys
+from tollkeeper.storage.journal.recovery import recover
+from tollkeeper.storage.journal.writer import JournalWriter
+from tollkeeper.telemetry import logger
+
+_FATAL_EXIT = 74  # EX_IOERR: the disk cannot be trusted any more
+
+
+def main() -> None:
+    """Run the gateway until it is told to stop."""
+    run_child("gateway", sys.argv[1:], serve)
+
+
+async def serve(options: ChildOptions) -> None:
+    """Build the gateway and carry calls."""
+    configuration = config.load(options.config, config.environment())
+    settings = configuration.settings
+    data = DataFolder(options.data)
+    vault = bootstrap.open_vault(data)
+    directory = bootstrap.open_key_directory(data)
+    await directory.refresh()
+    shipped = shipped_price_book()
+    routed = route(configuration, directory.provider_secrets(), vault, shipped, data)
+    failpoint = kill_at(settings.failpoint)
+    data.journal.mkdir(mode=0o700, exist_ok=True)
+    recover(data.journal, lambda held: settle_interrupted(held, routed.book), failpoint=failpoint)
+    gateway = Gateway(
+        settings=gateway_settings(settings),
+        planner=Planner(routed.routing, routed.book),
+        prices=routed.book,
+        keys=VerifiedKeys(directory, vault),
+        journal=JournalWriter(
+            data.journal,
+            now_us=clock.now_us(),
+            on_fatal=_stop_at_once,
+            segment_bytes=settings.journal.segment_mb << 20,
+            sync_always=settings.journal.fsync == "always",
+            failpoint=failpoint,
+        ),
+        pool=_pool(configuration),
+        console=_console(options, data),
+        failpoint=failpoint,
+    )
+
+    def routed_anew() -> None:
+        """Read the configuration again. Raises ConfigError; then nothing has changed."""
+        fresh = config.load(options.config, config.environment())
+        again = route(fresh, directory.provider_secrets(), vault, shipped, data)
+        gateway.prices = again.book
+        gateway.planner = Planner(again.routing, again.book)
+        gateway.settings = gateway_settings(fresh.settings)
+
+    process = GatewayProcess(
+        gateway,
+        directory,
+        Listening(
+            settings.listen.host,
+            settings.listen.port,
+            _server_tls(settings),
+            server_limits(settings),
+        ),
+        reload=routed_anew,
+        watched=configuration.file,
+    )
+    await process.run(options.report_ready)
+
+
+def gateway_settings(settings: Settings) -> GatewaySettings:
+    """Give the data plane's part of the settings."""
+    limits, timeouts = settings.limits, settings.timeouts
+    return GatewaySettings(
+        body_bytes_max=limits.body_mb << 20,
+        upload_bytes_max=limits.upload_mb << 20,
+        in_flight_max=limits.in_flight,
+        drains_max=limits.drains,
+        first_byte_s=timeouts.first_byte_s,
+        abandoned_s=timeouts.abandoned_s,
+        drain_s=timeouts.drain_s,
+        refusal_status=settings.refusals.status or None,
+        metrics_token=settings.metrics.token,
+    )
+
+
+def server_limits(settings: Settings) -> ServerLimits:
+    """Give the timeouts of client connections."""
+    timeouts = settings.timeouts
+    return ServerLimits(
+        timeouts.head_s, timeouts.idle_s, timeouts.stalled_s, settings.limits.connections
+    )
+
+
+def _pool(configuration: config.Configuration) -> UpstreamPool:
+    settings = configuration.settings
+    timeouts, limits = settings.timeouts, settings.limits
+    tls = ssl.create_default_context()
+    if settings.ca_file:
+        tls.load_verify_locations(settings.ca_file)
+    pool_limits = PoolLimits(
+        connections_max=limits.upstream_connections,
+        waiting_max=limits.upstream_waiting,
+        connect_s=timeouts.connect_s,
+        wait_s=timeouts.wait_s,
+        idle_s=timeouts.upstream_idle_s,
+        silence_s=timeouts.silence_s,
+    )
+    return UpstreamPool(pool_limits, tls, configuration.proxies)
+
+
+def _server_tls(settings: Settings) -> ssl.SSLContext | None:
+    listen = settings.listen
+    if not listen.tls_cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(listen.tls_cert, listen.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            "listen.tls_cert and tls_key cannot be used together", hint=str(error)
+        ) from None
+    return context
+
+
+def _console(options: ChildOptions, data: DataFolder) -> Origin | None:
+    if options.alone:
+        return None
+    return Origin("http", "localhost", 80, str(data.socket("console")))
+
+
+def _stop_at_once(error: OSError) -> None:
+    """A failed sync means that nobody knows what the disk holds: stop, lose nothing more."""
+    logger.critical("the journal's disk failed, the gateway stops", extra={"error": str(error)})
+    asyncio.get_running_loop().call_later(0.2, sys.exit, _FATAL_EXIT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The gateway's life: listening, upkeep, reloading, draining, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tollkeeper import clock
+from tollkeeper.domain.errors import ConfigError, Overloaded, TollkeeperError, UpstreamFailed
+from tollkeeper.gateway.application import GatewayApplication
+from tollkeeper.gateway.local import LocalAnswers
+from tollkeeper.gateway.shared import Gateway
+from tollkeeper.http1.listener import ConnectionSet, ServerLimits
+from tollkeeper.ports import KeyDirectory
+from tollkeeper.telemetry import logger, spawn
+
+REFRESH_S: Final = 0.25
+SWEEP_S: Final = 1.0
+STORE_GRACE_S: Final = 60.0
+"""How long keys stay good while the store cannot be asked whether they were revoked."""
+
+_BACKLOG: Final = 1024
+
+
+class Listening(NamedTuple):
+    """Where and how the one port listens."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    limits: ServerLimits
+
+
+class GatewayProcess:
+    """Runs one gateway until it is told to stop.
+
+    ``reload`` reads the configuration anew and puts it to use; it raises ConfigError, and
+    has changed nothing then. ``watched`` is the file whose change leads to a reload.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        directory: KeyDirectory,
+        listening: Listening,
+        *,
+        reload: Callable[[], None],
+        watched: Path | None,
+    ) -> None:
+        self._gateway = gateway
+        self._directory = directory
+        self._listening = listening
+        self._reload = reload
+        self._watched = watched
+        self._seen = self._file_mark()
+        self._stop = asyncio.Event()
+        self._stop_now = asyncio.Event()
+        application = GatewayApplication(gateway, LocalAnswers(gateway))
+        self._connections = ConnectionSet(application, listening.limits)
+
+    async def run(self, report_ready: Callable[[], None]) -> None:
+        """Carry calls until SIGTERM or SIGINT; a second one stops at once."""
+        loop = asyncio.get_running_loop()
+        server = await self._listen(loop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        upkeep = [
+            spawn(self._sweep(), name="sweep"),
+            spawn(self._refresh(), name="refresh-keys"),
+        ]
+        gc.collect()
+        gc.freeze()
+        report_ready()
+        logger.info("gateway ready", extra={"port": server.sockets[0].getsockname()[1]})
+        await self._stop.wait()
+        server.close()
+        await self._drain()
+        for task in upkeep:
+            task.cancel()
+        self._connections.abort()
+        self._gateway.pool.close()
+        await asyncio.sleep(0)
+        self._gateway.journal.close()
+        self._directory.close()
+        logger.info("gateway stopped")
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.Server:
+        where = self._listening
+        try:
+            return await loop.create_server(
+                self._connections.connection,
+                where.host,
+                where.port,
+                ssl=where.tls,
+                backlog=_BACKLOG,
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {where.host}:{where.port}: {error.strerror or error}",
+                hint="is something else using the port? choose another with --port",
+            ) from None
+
+    # ------------------------------------------------------------------ upkeep
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._connections.sweep()
+            self._gateway.pool.sweep()
+            mark = self._file_mark()
+            if mark != self._seen:
+                self._seen = mark
+                self.reload()
+
+    async def _refresh(self) -> None:
+        """Learn of revoked keys and changed secrets, four times a second."""
+        good_at_s = clock.monotonic_s()
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            try:
+                secrets_changed = await self._directory.refresh()
+            except (OSError, TollkeeperError) as error:
+                if clock.monotonic_s() - good_at_s > STORE_GRACE_S:
+                    self._lock(str(error))
+                continue
+            good_at_s = clock.monotonic_s()
+            self._unlock()
+            if secrets_changed:
+                self.reload()
+
+    def _lock(self, reason: str) -> None:
+        if self._gateway.locked is None:
+            logger.error("calls are refused: the store cannot be read", extra={"reason": reason})
+            self._gateway.locked = Overloaded(
+                "the gateway cannot read its store, and so cannot tell whether keys are still good",
+                code="store_unreadable",
+            )
+
+    def _unlock(self) -> None:
+        if self._gateway.locked is not None:
+            logger.warning("the store can be read again")
+            self._gateway.locked = None
+
+    def reload(self) -> None:
+        """Read the configuration again; when it has a fault, the old one stays."""
+        try:
+            self._reload()
+        except ConfigError as error:
+            self._gateway.config_fault = error.message
+            logger.error("configuration not taken over", extra={"reason": error.message})
+            return
+        self._gateway.config_fault = ""
+        self._connections.heads.forget()
+        logger.info("configuration taken over")
+
+    def _file_mark(self) -> tuple[int, int, int]:
+        if self._watched is None:
+            return (0, 0, 0)
+        try:
+            state = self._watched.stat()
+        except OSError:
+            return (0, 0, 0)
+        return (state.st_mtime_ns, state.st_size, state.st_ino)
+
+    # ------------------------------------------------------------------ the end
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            self._stop_now.set()
+        self._stop.set()
+
+    async def _drain(self) -> None:
+        """Let calls finish, as long as they may; then end them, each with its outcome."""
+        gateway = self._gateway
+        gateway.draining = True
+        self._connections.drain()
+        deadline_s = clock.monotonic_s() + gateway.settings.drain_s
+        logger.info("draining", extra={"calls": len(gateway.relays)})
+        while (gateway.relays or self._connections.busy) and clock.monotonic_s() < deadline_s:
+            if self._stop_now.is_set():
+                break
+            await asyncio.sleep(0.02)
+        left = list(gateway.relays)
+        if left:
+            logger.warning("calls cut at the end of draining", extra={"calls": len(left)})
+        stopping = UpstreamFailed("the gateway is being stopped", code="gateway_stopped")
+        for relay in left:
+            relay.cut(stopping)
+        for _ in range(50):  # their outcomes are being written
+            if not gateway.relays:
+                break
+            await asyncio.sleep(0.02)
