@@ -78,7 +78,7 @@ quantities = st.dictionaries(
     st.sampled_from(sorted(EVERYTHING)), st.integers(0, QUANTITY_MAX), max_size=8
 )
 usages = st.builds(
-    Usage,
+    lambda counts, **words: Usage(counts, **words),
     quantities,
     tier=st.sampled_from(["", "default", "flex"]),
     geo=st.sampled_from(["", "global", "us"]),

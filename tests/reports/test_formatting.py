@@ -70,7 +70,7 @@ def test_money_on_an_axis(amount: str, text: str) -> None:
 
 def test_a_column_has_one_precision() -> None:
     amounts = [D("12216.4"), D("184.27"), None, D("0.2"), D(0), D("-3.6")]
-    assert f.money_column(amounts) == ["$12,216", "$184", "—", "$0", "$0", "-$4"]
+    assert f.money_column(amounts) == ["$12,216", "$184", "—", "<$1", "$0", "-$4"]
     assert f.money_column([D("184.27"), D("0.2"), D("0.001")]) == ["$184.27", "$0.20", "<$0.01"]
     assert f.money_column([D("0.042"), D("0.0001")]) == ["$0.042", "<$0.001"]
     assert f.money_column([D("0.0000521"), D("0.000001")]) == ["$0.0000521", "$0.0000010"]

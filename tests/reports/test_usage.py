@@ -139,6 +139,24 @@ def check_sums(answer: UsageAnswer) -> None:
         assert requests == answer.totals["requests"]
 
 
+@pytest.mark.parametrize("time", ["hour", "day", "week", "month"])
+@pytest.mark.parametrize(("zone", "start"), WEEKS)
+def test_entries_on_the_borders_fall_on_the_right_side(
+    ledger: Ledger, zone: str, start: str, time: str
+) -> None:
+    period = week(zone, start)
+    borders = [zones.day_start(day, period.zone_info) for day in period.days()]
+    borders += [period.end_us, *(change.at_s * 1_000_000 for change in period.offsets().changes)]
+    entries = [
+        ledger_entry(started_at_us=border + near) for border in borders for near in (-1, 0, 1)
+    ]
+    answer = usage(ledger, store(ledger, entries), UsageQuestion(period, ("entries",), (time,)))
+    expected = recount.grouped(within(period, entries), [time], period.zone_info)
+    assert {row.keys[time]: row.values["entries"] for row in answer.rows} == {
+        key: counted["entries"] for (key,), counted in expected.items()
+    }
+
+
 FILTERS = {
     "team:core": lambda entry: entry.team == "core",
     'team:"r&d, ""x""",team:': lambda entry: entry.team in {'r&d, "x"', ""},

@@ -55,7 +55,7 @@ _WIDTHS: Final = (19, 28, 14, 24, 14, 8, 8, 12, 13, 16, 36)
 
 def commands(open_source: OpenSource) -> typer.Typer:
     """Build the verbs ``calls`` and ``calls show``."""
-    app = typer.Typer(rich_markup_mode="rich", invoke_without_command=True)
+    app = typer.Typer(rich_markup_mode="rich", invoke_without_command=True, add_completion=False)
 
     @app.callback(
         epilog="[bold]Example[/bold]\n\ntollkeeper calls --follow --filter team:core",

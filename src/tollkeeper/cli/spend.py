@@ -38,7 +38,7 @@ _TITLES: Final = {
 
 def commands(open_source: OpenSource) -> typer.Typer:
     """Build the verb."""
-    app = typer.Typer(rich_markup_mode="rich")
+    app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
     @app.command(
         epilog="[bold]Example[/bold]\n\ntollkeeper spend --by team,model --since month",

@@ -94,4 +94,3 @@ class Viewer:
     name: str
     role: Role
     scope: Scope
-

@@ -7,7 +7,7 @@ cost is a sum of products that is rounded once. It says until when it may be use
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -101,7 +101,7 @@ class PricePlan:
         for name in used:
             if name not in weights:
                 return Priced(None, f"unknown_dimension:{name}", self.keys[segment])
-        return self.price(replace(usage, quantities=used))
+        return self.price(usage._replace(quantities=used))
 
     def explain(self, usage: Usage) -> list[PriceLine]:
         """Give one line for each quantity that was used, and one for a fee per request."""

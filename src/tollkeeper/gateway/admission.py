@@ -89,6 +89,7 @@ def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Cont
         renamed=bool(controls.model and plan.model and plan.model != controls.model),
         has_prompt=endpoint.reader in _WITH_PROMPT,
         has_output=endpoint.reader in _WITH_OUTPUT and endpoint.name not in _EMBEDDING_VERBS,
+        series=gateway.counters.series_of(plan.provider, endpoint.name),
     )
 
 

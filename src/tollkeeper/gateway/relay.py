@@ -147,7 +147,7 @@ class Relay:
         if meter is None:
             return  # the head was not acceptable, and the call has ended
         self._reply_ended = last
-        if self._kept is not None:
+        if self._kept is not None and (self._kept or not last):
             whole = self._collect(self._kept, data, last=last)
             if whole is None:
                 return

@@ -28,6 +28,9 @@ class OutgoingRequest(NamedTuple):
     head_only: bool = False
 
 
+_ANSWERED: Final = OutgoingRequest(b"", b"")
+
+
 class Owner(ReplySink, Protocol):
     """Whoever sends a call: takes the reply, and what can go wrong before there is one."""
 
@@ -144,7 +147,7 @@ class Sending:
 
     def answered(self) -> None:
         """A reply came: the request will not be sent again, and need not be kept."""
-        self._request = self._request._replace(head=b"", body=b"")
+        self._request = _ANSWERED
 
     def upload(self, data: bytes, *, last: bool) -> None:
         """Send more of a streamed body."""

@@ -66,13 +66,10 @@ class Gateway:
 
     def call_ended(self, way: Way, ending: Ending) -> None:
         """Count a call that ended, and learn from its length."""
-        provider, usage = way.plan.provider, ending.usage
-        self.counters.ended(provider, way.endpoint.name, ending)
-        if usage is not None:
-            prompt = usage.prompt_tokens()
-            output = usage.total_tokens() - prompt
-            self.counters.used(provider, prompt, output)
-            if ending.complete and ending.outcome is Outcome.OK:
-                self.lengths.learn(way.plan.model, output)
-        elif ending.outcome is Outcome.OK and not ending.free:
+        output = way.series.add(ending)
+        if ending.outcome is not Outcome.OK:
+            return
+        if ending.usage is not None:
+            self.lengths.learn(way.plan.model, output)
+        elif not ending.free:
             self.counters.unmetered += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tollkeeper.domain.calls import Profile
+from tollkeeper.gateway.counters import Series
 from tollkeeper.gateway.plans import Plan
 from tollkeeper.wire.endpoints import Endpoint
 
@@ -19,7 +20,7 @@ class Way(NamedTuple):
     ``head`` is the request line and all header lines but the framing. ``hides_usage`` tells
     that the usage is asked for on the caller's behalf, who must not see it; ``renamed``
     that the body's model must be replaced. ``has_prompt`` and ``has_output`` say what can
-    be estimated if the reply says nothing.
+    be estimated if the reply says nothing. ``series`` counts the calls that went this way.
     """
 
     plan: Plan
@@ -30,3 +31,4 @@ class Way(NamedTuple):
     renamed: bool
     has_prompt: bool
     has_output: bool
+    series: Series

@@ -84,8 +84,15 @@ class Exchange:
         connection = self._connection
         if connection is None or self.done:
             return
-        head = self._head_bytes(status, headers, len(body))
-        connection.transport.write(head if self._bodiless else head + body)
+        if self._bodiless or self.close_after or connection.draining or status in _BODILESS:
+            head = self._head_bytes(status, headers, len(body))
+            connection.transport.write(head if self._bodiless else head + body)
+        else:
+            self.started = True
+            line, size = status_line(status), len(body)
+            connection.transport.write(
+                b"%b%bcontent-length: %d\r\n\r\n%b" % (line, headers, size, body)
+            )
         self._finish()
 
     def head(self, status: int, headers: bytes, length: int | None) -> bytes:
@@ -127,6 +134,12 @@ class Exchange:
         if self._connection is not None:
             self.done = True
             self._connection.abort()
+
+    def reset(self) -> None:
+        """Cut the connection so that the other side sees a reset, where the socket can."""
+        if self._connection is not None:
+            self.done = True
+            self._connection.reset()
 
     def pause_body(self) -> None:
         """Ask for no more request bytes for now."""

@@ -12,6 +12,8 @@ and late writes go nowhere.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 WRITE_BUFFER_BYTES: Final = 64 << 10
 BODY_GRACE_S: Final = 10.0
 LINGER_S: Final = 2.0
+_LINGER_NOT: Final = struct.pack("ii", 1, 0)
 BODY_RATE_MIN: Final = 512  # bytes/s, averaged over the whole body after the grace
 
 
@@ -50,6 +53,7 @@ class ServerConnection(asyncio.Protocol):
     exchange: Exchange | None = None
     _sink: BodySink | None = None
     _head_data: bytes | None = None  # the read that began with the head now being parsed
+    _known: KnownHead | None = None  # the head of the latest request, if it is remembered
     _remaining = 0  # body bytes still to come of a request whose head was known
     _bytes_since_head = 0
     _failed = False
@@ -84,9 +88,14 @@ class ServerConnection(asyncio.Protocol):
             self._take_body(data)
             return
         if self.exchange is None and self._reader.between:
-            known = self._owner.heads.find(data)
+            known, body = self._known, None
             if known is not None:
-                self._start_known(known, data)
+                body = known.body_in(data)
+            if body is None:
+                known = self._known = self._owner.heads.find(data)
+                body = known.body_in(data) if known is not None else None
+            if known is not None and body is not None:
+                self._start_known(known.request, data, *body)
                 return
             self._head_data = data
         try:
@@ -171,16 +180,15 @@ class ServerConnection(asyncio.Protocol):
         if self._writing_paused_s is not None:
             self._sink.client_writable(writable=False)
 
-    def _start_known(self, known: KnownHead, data: bytes) -> None:
+    def _start_known(self, request: Request, data: bytes, start: int, length: int) -> None:
         """Start a request whose head need not be parsed again."""
-        request, body_start, length = known
         exchange = self.exchange = Exchange(self, request, length)
-        if len(data) - body_start == length:
+        self._sink = None
+        if len(data) - start == length:
             exchange.request_complete = True
-            self._sink = None
             self._phase_since_s = clock.monotonic_s()
             try:
-                sink = self._owner.application.begin_whole(request, exchange, data[body_start:])
+                sink = self._owner.application.begin_whole(request, exchange, data[start:])
             except Refused as error:
                 self._owner.application.refuse(request, exchange, error)
                 return
@@ -190,7 +198,7 @@ class ServerConnection(asyncio.Protocol):
             exchange.request_complete = False
         self._remaining = length
         self._start(exchange)
-        self._take_body(data[body_start:])
+        self._take_body(data[start:])
 
     def _take_body(self, data: bytes) -> None:
         """Take body bytes of a request whose length is known; what follows is parsed."""
@@ -364,3 +372,10 @@ class ServerConnection(asyncio.Protocol):
         """Cut the connection at once."""
         self._failed = True
         self.transport.abort()
+
+    def reset(self) -> None:
+        """Cut the connection with a TCP reset; what was not sent yet is lost."""
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None and raw.family != socket.AF_UNIX:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        self.abort()

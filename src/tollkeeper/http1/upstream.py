@@ -49,32 +49,25 @@ class UpstreamConnection(asyncio.Protocol):
     ``target_prefix`` goes in front of each request target (for a plain-HTTP proxy).
     """
 
-    __slots__ = (
-        "_body_unsent",
-        "_by_close",
-        "_complete",
-        "_fields_bytes",
-        "_head_bytes",
-        "_headers",
-        "_interim",
-        "_keep_alive",
-        "_method_head",
-        "_on_closed",
-        "_on_idle",
-        "_parser",
-        "_parts",
-        "_received",
-        "_sink",
-        "_status_ready",
-        "closed",
-        "deadline_s",
-        "idle_since_s",
-        "paused",
-        "silence_max_s",
-        "target_prefix",
-        "transport",
-        "uses",
-    )
+    # What a connection begins with stands here, so that making one costs little.
+    target_prefix = b""
+    closed = False
+    uses = 0
+    idle_since_s = 0.0
+    deadline_s = 0.0
+    silence_max_s = 300.0
+    paused = False
+    _sink: ReplySink | None = None
+    _method_head = False
+    _body_unsent = False
+    _status = 0  # of the reply being read, 0 until its head is complete
+    _complete = False
+    _keep_alive = False
+    _head_given = False
+    _by_close = False
+    _received = False
+    _interim = 0
+    _head_bytes = 0
 
     def __init__(
         self,
@@ -85,29 +78,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._on_closed = on_closed
         self._parser = httptools.HttpResponseParser(self)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set when made
-        self.target_prefix = b""
-        self.closed = False
-        self.uses = 0
-        self.idle_since_s = 0.0
-        self.deadline_s = 0.0
-        self.silence_max_s = 300.0
-        self.paused = False
-        self._sink: ReplySink | None = None
-        self._method_head = False
-        self._body_unsent = False
-        self._reset()
-
-    def _reset(self) -> None:
-        self._headers: Headers = []
+        self._headers: Headers = []  # being read: of the head, afterwards of the trailers
+        self._reply_headers: Headers = []
         self._parts: list[bytes] = []
-        self._status_ready = False
-        self._complete = False
-        self._keep_alive = False
-        self._by_close = False
-        self._received = False
-        self._head_bytes = 0  # read so far; -1 once the head was given on
-        self._fields_bytes = 0
-        self._interim = 0
 
     # ------------------------------------------------------------------ requests
 
@@ -166,22 +139,29 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        if self._sink is None:
+        sink = self._sink
+        if sink is None:
             self._close()  # nobody asked: this connection cannot be trusted any more
             return
         self._received = True
         self.deadline_s = clock.monotonic_s() + self.silence_max_s
-        if not self._status_ready:
-            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._parser_stopped(error)
             return
-        if not self._status_ready and self._head_bytes > HEAD_BYTES_MAX:
-            self._fail(UpstreamFailed("the provider's reply head is too large"))
-            return
-        self._deliver()
+        if self._complete and not self._head_given:  # the usual small reply, in one read
+            status, headers, parts = self._status, self._reply_headers, self._parts
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
+            self._release()
+            sink.reply_head(status, headers, len(body))
+            sink.reply_data(body, last=True)
+        elif self._status:
+            self._deliver(sink)
+        else:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._fail(UpstreamFailed("the provider's reply head is too large"))
 
     def _parser_stopped(self, error: Exception) -> None:
         cause = error.__context__
@@ -190,8 +170,9 @@ class UpstreamConnection(asyncio.Protocol):
         ):
             raise error
         self._keep_alive = False
-        complete = self._complete
-        self._deliver()
+        complete, sink = self._complete, self._sink
+        if sink is not None and self._status:
+            self._deliver(sink)
         if not complete:  # else the reply was whole, and only what followed it was not asked for
             self._fail(
                 cause
@@ -206,9 +187,9 @@ class UpstreamConnection(asyncio.Protocol):
         self.closed = True
         sink = self._sink
         if sink is not None:
-            if self._by_close and self._status_ready and exc is None:
+            if self._by_close and exc is None:
                 self._complete = True
-                self._deliver()
+                self._deliver(sink)
             elif not self._received:
                 self._sink = None
                 sink.reply_failed(
@@ -236,89 +217,76 @@ class UpstreamConnection(asyncio.Protocol):
         self._headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._status_ready:
-            return  # a trailer
+        if len(name) == 17 and name.lower() == b"transfer-encoding" and value != b"chunked":
+            # llhttp refuses two lengths, and a length beside chunks, but not other codings.
+            raise UpstreamFailed("the provider's reply has an unknown framing")
         self._headers.append((name, value))
-        self._fields_bytes += len(name) + len(value)
-        if len(self._headers) > HEADERS_MAX or self._fields_bytes > HEAD_BYTES_MAX:
-            raise UpstreamFailed("the provider's reply head is too large")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        headers, self._headers = self._headers, []  # what follows are trailers, and no headers
         if status < 200:
             self._interim += 1
             if status == 101 or self._interim > INTERIM_MAX:
                 raise UpstreamFailed("the provider answered with an unexpected interim reply")
             return
-        self._status_ready = True
+        if len(headers) > HEADERS_MAX or sum(map(_field_size, headers)) > HEAD_BYTES_MAX:
+            raise UpstreamFailed("the provider's reply head is too large")
+        self._status = status
+        self._reply_headers = headers
 
     def on_body(self, data: bytes) -> None:
         self._parts.append(data)
 
     def on_message_complete(self) -> None:
-        if self._status_ready:
+        if self._status:
             self._complete = True
             # llhttp answers this rightly only here, not after the message.
             self._keep_alive = self._parser.should_keep_alive()
 
     # ------------------------------------------------------------------ delivery
 
-    def _deliver(self) -> None:
+    def _deliver(self, sink: ReplySink) -> None:
         """Give the sink what this read brought."""
-        sink = self._sink
-        if sink is None or not self._status_ready:
-            return
-        head_now = self._head_bytes >= 0
-        if head_now:
-            self._head_bytes = -1
-            try:
-                length = self._framing()
-            except UpstreamFailed as error:
-                self._fail(error)
-                return
+        status, headers, length = 0, self._reply_headers, None
+        if not self._head_given:
+            self._head_given = True
+            status, length = self._status, self._declared_length()
             if self._method_head:
                 self._complete, self._keep_alive = True, False
-        parts = self._parts
+        parts, self._parts = self._parts, []
         data = b"" if not parts else parts[0] if len(parts) == 1 else b"".join(parts)
-        self._parts = []
         last = self._complete
-        status = self._parser.get_status_code() if head_now else 0
-        headers = self._headers
         if last:
             self._release()
-        if head_now:
+        if status:
             sink.reply_head(status, headers, length)
         if last or data:
             sink.reply_data(data, last=last)
 
-    def _framing(self) -> int | None:
-        """Give the declared body size. Raises UpstreamFailed when two framings are declared."""
-        length: int | None = None
+    def _declared_length(self) -> int | None:
+        """Give the declared body size; without one, and without chunks, the end is the end."""
         chunked = False
-        for name, value in self._headers:
-            size = len(name)
-            if size == 14 and name.lower() == b"content-length":
-                if length is not None or not value.isdigit():
-                    raise UpstreamFailed("the provider's reply declares its length twice")
-                length = int(value)
-            elif size == 17 and name.lower() == b"transfer-encoding":
-                if chunked or value.lower() != b"chunked":
-                    raise UpstreamFailed("the provider's reply has an unknown framing")
-                chunked = True
-        if chunked and length is not None:
-            raise UpstreamFailed("the provider's reply declares two framings")
-        self._by_close = not chunked and length is None and not self._complete
-        return length
+        for name, value in self._reply_headers:
+            if len(name) == 14 and name.lower() == b"content-length":
+                return int(value)
+            chunked = chunked or (len(name) == 17 and name.lower() == b"transfer-encoding")
+        self._by_close = not chunked and not self._complete
+        return None
 
     def _release(self) -> None:
         """The exchange is over: back to the pool if the connection can serve again."""
         self._sink = None
         reusable = self._keep_alive and not self._body_unsent and not self.closed
-        self._reset()
+        self._reply_headers = []
+        self._parts = []
+        self._status = self._interim = self._head_bytes = 0
+        self._complete = self._head_given = self._by_close = self._received = False
         if not reusable:
             self._close()
             return
-        self.resume()
+        if self.paused:
+            self.resume()
         self.idle_since_s = clock.monotonic_s()
         self._on_idle(self)
 
@@ -342,3 +310,7 @@ class UpstreamConnection(asyncio.Protocol):
     def busy(self) -> bool:
         """Tell whether a request is open on this connection."""
         return self._sink is not None
+
+
+def _field_size(field: tuple[bytes, bytes]) -> int:
+    return len(field[0]) + len(field[1])

@@ -53,7 +53,7 @@ def provider_from(name: str, settings: Settings) -> Provider:
     kind_name, kind = _kind(name, settings)
     api_key = _text(settings, "api_key")
     if api_key and not kind.takes_key:
-        raise ConfigError(f"{kind_name} takes no api_key: callers bring their own login")
+        raise _takes_no_key(kind_name)
     base_url = checked_base_url(
         _text(settings, "base_url"), allow_http=_flag(settings, "allow_http", default=False)
     )
@@ -73,8 +73,8 @@ def provider_from(name: str, settings: Settings) -> Provider:
         headers=_headers(settings.get("headers")),
         injects_usage=kind.injects_usage,
         cut_policy=_cut_policy(kind, _text(settings, "cut_policy")),
-        custom_prices=_prices(settings.get("prices")),
-        models=_models(settings.get("models")),
+        custom_prices=_prices(settings.get("prices")) or kind.prices,
+        models=_models(settings.get("models")) or kind.models,
         login=_flag(settings, "login", default=True),
     )
 
@@ -86,9 +86,14 @@ def with_api_key(provider: Provider, api_key: str) -> Provider:
     """
     kind = KINDS[provider.kind]
     if not kind.takes_key:
-        raise ConfigError(f"{provider.kind} takes no api_key: callers bring their own login")
+        raise _takes_no_key(provider.kind)
     auth = _auth(kind, provider.bases, keyless=False)
     return replace(provider, api_key=api_key, auth=auth)
+
+
+def _takes_no_key(kind_name: str) -> ConfigError:
+    reason = ": callers bring their own login" if kind_name in LOGIN_KINDS else ""
+    return ConfigError(f"{kind_name} takes no api_key{reason}")
 
 
 def login_providers() -> dict[str, Provider]:

@@ -33,8 +33,9 @@ class Kind(NamedTuple):
     one's. ``price_id`` is its id in the price book, "" where the operator sets the prices.
     ``injects_usage`` is false where a stream carries its usage without being asked, or
     where asking is refused. ``needs_key`` is false for servers that answer without one, and
-    ``takes_key`` for a vendor's login service: callers bring their own login. ``missing``
-    says what a kind that is not available yet needs.
+    ``takes_key`` for a vendor's login service: callers bring their own login. ``models`` and
+    ``prices`` (USD per million tokens) hold unless the operator sets others. ``missing`` says
+    what a kind that is not available yet needs.
     """
 
     root: str
@@ -44,6 +45,8 @@ class Kind(NamedTuple):
     injects_usage: bool = True
     needs_key: bool = True
     takes_key: bool = True
+    models: tuple[str, ...] = ()
+    prices: Mapping[str, str] | None = None
     missing: str = ""
 
 
@@ -58,6 +61,19 @@ def _local(port: int) -> Kind:
 
 
 _DRAIN: Final = CutPolicy.DRAIN
+
+SANDBOX_PRICES: Final[Mapping[str, str]] = {
+    "input": "1.00",
+    "cache_read": "0.10",
+    "cache_write": "1.25",
+    "cache_write_1h": "2.00",
+    "input_image": "2.50",
+    "input_audio": "6.00",
+    "output": "4.00",
+    "output_image": "40.00",
+    "output_audio": "12.00",
+}
+"""Made-up prices, of the usual size, so that a call without credentials has a cost to look at."""
 
 KINDS: Final[Mapping[str, Kind]] = {
     "openai": Kind("https://api.openai.com", _openai_at(), "openai"),
@@ -142,6 +158,19 @@ KINDS: Final[Mapping[str, Kind]] = {
     "lmstudio": _local(1234),
     "llamacpp": _local(8080),
     "sglang": Kind("http://127.0.0.1:30000", _openai_at(), needs_key=False),
+    # The provider inside the product: it takes any model name, and lists one.
+    "sandbox": Kind(
+        "http://127.0.0.1:4010",
+        {
+            _OPENAI: Spoken("/v1", AuthStyle.NONE),
+            _ANTHROPIC: Spoken("/v1", AuthStyle.NONE),
+            _GEMINI: Spoken("", AuthStyle.NONE),
+        },
+        needs_key=False,
+        takes_key=False,
+        models=("echo",),
+        prices=SANDBOX_PRICES,
+    ),
     # What a vendor's own tool signs in to. Callers bring the login; nothing is billed by use.
     "chatgpt": Kind(
         "https://chatgpt.com",

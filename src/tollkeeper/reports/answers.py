@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
 from tollkeeper.domain.money import usd_text
@@ -21,6 +21,7 @@ from tollkeeper.reports.usage import UsageAnswer, UsageRow
 
 _NANO: Final = Decimal("0.000000001")
 _RATIO: Final = Decimal("0.000001")
+_EXACT: Final = Context(prec=60)
 
 
 def usage_document(answer: UsageAnswer) -> dict[str, Any]:
@@ -195,11 +196,11 @@ def _json(name: str, value: Value | str | bool) -> object:
 
 def _amount(amount: Decimal | None) -> str | None:
     """Write an amount with nine decimals; ratios of money are rounded to them."""
-    return None if amount is None else amount_text(amount.quantize(_NANO, ROUND_HALF_EVEN))
+    return None if amount is None else amount_text(amount.quantize(_NANO, context=_EXACT))
 
 
 def _share(share: Decimal | None) -> float | None:
-    return None if share is None else float(share.quantize(_RATIO, ROUND_HALF_EVEN))
+    return None if share is None else float(share.quantize(_RATIO, context=_EXACT))
 
 
 def _time(epoch_us: int) -> str:

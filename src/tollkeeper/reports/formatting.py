@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final, Literal, NamedTuple
 
 UNKNOWN: Final = "—"
 _CENT: Final = Decimal("0.01")
 _NANO: Final = Decimal("0.000000001")
+_EXACT: Final = Context(prec=60)  # rounds half to even
 _THOUSAND: Final = Decimal(1_000)
 _MILLION: Final = Decimal(1_000_000)
 _SUFFIXES: Final = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
@@ -76,7 +77,7 @@ def money_full(amount: Decimal | None) -> str:
     """Write all that is known of an amount: ``$12,216.483910274``; at least two decimals."""
     if amount is None:
         return UNKNOWN
-    whole, _, fraction = f"{abs(amount).quantize(_NANO):f}".partition(".")
+    whole, _, fraction = f"{abs(amount).quantize(_NANO, context=_EXACT):f}".partition(".")
     return f"{_sign(amount)}${int(whole):,}.{fraction.rstrip('0'):0<2}"
 
 
@@ -92,7 +93,7 @@ def money_column(amounts: Iterable[Decimal | None]) -> list[str]:
         UNKNOWN
         if amount is None
         else f"{_sign(amount)}<${smallest:f}"
-        if decimals and 0 < abs(amount) < smallest
+        if 0 < abs(amount) < smallest
         else _dollars(amount, decimals)
         for amount in found
     ]
@@ -100,7 +101,7 @@ def money_column(amounts: Iterable[Decimal | None]) -> list[str]:
 
 def _decimals(size: Decimal) -> int:
     """Tell how many decimals an amount of this size is written with."""
-    if size.quantize(_CENT, ROUND_HALF_EVEN) >= _THOUSAND:
+    if _rounded(size, 2) >= _THOUSAND:
         return 0
     return 2 if _rounded(size, 3) >= 1 or not size else 3
 
@@ -114,7 +115,7 @@ def _sign(amount: Decimal) -> str:
 
 
 def _rounded(size: Decimal, decimals: int) -> Decimal:
-    return size.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
+    return size.quantize(Decimal(1).scaleb(-decimals), context=_EXACT)
 
 
 # ----------------------------------------------------------------------------- counts

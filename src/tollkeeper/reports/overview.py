@@ -174,6 +174,10 @@ def _part_rows(
         "before_until": zones.moment_of(previous.until_us),
     }
     rows = ledger.run(query, values)
+    for row in rows:
+        row["cost"] = row["cost"] if row["entries"] else Decimal(0)
+        row["cost_before"] = row["cost_before"] if row["entries_before"] else Decimal(0)
+    rows.sort(key=lambda row: (row["cost"] is None, -(row["cost"] or 0)))
     return [row for row in rows if row["entries"] or row["entries_before"]]
 
 
@@ -206,16 +210,14 @@ def _slot_text(key: Key) -> str:
 
 def _part(row: Mapping[str, Any], total: Sums, by_day: tuple[Decimal | None, ...]) -> Part:
     key = row["part"]
-    cost = row["cost"] if row["entries"] else Decimal(0)
-    before = row["cost_before"] if row["entries_before"] else Decimal(0)
     name = row.get("name") or ("" if key is None else _slot_text(key))
     return Part(
         key=key,
         name=name,
-        change=Change(cost, before),
+        change=Change(row["cost"], row["cost_before"]),
         requests=int(row["requests"] or 0),
         unpriced=int(row["unpriced"] or 0),
-        share=ratio(cost, total.cost_usd),
+        share=ratio(row["cost"], total.cost_usd),
         by_day=by_day,
     )
 

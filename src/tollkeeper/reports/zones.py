@@ -142,7 +142,7 @@ def local_day(started_at: ir.TimestampValue, changes: int) -> ir.IntegerValue:
 
 def local_week(started_at: ir.TimestampValue, changes: int) -> ir.IntegerValue:
     """Give the day number of the Monday that starts the local week."""
-    return ((local_day(started_at, changes) + 4) // 7).cast("int64") * 7 - 3
+    return ((local_day(started_at, changes) + 3) // 7).cast("int64") * 7 - 3
 
 
 def local_hour(started_at: ir.TimestampValue, changes: int) -> ir.IntegerValue:

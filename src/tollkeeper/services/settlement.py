@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from tollkeeper.domain import usage as u
@@ -116,7 +115,7 @@ def _usage_to_book(held: Held, ending: Ending) -> tuple[Usage, bool]:
     stated = sum(quantities.get(name, 0) for name in u.OUTPUT_TOKENS)
     if seen > stated:
         quantities[u.OUTPUT] = quantities.get(u.OUTPUT, 0) + seen - stated
-    return _with_quantities(usage, quantities), False
+    return usage._replace(quantities=quantities, components=()), False
 
 
 def _estimated(held: Held, ending: Ending) -> Usage:
@@ -132,19 +131,6 @@ def _estimated(held: Held, ending: Ending) -> Usage:
     return Usage(quantities, tier=held.profile.tier)
 
 
-def _with_quantities(usage: Usage, quantities: Mapping[str, int]) -> Usage:
-    return Usage(
-        quantities,
-        model=usage.model,
-        tier=usage.tier,
-        speed=usage.speed,
-        geo=usage.geo,
-        batch=usage.batch,
-        fault=usage.fault,
-        raw=usage.raw,
-    )
-
-
 # --------------------------------------------------------------------------------- cost
 
 
@@ -153,38 +139,39 @@ def _part(held: Held, ending: Ending, usage: Usage, prices: Prices, *, stated: b
     profile, quantities = held.profile, usage.quantities
     model = usage.model[:_TEXT_MAX] or profile.model
     tier = usage.tier[:32] or profile.tier
-
-    def part(
-        basis: Basis,
-        cost: int | None,
-        list_cost: int | None,
-        saved: int | None = None,
-        reason: str = "",
-        key: str = "",
-    ) -> Part:
-        return Part(
-            model, quantities, basis, cost, list_cost, saved, reason[:128], key, tier, usage.raw
-        )
-
-    if ending.unknown:
-        return part(Basis.UNPRICED, None, None, reason="no_reply")
-    if ending.free or ending.outcome in _NOTHING_SPENT:
-        return part(Basis.FREE, 0, 0)
-    if not stated and not quantities:
-        return part(Basis.UNPRICED, None, None, reason="no_usage")
-    if usage.fault:
-        return part(Basis.UNPRICED, None, None, reason=f"inconsistent_usage:{usage.fault}")
+    unpriced = _unpriced_reason(ending, usage, stated=stated)
+    if unpriced or ending.free or ending.outcome in _NOTHING_SPENT:
+        cost = None if unpriced else 0
+        basis = Basis.UNPRICED if unpriced else Basis.FREE
+        return Part(model, quantities, basis, cost, cost, None, unpriced[:128], "", tier, usage.raw)
     priced = prices.price(profile.price_provider, model, usage, held.started_at_us)
-    list_cost, key = priced.nanos, priced.key[:_TEXT_MAX]
+    cost = list_cost = priced.nanos
+    saved = None if list_cost is None else 0
     if profile.flat_rate:
-        return part(Basis.FLAT_RATE, 0, list_cost, reason=priced.reason, key=key)
-    if usage.provider_cost_nanos is not None and stated:
-        return part(Basis.PROVIDER_REPORTED, usage.provider_cost_nanos, list_cost, key=key)
-    if list_cost is None:
-        return part(Basis.UNPRICED, None, None, reason=priced.reason, key=key)
-    basis = Basis.ESTIMATED if not stated else Basis.MEASURED if list_cost else Basis.FREE
-    saved = _saved(held, model, usage, prices, list_cost)
-    return part(basis, list_cost, list_cost, saved, key=key)
+        basis, cost = Basis.FLAT_RATE, 0
+    elif stated and usage.provider_cost_nanos is not None:
+        basis, cost = Basis.PROVIDER_REPORTED, usage.provider_cost_nanos
+    elif list_cost is None:
+        basis = Basis.UNPRICED
+    else:
+        basis = Basis.ESTIMATED if not stated else Basis.MEASURED if list_cost else Basis.FREE
+        if not _CACHE.keys().isdisjoint(quantities):
+            saved = _saved(held, model, usage, prices, list_cost)
+    key = priced.key[:_TEXT_MAX]
+    return Part(
+        model, quantities, basis, cost, list_cost, saved, priced.reason[:128], key, tier, usage.raw
+    )
+
+
+def _unpriced_reason(ending: Ending, usage: Usage, *, stated: bool) -> str:
+    """Say why no price can be put on a usage, "" if one can."""
+    if ending.unknown:
+        return "no_reply"
+    if ending.free or ending.outcome in _NOTHING_SPENT:
+        return ""
+    if usage.fault:
+        return f"inconsistent_usage:{usage.fault}"
+    return "" if stated or usage.quantities else "no_usage"
 
 
 _CACHE = {
@@ -202,13 +189,14 @@ def _saved(held: Held, model: str, usage: Usage, prices: Prices, cost: int) -> i
 
     Negative where more was spent on writing the cache than reading it brought back.
     """
-    if _CACHE.keys().isdisjoint(usage.quantities):
-        return 0
     quantities: dict[str, int] = {}
     for name, count in usage.quantities.items():
         plain = _CACHE.get(name, name)
         quantities[plain] = quantities.get(plain, 0) + count
     uncached = prices.price(
-        held.profile.price_provider, model, _with_quantities(usage, quantities), held.started_at_us
+        held.profile.price_provider,
+        model,
+        usage._replace(quantities=quantities),
+        held.started_at_us,
     )
     return 0 if uncached.nanos is None else uncached.nanos - cost

@@ -49,6 +49,21 @@ class Controls(NamedTuple):
 
 
 NO_CONTROLS: Final = Controls()
+_PLACES: Final = {
+    name: Controls._fields.index(name)
+    for name in (
+        *("model", "stream", "service_tier", "speed", "inference_geo", "background"),
+        *("prompt_cache_key", "user"),
+    )
+}
+_ASKS: Final = Controls._fields.index("asks_for_usage")
+_HAS_OPTIONS: Final = Controls._fields.index("has_stream_options")
+_LIMIT: Final = Controls._fields.index("max_output_tokens")
+_CHOICE: Final = Controls._fields.index("choices")
+_CUSTOMER: Final = Controls._fields.index("end_customer")
+_SESSION: Final = Controls._fields.index("session_id")
+_TAGS: Final = Controls._fields.index("tags")
+_CHOICES: Final = frozenset({"n", "best_of"})
 
 # Where a call goes and who pays for it is the operator's choice. Other gateways let the body
 # decide, and so gave the operator's key to whoever asked for it (CVE-2024-6587).
@@ -74,7 +89,7 @@ _FLAT: Final[Mapping[str, values.Reader]] = {
     "model": values.model,
     "stream": values.flag,
     "stream_options": values.raw,
-    **dict.fromkeys(_OUTPUT_LIMITS, values.count),
+    **dict.fromkeys(_OUTPUT_LIMITS, values.limit),
     "n": values.choices,
     "best_of": values.choices,
     "service_tier": values.text,
@@ -96,7 +111,7 @@ _GEMINI: Final[Mapping[str, values.Reader]] = {
     "serviceTier": values.text,
 }
 _GENERATION: Final[Mapping[str, values.Reader]] = {
-    "maxOutputTokens": values.count,
+    "maxOutputTokens": values.limit,
     "candidateCount": values.choices,
 }
 _CODE_ASSIST: Final[Mapping[str, values.Reader]] = {
@@ -188,34 +203,25 @@ def _require_usual_spelling(names: Iterable[str], folded: Mapping[str, str]) -> 
 
 
 def _flat_controls(found: Mapping[str, Any], *, limit_min: int) -> Controls:
-    limit = None
-    for name in _OUTPUT_LIMITS:
-        if name in found:
-            if found[name] < limit_min:
-                raise values.wrong(name, f"at least {limit_min}")
-            limit = max(limit or 0, found[name])
-    get = found.get
-    options = get("stream_options", b"null")
-    caller = _NOBODY
-    for name in _ABOUT_THE_CALLER:
-        if name in found:
-            caller = _caller(found)
-            break
-    return Controls(
-        get("model", ""),
-        get("stream", False),
-        options != b"null" and _asks_for_usage(options),
-        options != b"null",
-        limit,
-        max(get("n", 1), get("best_of", 1)) if "n" in found or "best_of" in found else 1,
-        get("service_tier", ""),
-        get("speed", ""),
-        get("inference_geo", ""),
-        get("background", False),
-        get("prompt_cache_key", ""),
-        get("user", ""),
-        *caller,
-    )
+    controls = list(NO_CONTROLS)
+    for name, value in found.items():
+        place = _PLACES.get(name)
+        if place is not None:
+            controls[place] = value
+        elif name in _OUTPUT_LIMITS:
+            if value is not None:
+                if value < limit_min:
+                    raise values.wrong(name, f"at least {limit_min}")
+                controls[_LIMIT] = max(controls[_LIMIT] or 0, value)
+        elif name == "stream_options":
+            if value != b"null":
+                controls[_HAS_OPTIONS] = True
+                controls[_ASKS] = _asks_for_usage(value)
+        elif name in _CHOICES:
+            controls[_CHOICE] = max(controls[_CHOICE], value)
+    if not _ABOUT_THE_CALLER.isdisjoint(found):
+        controls[_CUSTOMER], controls[_SESSION], controls[_TAGS] = _caller(found)
+    return Controls._make(controls)
 
 
 def _asks_for_usage(options: bytes) -> bool:
@@ -226,9 +232,10 @@ def _asks_for_usage(options: bytes) -> bool:
     return bool(found.get("include_usage", False))
 
 
-_ABOUT_THE_CALLER: Final = ("metadata", "user", "litellm_metadata", "safety_identifier", "tags")
+_ABOUT_THE_CALLER: Final = frozenset(
+    {"metadata", "user", "litellm_metadata", "safety_identifier", "tags"}
+)
 _Caller = tuple[str, str, tuple[bytes, ...]]
-_NOBODY: Final[_Caller] = ("", "", ())
 
 
 def _caller(found: Mapping[str, Any]) -> _Caller:

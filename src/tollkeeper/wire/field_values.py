@@ -67,8 +67,13 @@ def form_flag(name: str, value: str) -> bool:
     return flag(name, value.lower().encode("ascii", "replace"))
 
 
+def limit(name: str, value: bytes) -> int | None:
+    """Read a limit on the output; null, as for every provider, means that there is none."""
+    return None if value == _NULL else count(name, value)
+
+
 def count(name: str, value: bytes) -> int:
-    """Read a whole number. Null is refused too: servers differ in the limit it stands for."""
+    """Read a whole number."""
     if not value.isdigit() or len(value) > _DIGITS_MAX:
         raise wrong(name, "a whole number, zero or more")
     return int(value)

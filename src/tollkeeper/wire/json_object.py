@@ -65,9 +65,7 @@ def read_members(text: bytes) -> dict[str, msgspec.Raw]:
     members = _decode(text)
     # A text is never shorter than its distinct members written without blanks and escapes.
     # If it is exactly as long, then nothing else is in it: no blank, escape or second key.
-    size = 1 + len(members)
-    for key, value in members.items():
-        size += len(key) + 3 + len(value)
+    size = 1 + 4 * len(members) + sum(map(len, members)) + sum(map(len, members.values()))
     if size != len(text) and members and text != _spaced(text, size, members):
         _walk(text, members)
     return members

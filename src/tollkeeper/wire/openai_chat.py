@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from tollkeeper.domain.usage import Usage
+from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Count, Shape, compact_text, is_present
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
 from tollkeeper.wire.token_counts import (
+    NO_PARTS,
     Parts,
     exclusive,
     nanos_of_stated_usd,
@@ -199,25 +200,38 @@ def chat_usage(raw: bytes, model: str = "", tier: str = "") -> Usage:
         prompt_tokens,
         counts.completion_tokens,
         counts.total_tokens,
-        Parts(
-            cached or 0,
-            prompt.cache_write_tokens or 0,
-            prompt.audio_tokens or 0,
-            prompt.image_tokens or 0,
-            prompt.video_tokens or 0,
-            output.reasoning_tokens or 0,
-            output.audio_tokens or 0,
-            output.image_tokens or 0,
-        ),
+        cached or 0,
+        output.reasoning_tokens or 0,
+        rare_parts(prompt, output),
         hides_reasoning="gemini-" in model,
     )
-    return Usage(
-        quantities,
-        model,
-        tier,
-        fault=fault or contradiction,
-        provider_cost_nanos=_stated_cost(counts),
-        raw=compact_text(raw),
+    cost = None
+    if counts.cost is not _ABSENT or counts.cost_in_usd_ticks is not None:
+        cost = _stated_cost(counts)
+    text = compact_text(raw)
+    return new_usage(
+        (quantities, model, tier, "", "", False, (), fault or contradiction, cost, text)
+    )
+
+
+def rare_parts(prompt: PromptDetails, output: OutputDetails) -> Parts:
+    """Give the parts beside cached and reasoning tokens; mostly there are none."""
+    if not (
+        prompt.cache_write_tokens
+        or prompt.audio_tokens
+        or prompt.image_tokens
+        or prompt.video_tokens
+        or output.audio_tokens
+        or output.image_tokens
+    ):
+        return NO_PARTS
+    return Parts(
+        prompt.cache_write_tokens or 0,
+        prompt.audio_tokens or 0,
+        prompt.image_tokens or 0,
+        prompt.video_tokens or 0,
+        output.audio_tokens or 0,
+        output.image_tokens or 0,
     )
 
 

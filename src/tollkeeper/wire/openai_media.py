@@ -92,6 +92,8 @@ def transcription_usage(reply: _Reply) -> Usage | None:
         counts.input_tokens,
         counts.output_tokens,
         counts.total_tokens,
+        0,
+        0,
         Parts(input_audio=parts.audio_tokens or 0),
     )
     return Usage(quantities, fault=fault or contradiction, raw=compact_text(reply.usage))
@@ -106,7 +108,7 @@ def speech_usage(reply: _Reply) -> Usage | None:
         return Usage(fault=fault)
     output = counts.output_tokens or 0
     quantities, contradiction = exclusive(
-        counts.input_tokens, output, counts.total_tokens, Parts(output_audio=output)
+        counts.input_tokens, output, counts.total_tokens, 0, 0, Parts(output_audio=output)
     )
     return Usage(quantities, fault=fault or contradiction, raw=compact_text(reply.usage))
 

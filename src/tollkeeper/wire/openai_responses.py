@@ -15,11 +15,16 @@ from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Count, Shape, compact_text
-from tollkeeper.wire.openai_chat import OutputDetails, PromptDetails, error_word, text_size
+from tollkeeper.wire.openai_chat import (
+    OutputDetails,
+    PromptDetails,
+    error_word,
+    rare_parts,
+    text_size,
+)
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
 from tollkeeper.wire.token_counts import (
-    Parts,
     exclusive,
     nanos_of_stated_usd,
     nanos_of_ticks,
@@ -225,14 +230,9 @@ def _usage_of(response: _Response) -> Usage:
         counts.input_tokens,
         counts.output_tokens,
         counts.total_tokens,
-        Parts(
-            cache_read=prompt.cached_tokens or 0,
-            cache_write=prompt.cache_write_tokens or 0,
-            input_audio=prompt.audio_tokens or 0,
-            input_image=prompt.image_tokens or 0,
-            reasoning=output.reasoning_tokens or 0,
-            output_audio=output.audio_tokens or 0,
-        ),
+        prompt.cached_tokens or 0,
+        output.reasoning_tokens or 0,
+        rare_parts(prompt, output),
     )
     stated = None
     if counts.cost_in_usd_ticks is not None:

@@ -20,46 +20,58 @@ _TICKS_PER_USD: Final = 10**10
 
 
 class Parts(NamedTuple):
-    """Parts of a prompt's and an output's tokens; each is contained in its whole."""
+    """The rarer parts of a prompt's and an output's tokens; each is contained in its whole."""
 
-    cache_read: int = 0
     cache_write: int = 0
     input_audio: int = 0
     input_image: int = 0
     input_video: int = 0
-    reasoning: int = 0
     output_audio: int = 0
     output_image: int = 0
+
+
+NO_PARTS: Final = Parts()
 
 
 def exclusive(
     prompt: int | None,
     output: int | None,
     total: int | None,
-    parts: Parts,
+    cache_read: int,
+    reasoning: int,
+    parts: Parts = NO_PARTS,
     *,
     hides_reasoning: bool = False,
 ) -> tuple[dict[str, int], str]:
     """Give the quantities that are not zero, and a fault ("" if the counts agree).
 
-    xAI reports reasoning beside the output, which its total shows. ``hides_reasoning`` tells
-    of a provider whose total holds reasoning that no other field names (Gemini's
+    ``cache_read`` is contained in the prompt, ``reasoning`` in the output. xAI reports
+    reasoning beside the output, which its total shows. ``hides_reasoning`` tells of a
+    provider whose total holds reasoning that no other field names (Gemini's
     OpenAI-compatible endpoint).
     """
     fault = "" if prompt is not None else MISSING_COUNT
     prompt, output = prompt or 0, output or 0
     hidden = 0 if total is None or fault else total - prompt - output
-    if not hidden and parts == _NO_PARTS:  # most replies: nothing to take apart
-        return _present({u.INPUT: prompt, u.OUTPUT: output}), fault
-    text = output - parts.reasoning - parts.output_audio - parts.output_image
-    reasoning = parts.reasoning
+    if not hidden and parts is NO_PARTS and cache_read <= prompt and reasoning <= output:
+        quantities = {}  # the usual reply
+        if prompt != cache_read:
+            quantities[u.INPUT] = prompt - cache_read
+        if cache_read:
+            quantities[u.CACHE_READ] = cache_read
+        if output != reasoning:
+            quantities[u.OUTPUT] = output - reasoning
+        if reasoning:
+            quantities[u.REASONING] = reasoning
+        return quantities, fault
+    text = output - reasoning - parts.output_audio - parts.output_image
     if hidden and hidden == reasoning:
         text += reasoning
     elif hides_reasoning and hidden > 0:
         reasoning += hidden
     elif hidden:
         fault = CONTRADICTS_TOTAL
-    uncached = prompt - parts.cache_read - parts.cache_write - parts.input_audio
+    uncached = prompt - cache_read - parts.cache_write - parts.input_audio
     quantities = {}
     if parts.input_image or parts.input_video:
         # Pictures may be among the cached tokens. Which ones is not said, and costs the same.
@@ -71,7 +83,7 @@ def exclusive(
         return {}, fault or PARTS_EXCEED_WHOLE
     quantities |= {
         u.INPUT: uncached,
-        u.CACHE_READ: parts.cache_read,
+        u.CACHE_READ: cache_read,
         u.CACHE_WRITE: parts.cache_write,
         u.INPUT_AUDIO: parts.input_audio,
         u.OUTPUT: text,
@@ -79,14 +91,7 @@ def exclusive(
         u.OUTPUT_AUDIO: parts.output_audio,
         u.OUTPUT_IMAGE: parts.output_image,
     }
-    return _present(quantities), fault
-
-
-_NO_PARTS: Final = Parts()
-
-
-def _present(quantities: dict[str, int]) -> dict[str, int]:
-    return {name: count for name, count in quantities.items() if count}
+    return {name: count for name, count in quantities.items() if count}, fault
 
 
 def nanos_of_stated_usd(text: bytes) -> int | None:

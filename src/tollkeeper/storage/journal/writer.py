@@ -33,10 +33,8 @@ SEGMENT_BYTES: Final = 32 << 20
 SYNC_INTERVAL_S: Final = 0.05
 
 
-class _Record(NamedTuple):
-    frame: bytes
-    on_written: Written | None
-    held_id: str  # the entry id if this record holds a call, else ""
+_Record = tuple[bytes, Written | None, str]
+"""A frame, its callback, and the entry id if it holds a call (else "")."""
 
 
 class _Outcome(NamedTuple):
@@ -76,9 +74,8 @@ class JournalWriter:
         if lock is None:
             raise OSError(f"journal instance {self.instance} is in use")
         self._lock = lock
-        self._open: dict[str, int] = {}  # entry id → room kept for its outcome
-        self._held: dict[str, bytes] = {}  # entry id → its held frame, to carry over
-        self._room_bytes = 0
+        self._held: dict[str, bytes] = {}  # entry id → the frame of an open call
+        self._room_bytes = 0  # kept for the outcomes of the open calls
         self._batch: list[_Record] = []
         self._batch_bytes = 0
         self._waiting: list[_Outcome] = []  # outcomes that found no room
@@ -90,7 +87,6 @@ class JournalWriter:
         self._offset = 0
         self._capacity = 0
         self.records_written = 0
-        self.bytes_written = 0
         self.refused = 0
         self.notes_lost = 0
         self._start_segment(0)
@@ -102,62 +98,65 @@ class JournalWriter:
     @property
     def open_calls(self) -> int:
         """Count the calls that are held and not resolved."""
-        return len(self._open)
+        return len(self._held)
 
     def hold(self, held: Held, on_written: Written) -> None:
         """Record a call before its first upstream byte, and keep room for its outcome."""
         frame = frames.frame(frames.KIND_HELD, held)
         room = len(frame) + OUTCOME_BYTES
         error = self._failing
-        if error is None and not self._fits(len(frame) + room):
+        if error is None and self._used + len(frame) + room > self._capacity:
             error = self._rotate(len(frame) + room)
         if error is not None:
             self.refused += 1
             on_written(error)
             return
-        entry_id = held.entry_id
-        self._open[entry_id] = room
-        self._held[entry_id] = frame
+        self._held[held.entry_id] = frame
         self._room_bytes += room
-        self._write(_Record(frame, on_written, entry_id))
+        self._write(frame, on_written, held.entry_id)
 
     def sent(self, held: Held, on_written: Written) -> None:
         """Record that a held call's bytes follow now."""
         entry_id = held.entry_id
-        if entry_id in self._held:  # what a later segment will start with
+        if entry_id in self._held:  # what a later segment will start with; of the same size
             self._held[entry_id] = frames.frame(frames.KIND_HELD, held._replace(sent=True))
-        self._write(_Record(frames.frame(frames.KIND_SENT, entry_id), on_written, ""))
+        self._write(frames.frame(frames.KIND_SENT, entry_id), on_written, "")
 
     def post(self, settled: Settled, on_written: Written | None) -> None:
         """Resolve a held call with its outcome, for which room was kept."""
         entry_id = settled.entry_id
         frame = frames.frame(frames.KIND_POSTED, settled)
-        room = self._open.get(entry_id, 0)
-        if not self._fits(len(frame) - room) and self._rotate(len(frame)) is not None:
+        room = self._room_of(entry_id)
+        if self._used + len(frame) - room > self._capacity and self._rotate(len(frame)):
             parts = [part._replace(usage_raw="") for part in settled.parts]
             frame = frames.frame(frames.KIND_POSTED, settled._replace(parts=parts))
-            if not self._fits(len(frame) - room):
+            if self._used + len(frame) - room > self._capacity:
                 self._wait(_Outcome(entry_id, frame, on_written))
                 return
         self._close_call(entry_id)
-        self._write(_Record(frame, on_written, ""))
+        self._write(frame, on_written, "")
 
     def note(self, entry: LedgerEntry) -> None:
         """Record a call that was never held. Where there is no room for it, it waits."""
         frame = frames.frame(frames.KIND_ENTRY, entry)
-        if not self._fits(len(frame)) and self._rotate(len(frame)) is not None:
+        if self._used + len(frame) > self._capacity and self._rotate(len(frame)):
             self._wait(_Outcome("", frame, None))
         else:
-            self._write(_Record(frame, None, ""))
+            self._write(frame, None, "")
 
     def void(self, entry_id: str) -> None:
         """Resolve a call that never reached the provider."""
         self._close_call(entry_id)
-        self._write(_Record(frames.frame(frames.KIND_VOIDED, entry_id), None, ""))
+        self._write(frames.frame(frames.KIND_VOIDED, entry_id), None, "")
+
+    def _room_of(self, entry_id: str) -> int:
+        held = self._held.get(entry_id)
+        return 0 if held is None else len(held) + OUTCOME_BYTES
 
     def _close_call(self, entry_id: str) -> None:
-        self._room_bytes -= self._open.pop(entry_id, 0)
-        self._held.pop(entry_id, None)
+        held = self._held.pop(entry_id, None)
+        if held is not None:
+            self._room_bytes -= len(held) + OUTCOME_BYTES
 
     def _wait(self, outcome: _Outcome) -> None:
         if not self._waiting:
@@ -169,25 +168,25 @@ class JournalWriter:
 
     def _retry_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for index, outcome in enumerate(waiting):
-            room = self._open.get(outcome.entry_id, 0)
-            size = len(outcome.frame)
-            if not self._fits(size - room) and self._rotate(size) is not None:
+        for index, (entry_id, frame, on_written) in enumerate(waiting):
+            needed = len(frame) - self._room_of(entry_id)
+            if self._used + needed > self._capacity and self._rotate(len(frame)):
                 for rest in waiting[index:]:
                     self._wait(rest)
                 return
-            self._close_call(outcome.entry_id)
-            self._write(_Record(outcome.frame, outcome.on_written, ""))
+            self._close_call(entry_id)
+            self._write(frame, on_written, "")
 
     # ------------------------------------------------------------------ writing
 
-    def _fits(self, size_bytes: int) -> bool:
-        used = self._offset + self._batch_bytes + self._room_bytes
-        return used + size_bytes <= self._capacity
+    @property
+    def _used(self) -> int:
+        """Count the bytes of the segment that are written, about to be, or kept free."""
+        return self._offset + self._batch_bytes + self._room_bytes
 
-    def _write(self, record: _Record) -> None:
-        self._batch.append(record)
-        self._batch_bytes += len(record.frame)
+    def _write(self, frame: bytes, on_written: Written | None, held_id: str) -> None:
+        self._batch.append((frame, on_written, held_id))
+        self._batch_bytes += len(frame)
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
@@ -197,7 +196,7 @@ class JournalWriter:
         batch = self._batch
         if not batch:
             return
-        data = batch[0].frame if len(batch) == 1 else b"".join([record.frame for record in batch])
+        data = batch[0][0] if len(batch) == 1 else b"".join([record[0] for record in batch])
         if self._failpoint:
             self._failpoint("journal.write.before")
         try:
@@ -212,7 +211,6 @@ class JournalWriter:
             logger.warning("journal can be written again")
         self._offset += len(data)
         self.records_written += len(batch)
-        self.bytes_written += len(data)
         self._batch, self._batch_bytes = [], 0
         self._dirty = True
         if self._sync_always:
@@ -228,22 +226,23 @@ class JournalWriter:
         if self._failing is None:
             logger.error("journal cannot be written", extra={"error": str(error)})
         self._failing = error
-        refused = [record for record in self._batch if record.held_id]
-        self._batch = [record for record in self._batch if not record.held_id]
-        self._batch_bytes = sum(len(record.frame) for record in self._batch)
+        refused = [record for record in self._batch if record[2]]
+        self._batch = [record for record in self._batch if not record[2]]
+        self._batch_bytes = sum(len(frame) for frame, _, _ in self._batch)
         self._flush_scheduled = True
         self._loop.call_later(RETRY_S, self._flush_again)
         self.refused += len(refused)
-        for record in refused:
-            self._close_call(record.held_id)
-            if record.on_written is not None:
-                record.on_written(error)
+        for _, on_written, held_id in refused:
+            self._close_call(held_id)
+            if on_written is not None:
+                on_written(error)
 
     def _flush_again(self) -> None:
         if not self._batch:
             # Nothing waits that would prove that writing works again: write something.
-            self._batch.append(_Record(frames.frame(frames.KIND_SENT, ""), None, ""))
-            self._batch_bytes = len(self._batch[0].frame)
+            frame = frames.frame(frames.KIND_SENT, "")
+            self._batch.append((frame, None, ""))
+            self._batch_bytes = len(frame)
         self._flush()
 
     # ------------------------------------------------------------------ segments
@@ -317,7 +316,7 @@ class JournalWriter:
         self._sync_timer.cancel()
         self._retry_waiting()
         self._flush()
-        if not self._open and not self._batch and not self._waiting:
+        if not self._held and not self._batch and not self._waiting:
             end = frames.frame(frames.KIND_END, None)
             segments.write_at(self._fd, end, self._offset)
             self._offset += len(end)
@@ -327,9 +326,9 @@ class JournalWriter:
 
 
 def _report(batch: list[_Record]) -> None:
-    for record in batch:
-        if record.on_written is not None:
-            record.on_written(None)
+    for _, on_written, _ in batch:
+        if on_written is not None:
+            on_written(None)
 
 
 def _finish_segment(folder: Path, fd: int, end: int) -> None:

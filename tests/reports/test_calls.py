@@ -1,0 +1,155 @@
+"""The list of calls: page by page, nothing twice, nothing left out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arbitrary_entries import plausible_entry
+from ledger_entries import START_US, ledger_entry
+from ledgers import open_duckdb
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.ports import Ledger, Position
+from tollkeeper.reports.calls import CallRow, CallsQuestion, calls
+from tollkeeper.reports.filters import parse_filters
+from tollkeeper.reports.period import period_between
+from tollkeeper.reports.questions import BadQuestion
+
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    opened = open_duckdb(tmp_path_factory.mktemp("calls"))
+    yield opened
+    opened.close()
+
+
+def store(ledger: Ledger, entries: Sequence[LedgerEntry]) -> Scope:
+    org = f"org-{next(_numbers)}"
+    ledger.append([entry._replace(org=org) for entry in entries], Position(org, 1))
+    return Scope(org)
+
+
+def all_pages(ledger: Ledger, scope: Scope, limit: int, filters: str = "") -> list[CallRow]:
+    cursor, rows = "", []
+    while True:
+        question = CallsQuestion(filters=parse_filters(filters), limit=limit, cursor=cursor)
+        page = calls(ledger, scope, question)
+        assert len(page.rows) <= limit
+        rows += page.rows
+        cursor = page.next_cursor
+        if not cursor:
+            return rows
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(plausible_entry(st.integers(START_US, START_US + 5)), max_size=15),
+    st.integers(1, 6),
+)
+def test_pages_give_every_attempt_once_newest_first(
+    ledger: Ledger, entries: list[LedgerEntry], limit: int
+) -> None:
+    rows = all_pages(ledger, store(ledger, entries), limit)
+    attempts = [entry for entry in entries if entry.part == 0 and not entry.corrects]
+    attempts.sort(key=lambda entry: (entry.started_at_us, entry.entry_id), reverse=True)
+    assert [row.entry_id for row in rows] == [entry.entry_id for entry in attempts]
+
+
+def test_parts_and_corrections_are_in_their_attempts_amounts(ledger: Ledger) -> None:
+    first = ledger_entry(cost_nanos=10, list_cost_nanos=None, saved_nanos=1, attempt=1)
+    second = first._replace(entry_id="z2", attempt=2, cost_nanos=None)
+    scope = store(
+        ledger,
+        [
+            first,
+            first._replace(entry_id="p", part=1, cost_nanos=5, list_cost_nanos=7, input_tokens=2),
+            first._replace(
+                entry_id="c", corrects=first.entry_id, cost_nanos=-3, started_at_us=START_US + 10**9
+            ),
+            first._replace(entry_id="old", call_id="other", started_at_us=START_US - 1),
+            second,
+        ],
+    )
+    rows = {row.entry_id: row for row in all_pages(ledger, scope, 2)}
+    assert rows.keys() == {first.entry_id, "old", "z2"}
+    row = rows[first.entry_id]
+    assert row.cost_usd == Decimal("12E-9")
+    assert row.list_cost_usd == Decimal("7E-9")
+    assert row.tokens_in == 48 + 2 + 48
+    assert row.unpriced == 0
+    assert (rows["z2"].cost_usd, rows["z2"].unpriced, rows["z2"].attempt) == (None, 1, 2)
+    assert rows["old"].cost_usd == Decimal("10E-9")
+
+
+def test_a_row_says_what_is_needed(ledger: Ledger) -> None:
+    entry = ledger_entry(
+        started_at_us=START_US + 123_456, tags={"a": "b"}, cache_read_tokens=7, model_served=""
+    )
+    (row,) = all_pages(ledger, store(ledger, [entry]), 5)
+    assert row.started_at_us == START_US + 123_456
+    assert row.tags == {"a": "b"}
+    assert row.model == "gpt-4.1"
+    assert (row.tokens_in, row.tokens_cached, row.tokens_out) == (55, 7, 14)
+    assert (row.user_name, row.tool, row.status, row.outcome) == (
+        "alice@acme.com",
+        "claude-code",
+        200,
+        "ok",
+    )
+
+
+def test_periods_filters_and_scopes_narrow_the_list(ledger: Ledger) -> None:
+    entries = [
+        ledger_entry(started_at_us=START_US, team="core"),
+        ledger_entry(started_at_us=START_US, team="data", outcome="refused"),
+        ledger_entry(started_at_us=START_US - 10**12, team="core"),
+    ]
+    scope = store(ledger, entries)
+    period = period_between("2026-09-21", "2026-09-21", "UTC", START_US)
+    recent = calls(ledger, scope, CallsQuestion(period))
+    assert {row.entry_id for row in recent.rows} == {entry.entry_id for entry in entries[:2]}
+    refused = all_pages(ledger, scope, 5, "outcome:refused")
+    assert [row.entry_id for row in refused] == [entries[1].entry_id]
+    core = Scope(scope.org, frozenset({"core"}))
+    assert {row.team for row in all_pages(ledger, core, 1)} == {"core"}
+    assert all_pages(ledger, Scope(scope.org, frozenset()), 5) == []
+    assert all_pages(ledger, Scope(scope.org, None, "u_2"), 5) == []
+
+
+def test_calls_can_be_followed_by_their_end(ledger: Ledger) -> None:
+    entries = [
+        ledger_entry(
+            entry_id="long", started_at_us=START_US - 3_600_000_000, duration_ms=3_610_000
+        ),
+        ledger_entry(entry_id="early", started_at_us=START_US - 1_000_000, duration_ms=500),
+        ledger_entry(entry_id="late", started_at_us=START_US, duration_ms=11_000),
+    ]
+    scope = store(ledger, entries)
+    page = calls(ledger, scope, CallsQuestion(finished_after_us=START_US + 9_000_000))
+    assert [row.entry_id for row in page.rows] == ["late", "long"]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "====", "é", "a" * 10_000, base64.urlsafe_b64encode(b"1 a' OR 1=1").decode(),
+     base64.urlsafe_b64encode(b"99999999999999999999 a").decode(),
+     base64.urlsafe_b64encode(b"12").decode()],
+)  # fmt: skip
+def test_a_cursor_that_we_did_not_make_is_refused(cursor: str) -> None:
+    with pytest.raises(BadQuestion, match="cursor: not a cursor"):
+        CallsQuestion(cursor=cursor)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1_001])
+def test_a_limit_out_of_range_is_refused(limit: int) -> None:
+    with pytest.raises(BadQuestion, match="limit: a number from 1"):
+        CallsQuestion(limit=limit)
