@@ -165,6 +165,16 @@ def test_gemini_calls(path: str, upstream: str, model: str, streamed: bool) -> N
     assert found.endpoint.name == path.rpartition(":")[2]
 
 
+def test_a_path_with_a_publisher_is_vertexs_own() -> None:
+    for place in ("", "/projects/p-1/locations/global"):
+        found = match("POST", f"/v1{place}/publishers/google/models/g:generateContent")
+        assert found is not None
+        assert found.kind == "vertex"
+    plain = match("POST", "/v1/models/g:generateContent")
+    assert plain is not None
+    assert plain.kind == ""
+
+
 def test_counting_tokens_is_free_on_every_wire() -> None:
     for path in ("/v1/messages/count_tokens", "/v1beta/models/g:countTokens"):
         found = match("POST", path)
@@ -200,6 +210,18 @@ def test_azure_deployments_name_the_model() -> None:
     assert (found.model, found.upstream_path) == ("gpt-4.1-mini", "/chat/completions")
     assert found.query_dropped == ("api-version",)
     assert match("POST", "/openai/deployments/gpt-4.1-mini/extensions/x") is None
+
+
+@pytest.mark.parametrize("name", ["chat/completions", "embeddings"])
+def test_azures_inference_api_has_paths_of_its_own(name: str) -> None:
+    found = match("POST", f"/models/{name}")
+    assert found is not None
+    assert (found.endpoint.name, found.upstream_path) == (name, f"/{name}")
+    assert found.query_dropped == ("api-version",)
+    passed = match("POST", f"/providers/azure/models/{name}")
+    assert passed is not None
+    assert (passed.endpoint.name, passed.upstream_path) == (name, f"/models/{name}")
+    assert (passed.provider, passed.query_dropped) == ("azure", ())
 
 
 @pytest.mark.parametrize(

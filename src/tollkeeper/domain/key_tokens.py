@@ -29,6 +29,7 @@ _TOKEN: Final = re.compile(
     r"(tk_(live|admin)_([0-9A-Za-z]{8})_([0-9A-Za-z]{32}))([0-9A-Za-z]{6})", re.ASCII
 )
 _SECRET_PARTS: Final = re.compile(r"[0-9A-Za-z]+", re.ASCII)
+_LIKE_A_KEY: Final = re.compile(r"tk_(?:live|admin)_[0-9A-Za-z_]*", re.IGNORECASE)
 
 
 class KeyToken(NamedTuple):
@@ -60,6 +61,16 @@ def build(kind: KeyKind, key_id: str, secret: str) -> str:
             raise ValueError(f"a key part must be {length} base62 characters")
     body = f"{_PREFIX_OF[kind]}{key_id}_{secret}"
     return body + _checksum(body)
+
+
+def holds_key(text: str) -> bool:
+    """Tell whether something that looks like a key of ours stands in a text."""
+    return _LIKE_A_KEY.search(text) is not None
+
+
+def without_keys(text: str) -> str:
+    """Hide whatever looks like a key of ours in a text that is shown or kept."""
+    return _LIKE_A_KEY.sub("tk_…", text)
 
 
 def _checksum(body: str) -> str:

@@ -44,7 +44,13 @@ INPUT_TOKENS: Final[tuple[str, ...]] = (
     CACHE_READ_IMAGE,
     CACHE_READ_VIDEO,
 )
-OUTPUT_TOKENS: Final[tuple[str, ...]] = (OUTPUT, REASONING, OUTPUT_AUDIO, OUTPUT_IMAGE, OUTPUT_VIDEO)
+OUTPUT_TOKENS: Final[tuple[str, ...]] = (
+    OUTPUT,
+    REASONING,
+    OUTPUT_AUDIO,
+    OUTPUT_IMAGE,
+    OUTPUT_VIDEO,
+)
 TOKENS: Final[tuple[str, ...]] = INPUT_TOKENS + OUTPUT_TOKENS
 
 # Things that are billed by the piece. They live in the ledger's ``units`` column.

@@ -25,7 +25,8 @@ _WITH_OUTPUT: Final = frozenset(
 _WITH_PROMPT: Final = _WITH_OUTPUT | {"openai_embeddings"}
 _WITH_HIDDEN_USAGE: Final = frozenset({"openai_chat", "openai_completions"})
 _SHARED_LISTINGS: Final = frozenset({"/files", "/batches", "/messages/batches"})
-_EMBEDDING_VERBS: Final = frozenset({"embedContent", "batchEmbedContents"})
+_PREDICT: Final = "predict"  # of any kind of model: its size says nothing
+_EMBEDDING_VERBS: Final = frozenset({"embedContent", "batchEmbedContents", _PREDICT})
 
 
 def way_of(gateway: Gateway, caller: Caller, controls: Controls) -> Way:
@@ -87,7 +88,7 @@ def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Cont
         and endpoint.reader in _WITH_HIDDEN_USAGE
         and not controls.asks_for_usage,
         renamed=bool(controls.model and plan.model and plan.model != controls.model),
-        has_prompt=endpoint.reader in _WITH_PROMPT,
+        has_prompt=endpoint.reader in _WITH_PROMPT and endpoint.name != _PREDICT,
         has_output=endpoint.reader in _WITH_OUTPUT and endpoint.name not in _EMBEDDING_VERBS,
         series=gateway.counters.series_of(plan.provider, endpoint.name),
     )
@@ -120,7 +121,7 @@ def _plan(gateway: Gateway, notes: HeadNotes, model: str) -> Plan:
     may_be_unnamed = match.endpoint.free or match.endpoint.name == "batches"
     if not model and (may_be_unnamed or notes.body_kind is Body.MULTIPART):
         return planner.plan_unnamed(dialect)
-    return planner.plan(model, dialect)
+    return planner.plan(model, dialect, match.kind)
 
 
 def _profile(

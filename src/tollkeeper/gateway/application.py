@@ -18,13 +18,32 @@ from tollkeeper.http1.messages import Request
 from tollkeeper.telemetry import logger, spawn
 from tollkeeper.wire.controls import NO_CONTROLS
 from tollkeeper.wire.credentials import read_credentials, require_token
-from tollkeeper.wire.endpoints import CHAT, HELLO, RESPONSES_SOCKET, Body, Match, match
+from tollkeeper.wire.endpoints import (
+    CHAT,
+    HELLO,
+    RESPONSES_SOCKET,
+    Body,
+    Endpoint,
+    Match,
+    match,
+)
 from tollkeeper.wire.paths import split_path_key
 from tollkeeper.wire.refusals import refusal, upgrade_required
 
 _NEVER_PAGES: Final = ("/v1/", "/v1beta/", "/openai/", "/providers/", "/internal/")
 _UNKNOWN_ENDPOINT: Final = CHAT
 """Errors before any endpoint is known are written in OpenAI's shape, which most tools read."""
+
+
+def _endpoint_of(request: Request | None) -> Endpoint:
+    """Give the endpoint in whose protocol a broken request is answered."""
+    if request is None:
+        return _UNKNOWN_ENDPOINT
+    try:
+        found = match(request.method, split_path_key(request.path.decode("latin-1"))[1])
+    except Refused:
+        found = None
+    return _UNKNOWN_ENDPOINT if found is None else found.endpoint
 
 
 class WaitingCall:
@@ -116,7 +135,7 @@ class GatewayApplication:
         try:
             return self._call(exchange, self._notes(request, found, path_key))
         except Refused as error:
-            self._turn_away(request, exchange, found, error)
+            self._turn_away(request, exchange, found.endpoint, error)
             return _NOTHING
 
     def begin_whole(self, request: Request, exchange: Exchange, body: bytes) -> BodySink | None:
@@ -138,9 +157,7 @@ class GatewayApplication:
 
     def refuse(self, request: Request | None, exchange: Exchange, error: Refused) -> None:
         """Answer a request that breaks HTTP or names nothing that exists."""
-        self._gateway.counters.turned_away(error.code)
-        reply = refusal(error, _UNKNOWN_ENDPOINT)
-        exchange.send(error.status, reply.headers, reply.body)
+        self._turn_away(request, exchange, _endpoint_of(request), error)
 
     # ------------------------------------------------------------------ calls
 
@@ -176,12 +193,12 @@ class GatewayApplication:
             key = await gateway.keys.verify(notes.token, now_us)
             waiting.go_on(self._sink(exchange, Caller(notes, key, now_us)))
         except Refused as error:
-            self._turn_away(notes.request, exchange, notes.match, error)
+            self._turn_away(notes.request, exchange, notes.match.endpoint, error)
             waiting.drop()
         except OSError as error:
             logger.error("the store cannot be read", extra={"error": str(error)})
             unreadable = Overloaded("the gateway cannot read its store", code="store_unreadable")
-            self._turn_away(notes.request, exchange, notes.match, unreadable)
+            self._turn_away(notes.request, exchange, notes.match.endpoint, unreadable)
             waiting.drop()
         exchange.resume_body()
 
@@ -197,14 +214,20 @@ class GatewayApplication:
             return _NOTHING
 
     def _turn_away(
-        self, request: Request, exchange: Exchange, found: Match, error: TollkeeperError
+        self,
+        request: Request | None,
+        exchange: Exchange,
+        endpoint: Endpoint,
+        error: TollkeeperError,
     ) -> None:
         """Refuse before anybody is identified: counted, and not written to the ledger."""
         gateway = self._gateway
         gateway.counters.turned_away(error.code)
         call_id = gateway.ids.next(gateway.now_us() // 1000)
-        tool = gateway.clients.identify(request.header, NO_CONTROLS).tool
-        reply = refusal(error, found.endpoint, tool, call_id=call_id)
+        tool = ""
+        if request is not None:
+            tool = gateway.clients.identify(request.header, NO_CONTROLS).tool
+        reply = refusal(error, endpoint, tool, call_id=call_id)
         exchange.send(reply.status, reply.headers + CALL_ID_LINE % call_id.encode(), reply.body)
 
     # ------------------------------------------------------------------ everything else

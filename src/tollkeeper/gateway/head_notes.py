@@ -18,14 +18,6 @@ from tollkeeper.wire.tags import end_customer, named_session, read_tags
 _WAYS_MAX: Final = 64
 
 
-class Caller(NamedTuple):
-    """A request of an identified caller, at the moment it came."""
-
-    notes: HeadNotes
-    key: VirtualKey
-    now_us: int
-
-
 class HeadNotes:
     """Facts of one head, and the ways that calls with it have taken.
 
@@ -64,3 +56,11 @@ class HeadNotes:
         if self._planner is not planner or self._key is not key or len(self._ways) > _WAYS_MAX:
             self._planner, self._key, self._ways = planner, key, {}
         return self._ways
+
+
+class Caller(NamedTuple):
+    """A request of an identified caller, at the moment it came."""
+
+    notes: HeadNotes
+    key: VirtualKey
+    now_us: int

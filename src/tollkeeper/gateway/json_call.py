@@ -67,9 +67,8 @@ def _rewritten(notes: HeadNotes, way: Way, controls: Controls, body: bytes) -> b
 class JsonCall:
     """Collects the body of one request (``BodySink``), then becomes a relayed call."""
 
-    _size_bytes = 0
-
     def __init__(self, gateway: Gateway, exchange: Exchange, caller: Caller) -> None:
+        self._size_bytes = 0
         self._gateway = gateway
         self._exchange = exchange
         self._caller = caller

@@ -12,6 +12,9 @@ from tollkeeper.runtime import Routing
 from tollkeeper.wire.models import ListedModel
 
 _PLANS_MAX: Final = 10_000
+_GEMINI_BASE: Final = "/v1beta"
+"""What stands in front of a model at Google, where a Vertex path has project and location."""
+
 _AUTH_LINES: Final = {
     AuthStyle.BEARER: "authorization: Bearer {}\r\n",
     AuthStyle.X_API_KEY: "x-api-key: {}\r\n",
@@ -67,18 +70,24 @@ class Planner:
         self._routing = routing
         self._book = book
         self._table = RouteTable(routing.providers, routing.aliases, book.owner_of)
-        self._plans: dict[tuple[str, Dialect], Plan] = {}
+        self._plans: dict[tuple[str, Dialect, str], Plan] = {}
         self._through: dict[tuple[str, Dialect], Plan] = {}
 
-    def plan(self, model: str, dialect: Dialect) -> Plan:
-        """Plan a call by its model. Raises UnknownRoute or BadRequest."""
-        plan = self._plans.get((model, dialect))
+    def plan(self, model: str, dialect: Dialect, kind: str = "") -> Plan:
+        """Plan a call by its model; one on a ``kind``'s own path goes there if it can.
+
+        Raises UnknownRoute or BadRequest.
+        """
+        plan = self._plans.get((model, dialect, kind))
         if plan is None:
-            target = self._table.targets(model, dialect)[0]
+            targets = self._table.targets(model, dialect)
+            target = next((it for it in targets if it.provider.kind == kind), targets[0])
             plan = _plan(target.provider, target.model, dialect, target.provider.bases[dialect])
+            if kind and target.provider.kind != kind and not plan.base_path.strip("/"):
+                plan = plan._replace(base_path=_GEMINI_BASE)  # no such places there
             if len(self._plans) >= _PLANS_MAX:
                 self._plans.clear()
-            self._plans[(model, dialect)] = plan
+            self._plans[(model, dialect, kind)] = plan
         return plan
 
     def plan_at(self, provider: str, model: str, dialect: Dialect) -> Plan:

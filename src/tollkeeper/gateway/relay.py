@@ -35,19 +35,6 @@ class Relay:
     ``on_started`` is called when a streamed body may follow (see ``upload``).
     """
 
-    # What a relay begins with stands here, so that making one costs little.
-    _meter: ReplyMeter | None = None
-    _lines = b""  # of the reply head, until it is sent
-    _kept: list[bytes] | None = None  # a plain reply, until it is whole
-    _kept_bytes = 0
-    _unreleased: bytes | None = None  # what waits for the outcome to be posted
-    _settled = False
-    _reply_ended = False
-    _gone = False
-    _detached = False
-    _blocked = False  # the client takes nothing at the moment
-    _ttft_s: float | None = None
-
     def __init__(
         self,
         gateway: Gateway,
@@ -57,6 +44,17 @@ class Relay:
         request: OutgoingRequest,
         on_started: Callable[[], None] | None = None,
     ) -> None:
+        self._meter: ReplyMeter | None = None
+        self._lines = b""  # of the reply head, until it is sent
+        self._kept: list[bytes] | None = None  # a plain reply, until it is whole
+        self._kept_bytes = 0
+        self._unreleased: bytes | None = None  # what waits for the outcome to be posted
+        self._settled = False
+        self._reply_ended = False
+        self._gone = False
+        self._detached = False
+        self._blocked = False  # the client takes nothing at the moment
+        self._ttft_s: float | None = None
         self._gateway = gateway
         self._exchange = exchange
         self._way = way

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -30,6 +30,7 @@ _MEANING: Final = {
 }
 _MEANING_SIZES: Final = frozenset(len(name) for name in _MEANING)
 _UNREAD: Final = NoReader()
+_decode = msgspec.json.Decoder().decode
 
 
 class ReplyMeter:
@@ -39,15 +40,6 @@ class ReplyMeter:
     and plain, so that it is given on in one piece. ``finished`` is true once the reply's
     own end marker went by.
     """
-
-    request_id = ""
-    event_stream = False
-    whole = False
-    _error: list[bytes] | None = None
-    _reader: ReplyReader = _UNREAD
-    _decoder: Decoder | None = None
-    _undecodable = False
-    _hidden: HiddenUsage | None = None
 
     def __init__(
         self,
@@ -59,6 +51,14 @@ class ReplyMeter:
         streamed: bool,
         hides_usage: bool,
     ) -> None:
+        self.request_id = ""
+        self.event_stream = False
+        self.whole = False
+        self._error: list[bytes] | None = None
+        self._reader: ReplyReader = _UNREAD
+        self._decoder: Decoder | None = None
+        self._undecodable = False
+        self._hidden: HiddenUsage | None = None
         self.status = status
         content_type = encoding = ""
         for name, value in headers:
@@ -112,10 +112,7 @@ class ReplyMeter:
         """Give the provider's word for its error, else the status."""
         if self._error is None:
             return ""
-        try:
-            error = _decode_error(b"".join(self._error)).error
-        except msgspec.MsgspecError:
-            error = None
+        error = _error_in(b"".join(self._error))
         if isinstance(error, dict):
             for name in ("code", "type", "status"):
                 word = error.get(name)
@@ -128,8 +125,9 @@ class ReplyMeter:
             kept.append(data)
 
 
-class _ErrorBody(msgspec.Struct):
-    error: Any = None
-
-
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
+def _error_in(body: bytes) -> object:
+    try:
+        reply = _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return reply.get("error") if isinstance(reply, dict) else None

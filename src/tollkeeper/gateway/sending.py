@@ -50,13 +50,12 @@ class Owner(ReplySink, Protocol):
 class Sending:
     """The outgoing half of one call. ``sent`` is true once the first byte is on its way."""
 
-    connection: UpstreamConnection | None = None
-    sent = False
-    _resent = False
-
     def __init__(
         self, gateway: Gateway, origin: Origin, held: Held, request: OutgoingRequest, owner: Owner
     ) -> None:
+        self.connection: UpstreamConnection | None = None
+        self.sent = False
+        self._resent = False
         self._gateway = gateway
         self._origin = origin
         self._call = held

@@ -30,15 +30,14 @@ _MODEL_FIRST: Final = "put the form field 'model' before the file"
 class UploadCall:
     """Takes the body of one request (``BodySink``) and sends it on as it comes."""
 
-    _controls = NO_CONTROLS
-    _relay: Relay | None = None
-    _scanner: FormScanner | None = None
-    _size_bytes = 0
-    _started = False
-    _ended = False
-    _named = False
-
     def __init__(self, gateway: Gateway, exchange: Exchange, caller: Caller) -> None:
+        self._controls = NO_CONTROLS
+        self._relay: Relay | None = None
+        self._scanner: FormScanner | None = None
+        self._size_bytes = 0
+        self._started = False
+        self._ended = False
+        self._named = False
         self._gateway = gateway
         self._exchange = exchange
         self._caller = caller

@@ -37,15 +37,13 @@ class Exchange:
     if there is none, or it is chunked); ``request`` is None if its head was unreadable.
     """
 
-    # What an exchange begins with stands here, so that making one costs little.
-    request_complete = False
-    started = False
-    done = False
-    _chunked = False
-
     def __init__(
         self, connection: ServerConnection, request: Request | None, length: int | None
     ) -> None:
+        self.request_complete = False
+        self.started = False
+        self.done = False
+        self._chunked = False
         self._connection: ServerConnection | None = connection
         self.request = request
         self.length = length

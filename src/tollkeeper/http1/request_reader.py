@@ -34,14 +34,13 @@ class RequestReader:
     ``upgraded`` tells that a request asked for another protocol: nothing after it is HTTP.
     """
 
-    between = True
-    in_head = False
-    upgraded = False
-    _target = b""
-    _fields_bytes = 0  # of complete fields
-    _unfinished_bytes = 0  # of reads that did not complete the head
-
     def __init__(self, receiver: RequestReceiver) -> None:
+        self.between = True
+        self.in_head = False
+        self.upgraded = False
+        self._target = b""
+        self._fields_bytes = 0  # of complete fields
+        self._unfinished_bytes = 0  # of reads that did not complete the head
         self._receiver = receiver
         self._parser = httptools.HttpRequestParser(self)
         self._headers: Headers = []

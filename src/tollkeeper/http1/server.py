@@ -48,20 +48,18 @@ class _Queued:
 class ServerConnection(asyncio.Protocol):
     """One client connection."""
 
-    # What a connection begins with stands here, so that making one costs little.
-    peer = ""
-    exchange: Exchange | None = None
-    _sink: BodySink | None = None
-    _head_data: bytes | None = None  # the read that began with the head now being parsed
-    _known: KnownHead | None = None  # the head of the latest request, if it is remembered
-    _remaining = 0  # body bytes still to come of a request whose head was known
-    _bytes_since_head = 0
-    _failed = False
-    _lingering = False
-    _paused_by_sink = False
-    _writing_paused_s: float | None = None
-
     def __init__(self, owner: ConnectionSet) -> None:
+        self.peer = ""
+        self.exchange: Exchange | None = None
+        self._sink: BodySink | None = None
+        self._head_data: bytes | None = None  # the read that began with the head now being parsed
+        self._known: KnownHead | None = None  # the head of the latest request, if it is remembered
+        self._remaining = 0  # body bytes still to come of a request whose head was known
+        self._bytes_since_head = 0
+        self._failed = False
+        self._lingering = False
+        self._paused_by_sink = False
+        self._writing_paused_s: float | None = None
         self._owner = owner
         self._reader = RequestReader(self)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set when made
@@ -174,7 +172,7 @@ class ServerConnection(asyncio.Protocol):
                 self._meet_expectation(exchange, request, expect)
             self._sink = self._owner.application.begin(request, exchange)
         except Refused as error:
-            exchange.close_after = exchange.has_body
+            exchange.close_after = exchange.close_after or exchange.has_body
             self._owner.application.refuse(request, exchange, error)
             return
         if self._writing_paused_s is not None:

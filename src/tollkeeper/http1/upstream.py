@@ -49,31 +49,29 @@ class UpstreamConnection(asyncio.Protocol):
     ``target_prefix`` goes in front of each request target (for a plain-HTTP proxy).
     """
 
-    # What a connection begins with stands here, so that making one costs little.
-    target_prefix = b""
-    closed = False
-    uses = 0
-    idle_since_s = 0.0
-    deadline_s = 0.0
-    silence_max_s = 300.0
-    paused = False
-    _sink: ReplySink | None = None
-    _method_head = False
-    _body_unsent = False
-    _status = 0  # of the reply being read, 0 until its head is complete
-    _complete = False
-    _keep_alive = False
-    _head_given = False
-    _by_close = False
-    _received = False
-    _interim = 0
-    _head_bytes = 0
-
     def __init__(
         self,
         on_idle: Callable[[UpstreamConnection], None],
         on_closed: Callable[[UpstreamConnection], None],
     ) -> None:
+        self.target_prefix = b""
+        self.closed = False
+        self.uses = 0
+        self.idle_since_s = 0.0
+        self.deadline_s = 0.0
+        self.silence_max_s = 300.0
+        self.paused = False
+        self._sink: ReplySink | None = None
+        self._method_head = False
+        self._body_unsent = False
+        self._status = 0  # of the reply being read, 0 until its head is complete
+        self._complete = False
+        self._keep_alive = False
+        self._head_given = False
+        self._by_close = False
+        self._received = False
+        self._interim = 0
+        self._head_bytes = 0
         self._on_idle = on_idle
         self._on_closed = on_closed
         self._parser = httptools.HttpResponseParser(self)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from tollkeeper.domain.usage import Usage
+from tollkeeper.wire.anthropic_shapes import Event, Message
 from tollkeeper.wire.anthropic_usage import anthropic_usage
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, is_present, merged_objects
@@ -18,53 +17,11 @@ from tollkeeper.wire.openai_chat import text_size
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
 
-_ABSENT: Final = msgspec.Raw(b"")
 _NO_OUTPUT: Final = b'{"output_tokens":0,"output_tokens_details":{}}'
 _REFUSAL: Final = "refusal"
 
 
-class _Error(msgspec.Struct):
-    type: str | None = None
-
-
-class _Message(msgspec.Struct):
-    id: str | None = None
-    model: str | None = None
-    stop_reason: str | None = None
-    content: msgspec.Raw = _ABSENT
-    usage: msgspec.Raw = _ABSENT
-    error: _Error | None = None
-
-
-class _Delta(msgspec.Struct):
-    stop_reason: str | None = None
-    text: str | None = None
-    thinking: str | None = None
-    partial_json: str | None = None
-
-
-class _Served(msgspec.Struct):
-    model: str | None = None
-
-
-class _Block(msgspec.Struct):
-    type: str | None = None
-    to: _Served | None = None
-    name: str | None = None
-
-
-class Event(msgspec.Struct):
-    """One event of the stream."""
-
-    type: str | None = None
-    message: _Message | None = None
-    delta: _Delta | None = None
-    content_block: _Block | None = None
-    usage: msgspec.Raw = _ABSENT
-    error: _Error | None = None
-
-
-_MESSAGE: Final = Shape(_Message)
+_MESSAGE: Final = Shape(Message)
 _EVENT: Final = Shape(Event)
 
 
@@ -75,7 +32,7 @@ class MessageStreamReader:
         self.finished = False
         self._events = EventStream()
         self._recent = RecentEvents(_EVENT, look_at_event)
-        self._start: _Message | None = None
+        self._start: Message | None = None
         self._usage = b""
         self._ended = False
         self._stop_reason = ""

@@ -15,7 +15,8 @@ import msgspec
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage
-from tollkeeper.wire.lenient_json import Count, Shape, compact_text
+from tollkeeper.wire.anthropic_shapes import Lifetimes, MessageUsage, Step
+from tollkeeper.wire.lenient_json import Shape, compact_text
 from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, MISSING_COUNT, PARTS_EXCEED_WHOLE
 
 _MESSAGE: Final = "message"
@@ -25,41 +26,7 @@ _LONG_CONTEXT_TOKENS: Final = 100_000
 smaller together than that need not be priced one by one."""
 
 
-class _Lifetimes(msgspec.Struct):
-    ephemeral_5m_input_tokens: Count = None
-    ephemeral_1h_input_tokens: Count = None
-
-
-class _OutputDetails(msgspec.Struct):
-    thinking_tokens: Count = None
-
-
-class _ServerTools(msgspec.Struct):
-    web_search_requests: Count = None
-
-
-class _Step(msgspec.Struct):
-    """One element of ``iterations``, and the counts that the usage itself has too."""
-
-    type: str | None = None
-    model: str | None = None
-    input_tokens: Count = None
-    output_tokens: Count = None
-    cache_read_input_tokens: Count = None
-    cache_creation_input_tokens: Count = None
-    cache_creation: _Lifetimes | None = None
-
-
-class _Usage(_Step):
-    output_tokens_details: _OutputDetails | None = None
-    server_tool_use: _ServerTools | None = None
-    service_tier: str | None = None
-    speed: str | None = None
-    inference_geo: str | None = None
-    iterations: list[_Step] | None = None
-
-
-_USAGE: Final = Shape(_Usage)
+_USAGE: Final = Shape(MessageUsage)
 
 
 def anthropic_usage(raw: msgspec.Raw | bytes, model: str, *, billed: bool = True) -> Usage:
@@ -77,7 +44,7 @@ def anthropic_usage(raw: msgspec.Raw | bytes, model: str, *, billed: bool = True
         model = own[-1].model or model
     if not fault and own and not _adds_up(counts, own):
         fault = CONTRADICTS_TOTAL
-    first: _Step = counts
+    first: Step = counts
     if len(own) > 1 and _prompt_tokens(counts) > _LONG_CONTEXT_TOKENS:
         first, others = own[0], own[1:] + others
     quantities, contradiction = _quantities(first, _thinking_tokens(counts))
@@ -99,7 +66,7 @@ def anthropic_usage(raw: msgspec.Raw | bytes, model: str, *, billed: bool = True
 
 
 def _served(
-    counts: _Usage,
+    counts: MessageUsage,
     quantities: dict[str, int],
     model: str,
     *,
@@ -122,14 +89,14 @@ def _served(
     )
 
 
-def _billed_steps(steps: list[_Step]) -> list[_Step]:
+def _billed_steps(steps: list[Step]) -> list[Step]:
     """Leave out attempts that were refused before they produced anything."""
     if not any(step.type == _FALLBACK for step in steps):
         return steps
     return [step for step in steps if step.type != _MESSAGE or step.output_tokens]
 
 
-def _adds_up(counts: _Step, own: list[_Step]) -> bool:
+def _adds_up(counts: Step, own: list[Step]) -> bool:
     if own[-1].type == _FALLBACK:
         own = own[-1:]
     return all(
@@ -138,12 +105,12 @@ def _adds_up(counts: _Step, own: list[_Step]) -> bool:
     )
 
 
-def _thinking_tokens(counts: _Usage) -> int:
+def _thinking_tokens(counts: MessageUsage) -> int:
     details = counts.output_tokens_details
     return (details.thinking_tokens or 0) if details else 0
 
 
-def _prompt_tokens(counts: _Step) -> int:
+def _prompt_tokens(counts: Step) -> int:
     return (
         (counts.input_tokens or 0)
         + (counts.cache_read_input_tokens or 0)
@@ -151,12 +118,12 @@ def _prompt_tokens(counts: _Step) -> int:
     )
 
 
-def _quantities(counts: _Step, thinking: int) -> tuple[dict[str, int], str]:
+def _quantities(counts: Step, thinking: int) -> tuple[dict[str, int], str]:
     """Give the exclusive quantities of one step, and a fault."""
     fault = MISSING_COUNT if counts.input_tokens is None else ""
     output = counts.output_tokens or 0
     written = counts.cache_creation_input_tokens or 0
-    lifetimes = counts.cache_creation or _Lifetimes()
+    lifetimes = counts.cache_creation or Lifetimes()
     hour = lifetimes.ephemeral_1h_input_tokens or 0
     short = lifetimes.ephemeral_5m_input_tokens or 0
     if counts.cache_creation_input_tokens is None:

@@ -43,6 +43,7 @@ class Match(NamedTuple):
     ``model`` is the model that the path names, decoded ("" when the body names it).
     ``streamed`` tells that the path asks for a stream. ``query_dropped`` are the parameters
     that mean something to this path only, and nothing to the one upstream.
+    ``kind`` is the kind of provider whose own path this is ("" for a path that many have).
     """
 
     endpoint: Endpoint
@@ -51,6 +52,7 @@ class Match(NamedTuple):
     streamed: bool = False
     provider: str = ""
     query_dropped: tuple[str, ...] = ()
+    kind: str = ""
 
 
 _OPENAI: Final = Dialect.OPENAI
@@ -144,8 +146,14 @@ def _placed(calls: Mapping[str, Endpoint], prefixes: Iterable[str]) -> dict[str,
 _HELLO_MATCH: Final = {"/api/hello": Match(HELLO, "/api/hello")}
 # Without a version a listing could be one of the console's own pages; a POST cannot.
 _BARE_GET: Final = {"/responses": Match(RESPONSES_SOCKET, "/responses")}
+# Azure's inference API has paths of its own for the models of other makers.
+_AZURE_INFERENCE: Final = {
+    f"/models{path}": Match(_OPENAI_POST[path], path, query_dropped=("api-version",))
+    for path in ("/chat/completions", "/embeddings")
+}
 _EXACT: Final[Mapping[str, Mapping[str, Match]]] = {
     "POST": _placed(_OPENAI_POST, ("", *_OPENAI_PREFIXES))
+    | _AZURE_INFERENCE
     | _placed(_ANTHROPIC_POST, ("", *_ANTHROPIC_PREFIXES)),
     "GET": _placed(_OPENAI_GET, _OPENAI_PREFIXES)
     | {
@@ -206,7 +214,7 @@ _GEMINI_VERBS: Final = {
         ("streamGenerateContent", "gemini", False),
         ("embedContent", "gemini", False),
         ("batchEmbedContents", "gemini", False),
-        ("predict", "none", False),
+        ("predict", "gemini", False),
         ("countTokens", "none", True),
         ("computeTokens", "none", True),
     )
@@ -214,6 +222,7 @@ _GEMINI_VERBS: Final = {
 _STREAMING_VERBS: Final = frozenset({"streamGenerateContent", "streamRawPredict"})
 # Other publishers' models on Vertex speak their own language inside Google's path.
 _PUBLISHER_READERS: Final = {"anthropic": "anthropic_messages", "mistralai": "openai_chat"}
+_VERTEX: Final = "vertex"
 _RAW_VERBS: Final = frozenset({"rawPredict", "streamRawPredict"})
 _CODE_ASSIST: Final = re.compile(r"/v1internal(?::([A-Za-z]+)|/operations/.+)")
 _CODE_ASSIST_SIDE_CALL: Final = Endpoint("code-assist", _GEMINI, body=Body.OPAQUE, free=True)
@@ -319,15 +328,15 @@ def _gemini(path: str) -> Match | None:
         reader = "none" if free else _PUBLISHER_READERS.get(publisher, "none")
         endpoint = Endpoint(verb, _GEMINI, reader, free=free)
         upstream = f"/{version or 'v1'}{place}/models/{named}:{verb}"
-        return Match(endpoint, upstream, model, verb in _STREAMING_VERBS, "vertex")
+        return Match(endpoint, upstream, model, verb in _STREAMING_VERBS, _VERTEX)
     known = _GEMINI_VERBS.get(verb)
     if known is None:
         return None
+    streamed = verb in _STREAMING_VERBS
     if place is None:
-        upstream = f"/{version or 'v1beta'}/{kind}{named}:{verb}"
-    else:
-        upstream = f"/{version or 'v1beta1'}{place}/{kind}{named}:{verb}"
-    return Match(known, upstream, model, verb in _STREAMING_VERBS)
+        return Match(known, f"/{version or 'v1beta'}/{kind}{named}:{verb}", model, streamed)
+    upstream = f"/{version or 'v1beta1'}{place}/{kind}{named}:{verb}"
+    return Match(known, upstream, model, streamed, kind=_VERTEX)
 
 
 def _deployment(name: str, operation: str) -> Match | None:

@@ -46,7 +46,9 @@ def text_or_nothing(value: msgspec.Raw | None) -> str:
 
 
 def model(name: str, value: bytes) -> str:
-    """Read a model's name."""
+    """Read a model's name; null counts as absent, as where the path names the model."""
+    if value == _NULL:
+        return ""
     try:
         return require_model_name(string_of(value))
     except ValueError:

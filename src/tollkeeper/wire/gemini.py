@@ -10,84 +10,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from tollkeeper.domain.usage import Usage
+from tollkeeper.wire.gemini_shapes import Chunk, Error, TextChunk
 from tollkeeper.wire.gemini_usage import (
-    Prediction,
-    PredictMetadata,
     gemini_usage,
     prediction_usage,
 )
 from tollkeeper.wire.json_body import JsonReader
-from tollkeeper.wire.lenient_json import Shape, is_present
+from tollkeeper.wire.lenient_json import ABSENT, Shape, is_present
 from tollkeeper.wire.openai_chat import text_size
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
 
-_ABSENT: Final = msgspec.Raw(b"")
 _BILLED_PER_PROMPT: Final = ("gemini-1", "gemini-2", "gemini-live-2")
-
-
-class _Grounding(msgspec.Struct, rename="camel"):
-    web_search_queries: list[str] | None = None
-
-
-class _Candidate(msgspec.Struct, rename="camel"):
-    grounding_metadata: _Grounding | None = None
-
-
-class _Feedback(msgspec.Struct, rename="camel"):
-    block_reason: str | None = None
-
-
-class _Error(msgspec.Struct):
-    status: str | None = None
-    code: Any = None
-
-
-class Chunk(msgspec.Struct, rename="camel"):
-    """One object of a stream, or a whole reply."""
-
-    response_id: str | None = None
-    model_version: str | None = None
-    usage_metadata: msgspec.Raw = _ABSENT
-    candidates: list[_Candidate] | None = None
-    prompt_feedback: _Feedback | None = None
-    predictions: list[Prediction] | None = None
-    metadata: PredictMetadata | None = None
-    error: _Error | None = None
-    response: msgspec.Raw = _ABSENT
-
-
-class _FunctionCall(msgspec.Struct):
-    name: str | None = None
-    args: msgspec.Raw = _ABSENT
-
-
-class _Part(msgspec.Struct, rename="camel"):
-    text: str | None = None
-    function_call: _FunctionCall | None = None
-
-
-class _Content(msgspec.Struct):
-    parts: list[_Part] | None = None
-
-
-class _Spoken(msgspec.Struct):
-    content: _Content | None = None
-
-
-class TextChunk(msgspec.Struct, rename="camel"):
-    """What an object of a stream says beside the usage."""
-
-    response_id: str | None = None
-    model_version: str | None = None
-    candidates: list[_Spoken] | None = None
-    error: _Error | None = None
-    response: msgspec.Raw = _ABSENT
 
 
 _CHUNK: Final = Shape(Chunk)
@@ -98,9 +37,8 @@ _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 class GeminiStreamReader:
     """Reads a reply that is a stream of events."""
 
-    finished = False  # the stream has no end marker of its own
-
     def __init__(self) -> None:
+        self.finished = False  # the stream has no end marker of its own
         self._events = EventStream()
         self._recent = RecentEvents(_TEXT_CHUNK, look_at_chunk)
         self._usage_region = b""  # the last events with a usage, not taken apart yet
@@ -198,7 +136,7 @@ def _complete_elements(text: bytes) -> Iterable[bytes]:
 
 def _reading_of(texts: list[bytes], queries: set[str]) -> Reading:
     """Read the objects of one reply: the last usage, the last id, all search queries."""
-    usage_raw = _ABSENT
+    usage_raw = ABSENT
     response_id = model = error = ""
     blocked = False
     usage: Usage | None = None
@@ -242,5 +180,5 @@ def _billed_searches(model: str, queries: set[str]) -> int:
     return len(queries)
 
 
-def _error_word(error: _Error) -> str:
+def _error_word(error: Error) -> str:
     return str(error.status or error.code or "error")

@@ -15,55 +15,14 @@ import msgspec
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage
-from tollkeeper.wire.lenient_json import Count, Shape, compact_text
+from tollkeeper.wire.gemini_shapes import OfKind, Prediction, PredictMetadata, UsageMetadata
+from tollkeeper.wire.lenient_json import Shape, compact_text
 from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, MISSING_COUNT, PARTS_EXCEED_WHOLE
 
 # Kinds by name, and by number as the protocol buffers write them.
 _AUDIO: Final = frozenset({"AUDIO", "4"})
 _IMAGE: Final = frozenset({"IMAGE", "DOCUMENT", "2", "5"})  # a document is billed as images
 _VIDEO: Final = frozenset({"VIDEO", "3"})
-
-
-class _OfKind(msgspec.Struct, rename="camel"):
-    modality: str | int | None = None
-    token_count: Count = None
-
-
-class UsageMetadata(msgspec.Struct, rename="camel"):
-    """The ``usageMetadata`` object."""
-
-    prompt_token_count: Count = None
-    candidates_token_count: Count = None
-    thoughts_token_count: Count = None
-    tool_use_prompt_token_count: Count = None
-    cached_content_token_count: Count = None
-    total_token_count: Count = None
-    prompt_tokens_details: list[_OfKind] | None = None
-    prompt_token_details: list[_OfKind] | None = None  # embeddings spell it so
-    cache_tokens_details: list[_OfKind] | None = None
-    candidates_tokens_details: list[_OfKind] | None = None
-    service_tier: str | None = None
-    traffic_type: str | int | None = None
-
-
-class _Statistics(msgspec.Struct):
-    token_count: Count = None
-
-
-class _Vector(msgspec.Struct):
-    statistics: _Statistics | None = None
-
-
-class Prediction(msgspec.Struct):
-    """One embedding, as Vertex AI's predict answers."""
-
-    embeddings: _Vector | None = None
-
-
-class PredictMetadata(msgspec.Struct, rename="camel"):
-    """What predict says of the whole request."""
-
-    billable_character_count: Count = None
 
 
 _USAGE: Final = Shape(UsageMetadata)
@@ -88,15 +47,22 @@ def gemini_usage(
     return Usage(quantities, model, str(tier), fault=fault or contradiction, raw=compact_text(raw))
 
 
-def prediction_usage(predictions: Sequence[Prediction], metadata: PredictMetadata | None) -> Usage:
-    """Read the usage of embeddings: tokens where they are counted, else characters."""
+def prediction_usage(
+    predictions: Sequence[Prediction], metadata: PredictMetadata | None
+) -> Usage | None:
+    """Read the usage of embeddings: tokens where they are counted, else characters.
+
+    None for predictions of another kind, such as pictures, which say nothing of their usage.
+    """
     vectors = [prediction.embeddings for prediction in predictions]
     statistics = [vector.statistics for vector in vectors if vector and vector.statistics]
     tokens = sum(statistic.token_count or 0 for statistic in statistics)
     if tokens:
         return Usage({u.INPUT: tokens})
     characters = metadata.billable_character_count if metadata else None
-    return Usage({u.INPUT_CHARACTERS: characters} if characters else {})
+    if characters:
+        return Usage({u.INPUT_CHARACTERS: characters})
+    return Usage() if statistics else None
 
 
 def _quantities(counts: UsageMetadata) -> tuple[dict[str, int], str]:
@@ -134,7 +100,7 @@ def _quantities(counts: UsageMetadata) -> tuple[dict[str, int], str]:
     return {name: count for name, count in quantities.items() if count}, fault
 
 
-def _by_kind(details: list[_OfKind] | None) -> tuple[int, int, int]:
+def _by_kind(details: list[OfKind] | None) -> tuple[int, int, int]:
     """Sum tokens of audio, image and video."""
     audio = image = video = 0
     for detail in details or ():

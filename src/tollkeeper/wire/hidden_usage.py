@@ -10,27 +10,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import msgspec
-
 from tollkeeper.wire.lenient_json import Shape, is_present
+from tollkeeper.wire.openai_chat_shapes import UsageChunk
 from tollkeeper.wire.sse import data_of
 
 HELD_BYTES_MAX: Final = 64 << 10
 """More of an incomplete event than this is not held back: the extra chunk is small."""
 
-_ABSENT: Final = msgspec.Raw(b"")
 _NO_CHOICES: Final = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _LINE_END: Final = rb"(?:\r\n|\n|\r(?!\n))"
 _EVENT_END: Final = re.compile(_LINE_END + _LINE_END)
 _END_BYTES_MAX: Final = 3  # an end of an event, of which the last byte is still to come
 
 
-class _Chunk(msgspec.Struct):
-    choices: msgspec.Raw = _ABSENT
-    usage: msgspec.Raw = _ABSENT
-
-
-_CHUNK: Final = Shape(_Chunk)
+_CHUNK: Final = Shape(UsageChunk)
 
 
 class HiddenUsage:

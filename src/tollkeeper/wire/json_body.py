@@ -54,9 +54,8 @@ class JsonReader:
     ``read`` is also told whether the body is complete.
     """
 
-    finished = False
-
     def __init__(self, read: Callable[[bytes, bool], Reading]) -> None:
+        self.finished = False
         self._read = read
         self._body = JsonBody()
 

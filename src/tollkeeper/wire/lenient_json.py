@@ -18,6 +18,9 @@ from tollkeeper.domain.usage import QUANTITY_MAX
 Count = Annotated[int, msgspec.Meta(ge=0, le=QUANTITY_MAX)] | None
 """A count as providers write it; null and a missing field are both None."""
 
+ABSENT: Final = msgspec.Raw(b"")
+"""Stands for a raw value that is not there."""
+
 UNREADABLE: Final = "unreadable"
 _UNREADABLE_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.wire.json_body import JsonReader
-from tollkeeper.wire.lenient_json import Count, Shape, compact_text, is_present
+from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text, is_present
+from tollkeeper.wire.openai_chat_shapes import (
+    ChatReply,
+    ChatUsage,
+    Chunk,
+    Message,
+    OutputDetails,
+    PromptDetails,
+    UnusualReply,
+)
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
 from tollkeeper.wire.token_counts import (
@@ -25,102 +32,12 @@ from tollkeeper.wire.token_counts import (
     nanos_of_ticks,
 )
 
-_ABSENT: Final = msgspec.Raw(b"")
 _NOTHING: Final = frozenset({b"", b"null", b"{}"})
 
 
-class PromptDetails(msgspec.Struct):
-    """Parts of the prompt's tokens."""
-
-    cached_tokens: Count = None
-    cache_write_tokens: Count = None
-    audio_tokens: Count = None
-    image_tokens: Count = None
-    video_tokens: Count = None
-
-
-class OutputDetails(msgspec.Struct):
-    """Parts of the output's tokens."""
-
-    reasoning_tokens: Count = None
-    audio_tokens: Count = None
-    image_tokens: Count = None
-
-
-class ChatUsage(msgspec.Struct):
-    """The ``usage`` object, with the fields that compatible servers add."""
-
-    prompt_tokens: Count = None
-    completion_tokens: Count = None
-    total_tokens: Count = None
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: OutputDetails | None = None
-    prompt_cache_hit_tokens: Count = None  # DeepSeek
-    cached_tokens: Count = None  # Moonshot, Together
-    num_cached_tokens: Count = None  # Mistral
-    cost: msgspec.Raw = _ABSENT  # OpenRouter: USD
-    cost_in_usd_ticks: Count = None  # xAI
-
-
-class _Carrier(msgspec.Struct):
-    usage: msgspec.Raw = _ABSENT
-
-
-class _ChatReply(msgspec.Struct):
-    id: str | None = None
-    model: str | None = None
-    service_tier: str | None = None
-    usage: msgspec.Raw = _ABSENT
-
-
-class _UnusualReply(msgspec.Struct):
-    """Where else a usage may stand."""
-
-    x_groq: _Carrier | None = None
-    choices: list[_Carrier] = []
-
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _ToolCall(msgspec.Struct):
-    function: _Function | None = None
-
-
-class _Speech(msgspec.Struct):
-    transcript: str | None = None
-
-
-class _Message(msgspec.Struct):
-    content: Any = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-    function_call: _Function | None = None
-    audio: _Speech | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Message | None = None
-    message: _Message | None = None
-    text: str | None = None
-
-
-class Chunk(msgspec.Struct):
-    """What a chunk says beside its usage; a whole reply can be read as one."""
-
-    id: str | None = None
-    model: str | None = None
-    choices: list[_Choice] | None = None
-    error: Any = None
-
-
 _USAGE: Final = Shape(ChatUsage)
-_REPLY: Final = Shape(_ChatReply)
-_UNUSUAL_REPLY: Final = Shape(_UnusualReply)
+_REPLY: Final = Shape(ChatReply)
+_UNUSUAL_REPLY: Final = Shape(UnusualReply)
 _CHUNK: Final = Shape(Chunk)
 _NO_PROMPT_DETAILS: Final = PromptDetails()
 _NO_OUTPUT_DETAILS: Final = OutputDetails()
@@ -206,7 +123,7 @@ def chat_usage(raw: bytes, model: str = "", tier: str = "") -> Usage:
         hides_reasoning="gemini-" in model,
     )
     cost = None
-    if counts.cost is not _ABSENT or counts.cost_in_usd_ticks is not None:
+    if counts.cost is not ABSENT or counts.cost_in_usd_ticks is not None:
         cost = _stated_cost(counts)
     text = compact_text(raw)
     return new_usage(
@@ -238,7 +155,7 @@ def rare_parts(prompt: PromptDetails, output: OutputDetails) -> Parts:
 def _stated_cost(counts: ChatUsage) -> int | None:
     if counts.cost_in_usd_ticks is not None:
         return nanos_of_ticks(counts.cost_in_usd_ticks)
-    return None if counts.cost is _ABSENT else nanos_of_stated_usd(bytes(counts.cost))
+    return None if counts.cost is ABSENT else nanos_of_stated_usd(bytes(counts.cost))
 
 
 def look_at_chunk(chunk: Chunk, glimpse: Glimpse) -> None:
@@ -263,7 +180,7 @@ def error_word(error: Any) -> str:
     return "error"
 
 
-def _message_size(message: _Message) -> int:
+def _message_size(message: Message) -> int:
     size = text_size(message.content) if message.content else 0
     if message.reasoning_content or message.reasoning:
         size += text_size(message.reasoning_content or message.reasoning)

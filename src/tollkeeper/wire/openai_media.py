@@ -9,63 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import QUANTITY_MAX, Usage
 from tollkeeper.wire.json_body import JsonReader
-from tollkeeper.wire.lenient_json import Count, Shape, compact_text, is_present
+from tollkeeper.wire.lenient_json import Shape, compact_text, is_present
 from tollkeeper.wire.openai_chat import error_word
-from tollkeeper.wire.openai_responses import ImageUsage, image_quantities
+from tollkeeper.wire.openai_media_shapes import AudioParts, AudioUsage, ImageTotals, Reply
+from tollkeeper.wire.openai_responses import image_quantities
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, data_of, events_in
 from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, Parts, exclusive
 
-_ABSENT: Final = msgspec.Raw(b"")
 _MS_PER_SECOND: Final = 1000
 
-UsageRule = Callable[["_Reply"], Usage | None]
+UsageRule = Callable[["Reply"], Usage | None]
 """Makes the usage of a reply of one kind, or None if it has none."""
 
 
-class _Picture(msgspec.Struct):
-    """One picture. Nothing of it is read."""
+_REPLY: Final = Shape(Reply)
+_IMAGES: Final = Shape(ImageTotals)
+_AUDIO: Final = Shape(AudioUsage)
 
 
-class _Reply(msgspec.Struct):
-    type: str | None = None
-    usage: msgspec.Raw = _ABSENT
-    data: list[_Picture] | None = None
-    duration: msgspec.Raw = _ABSENT
-    error: Any = None
-
-
-class _ImageTotals(ImageUsage):
-    total_tokens: Count = None
-
-
-class _AudioParts(msgspec.Struct):
-    text_tokens: Count = None
-    audio_tokens: Count = None
-
-
-class _AudioUsage(msgspec.Struct):
-    type: str | None = None
-    seconds: msgspec.Raw = _ABSENT
-    input_tokens: Count = None
-    output_tokens: Count = None
-    total_tokens: Count = None
-    input_token_details: _AudioParts | None = None
-
-
-_REPLY: Final = Shape(_Reply)
-_IMAGES: Final = Shape(_ImageTotals)
-_AUDIO: Final = Shape(_AudioUsage)
-
-
-def images_usage(reply: _Reply) -> Usage | None:
+def images_usage(reply: Reply) -> Usage | None:
     """Read the usage of generated or edited pictures."""
     if not is_present(reply.usage):
         return Usage({u.IMAGES: len(reply.data)}) if reply.data else None
@@ -78,7 +48,7 @@ def images_usage(reply: _Reply) -> Usage | None:
     return Usage(image_quantities(counts), fault=fault, raw=compact_text(reply.usage))
 
 
-def transcription_usage(reply: _Reply) -> Usage | None:
+def transcription_usage(reply: Reply) -> Usage | None:
     """Read the usage of a transcript: tokens, or else seconds of sound."""
     if not is_present(reply.usage):
         return _seconds_usage(reply.duration, reply.duration, rounded=True)
@@ -87,7 +57,7 @@ def transcription_usage(reply: _Reply) -> Usage | None:
         return Usage(fault=fault)
     if counts.type == "duration":
         return _seconds_usage(counts.seconds, reply.usage)
-    parts = counts.input_token_details or _AudioParts()
+    parts = counts.input_token_details or AudioParts()
     quantities, contradiction = exclusive(
         counts.input_tokens,
         counts.output_tokens,
@@ -99,7 +69,7 @@ def transcription_usage(reply: _Reply) -> Usage | None:
     return Usage(quantities, fault=fault or contradiction, raw=compact_text(reply.usage))
 
 
-def speech_usage(reply: _Reply) -> Usage | None:
+def speech_usage(reply: Reply) -> Usage | None:
     """Read the usage of spoken text: what comes out is sound."""
     if not is_present(reply.usage):
         return None

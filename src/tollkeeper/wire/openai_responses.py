@@ -7,20 +7,25 @@ of the output. A reply to a background call has no usage yet.
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.json_body import JsonReader
-from tollkeeper.wire.lenient_json import Count, Shape, compact_text
+from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text
 from tollkeeper.wire.openai_chat import (
-    OutputDetails,
-    PromptDetails,
     error_word,
     rare_parts,
     text_size,
+)
+from tollkeeper.wire.openai_chat_shapes import OutputDetails, PromptDetails
+from tollkeeper.wire.openai_responses_shapes import (
+    ByKind,
+    Event,
+    ImageUsage,
+    LastEvent,
+    Response,
+    ResponsesUsage,
 )
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
@@ -30,97 +35,14 @@ from tollkeeper.wire.token_counts import (
     nanos_of_ticks,
 )
 
-_ABSENT: Final = msgspec.Raw(b"")
 _LAST_EVENTS: Final = (b"response.completed", b"response.incomplete", b"response.failed")
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
 _IMAGE_TOOL: Final = "image_generation"
 
 
-class ResponsesUsage(msgspec.Struct):
-    """The ``usage`` object."""
-
-    input_tokens: Count = None
-    output_tokens: Count = None
-    total_tokens: Count = None
-    input_tokens_details: PromptDetails | None = None
-    output_tokens_details: OutputDetails | None = None
-    cost: msgspec.Raw = _ABSENT  # OpenRouter: USD
-    cost_in_usd_ticks: Count = None  # xAI
-
-
-class _ByKind(msgspec.Struct):
-    text_tokens: Count = None
-    image_tokens: Count = None
-
-
-class ImageUsage(msgspec.Struct):
-    """Tokens of making pictures."""
-
-    input_tokens: Count = None
-    output_tokens: Count = None
-    input_tokens_details: _ByKind | None = None
-    output_tokens_details: _ByKind | None = None
-
-
-class _Searches(msgspec.Struct):
-    num_requests: Count = None
-
-
-class _ToolUsage(msgspec.Struct):
-    web_search: _Searches | None = None
-    image_gen: ImageUsage | None = None
-
-
-class _Action(msgspec.Struct):
-    type: str | None = None
-
-
-class _Item(msgspec.Struct):
-    type: str | None = None
-    action: _Action | None = None
-    container_id: str | None = None
-
-
-class _Tool(msgspec.Struct):
-    type: str | None = None
-    model: str | None = None
-
-
-class _Response(msgspec.Struct):
-    id: str | None = None
-    model: str | None = None
-    status: str | None = None
-    service_tier: str | None = None
-    usage: msgspec.Raw = _ABSENT
-    tool_usage: _ToolUsage | None = None
-    output: list[_Item] | None = None
-    tools: list[_Tool] | None = None
-    error: Any = None
-
-
-class _LastEvent(msgspec.Struct):
-    type: str | None = None
-    response: msgspec.Raw = _ABSENT
-
-
-class _Begun(msgspec.Struct):
-    id: str | None = None
-    model: str | None = None
-
-
-class Event(msgspec.Struct):
-    """What an event says beside the usage."""
-
-    type: str | None = None
-    delta: Any = None
-    response: _Begun | None = None
-    code: str | None = None
-    error: Any = None
-
-
 _USAGE: Final = Shape(ResponsesUsage)
-_RESPONSE: Final = Shape(_Response)
-_LAST_EVENT: Final = Shape(_LastEvent)
+_RESPONSE: Final = Shape(Response)
+_LAST_EVENT: Final = Shape(LastEvent)
 _EVENT: Final = Shape(Event)
 _NO_PROMPT_DETAILS: Final = PromptDetails()
 _NO_OUTPUT_DETAILS: Final = OutputDetails()
@@ -206,8 +128,8 @@ def look_at_event(event: Event, glimpse: Glimpse) -> None:
 
 def image_quantities(counts: ImageUsage) -> dict[str, int]:
     """Give the exclusive quantities of making pictures; what is not said to be text is not."""
-    into = counts.input_tokens_details or _ByKind()
-    out = counts.output_tokens_details or _ByKind()
+    into = counts.input_tokens_details or ByKind()
+    out = counts.output_tokens_details or ByKind()
     input_image = into.image_tokens or 0
     output_text = out.text_tokens or 0
     quantities = {
@@ -219,7 +141,7 @@ def image_quantities(counts: ImageUsage) -> dict[str, int]:
     return {name: count for name, count in quantities.items() if count}
 
 
-def _usage_of(response: _Response) -> Usage:
+def _usage_of(response: Response) -> Usage:
     model, tier = response.model or "", response.service_tier or ""
     counts, fault = _USAGE.read(response.usage)
     if counts is None:
@@ -237,7 +159,7 @@ def _usage_of(response: _Response) -> Usage:
     stated = None
     if counts.cost_in_usd_ticks is not None:
         stated = nanos_of_ticks(counts.cost_in_usd_ticks)
-    elif counts.cost is not _ABSENT:
+    elif counts.cost is not ABSENT:
         stated = nanos_of_stated_usd(bytes(counts.cost))
     if response.output or response.tool_usage:
         quantities.update(_tool_units(response))
@@ -252,7 +174,7 @@ def _usage_of(response: _Response) -> Usage:
     )
 
 
-def _tool_units(response: _Response) -> dict[str, int]:
+def _tool_units(response: Response) -> dict[str, int]:
     """Count what is billed by the piece: searches, and containers that ran code."""
     items = response.output or ()
     searches = sum(
@@ -275,7 +197,7 @@ def _tool_units(response: _Response) -> dict[str, int]:
     return {name: count for name, count in units.items() if count}
 
 
-def _pictures(response: _Response) -> tuple[Usage, ...]:
+def _pictures(response: Response) -> tuple[Usage, ...]:
     """Give what the image tool used: another model, whose tokens are not in the usage.
 
     Older replies do not say how many tokens that were. Then the pictures are counted, and

@@ -24,6 +24,7 @@ from tollkeeper.domain.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
+from tollkeeper.domain.key_tokens import without_keys
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.wire.clients import CODEX
 from tollkeeper.wire.endpoints import Endpoint
@@ -98,7 +99,7 @@ def refusal(
         return _for_money(error, endpoint, tool, call_id, forced_status)
     if tool == CODEX and isinstance(error, Refused) and not isinstance(error, Overloaded):
         # Codex repeats every other status six times, and shows only this one word for word.
-        return _plain(400, error.message, call_id)
+        return _plain(400, _message(error), call_id)
     headers = b""
     if isinstance(error, Overloaded):
         headers = b"retry-after: %d\r\n" % (error.retry_after_s or _OVERLOADED_RETRY_S)
@@ -121,7 +122,7 @@ def stream_error(endpoint: Endpoint, error: TollkeeperError) -> bytes:
     It is no comment and no end marker, because a stream that broke must not look complete.
     """
     words = _words(error)
-    message, code = error.message, error.code
+    message, code = _message(error), error.code
     if endpoint.dialect is Dialect.ANTHROPIC:
         event = {"type": "error", "error": {"type": words.anthropic, "message": message}}
         return b"event: error\ndata: " + _encode(event) + b"\n\n"
@@ -150,15 +151,20 @@ def _for_money(
     """Refuse for money, so that nobody repeats the call and everybody reads why."""
     dialect = endpoint.dialect
     if forced is None and tool == CODEX:
-        fault = {"type": "usage_limit_reached", "message": error.message, "code": error.code}
+        fault = {"type": "usage_limit_reached", "message": _message(error), "code": error.code}
         # Codex puts this header, not the message, into the sentence that it shows.
-        shown = _one_line(error.message).rstrip(".").encode("ascii", "replace")
+        shown = _one_line(_message(error)).rstrip(".").encode("ascii", "replace")
         headers = b"x-codex-promo-message: " + shown + b"\r\n" + _STOP
         body = _encode({"error": {**fault, "request_id": call_id}})
         return _shaped(dialect, 429, headers, body, call_id)
     status = forced or (400 if tool in _ENDS_ON_400 else 402)
     body = _body(dialect, status, _MONEY, error, call_id)
     return _shaped(dialect, status, _STOP, body, call_id)
+
+
+def _message(error: TollkeeperError) -> str:
+    """Give the error's sentence; a path or a name that it quotes could hold a key."""
+    return without_keys(error.message)
 
 
 def _words(error: TollkeeperError) -> _Words:
@@ -175,7 +181,7 @@ def _body(
 ) -> bytes:
     fault: dict[str, Any]
     if dialect is Dialect.ANTHROPIC:
-        fault = {"type": words.anthropic, "message": error.message, "code": error.code}
+        fault = {"type": words.anthropic, "message": _message(error), "code": error.code}
         return _encode({"type": "error", "error": fault, "request_id": call_id})
     if dialect is Dialect.GEMINI:
         info = {
@@ -184,11 +190,11 @@ def _body(
             "domain": "tollkeeper",
             "metadata": {"code": error.code, "request_id": call_id},
         }
-        fault = {"code": status, "message": error.message, "status": words.google}
+        fault = {"code": status, "message": _message(error), "status": words.google}
         return _encode({"error": {**fault, "details": [info]}})
     kind = words.openai
     code = "insufficient_quota" if words is _MONEY else error.code
-    fault = {"message": error.message, "type": kind, "param": None, "code": code}
+    fault = {"message": _message(error), "type": kind, "param": None, "code": code}
     return _encode({"error": {**fault, "request_id": call_id}})
 
 

@@ -1,0 +1,103 @@
+"""The JSON of chat completions, as far as it is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tollkeeper.wire.lenient_json import ABSENT, Count
+
+
+class PromptDetails(msgspec.Struct):
+    """Parts of the prompt's tokens."""
+
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
+    audio_tokens: Count = None
+    image_tokens: Count = None
+    video_tokens: Count = None
+
+
+class OutputDetails(msgspec.Struct):
+    """Parts of the output's tokens."""
+
+    reasoning_tokens: Count = None
+    audio_tokens: Count = None
+    image_tokens: Count = None
+
+
+class ChatUsage(msgspec.Struct):
+    """The ``usage`` object, with the fields that compatible servers add."""
+
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    total_tokens: Count = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: OutputDetails | None = None
+    prompt_cache_hit_tokens: Count = None  # DeepSeek
+    cached_tokens: Count = None  # Moonshot, Together
+    num_cached_tokens: Count = None  # Mistral
+    cost: msgspec.Raw = ABSENT  # OpenRouter: USD
+    cost_in_usd_ticks: Count = None  # xAI
+
+
+class Carrier(msgspec.Struct):
+    usage: msgspec.Raw = ABSENT
+
+
+class ChatReply(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    usage: msgspec.Raw = ABSENT
+
+
+class UnusualReply(msgspec.Struct):
+    """Where else a usage may stand."""
+
+    x_groq: Carrier | None = None
+    choices: list[Carrier] = []
+
+
+class Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCall(msgspec.Struct):
+    function: Function | None = None
+
+
+class Speech(msgspec.Struct):
+    transcript: str | None = None
+
+
+class Message(msgspec.Struct):
+    content: Any = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
+    audio: Speech | None = None
+
+
+class Choice(msgspec.Struct):
+    delta: Message | None = None
+    message: Message | None = None
+    text: str | None = None
+
+
+class Chunk(msgspec.Struct):
+    """What a chunk says beside its usage; a whole reply can be read as one."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[Choice] | None = None
+    error: Any = None
+
+
+class UsageChunk(msgspec.Struct):
+    choices: msgspec.Raw = ABSENT
+    usage: msgspec.Raw = ABSENT

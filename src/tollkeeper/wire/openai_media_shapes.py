@@ -1,0 +1,40 @@
+"""The JSON of pictures, transcripts and speech, as far as it is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tollkeeper.wire.lenient_json import ABSENT, Count
+from tollkeeper.wire.openai_responses_shapes import ImageUsage
+
+
+class Picture(msgspec.Struct):
+    """One picture. Nothing of it is read."""
+
+
+class Reply(msgspec.Struct):
+    type: str | None = None
+    usage: msgspec.Raw = ABSENT
+    data: list[Picture] | None = None
+    duration: msgspec.Raw = ABSENT
+    error: Any = None
+
+
+class ImageTotals(ImageUsage):
+    total_tokens: Count = None
+
+
+class AudioParts(msgspec.Struct):
+    text_tokens: Count = None
+    audio_tokens: Count = None
+
+
+class AudioUsage(msgspec.Struct):
+    type: str | None = None
+    seconds: msgspec.Raw = ABSENT
+    input_tokens: Count = None
+    output_tokens: Count = None
+    total_tokens: Count = None
+    input_token_details: AudioParts | None = None
