@@ -8,13 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from canaries import PLANTED
 from loopback import HOST, free_port
 from tollkeeper import bootstrap, clock
 from tollkeeper.domain.access import KeyKind, Role
@@ -32,11 +34,18 @@ EMAIL = "alice@acme.com"
 class Process:
     """One child process that tells through a pipe when it is ready."""
 
-    def __init__(self, module: str, arguments: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        module: str,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        before: Sequence[str] = (),
+    ) -> None:
+        """Start a module. ``before`` is a command that runs it, such as setpriv."""
         read_fd, write_fd = os.pipe()
         self.log: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments, "--ready-fd", str(write_fd)],
+            [*before, sys.executable, "-m", module, *arguments, "--ready-fd", str(write_fd)],
             env={**os.environ, **environment},  # noqa: TID251 - the child needs a PATH
             pass_fds=(write_fd,),
             stdout=subprocess.DEVNULL,
@@ -82,7 +91,8 @@ class Process:
 class Deployment:
     """A data folder with a configuration and keys, and the gateway that serves it.
 
-    ``key`` belongs to Alice of team core. ``upstream`` is the sandbox's address.
+    ``key`` belongs to Alice of team core. ``upstream`` is the sandbox's address. Everything
+    secret in it is planted as a canary; ``finish`` looks where it must not have gone.
     """
 
     def __init__(self, folder: Path, upstream: str, configuration: dict[str, Any]) -> None:
@@ -102,9 +112,15 @@ class Deployment:
         store.close()
         self.key = self.issue("laptop")
         self.gateway: Process | None = None
+        self.logged = folder / "logged"
+        self.logged.mkdir()
+        self._started: list[Process] = []
 
     def configure(self, configuration: dict[str, Any]) -> None:
         """Write the configuration; a running gateway takes it over by itself."""
+        for name, provider in (configuration.get("providers") or {}).items():
+            if (provider or {}).get("api_key"):
+                PLANTED.plant(f"the key of provider {name}", provider["api_key"])
         self.config_file.write_text(yaml.safe_dump(configuration, sort_keys=False))
 
     def issue(self, name: str, **wanted: Any) -> str:
@@ -114,7 +130,9 @@ class Deployment:
             wanted.setdefault("email", EMAIL)
             request = keys.KeyRequest(name, **wanted)
             vault = bootstrap.open_vault(self.folder)
-            return keys.issue(store, vault, request, keys.OPERATOR, clock.now_us()).token
+            token = keys.issue(store, vault, request, keys.OPERATOR, clock.now_us()).token
+            PLANTED.plant(f"the secret of key {name}", token.rpartition("_")[2])
+            return token
         finally:
             store.close()
 
@@ -126,13 +144,15 @@ class Deployment:
         finally:
             store.close()
 
-    def start(self, **environment: str) -> None:
-        """Start the gateway."""
+    def start(self, *, alone: bool = True, before: Sequence[str] = (), **environment: str) -> None:
+        """Start the gateway; not ``alone``, it expects a console beside it."""
         settings = {"TOLLKEEPER_LISTEN__PORT": str(self.port)}
         arguments = ["--config", str(self.config_file), "--data", str(self.folder.root)]
+        arguments += ["--alone"] if alone else []
         self.gateway = Process(
-            "tollkeeper.bootstrap.gateway", [*arguments, "--alone"], settings | environment
+            "tollkeeper.bootstrap.gateway", arguments, settings | environment, before
         )
+        self._started.append(self.gateway)
 
     def stop(self) -> None:
         """Stop the gateway, letting its calls finish."""
@@ -173,6 +193,29 @@ class Deployment:
     def logs(self) -> str:
         assert self.gateway is not None
         return "".join(self.gateway.log)
+
+    def finish(self) -> None:
+        """Stop what still runs, then look for secrets where there must be none."""
+        if self.gateway is not None:
+            self._keep_pages(self.gateway)
+            self.stop()
+        for number, process in enumerate(self._started):
+            (self.logged / f"{number}.log").write_text("".join(process.log))
+        places = (self.folder.root, self.logged)
+        PLANTED.keep(*places)
+        PLANTED.search(*places)
+
+    def _keep_pages(self, gateway: Process) -> None:
+        """Keep what a running gateway shows about itself to anybody."""
+        command_line = Path(f"/proc/{gateway.process.pid}/cmdline")
+        if command_line.exists():
+            (self.logged / "command_line").write_bytes(command_line.read_bytes())
+        for page in ("metrics", "readyz", "healthz"):
+            with suppress(OSError, HTTPException):
+                connection = HTTPConnection(HOST, self.port, timeout=START_S)
+                connection.request("GET", f"/{page}")
+                (self.logged / f"{page}.page").write_bytes(connection.getresponse().read())
+                connection.close()
 
 
 def usual_configuration(upstream: str) -> dict[str, Any]:
@@ -220,8 +263,7 @@ def deployment(
     try:
         yield made
     finally:
-        if made.gateway is not None:
-            made.stop()
+        made.finish()
 
 
 __all__ = ["KeyKind", "Role", "deployment", "sandbox_process"]

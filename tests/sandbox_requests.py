@@ -60,7 +60,7 @@ def request_bytes(
     data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
     fields = {"Host": "sandbox.test", "Content-Type": "application/json"} | dict(headers or {})
     if data or method == "POST":
-        fields["Content-Length"] = str(len(data))
+        fields.setdefault("Content-Length", str(len(data)))
     if not keep:
         fields["Connection"] = "close"
     lines = [f"{name}: {value}\r\n" for name, value in fields.items()]

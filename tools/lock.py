@@ -27,7 +27,7 @@ def main() -> int:
         target = f"requirements/{name}.txt"
         command = [
             *(sys.executable, "-m", "uv", "pip", "compile", "--quiet"),
-            *("--universal", "--python-version", "3.11"),
+            *("--universal", "--no-strip-extras", "--python-version", "3.11"),
             *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links"),
             *sys.argv[1:],
             *constraints,

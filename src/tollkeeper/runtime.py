@@ -28,4 +28,3 @@ class Routing(NamedTuple):
 
     providers: Mapping[str, Provider]
     aliases: Mapping[str, list[str]]
-

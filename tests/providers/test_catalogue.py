@@ -336,3 +336,22 @@ def test_plain_http_elsewhere_must_be_allowed() -> None:
     with pytest.raises(ConfigError, match="allow_http"):
         provider_from("lab", settings)
     assert provider_from("lab", {**settings, "allow_http": True})
+
+
+def test_the_sandbox_needs_nothing() -> None:
+    sandbox = provider_from("sandbox", {})
+    assert set(sandbox.bases) == set(Dialect)
+    assert set(sandbox.auth.values()) == {AuthStyle.NONE}
+    assert sandbox.models == ("echo",)
+    assert sandbox.custom_prices is not None
+    assert sandbox.custom_prices["output"] == "4.00"
+    assert sandbox.cut_policy is CutPolicy.CANCEL
+    own = provider_from("sandbox", {"prices": {"input": 9}, "models": ["mine"]})
+    assert (own.custom_prices, own.models) == ({"input": "9"}, ("mine",))
+    with pytest.raises(ConfigError) as caught:
+        provider_from("sandbox", {"api_key": "k"})
+    assert "login" not in str(caught.value)
+    # It is a provider of any name, wherever it runs.
+    bench = provider_from("bench", {"kind": "sandbox", "base_url": "http://127.0.0.1:9/v1"})
+    assert bench.bases[Dialect.ANTHROPIC] == "http://127.0.0.1:9/v1"
+    assert bench.bases[Dialect.GEMINI] == "http://127.0.0.1:9"

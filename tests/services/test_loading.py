@@ -247,9 +247,7 @@ def test_an_entry_that_no_column_holds_is_counted_and_does_not_stop_the_rest(
     heard: list[LedgerEntry] = []
     good = [ledger_entry(), ledger_entry()]
     tail.write("a", good[0], ledger_entry(input_tokens=2**63), good[1])
-    loader = Loader(
-        tail, ledger, on_loaded=lambda entries: heard.extend(e.entry_id for e in entries)
-    )
+    loader = Loader(tail, ledger, on_loaded=heard.extend)
     loader.advance(NOW_US, 0.0)
     assert loader.status.rejected == 1
     assert loader.status.fault == ""

@@ -126,6 +126,8 @@ def test_embeddings_of_vertex() -> None:
     assert read("gemini", text_of(body).encode()).usage == Usage({"input": 7})
     body["predictions"] = [{"embeddings": {"values": [1]}}]
     assert read("gemini", text_of(body).encode()).usage == Usage({"input_characters": 20})
+    picture = {"predictions": [{"mimeType": "image/png", "bytesBase64Encoded": "QUJD"}]}
+    assert read("gemini", text_of(picture).encode()).usage is None  # unknown, and not nothing
 
 
 @pytest.mark.parametrize("tier", ["ON_DEMAND", "ON_DEMAND_FLEX", "PROVISIONED_THROUGHPUT"])

@@ -238,6 +238,7 @@ def test_a_cost_that_the_provider_states() -> None:
     assert _usage(CHAT_USAGE | {"cost": {"total_cost": 1}}).provider_cost_nanos is None
     assert _usage(CHAT_USAGE | {"cost": -1}).provider_cost_nanos is None
     assert _usage(CHAT_USAGE | {"cost_in_usd_ticks": 37_756_005}).provider_cost_nanos == 3_775_600
+    assert _usage(CHAT_USAGE | {"cost_in_usd_ticks": 0}).provider_cost_nanos is None  # Azure's
 
 
 def test_the_raw_usage_is_kept_compact_and_never_too_long() -> None:

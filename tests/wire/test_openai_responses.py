@@ -164,4 +164,5 @@ def test_counts_that_cannot_be_are_faults(change: dict[str, Any], fault: str) ->
 def test_a_cost_that_the_provider_states() -> None:
     found = _usage(usage=RESPONSES_USAGE | {"cost_in_usd_ticks": 10})
     assert found.provider_cost_nanos == 1
+    assert _usage(usage=RESPONSES_USAGE | {"cost_in_usd_ticks": 0}).provider_cost_nanos is None
     assert _usage(usage=RESPONSES_USAGE | {"cost": 0.5}).provider_cost_nanos == 500_000_000

@@ -346,6 +346,7 @@ class Relay:
         return lines
 
     def _done(self) -> None:
+        self._sending.answered()
         self._gateway.relays.discard(self)
         if self._detached:
             self._detached = False

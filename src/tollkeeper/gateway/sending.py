@@ -61,10 +61,14 @@ class Sending:
         self._call = held
         self._request = request
         self._owner = owner
+        self._counted_bytes = 0  # of a large body, while it is kept
 
     def start(self) -> None:
         """Hold the call, then send it."""
         gateway, held = self._gateway, self._call
+        if len(self._request.body) > _JOIN_BYTES_MAX:
+            self._counted_bytes = len(self._request.body)
+            gateway.buffered_bytes += self._counted_bytes
         self.connection = gateway.pool.take_idle(self._origin)
         if self.connection is not None:
             # One record says both, where nothing can come between holding and sending.
@@ -145,8 +149,10 @@ class Sending:
         return True
 
     def answered(self) -> None:
-        """A reply came: the request will not be sent again, and need not be kept."""
+        """A reply came, or none will: the request need not be kept to be sent again."""
         self._request = _ANSWERED
+        self._gateway.buffered_bytes -= self._counted_bytes
+        self._counted_bytes = 0
 
     def upload(self, data: bytes, *, last: bool) -> None:
         """Send more of a streamed body."""

@@ -82,7 +82,8 @@ class Exchange:
         connection = self._connection
         if connection is None or self.done:
             return
-        if self._bodiless or self.close_after or connection.draining or status in _BODILESS:
+        ordinary = self.request_complete and not (self._bodiless or self.close_after)
+        if not ordinary or connection.draining or status in _BODILESS:
             head = self._head_bytes(status, headers, len(body))
             connection.transport.write(head if self._bodiless else head + body)
         else:
@@ -153,6 +154,8 @@ class Exchange:
         self.started = True
         if self._connection is not None and self._connection.draining:
             self.close_after = True
+        if not self.request_complete and self._leaves_body_unread:
+            self.close_after = True
         if status in _BODILESS:
             self._bodiless = True
             framing = b""
@@ -174,7 +177,12 @@ class Exchange:
             return
         if self.request_complete:
             self._connection.exchange_done(self)
-        elif self.request is None or self.has_body:
+        elif self._leaves_body_unread:
             # Answered before the body came: reading the rest would only cost.
             self.close_after = True
             self._connection.exchange_done(self)
+
+    @property
+    def _leaves_body_unread(self) -> bool:
+        """Tell whether a reply that ends before its request leaves bytes of it unread."""
+        return self.request is None or self.has_body

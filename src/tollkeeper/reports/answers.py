@@ -14,6 +14,8 @@ from tollkeeper.reports.calls import CallRow, CallsPage
 from tollkeeper.reports.comparison import Change, Comparison, Sums
 from tollkeeper.reports.dimensions import NAMES
 from tollkeeper.reports.export import amount_text
+from tollkeeper.reports.live import LiveFigures
+from tollkeeper.reports.me import SpentToday
 from tollkeeper.reports.measures import MEASURES, Kind, Value
 from tollkeeper.reports.overview import Overview, Part
 from tollkeeper.reports.period import Period
@@ -22,6 +24,10 @@ from tollkeeper.reports.usage import UsageAnswer, UsageRow
 _NANO: Final = Decimal("0.000000001")
 _RATIO: Final = Decimal("0.000001")
 _EXACT: Final = Context(prec=60)
+_SPENT: Final = (
+    *("cost_usd", "list_cost_usd", "requests", "refusals"),
+    *("tokens_in", "tokens_out", "unpriced"),
+)
 
 
 def usage_document(answer: UsageAnswer) -> dict[str, Any]:
@@ -84,7 +90,7 @@ def call_row_document(row: CallRow) -> dict[str, Any]:
     found["tags"] = dict(row.tags)
     for name in ("cost_usd", "list_cost_usd", "saved_usd"):
         found[name] = _amount(found[name])
-    return {"call_id": found.pop("call_id"), "started_at": _time(started_us), **found}
+    return {"call_id": found.pop("call_id"), "started_at": time_text(started_us), **found}
 
 
 def call_document(detail: CallDetail) -> dict[str, Any]:
@@ -102,7 +108,7 @@ def call_document(detail: CallDetail) -> dict[str, Any]:
 def _entry(detail: EntryDetail) -> dict[str, Any]:
     """Give an entry by the names of the ledger's columns."""
     found: dict[str, Any] = detail.entry._asdict()
-    found["started_at"] = _time(found.pop("started_at_us"))
+    found["started_at"] = time_text(found.pop("started_at_us"))
     for name in ("cost", "list_cost", "saved"):
         nanos = found.pop(f"{name}_nanos")
         found[f"{name}_usd"] = None if nanos is None else usd_text(nanos)
@@ -126,7 +132,7 @@ def _entry(detail: EntryDetail) -> dict[str, Any]:
 def overview_document(page: Overview) -> dict[str, Any]:
     """Give the first page as data."""
     return {
-        "as_of": _time(page.now_us),
+        "as_of": time_text(page.now_us),
         "month": _comparison(page.month),
         "period": _comparison(page.stretch),
         "today": _comparison(page.today),
@@ -135,6 +141,22 @@ def overview_document(page: Overview) -> dict[str, Any]:
         "parts": [_part(part) for part in page.parts],
         "other": None if page.other is None else _part(page.other),
         "recent_calls": [call_row_document(row) for row in page.recent_calls],
+    }
+
+
+def spent_document(spent: SpentToday) -> dict[str, Any]:
+    """Give what was spent today, for ``GET /me``."""
+    sums = {name: getattr(spent, name) for name in _SPENT}
+    return {**_period(spent.period), **{name: _json(name, value) for name, value in sums.items()}}
+
+
+def live_figures_document(figures: LiveFigures) -> dict[str, Any]:
+    """Give what the event ``figures`` says."""
+    return {
+        "as_of": time_text(figures.now_us),
+        "tz": figures.today_period.zone,
+        "today": _sums(figures.today),
+        "month": _sums(figures.month),
     }
 
 
@@ -180,8 +202,8 @@ def _change(change: Change) -> dict[str, Any]:
 def _period(period: Period) -> dict[str, Any]:
     return {
         "name": period.name,
-        "from": _time(period.start_us),
-        "to": _time(period.end_us),
+        "from": time_text(period.start_us),
+        "to": time_text(period.end_us),
         "tz": period.zone,
     }
 
@@ -203,7 +225,8 @@ def _share(share: Decimal | None) -> float | None:
     return None if share is None else float(share.quantize(_RATIO, context=_EXACT))
 
 
-def _time(epoch_us: int) -> str:
+def time_text(epoch_us: int) -> str:
+    """Write a time as ISO 8601 in UTC."""
     return zones.moment_of(epoch_us).isoformat().replace("+00:00", "Z")
 
 

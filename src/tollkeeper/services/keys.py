@@ -17,6 +17,7 @@ from tollkeeper.services import names
 
 PEPPER_VERSION: Final = 1
 _ALPHABET: Final = string.digits + string.ascii_letters
+_READ_EVERYTHING: Final = frozenset({Role.FINANCE, Role.AUDITOR})
 _UNKNOWN: Final = "no such key, or its secret is not the right one"
 
 
@@ -92,6 +93,16 @@ class IssuedKey(NamedTuple):
         return f"IssuedKey({self.record.key.key_id}, …)"
 
 
+class ChosenKey(NamedTuple):
+    """The id and the secret that a new key is to have, both base62."""
+
+    key_id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"ChosenKey({self.key_id}, …)"
+
+
 def issue(
     store: Store,
     vault: Vault,
@@ -100,16 +111,20 @@ def issue(
     now_us: int,
     *,
     person_lifetime_us: int | None = None,
+    chosen: ChosenKey | None = None,
 ) -> IssuedKey:
     """Make a key. ``person_lifetime_us`` limits people's keys when no end is asked for.
+
+    Its id and secret are random unless they were ``chosen`` (see ``idempotent_keys``).
 
     Raises NotFound for an unknown person or team, NotAllowed when the key would have more
     rights than its issuer, BadRequest for anything that makes no sense.
     """
-    secret = _random_text(key_tokens.SECRET_CHARS)
+    secret = chosen.secret if chosen else _random_text(key_tokens.SECRET_CHARS)
     with store.together():  # the owner cannot be switched off between the look and the write
         wanted = _checked(store, request, issuer, now_us, person_lifetime_us)
-        new = replace(wanted, key_id=_free_id(store), secret_hmac=vault.key_hmac(secret.encode()))
+        key_id = chosen.key_id if chosen else _free_id(store)
+        new = replace(wanted, key_id=key_id, secret_hmac=vault.key_hmac(secret.encode()))
         record = store.add_key(new, now_us)
     return IssuedKey(key_tokens.build(new.kind, new.key_id, secret), record)
 
@@ -128,12 +143,22 @@ def list_keys(store: Store, issuer: Issuer) -> list[KeyRecord]:
     return store.keys_of(issuer.user_id) if issuer.user_id else []
 
 
+def readable_keys(store: Store, reader: Issuer) -> list[KeyRecord]:
+    """List the keys that somebody may look at: those above, or all for who reads everything."""
+    if _reads_everything(reader):
+        return store.keys()
+    return list_keys(store, reader)
+
+
 def revoke(store: Store, key_id: str, issuer: Issuer, now_us: int) -> KeyRecord:
     """Revoke a key for good, and give it as it is now. Doing it twice changes nothing.
 
-    Raises NotFound for an unknown key, and for one that the issuer may not see.
+    Raises NotFound for an unknown key, and for one that the issuer may not see; NotAllowed
+    for one that they may only look at.
     """
     record = store.key(key_id) if key_id.isascii() else None
+    if record is not None and not _may_see(issuer, record.key) and _reads_everything(issuer):
+        raise NotAllowed("you may see this key, and not revoke it", code="role_too_low")
     if record is None or not _may_see(issuer, record.key):
         raise NotFound(f"there is no key with id {key_id!r}", code="key_not_found")
     store.revoke_key(key_id, now_us)
@@ -287,6 +312,10 @@ def _may_see(issuer: Issuer, key: VirtualKey) -> bool:
         return True
     own = bool(issuer.user_id) and key.user_id == issuer.user_id
     return own or (issuer.role is Role.LEAD and bool(issuer.team) and key.team == issuer.team)
+
+
+def _reads_everything(reader: Issuer) -> bool:
+    return reader.role in _READ_EVERYTHING
 
 
 def _within(wanted: tuple[str, ...], allowed: tuple[str, ...], what: str) -> tuple[str, ...]:

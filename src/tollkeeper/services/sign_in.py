@@ -92,9 +92,8 @@ def visit(store: Store, vault: Vault, cookie: str, now_us: int) -> Visit | None:
     session = store.session(_hashed(vault, cookie, _SESSION))
     if session is None:
         return None
-    user = store.user(session.user_id)
-    idle = now_us - session.last_seen_at_us >= SESSION_IDLE_US
-    if idle or now_us >= session.expires_at_us or user is None or not user.active:
+    user = _user_of(store, session, now_us)
+    if user is None:
         store.end_session(session.session_hash)
         return None
     if now_us - session.last_seen_at_us >= TOUCH_EVERY_US:
@@ -103,6 +102,13 @@ def visit(store: Store, vault: Vault, cookie: str, now_us: int) -> Visit | None:
         except LookupError:  # it was ended at this very moment
             return None
     return Visit(session, user)
+
+
+def open_visit(store: Store, session_hash: bytes, now_us: int) -> Visit | None:
+    """Give a session that is still good, without counting this as use of it."""
+    session = store.session(session_hash)
+    user = None if session is None else _user_of(store, session, now_us)
+    return None if session is None or user is None else Visit(session, user)
 
 
 def renew(store: Store, vault: Vault, cookie: str, now_us: int) -> SignedIn | None:
@@ -147,6 +153,15 @@ def _begin(
     )
     store.add_session(session)
     return SignedIn(cookie, session, user)
+
+
+def _user_of(store: Store, session: Session, now_us: int) -> User | None:
+    """Give a session's person; None when it is over or the person was switched off."""
+    idle = now_us - session.last_seen_at_us >= SESSION_IDLE_US
+    if idle or now_us >= session.expires_at_us:
+        return None
+    user = store.user(session.user_id)
+    return user if user is not None and user.active else None
 
 
 def _hashed(vault: Vault, token: str, purpose: str) -> bytes:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from tollkeeper.domain.key_tokens import PREFIX
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.wire.paths import model_in_path, require_clean_path
 
@@ -251,7 +252,7 @@ def match(method: bytes | str, path: str) -> Match | None:
     if found is not None:
         return found
     plain = _GEMINI_PLAIN.fullmatch(path)
-    if plain is not None and method == "POST":
+    if plain is not None and method == "POST" and PREFIX not in path:
         endpoint = _GEMINI_VERBS.get(plain[2])
         if endpoint is not None:
             return Match(endpoint, path, plain[1], plain[2] in _STREAMING_VERBS)

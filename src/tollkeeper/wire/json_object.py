@@ -7,6 +7,7 @@ silently, therefore their absence is proved from lengths, or by walking over the
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -123,11 +124,22 @@ def _decode(text: bytes) -> dict[str, msgspec.Raw]:
     try:
         if len(text) > _SMALL_BYTES:
             _require_few_members(text)
-        return _DECODER.decode(text)
+        members = _DECODER.decode(text)
+        if not text.isascii():
+            _require_utf8(text)  # which the decoder does only for what it decodes
+        return members
     except RecursionError:
         raise BadRequest("the JSON body is nested too deeply", code="body_invalid") from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise BadRequest("the body is not one JSON object in UTF-8", code="body_invalid") from None
+
+
+def _require_utf8(text: bytes) -> None:
+    """Raise UnicodeDecodeError unless a text is UTF-8; a large one is looked at in pieces."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(text), _SMALL_BYTES):
+        decoder.decode(text[start : start + _SMALL_BYTES])
+    decoder.decode(b"", final=True)
 
 
 def _require_few_members(text: bytes) -> None:

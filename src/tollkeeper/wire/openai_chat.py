@@ -153,7 +153,7 @@ def rare_parts(prompt: PromptDetails, output: OutputDetails) -> Parts:
 
 
 def _stated_cost(counts: ChatUsage) -> int | None:
-    if counts.cost_in_usd_ticks is not None:
+    if counts.cost_in_usd_ticks:  # Azure writes 0 where xAI writes the cost
         return nanos_of_ticks(counts.cost_in_usd_ticks)
     return None if counts.cost is ABSENT else nanos_of_stated_usd(bytes(counts.cost))
 

@@ -157,7 +157,7 @@ def _usage_of(response: Response) -> Usage:
         rare_parts(prompt, output),
     )
     stated = None
-    if counts.cost_in_usd_ticks is not None:
+    if counts.cost_in_usd_ticks:  # 0 is no statement: Azure writes it for everything
         stated = nanos_of_ticks(counts.cost_in_usd_ticks)
     elif counts.cost is not ABSENT:
         stated = nanos_of_stated_usd(bytes(counts.cost))

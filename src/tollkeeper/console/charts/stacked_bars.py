@@ -1,0 +1,98 @@
+"""Stacked bars over days: one path for each series, so that a colour is a CSS class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import accumulate
+from typing import Final
+
+from markupsafe import Markup
+
+from tollkeeper.console.charts.scale import ticks
+
+HEIGHT: Final = 1_000
+DAY_WIDTH: Final = 100
+DENSE_DAYS: Final = 60
+_BAR: Final = (14, 72)  # where a bar begins within its day, and how wide it is
+_DENSE_BAR: Final = (6, 88)
+
+Amount = Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One colour of the stack, the lowest first. ``slot`` is its place in the palette.
+
+    ``values`` has one amount for each day. What is unknown (None) or below zero has no
+    height; the table beside the chart tells it.
+    """
+
+    slot: int
+    values: Sequence[Amount]
+
+
+@dataclass(frozen=True, slots=True)
+class StackedBars:
+    """The picture, and the axis that belongs beside it (from the top down, 0 last)."""
+
+    svg: Markup
+    axis: tuple[Decimal, ...]
+
+
+def stacked_bars(series: Sequence[Series], days: int, partial_day: int | None) -> StackedBars:
+    """Draw the stack. The picture stretches to any size: one unit is 1/1000 of its height.
+
+    ``partial_day`` is the index of the day that still runs; it is drawn by paths of its own
+    (class ``partial``), so that CSS can fade it without veiling the grid.
+    """
+    heights = [[_drawn(value) for value in each.values] for each in series]
+    totals = [sum(column) for column in zip(*heights, strict=True)] if heights else []
+    axis = ticks(Decimal(max(totals, default=0)))
+    tops = _tops(heights, axis[-1])
+    paths = []
+    for index, each in enumerate(series):
+        floor = tops[index - 1] if index else [0] * days
+        for partial in (False, True):
+            chosen = [day for day in range(days) if (day == partial_day) is partial]
+            path = _path(floor, tops[index], chosen, dense=days > DENSE_DAYS)
+            if path:
+                mark = " partial" if partial else ""
+                paths.append(f'<path class="bar s{each.slot}{mark}" d="{path}"/>')
+    dense = ' class="dense"' if days > DENSE_DAYS else ""
+    return StackedBars(
+        Markup(  # noqa: S704 - numbers only
+            f'<svg{dense} viewBox="0 0 {days * DAY_WIDTH} {HEIGHT}" preserveAspectRatio="none"'
+            f' aria-hidden="true" focusable="false">{_grid(len(axis) - 1, days)}{"".join(paths)}'
+            f'<rect class="cursor" x="-{DAY_WIDTH}" width="{DAY_WIDTH}" height="{HEIGHT}"/></svg>'
+        ),
+        tuple(reversed(axis)),
+    )
+
+
+def _drawn(value: Amount) -> Decimal:
+    return Decimal(0) if value is None or value < 0 else value
+
+
+def _tops(heights: Sequence[Sequence[Decimal]], top: Decimal) -> list[list[int]]:
+    """Give the upper edge of each series on each day, in units above the axis.
+
+    Edges are rounded, not heights: the pieces of a bar meet, and the bar is as high as its sum.
+    """
+    sums = zip(*(accumulate(column) for column in zip(*heights, strict=True)), strict=True)
+    return [[round(edge * HEIGHT / top) for edge in row] for row in sums]
+
+
+def _path(floor: Sequence[int], top: Sequence[int], days: Sequence[int], *, dense: bool) -> str:
+    start, width = _DENSE_BAR if dense else _BAR
+    return "".join(
+        f"M{day * DAY_WIDTH + start} {HEIGHT - floor[day]}h{width}v-{height}h-{width}z"
+        for day in days
+        if (height := top[day] - floor[day])
+    )
+
+
+def _grid(steps: int, days: int) -> str:
+    lines = (HEIGHT - round(HEIGHT * step / steps) for step in range(1, steps + 1))
+    return "".join(f'<path class="grid" d="M0 {y}H{days * DAY_WIDTH}"/>' for y in lines)

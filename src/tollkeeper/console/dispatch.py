@@ -1,0 +1,303 @@
+"""One request on its way: who asks, may they, the handler, and its answer as bytes."""
+
+from __future__ import annotations
+
+import enum
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from jinja2 import Environment
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp
+
+from tollkeeper.console.access import ANYBODY, Access, Asked, Auth, form_token, identify
+from tollkeeper.console.answers import (
+    Answer,
+    Document,
+    File,
+    Handler,
+    Line,
+    Question,
+    csv_file,
+    page_document,
+)
+from tollkeeper.console.encodings import ENCODINGS, SMALLEST_BYTES, compressed, preferred
+from tollkeeper.console.own_paths import own_path
+from tollkeeper.console.problems import PROBLEM_TYPE, Problem, numbered, problem, problem_of
+from tollkeeper.console.rendering import View, address, render
+from tollkeeper.console.requests import (
+    FORM_FIELD,
+    asked_of,
+    parameters,
+    read_form,
+    read_json,
+    without_token,
+)
+from tollkeeper.console.shared import Console, HasTable, Redirect
+from tollkeeper.domain.access import Role
+from tollkeeper.domain.errors import KeyRejected, NotAllowed
+from tollkeeper.reports.export import csv_lines
+from tollkeeper.reports.questions import BadQuestion
+from tollkeeper.reports.zones import zone_info
+from tollkeeper.telemetry import logger
+
+HTML: Final = "text/html; charset=utf-8"
+JSON: Final = "application/json"
+THEMES: Final = ("light", "dark", "auto")
+SIGN_IN: Final = "/login"
+_FORMATS: Final = ("html", "json", "csv")
+_ME_FORMATS: Final = ("html", "json", "line")
+
+
+class Kind(enum.Enum):
+    """What a route is for, which decides how its body is read and how its errors look."""
+
+    PAGE = "page"
+    FORM = "form"
+    API = "api"
+
+
+Async = Callable[[Console, Access, Request], Awaitable[ASGIApp]]
+"""A handler that runs on the loop and makes its own response."""
+
+
+class Rule(NamedTuple):
+    """What must hold before a handler is asked."""
+
+    kind: Kind
+    auth: Auth
+    roles: frozenset[Role]
+
+
+def allow(rule: Rule, access: Access) -> None:
+    """Raise NotAllowed unless the route is open to this role."""
+    if rule.auth in {Auth.PUBLIC, Auth.PUBLIC_FORM, Auth.DIRECT}:
+        return
+    viewer = access.viewer
+    if viewer is None or viewer.role not in rule.roles:
+        raise NotAllowed("your role may not do this", code="role_too_low")
+
+
+class Endpoint:
+    """Answers one route of the table, for Starlette."""
+
+    def __init__(
+        self, console: Console, templates: Environment, rule: Rule, handler: Handler | None
+    ) -> None:
+        self._console = console
+        self._templates = templates
+        self._rule = rule
+        self._handler = handler
+
+    async def answer(self, request: Request) -> Response:
+        """Run the handler on a thread and write what it gives."""
+        found = _Found(ANYBODY)
+        try:
+            query = parameters(request.scope["query_string"])
+            wanted = _format(self._rule, query)
+            body, token = await self._body(request)
+            asked = asked_of(request, token)
+            zone = zone_of(self._console, request, query)
+            question = Question(request.path_params, query, body, asked.headers, zone)
+            await self._console.work.run(self._ask, found, asked, question)
+            assert found.answer is not None
+            return self._written(request, found.access, found.answer, wanted)
+        except Exception as error:  # noqa: BLE001 - the edge: every fault becomes an answer
+            return self._failed(request, found.access, error)
+
+    async def answer_on_loop(self, request: Request, handler: Async) -> ASGIApp:
+        """Check who asks on a thread, then run a handler that makes its own response."""
+        found = _Found(ANYBODY)
+        try:
+            body, token = await self._body(request)
+            request.state.form = body
+            asked = asked_of(request, token)
+            await self._console.work.run(self._admit, found, asked)
+            return await handler(self._console, found.access, request)
+        except Exception as error:  # noqa: BLE001 - the edge: every fault becomes an answer
+            return self._failed(request, found.access, error)
+
+    async def refuse(self, request: Request, status: int, code: str, detail: str) -> Response:
+        """Answer a request that no route takes."""
+        found = _Found(ANYBODY)
+        try:
+            await self._console.work.run(self._admit, found, asked_of(request))
+        except Exception as error:  # noqa: BLE001 - who asks matters little here
+            logger.debug("caller not known", extra={"error": type(error).__name__})
+        return self._told(request, found.access, problem(status, code, detail))
+
+    # ------------------------------------------------------------------ asking
+
+    def _admit(self, found: _Found, asked: Asked) -> None:
+        found.access = identify(self._console, self._rule.auth, asked)
+        allow(self._rule, found.access)
+
+    def _ask(self, found: _Found, asked: Asked, question: Question) -> None:
+        self._admit(found, asked)
+        assert self._handler is not None
+        found.answer = self._handler(self._console, found.access, question)
+
+    async def _body(self, request: Request) -> tuple[Mapping[str, Any], str]:
+        """Read the body as this kind of route takes it, and the form's token."""
+        if request.method in {"GET", "HEAD"}:
+            return {}, ""
+        if self._rule.kind is Kind.FORM:
+            fields = await read_form(request)
+            return without_token(fields), fields.get(FORM_FIELD, "")
+        return await read_json(request), ""
+
+    # ------------------------------------------------------------------ answering
+
+    def _written(self, request: Request, access: Access, answer: Answer, wanted: str) -> Response:
+        match answer:
+            case Redirect():
+                return RedirectResponse(own_path(answer.path), 303)
+            case Document():
+                response = _json(request, answer.data, answer.status)
+                response.headers.update(answer.headers)
+                return response
+            case File():
+                response = _sized(request, answer.body, answer.media_type)
+                response.headers.update(answer.headers)
+                response.headers["Content-Disposition"] = f'attachment; filename="{answer.name}"'
+                return response
+            case Line():
+                return Response(answer.text + "\n", media_type="text/plain; charset=utf-8")
+        status = getattr(answer, "status", 200)
+        if wanted == "json":
+            return _json(request, page_document(answer), status)
+        if wanted == "csv":
+            if not isinstance(answer, HasTable):
+                raise BadQuestion("format", "this page is no table; html or json")
+            table = answer.table()
+            return self._written(
+                request, access, csv_file(table.name, csv_lines(table.columns, table.rows)), ""
+            )
+        html = render(self._templates, answer.template, answer, self._view(request, access))
+        return _sized(request, html.encode(), HTML, status)
+
+    def _view(self, request: Request, access: Access) -> View:
+        console = self._console
+        try:
+            query = parameters(request.scope["query_string"])
+            zone = zone_of(console, request, query)
+        except BadQuestion:  # this page says so
+            query, zone = {}, console.zone
+        theme = request.cookies.get("theme", "auto")
+        return View(
+            viewer=access.viewer,
+            path=request.scope["path"],
+            query=query,
+            zone=zone,
+            theme=theme if theme in THEMES else "auto",
+            form_token=form_token(console.vault, access.cookie) if access.cookie else "",
+            notice=console.ledger_fault(),
+            org=console.org,
+            swap=request.headers.get("x-swap") == "main",
+        )
+
+    # ------------------------------------------------------------------ errors
+
+    def _failed(self, request: Request, access: Access, error: Exception) -> Response:
+        told = problem_of(error)
+        if told is None:
+            request_id = secrets.token_hex(8)
+            logger.error("request failed", extra={"request_id": request_id}, exc_info=error)
+            told = numbered(
+                problem(500, "internal", "a fault of ours; it has been logged"), request_id
+            )
+        if isinstance(error, KeyRejected) and self._leads_to_sign_in(request):
+            return self._to_sign_in(request)
+        return self._told(request, access, told)
+
+    def _leads_to_sign_in(self, request: Request) -> bool:
+        """Tell whether somebody who is signed out wants a page that they can have afterwards."""
+        return (
+            self._rule.auth in {Auth.SESSION, Auth.SESSION_FORM, Auth.KEY_OR_SESSION}
+            and self._is_for_people(request)
+            and "x-swap" not in request.headers
+        )
+
+    def _is_for_people(self, request: Request) -> bool:
+        """Tell whether an error is to be a page. Scripts that ask ``/me`` say so by what they
+        accept."""
+        if self._rule.kind is Kind.API:
+            return False
+        if self._rule.auth is Auth.KEY_OR_SESSION:
+            return "text/html" in request.headers.get("accept", "")
+        return request.query_params.get("format", "html") == "html"
+
+    def _to_sign_in(self, request: Request) -> Response:
+        here = address(request.scope["path"], dict(request.query_params))
+        after = own_path(here) if request.method in {"GET", "HEAD"} else ""
+        return RedirectResponse(address(SIGN_IN, {"next": "" if after == "/" else after}), 303)
+
+    def _told(self, request: Request, access: Access, told: Problem) -> Response:
+        if self._is_for_people(request):
+            html = render(self._templates, told.template, told, self._view(request, access))
+            response = Response(html, told.status, media_type=HTML)
+        elif request.query_params.get("format") == "line":
+            response = PlainTextResponse(f"tollkeeper: {told.detail}\n", told.status)
+        else:
+            response = Response(_dumped(told.document()), told.status, media_type=PROBLEM_TYPE)
+        if told.retry_after_s is not None:
+            response.headers["Retry-After"] = str(told.retry_after_s)
+        if told.status == 401:
+            response.headers["WWW-Authenticate"] = 'Bearer realm="tollkeeper"'
+        return response
+
+
+class _Found:
+    """What a thread found out, as far as it came."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.answer: Answer | None = None
+
+
+def zone_of(console: Console, request: Request, query: Mapping[str, str]) -> str:
+    """Give the zone to show times in: asked for, else remembered, else configured."""
+    asked = query.get("tz")
+    if asked:
+        zone_info(asked)
+        return asked
+    remembered = request.cookies.get("tz", "")
+    try:
+        zone_info(remembered)
+    except BadQuestion:
+        return console.zone
+    return remembered
+
+
+def _format(rule: Rule, query: Mapping[str, str]) -> str:
+    wanted = query.get("format", "html")
+    allowed = _ME_FORMATS if rule.auth is Auth.KEY_OR_SESSION else _FORMATS
+    if rule.kind is not Kind.API and wanted not in allowed:
+        raise BadQuestion("format", f"one of {', '.join(allowed)}")
+    return wanted
+
+
+def _json(request: Request, data: Mapping[str, Any], status: int) -> Response:
+    return _sized(request, _dumped(data), JSON, status)
+
+
+def _dumped(data: Mapping[str, Any]) -> bytes:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _sized(request: Request, body: bytes, media_type: str, status: int = 200) -> Response:
+    """Give a body, compressed where that is worth it and the client takes it."""
+    encoding = ""
+    if len(body) >= SMALLEST_BYTES and "parquet" not in media_type:
+        encoding = preferred(request.headers.get("accept-encoding", ""), ENCODINGS)
+    if encoding:
+        body = compressed(body, encoding)
+    response = Response(body, status, media_type=media_type)
+    response.headers.add_vary_header("Accept-Encoding")
+    if encoding:
+        response.headers["Content-Encoding"] = encoding
+    return response

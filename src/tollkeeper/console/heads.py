@@ -1,0 +1,114 @@
+"""The head of a page about a stretch of time: whose calls, when, and under which filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, NamedTuple
+
+from tollkeeper.console import words
+from tollkeeper.console.links import Choice, Links
+from tollkeeper.domain.access import Viewer
+from tollkeeper.reports import formatting, zones
+from tollkeeper.reports.filters import Filter
+from tollkeeper.reports.period import Period
+
+PERIODS: Final = (("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"), ("month", "Month"))
+ZONES: Final = (
+    *("UTC", "Europe/London", "Europe/Berlin", "Europe/Helsinki", "Africa/Lagos"),
+    *("Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Shanghai", "Asia/Tokyo"),
+    *("Australia/Sydney", "America/Sao_Paulo", "America/New_York", "America/Chicago"),
+    *("America/Denver", "America/Los_Angeles"),
+)
+"""Zones that are offered by name; any other one can be typed."""
+
+
+class Chip(NamedTuple):
+    """A filter that is on. ``href`` is the view without it."""
+
+    dimension: str
+    values: str
+    negated: bool
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Whose calls, when, and what for.
+
+    ``whose`` is a phrase ("All of acme"), ``when`` a stretch of days in ``zone``.
+    ``periods`` are the usual ones; ``custom`` tells that another one is shown, from
+    ``first_day`` to ``last_day`` (ISO dates). ``chips`` are the filters that are on.
+    """
+
+    whose: str
+    when: str
+    zone: str
+    periods: tuple[Choice, ...]
+    custom: bool
+    first_day: str
+    last_day: str
+    chips: tuple[Chip, ...]
+    clear_href: str
+
+
+def head_of(
+    viewer: Viewer, period: Period, links: Links, path: str, names: Iterable[tuple[str, str]] = ()
+) -> Head:
+    """Make the head of the page at ``path``. ``names`` maps ids in filters to what people read."""
+    here = Links.calls if path == "/calls" else Links.overview
+    known = dict(names)
+    last_day = elapsed_day(period)
+    return Head(
+        whose=whose(viewer),
+        when=formatting.days(period.first_day, last_day),
+        zone=period.zone,
+        periods=tuple(
+            Choice(text, here(links.during(period=name)), name == period.name)
+            for name, text in PERIODS
+        ),
+        custom=period.name not in {name for name, _ in PERIODS},
+        first_day=period.first_day.isoformat(),
+        last_day=last_day.isoformat(),
+        chips=tuple(_chip(each, known, here(_rest(links, each))) for each in links.filters),
+        clear_href=here(Links(links.time, links.zone, (), links.by)),
+    )
+
+
+def whose(viewer: Viewer) -> str:
+    """Say whose calls a viewer sees."""
+    scope = viewer.scope
+    if scope.user_id is not None:
+        return "Your own calls"
+    if scope.teams is not None:
+        return f"Team {', '.join(sorted(scope.teams))}"
+    return f"All of {scope.org}"
+
+
+def elapsed_day(period: Period) -> date:
+    """Give the last day of which something has elapsed."""
+    last_us = max(period.start_us, period.until_us - 1)
+    return zones.local_time(last_us, period.zone_info).date()
+
+
+def label(dimension: str, value: str, names: dict[str, str]) -> str:
+    """Give what people read for a value of a dimension."""
+    if not value:
+        return words.dimension(dimension).none
+    if dimension == "basis":
+        return words.basis(value).name
+    if dimension == "outcome":
+        return words.outcome(value).name
+    return names.get(value, value)
+
+
+def _rest(links: Links, each: Filter) -> Links:
+    return Links(
+        links.time, links.zone, tuple(other for other in links.filters if other != each), links.by
+    )
+
+
+def _chip(each: Filter, names: dict[str, str], href: str) -> Chip:
+    values = " or ".join(label(each.dimension, value, names) for value in each.values)
+    return Chip(words.dimension(each.dimension).name, values, each.negated, href)

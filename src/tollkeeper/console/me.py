@@ -1,0 +1,93 @@
+"""``GET /me``: what the holder of a key, or of a session, spent today.
+
+With a virtual key it answers JSON, or one line for a status line (``?format=line``); a
+browser gets the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tollkeeper.console.access import Access
+from tollkeeper.console.answers import Answer, Document, Line, Question
+from tollkeeper.console.pages import me as page
+from tollkeeper.console.shared import Console
+from tollkeeper.domain.access import VirtualKey
+from tollkeeper.domain.errors import KeyRejected
+from tollkeeper.reports import formatting
+from tollkeeper.reports.answers import spent_document, time_text
+from tollkeeper.reports.me import SpentToday, spent_today
+from tollkeeper.reports.questions import BadQuestion, one_of, quoted
+
+_PARAMETERS = ("format", "tz")
+_KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "access_token"})
+
+
+def me(console: Console, access: Access, question: Question) -> Answer:
+    """Answer with the shape that suits whoever asks."""
+    if access.viewer is None:
+        raise KeyRejected("sign in first", code="not_signed_in")
+    wanted = question.query.get("format", "")
+    if access.key is None and wanted not in {"json", "line"}:
+        return page.me(console, access.viewer, {**question.query, "tz": question.zone})
+    for name in question.query:
+        if name not in _PARAMETERS and name not in _KEY_PARAMETERS:
+            raise BadQuestion(quoted(name), f"no such parameter; {one_of(_PARAMETERS)}")
+    key = access.key
+    spent = spent_today(
+        console.ledger,
+        console.org,
+        user_id=access.viewer.user_id,
+        key_id=key.key_id if key else "",
+        zone=question.zone,
+        now_us=console.now_us(),
+    )
+    if wanted == "line":
+        return Line(status_line(spent))
+    return Document(
+        {
+            "identity": _identity(console, access),
+            "key": None if key is None else _key(key),
+            "budgets": [],
+            "today": spent_document(spent),
+        }
+    )
+
+
+def status_line(spent: SpentToday) -> str:
+    """Write a day in one line: ``$1.42 today · 38 calls · 2 unpriced``."""
+    calls = f"{formatting.count_full(spent.requests)} {_plural('call', spent.requests)}"
+    parts = [f"{formatting.money(spent.cost_usd)} today", calls]
+    if spent.refusals:
+        parts.append(f"{formatting.count_full(spent.refusals)} refused")
+    if spent.unpriced:
+        parts.append(f"{formatting.count_full(spent.unpriced)} unpriced")
+    return " · ".join(parts)
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def _identity(console: Console, access: Access) -> Mapping[str, Any]:
+    viewer, key = access.viewer, access.key
+    user = console.store.user(viewer.user_id) if viewer and viewer.user_id else None
+    return {
+        "org": console.org,
+        "team": (key.team if key else user.team if user else "") or None,
+        "user_id": user.user_id if user else None,
+        "user": user.email if user else None,
+        "role": user.role.value if user else None,
+    }
+
+
+def _key(key: VirtualKey) -> Mapping[str, Any]:
+    return {
+        "id": key.key_id,
+        "name": key.name,
+        "models": list(key.models),
+        "providers": list(key.providers),
+        "tags": dict(key.tags),
+        "expires_at": None if key.expires_at_us is None else time_text(key.expires_at_us),
+    }

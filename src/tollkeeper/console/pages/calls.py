@@ -1,0 +1,226 @@
+"""The calls: what happened, newest first, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final, NamedTuple
+
+from tollkeeper.console.first_call import FirstCall, first_call
+from tollkeeper.console.heads import Head, head_of, label
+from tollkeeper.console.links import Choice, Links, time_of
+from tollkeeper.console.rendering import address
+from tollkeeper.console.rows import CallLine, lines_of
+from tollkeeper.console.shared import Console, Query, Table
+from tollkeeper.domain.access import Viewer
+from tollkeeper.domain.ledger import ERROR_OUTCOMES, Basis, Outcome
+from tollkeeper.reports import calls as report
+from tollkeeper.reports.answers import calls_document
+from tollkeeper.reports.filters import Filter, filters_text, parse_filters
+from tollkeeper.reports.parameters import DEFAULT_PERIOD, calls_question
+from tollkeeper.reports.usage import UsageAnswer, UsageQuestion, usage
+
+ROWS: Final = 50
+SUGGESTIONS_MAX: Final = 200
+_TYPED: Final = ("team", "user", "key", "model", "provider", "tool", "session")
+_CHOSEN: Final = ("outcome", "basis")
+_TOTALS: Final = ("cost_usd", "requests", "refusals", "errors", "tokens_in", "tokens_out")
+_QUICK: Final = (
+    ("Errors", Filter("outcome", tuple(sorted(ERROR_OUTCOMES)))),
+    ("Refused", Filter("outcome", (Outcome.REFUSED.value,))),
+    ("Unpriced", Filter("basis", (Basis.UNPRICED.value,))),
+    ("Estimated", Filter("basis", (Basis.ESTIMATED.value,))),
+)
+
+
+class Field(NamedTuple):
+    """One thing to filter by. ``options`` are (value, text) to choose from, or to suggest."""
+
+    name: str
+    value: str
+    options: tuple[tuple[str, str], ...]
+    free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallsPage:
+    """One page of the list.
+
+    ``totals`` are of all calls that pass, not of this page. ``quick`` are filters that are
+    often wanted. ``newest_href`` is the first page, ``older_href`` the next one ("" on the
+    last). ``follows`` tells that this is the first page of a period that still runs, so new
+    calls belong at its top. ``start`` is set as long as nothing was ever called.
+    """
+
+    template: ClassVar[str] = "calls.html"
+    report: report.CallsPage
+    head: Head
+    totals: UsageAnswer
+    lines: tuple[CallLine, ...]
+    form: tuple[Field, ...]
+    form_hidden: tuple[tuple[str, str], ...]
+    quick: tuple[Choice, ...]
+    newest_href: str
+    older_href: str
+    file_href: str
+    first_page: bool
+    follows: bool
+    start: FirstCall | None
+
+    @property
+    def address(self) -> str:
+        """Give the page's own address, however it was asked for."""
+        return self.newest_href
+
+    def document(self) -> Mapping[str, Any]:
+        """Give the page as JSON."""
+        return calls_document(self.report)
+
+    def table(self) -> Table:
+        """Give the calls as a table."""
+        columns = [field.name for field in fields(report.CallRow)]
+        return Table(
+            "calls",
+            columns,
+            [{name: getattr(row, name) for name in columns} for row in self.report.rows],
+        )
+
+
+def calls(console: Console, viewer: Viewer, query: Query) -> CallsPage:
+    """Answer ``GET /calls``."""
+    now_us = console.now_us()
+    asked = _asked(query)
+    question = calls_question(asked, now_us)
+    assert question.period is not None  # _asked names one
+    found = report.calls(console.ledger, viewer.scope, question)
+    totals = usage(
+        console.ledger,
+        viewer.scope,
+        UsageQuestion(question.period, _TOTALS, filters=question.filters),
+    )
+    links = Links(time_of(asked), question.period.zone, question.filters)
+    names = _names(console, viewer, found.rows)
+    newest = links.calls()
+    first_page = not question.cursor
+    nothing = first_page and not found.rows
+    ever = not nothing or bool(report.newest(console.ledger, viewer.scope, (), 1).rows)
+    return CallsPage(
+        report=found,
+        head=head_of(viewer, question.period, links, "/calls", names),
+        totals=totals,
+        lines=lines_of(found.rows, links, question.period.zone, now_us),
+        form=_form(links.filters, found.rows, dict(names)),
+        form_hidden=(*links.time.items(), ("tz", links.zone), ("filter", _kept(links.filters))),
+        quick=_quick(links),
+        newest_href=newest,
+        older_href=address("/calls", {**_query(links), "cursor": found.next_cursor})
+        if found.next_cursor
+        else "",
+        file_href=links.calls_file(),
+        first_page=first_page,
+        follows=first_page and not question.period.complete,
+        start=None if ever else first_call(console, viewer),
+    )
+
+
+def _asked(query: Query) -> dict[str, str]:
+    """Give the report's parameters: fields of the form become filters, and 30 days are usual."""
+    typed = [Filter(name, (query[name].strip(),)) for name in _TYPED if query.get(name)]
+    typed += [Filter(name, (query[name],)) for name in _CHOSEN if query.get(name)]
+    tag, _, value = query.get("tag", "").partition("=")
+    if tag.strip():
+        typed.append(Filter(f"tag:{tag.strip()}", (value.strip(),)))
+    if query.get("status"):
+        typed.append(Filter("status", (query["status"].strip(),)))
+    found = {
+        name: value
+        for name, value in query.items()
+        if name not in {*_TYPED, *_CHOSEN, "tag", "status"}
+    }
+    if typed:
+        kept = parse_filters(query.get("filter", ""))
+        fresh = {each.dimension for each in typed}
+        both = (*(each for each in kept if each.dimension not in fresh), *typed)
+        found["filter"] = filters_text(both)
+    if not any(found.get(name) for name in ("period", "from", "to")):
+        found["period"] = DEFAULT_PERIOD
+    return {"limit": str(ROWS), **found}
+
+
+def _query(links: Links) -> dict[str, str]:
+    return {**links.time, "tz": links.zone, "filter": filters_text(links.filters)}
+
+
+def _kept(filters: Sequence[Filter]) -> str:
+    """Give the filters that have no field in the form, so that sending it keeps them."""
+    in_form = {*_TYPED, *_CHOSEN, "status"}
+    return filters_text(
+        each
+        for each in filters
+        if each.dimension not in in_form or each.negated or len(each.values) > 1
+    )
+
+
+def _form(
+    filters: Sequence[Filter], rows: Sequence[report.CallRow], names: dict[str, str]
+) -> tuple[Field, ...]:
+    """Make the fields, each with the value that is on, and with what this page suggests."""
+    values = {
+        each.dimension: each.values[0]
+        for each in filters
+        if not each.negated and len(each.values) == 1
+    }
+    seen: dict[str, list[str]] = {
+        "team": [row.team for row in rows],
+        "user": [row.user_name for row in rows],
+        "key": [row.key_name for row in rows],
+        "model": [row.model for row in rows],
+        "provider": [row.provider for row in rows],
+        "tool": [row.tool for row in rows],
+        "session": [],
+    }
+    typed = [
+        Field(
+            name,
+            names.get(values.get(name, ""), values.get(name, "")),
+            tuple((text, text) for text in sorted(set(filter(None, seen[name])))[:SUGGESTIONS_MAX]),
+            free=True,
+        )
+        for name in _TYPED
+    ]
+    kinds: tuple[tuple[str, Sequence[str]], ...] = (
+        ("outcome", tuple(Outcome)),
+        ("basis", tuple(Basis)),
+    )
+    chosen = [
+        Field(
+            name,
+            values.get(name, ""),
+            tuple((code, label(name, code, {})) for code in codes),
+            free=False,
+        )
+        for name, codes in kinds
+    ]
+    return (*typed, *chosen, Field("status", values.get("status", ""), (), free=True))
+
+
+def _quick(links: Links) -> tuple[Choice, ...]:
+    """Offer filters that are often wanted; one that is on is switched off again."""
+    choices = []
+    for text, each in _QUICK:
+        on = each in links.filters
+        other = (
+            links.widened(each.dimension) if on else links.narrowed(each.dimension, *each.values)
+        )
+        choices.append(Choice(text, other.calls(), on))
+    return tuple(choices)
+
+
+def _names(
+    console: Console, viewer: Viewer, rows: Sequence[report.CallRow]
+) -> list[tuple[str, str]]:
+    """Give the names of ids in filters, as far as this page knows them."""
+    names = [(row.user_id, row.user_name) for row in rows]
+    names += [(row.key_id, row.key_name) for row in rows]
+    names.append((viewer.user_id, viewer.name))
+    return [(identifier, name) for identifier, name in names if identifier and name]

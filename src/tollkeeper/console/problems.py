@@ -1,0 +1,103 @@
+"""Errors as people and programs get them: a page that says what to do, or RFC 9457 JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
+
+from tollkeeper.domain.errors import LedgerInUse, LedgerUnavailable, Refused, TollkeeperError
+from tollkeeper.reports.questions import BadQuestion
+
+PROBLEM_TYPE: Final = "application/problem+json"
+_TITLES: Final[Mapping[int, str]] = {
+    400: "The request cannot be read",
+    401: "Please sign in",
+    403: "You may not do this",
+    404: "There is nothing here",
+    405: "This cannot be done here",
+    406: "This cannot be had in that form",
+    409: "This does not fit what is there",
+    413: "That was too much",
+    415: "This cannot be read",
+    422: "The question cannot be answered",
+    429: "Too many attempts",
+    500: "Something went wrong here",
+    503: "Not available at the moment",
+}
+_LINK_REMEDY: Final = "Whoever runs Tollkeeper makes a new link with: tollkeeper users link EMAIL"
+_REMEDIES: Final[Mapping[str, str]] = {
+    "link_rejected": _LINK_REMEDY,
+    "not_signed_in": _LINK_REMEDY,
+    "ledger_in_use": "Stop the process that has the ledger open; this page then works by itself.",
+    "ledger_unavailable": (
+        "Calls are carried and recorded meanwhile, and nothing is lost. The ledger is tried "
+        "again every few seconds; 'tollkeeper doctor' says what is wrong and what to do."
+    ),
+    "store_unavailable": "'tollkeeper doctor' says what is wrong and what to do.",
+    "internal": "The server's log says more, under the number of this request.",
+    "role_too_low": "An admin can give you another role, or do it for you.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong, in words. ``code`` is stable and for programs; ``remedy`` may be ""."""
+
+    template: ClassVar[str] = "problem.html"
+    status: int
+    code: str
+    detail: str
+    remedy: str = ""
+    parameter: str = ""
+    retry_after_s: int | None = None
+    request_id: str = ""
+
+    @property
+    def title(self) -> str:
+        """Give a short sentence for the status."""
+        return _TITLES.get(self.status, "This did not work")
+
+    def document(self) -> Mapping[str, Any]:
+        """Give the problem details of RFC 9457."""
+        found: dict[str, Any] = {
+            "type": f"urn:tollkeeper:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        optional = {
+            "remedy": self.remedy,
+            "parameter": self.parameter,
+            "request_id": self.request_id,
+        }
+        return found | {name: value for name, value in optional.items() if value}
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> Problem:
+    """Make a problem with the remedy that belongs to its code."""
+    return Problem(status, code, detail, _REMEDIES.get(code, ""), **more)
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """Describe an error that was meant to be told; None for a fault of ours."""
+    if isinstance(error, BadQuestion):
+        return problem(422, "bad_question", str(error), parameter=error.parameter)
+    if isinstance(error, LedgerUnavailable):
+        code = "ledger_in_use" if isinstance(error, LedgerInUse) else "ledger_unavailable"
+        return problem(503, code, error.message, retry_after_s=2)
+    if isinstance(error, Refused):
+        return problem(error.status, error.code, error.message, retry_after_s=error.retry_after_s)
+    if isinstance(error, TollkeeperError):
+        return problem(error.status, error.code, error.message)
+    if type(error) is LookupError:  # a KeyError or IndexError would be a fault of ours
+        return problem(404, "not_found", str(error))
+    if isinstance(error, OSError):
+        return problem(503, "store_unavailable", "the store cannot be used", retry_after_s=5)
+    return None
+
+
+def numbered(found: Problem, request_id: str) -> Problem:
+    """Give the problem with the number under which the log has it."""
+    return replace(found, request_id=request_id)

@@ -1,0 +1,90 @@
+"""Pages as HTML: one Jinja environment, and what every template may use.
+
+A page's template begins ``{% extends layout %}`` and fills the blocks ``title`` and ``main``
+(the content of ``<main>``). ``layout`` is ``layout.html`` for a whole page and ``part.html``
+for a swap, which is asked for with the header ``X-Swap: main``.
+
+Besides ``page`` a template sees ``viewer`` (None before signing in), ``path``, ``query``,
+``zone`` (IANA name), ``theme`` (light, dark or auto), ``form_token`` (every form that posts
+carries it in a field of this name), ``notice`` (what is wrong with the ledger, "" if nothing
+is), ``version``, ``org``, the function ``static("app.css")`` for the address of a file, the
+function ``here(period="7d")`` for the address of this page with other parameters (None drops
+one), and ``formatting``'s functions as filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tollkeeper import __version__
+from tollkeeper.domain.access import Viewer
+from tollkeeper.reports import formatting
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+LAYOUT: Final = "layout.html"
+PART: Final = "part.html"
+_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    function.__name__: function
+    for function in (
+        formatting.money,
+        formatting.money_tile,
+        formatting.money_axis,
+        formatting.money_exact,
+        formatting.money_full,
+        formatting.count,
+        formatting.count_full,
+        formatting.share,
+        formatting.duration,
+        formatting.day,
+    )
+}
+
+
+class View(NamedTuple):
+    """How one request wants its page, and who asks."""
+
+    viewer: Viewer | None
+    path: str
+    query: Mapping[str, str]
+    zone: str
+    theme: str
+    form_token: str
+    notice: str
+    org: str
+    swap: bool
+
+
+def environment(static: Callable[[str], str]) -> Environment:
+    """Make the environment. ``static`` gives the address of a static file."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(_FILTERS)
+    made.globals.update(static=static, version=__version__)
+    return made
+
+
+def render(templates: Environment, template: str, page: object, view: View) -> str:
+    """Give a page, or the part of it that a swap needs, as HTML."""
+    return templates.get_template(template).render(
+        **view._asdict(),
+        page=page,
+        layout=PART if view.swap else LAYOUT,
+        here=lambda **changes: address(view.path, {**view.query, **changes}),
+    )
+
+
+def address(path: str, query: Mapping[str, object]) -> str:
+    """Write the address of a page of ours; parameters that are None or "" are left out."""
+    kept = {name: str(value) for name, value in query.items() if value not in {None, ""}}
+    return quote(path) + (f"?{urlencode(kept)}" if kept else "")

@@ -1,0 +1,109 @@
+"""What handlers get and give: the console's ports and settings, pages, redirects, tables.
+
+A page handler is a plain function ``(console, viewer, query) -> Page`` and runs on a thread;
+a form's handler is ``(console, viewer, form) -> Page | Redirect``. ``query`` has one text for
+each parameter, the path's own parameters, and always ``tz``, the zone to show times in.
+Both raise what the services and reports raise; the dispatcher turns it into an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+from tollkeeper.console.colours import ColourBook
+from tollkeeper.domain.access import Viewer
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.pricing import PriceLine
+from tollkeeper.ports import Ledger, Store, Vault
+from tollkeeper.services.loading import LoaderStatus
+
+if TYPE_CHECKING:
+    from tollkeeper.console.counters import ConsoleCounters
+    from tollkeeper.console.live import LiveHub
+    from tollkeeper.console.static_files import StaticFiles
+    from tollkeeper.console.work import Work
+
+Query = Mapping[str, str]
+HeaderLookup = Callable[[bytes], bytes | None]
+
+
+class Page(Protocol):
+    """What a page says: a frozen dataclass that names its template.
+
+    The same object answers ``?format=json``: as it is, field by field, or as ``document()``
+    gives it where a page has such a method. ``?format=csv`` needs ``table()``.
+    A page may have a ``status`` (200 without one).
+    """
+
+    template: ClassVar[str]
+
+
+@runtime_checkable
+class HasDocument(Protocol):
+    """A page that says itself what it is as JSON."""
+
+    def document(self) -> Mapping[str, Any]: ...
+
+
+class Table(NamedTuple):
+    """Rows for a file. ``name`` is the file's name without its ending."""
+
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[Mapping[str, object]]
+
+
+@runtime_checkable
+class HasTable(Protocol):
+    """A page that can be had as a table."""
+
+    def table(self) -> Table: ...
+
+
+class Redirect(NamedTuple):
+    """Go on to another of our own pages (303). ``path`` begins with one slash."""
+
+    path: str
+
+
+PageHandler = Callable[["Console", Viewer, Query], Page]
+PublicPageHandler = Callable[["Console", Viewer | None, Query], Page]
+FormHandler = Callable[["Console", Viewer, Query], Page | Redirect]
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Everything that handlers may use. Reports also need the viewer's ``scope``.
+
+    ``explain`` gives the price lines of an entry. ``parquet`` writes a table as a file.
+    ``presented_key`` finds one of our keys in a request's headers and query string.
+    ``zone`` is the configured time zone. ``ledger_fault`` says in words why the ledger cannot answer ("" when it can).
+    ``operator_token`` is the command line's own credential, new with each start.
+    ``colours`` remembers which colour each name has in pictures.
+    """
+
+    org: str
+    public_url: str
+    zone: str
+    ledger: Ledger
+    store: Store
+    vault: Vault
+    explain: Callable[[LedgerEntry], Sequence[PriceLine]]
+    parquet: Callable[[Sequence[str], Sequence[Mapping[str, object]]], bytes]
+    presented_key: Callable[[HeaderLookup, str], str]
+    now_us: Callable[[], int]
+    loader_status: Callable[[], LoaderStatus]
+    ledger_fault: Callable[[], str]
+    operator_token: str = field(repr=False)
+    hub: LiveHub
+    work: Work
+    static: StaticFiles
+    counters: ConsoleCounters
+    colours: ColourBook = field(default_factory=ColourBook)
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether people reach this deployment by https only."""
+        return self.public_url.startswith("https://")

@@ -1,0 +1,161 @@
+"""Secrets of the running tests, and the search for them wherever they must never turn up.
+
+Whatever a test treats as secret is planted here: provider keys, virtual keys, logins of
+vendors, prompts. A deployment that ends is searched: its logs, its pages, every file of its
+data folder. The last step of the whole session searches everything that was kept once more,
+for every secret of the session; under xdist the controlling process does so for all workers.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+PROMPT = "canary-prompt-3f9c the orchard behind the mill"
+"""Goes into the prompts of tests. It may stand in a provider's reply, and nowhere else."""
+
+LOGIN = "sk-ant-oat01-canary-login-0004-Zm9vYmFyYmF6"
+"""The login of a vendor's subscription, as a caller brings it."""
+
+LAST_STEP = "tests/canaries.py::no_secret_turned_up_anywhere"
+
+
+class Canaries:
+    """The planted secrets (text → what it is) and the places that were kept."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.places: list[str] = []
+
+    def plant(self, what: str, secret: str) -> str:
+        """Treat a text as a secret from now on."""
+        assert len(secret) >= 12, "so short a text turns up by chance"
+        self.secrets[secret] = what
+        return secret
+
+    def keep(self, *places: Path) -> None:
+        """Keep files or folders for the last step."""
+        self.places += [str(place) for place in places]
+
+    def in_bytes(self, data: bytes) -> list[str]:
+        """Name the secrets that stand in some bytes, plainly or in base64."""
+        data = data.strip(b"\0")
+        return sorted(
+            {
+                what
+                for secret, what in self.secrets.items()
+                if any(form in data for form in _forms(secret))
+            }
+        )
+
+    def in_place(self, place: Path) -> list[str]:
+        """Name file and secret for everything that stands in a file, or in a folder's files."""
+        files = sorted(place.rglob("*")) if place.is_dir() else [place]
+        return [
+            f"{what} in {file}"
+            for file in files
+            if file.is_file()
+            for content in _contents(file)
+            for what in self.in_bytes(content)
+        ]
+
+    def require_none_in(self, data: bytes, where: str) -> None:
+        """Fail when a secret stands in some bytes."""
+        found = self.in_bytes(data)
+        assert not found, f"{', '.join(found)} in {where}"
+
+    def search(self, *places: Path) -> None:
+        """Fail when a secret stands in some place."""
+        found = [leak for place in places for leak in self.in_place(place)]
+        assert not found, "\n".join(found)
+
+
+PLANTED = Canaries()
+PLANTED.plant("a prompt", PROMPT)
+PLANTED.plant("a vendor's login", LOGIN)
+
+
+def _forms(secret: str) -> Iterator[bytes]:
+    """Give a secret as it is, and as base64 at each of the three places it can begin."""
+    text = secret.encode()
+    yield text
+    for before in range(3):
+        coded = base64.b64encode(b"\0" * before + text)
+        # What its neighbours share a group of four letters with does not count.
+        yield coded[4 if before else 0 : len(coded) // 4 * 4 - 4]
+
+
+def _contents(file: Path) -> Iterator[bytes]:
+    try:
+        yield file.read_bytes()
+    except FileNotFoundError:
+        return  # a process that still runs may remove its files
+    if file.suffix == ".duckdb":
+        yield from _columns(file)
+
+
+def _columns(file: Path) -> Iterator[bytes]:
+    """Give the text of a DuckDB file's tables, which it stores compressed."""
+    with duckdb.connect(str(file), read_only=True) as ledger:
+        tables = ledger.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        for (table,) in tables:
+            rows = ledger.table(table).select("COLUMNS(*)::VARCHAR").fetchall()
+            yield "\n".join(str(value) for row in rows for value in row).encode()
+
+
+# ---------------------------------------------------------------------- the last step
+
+
+_KEPT = pytest.StashKey[list[dict[str, Any]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_KEPT] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker of xdist ended: take over what it planted and kept."""
+    kept = getattr(node, "workeroutput", {}).get("canaries")
+    if kept is not None:
+        node.config.stash[_KEPT].append(kept)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Search everything that the session kept, when all its tests are over."""
+    config = session.config
+    own = {"secrets": PLANTED.secrets, "places": PLANTED.places}
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["canaries"] = own
+        return
+    leaks = _leaks([own, *config.stash[_KEPT]])
+    if leaks is None:
+        return
+    report = pytest.TestReport(
+        nodeid=LAST_STEP,
+        location=("tests/canaries.py", None, LAST_STEP.partition("::")[2]),
+        keywords={},
+        outcome="failed" if leaks else "passed",
+        longrepr="\n".join(leaks) or None,
+        when="call",
+    )
+    config.hook.pytest_runtest_logreport(report=report)
+    if leaks and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _leaks(kept: Iterable[dict[str, Any]]) -> list[str] | None:
+    """Search every place for every secret; None where no test kept any."""
+    everything = Canaries()
+    for one in kept:
+        everything.secrets |= one["secrets"]
+        everything.places += one["places"]
+    if not everything.places:
+        return None
+    return [leak for place in everything.places for leak in everything.in_place(Path(place))]

@@ -1,0 +1,392 @@
+"""Every recorded reply of five providers goes through a running gateway, and into its ledger.
+
+The client must receive what was recorded, byte for byte; the ledger must hold what the
+recording says was used, and what that costs. What differs is listed, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from booked import by_call, quantities_of
+from loopback import free_port, run
+from pipelined_client import Answer, PipelinedClient
+from recorded_recounts import inclusive, recounted
+from recorded_replies import STITCHED, read_reply
+from replay_upstream import Received, ReplayUpstream
+from replayed_calls import (
+    CHANGES,
+    OWN_DEPLOYMENTS,
+    Call,
+    recorded_calls,
+    unasked,
+    without_extra_chunk,
+)
+from running import EMAIL, TEAM, deployment
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.providers.price_data import shipped_price_book
+
+CONNECTIONS = 12
+KEYS = {
+    "openai": ("authorization: Bearer ", "sk-canary-replay-openai-01"),
+    "anthropic": ("x-api-key: ", "sk-ant-canary-replay-02"),
+    "google": ("x-goog-api-key: ", "AIza-canary-replay-03"),
+    "azure": ("api-key: ", "canary-replay-azure-04"),
+    "vertex": ("x-goog-api-key: ", "AIza-canary-replay-05"),
+}
+NO_SUCH_MODELS = (
+    "this-model-does-not-exist*",
+    "there-is-no-such-model",
+    "invalid-model*",
+    "non-existent-model",
+    "nonexistent-model",
+    "not-found-*",
+)
+REFUSED_HERE = {
+    "_nousage-chat-2e6934a178e2343e": "max_tokens is 0, which the provider refused as well",
+    "_nousage-completions-fe4bdf6232cb9637": "max_tokens is -1, which the provider refused as well",
+}
+NOT_AS_RECORDED = {
+    "openai-chat-70b220db478f1075": "the fixture's head says JSON, its body is a stream",
+}
+STORED = "responses/stored"
+"""Such a reply repeats the usage of the call that made it, which was billed already."""
+
+DROPPED_FIELDS = {"server", "x-should-retry"}
+"""What the recordings have of the fields that never reach a client."""
+
+REQUEST_IDS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
+WITHOUT_USAGE = {
+    # (provider, what was called, basis, reason) of replies below 400 → how many
+    ("azure", "chat/completions", "unpriced", "unknown_model"): 18,  # a deployment's own name
+    ("google", "batchEmbedContents", "estimated", ""): 7,
+    ("google", "batchEmbedContents", "unpriced", "unknown_model"): 1,
+    ("google", "embedContent", "unpriced", "unknown_model"): 1,
+    ("openai", "chat/completions", "estimated", ""): 88,
+    ("openai", "completions", "estimated", ""): 20,
+    ("openai", "images/edits", "unpriced", "unknown_dimension:images"): 4,
+    ("openai", "images/generations", "unpriced", "no_usage"): 1,
+    ("openai", "images/generations", "unpriced", "unknown_dimension:images"): 5,
+    ("openai", "images/generations", "unpriced", "unknown_model"): 9,
+    ("openai", "images/variations", "unpriced", "unknown_dimension:images"): 4,
+    ("openai", "responses", "estimated", ""): 7,  # most of them are worked on in the background
+    ("openai", "responses/input_tokens", "free", ""): 6,
+    ("openai", "audio/transcriptions", "unpriced", "no_usage"): 2,
+    ("openai", "audio/translations", "unpriced", "no_usage"): 5,
+    ("vertex", "generateContent", "free", ""): 1,  # its prompt was blocked
+}
+NOT_METERED = {
+    # (provider, basis) of calls that have no reader → how many
+    ("anthropic", "free"): 2,
+    ("google", "unpriced"): 24,
+    ("openai", "free"): 8,
+    ("openai", "unpriced"): 13,
+}
+
+
+class Replayed(NamedTuple):
+    """One call with everything that became of it."""
+
+    call: Call
+    answer: Answer
+    received: Received | None
+    entries: list[LedgerEntry]
+
+    @property
+    def entry(self) -> LedgerEntry:
+        return self.entries[0]
+
+    @property
+    def exact(self) -> bool:
+        """Tell whether the ledger must hold what the recording says."""
+        call = self.call
+        if call.record.corpus == "_nousage" or not call.record.reader:
+            return False
+        return call.name not in NOT_AS_RECORDED and self.entry.endpoint != STORED
+
+
+class Round(NamedTuple):
+    """All calls, and over how many connections they went."""
+
+    calls: list[Replayed]
+    client_connections: int
+    upstream_connections: int
+
+
+def configuration(upstream: str) -> dict[str, Any]:
+    """The five providers, all played by one upstream."""
+    bases = {"openai": "/v1", "azure": "/openai/v1", "vertex": "/v1beta1/publishers/google"}
+    providers = {
+        name: {"api_key": key, "base_url": upstream + bases.get(name, "")}
+        for name, (_, key) in KEYS.items()
+    }
+    aliases: dict[str, Any] = dict.fromkeys(OWN_DEPLOYMENTS, "azure")
+    aliases["muse-spark-1.1"] = "openai"  # another maker's model, on a server like OpenAI's
+    aliases |= {name: ["openai", "anthropic", "google"] for name in NO_SUCH_MODELS}
+    return {"providers": providers, "models": aliases}
+
+
+@pytest.fixture(scope="module")
+def replayed(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Round:
+    calls = list(recorded_calls(shared))
+    calls += [again for call in calls if (again := unasked(call)) is not None]
+    upstream = ReplayUpstream({call.name: call.replay for call in calls})
+    upstream.port = free_port()
+    base = f"http://127.0.0.1:{upstream.port}"
+    with deployment(tmp_path_factory.mktemp("replay"), base, configuration(base)) as deployed:
+        client = PipelinedClient(deployed.port, seed=20261121)
+
+        async def work() -> list[Answer]:
+            async with upstream.serving():
+                requests = [call.request(deployed.key) for call in calls]
+                return await client.ask(requests, CONNECTIONS)
+
+        answers = run(work)
+        entries = by_call(deployed.entries())
+    return Round(
+        [
+            Replayed(
+                call,
+                answer,
+                upstream.received.get(call.name),
+                entries.get(answer.fields["x-tollkeeper-call-id"], []),
+            )
+            for call, answer in zip(calls, answers, strict=True)
+        ],
+        client.opened,
+        upstream.connections,
+    )
+
+
+# ---------------------------------------------------------------------- what the client gets
+
+
+def test_every_recording_is_replayed_over_a_few_connections(replayed: Round) -> None:
+    recordings = [made for made in replayed.calls if not made.call.hidden]
+    assert len(recordings) == 4_963
+    assert len(replayed.calls) - len(recordings) == 188
+    assert replayed.client_connections == CONNECTIONS
+    closing = sum(made.call.replay.framing == "close" for made in replayed.calls)
+    assert replayed.upstream_connections <= closing + 2 * CONNECTIONS
+
+
+def test_every_change_to_a_recorded_request_is_of_a_known_kind(replayed: Round) -> None:
+    seen = Counter(
+        name for made in replayed.calls if not made.call.hidden for name in made.call.changes
+    )
+    assert seen.keys() == CHANGES.keys()
+    # What only fixtures need may not spread to what was really recorded.
+    assert seen["no model"] == 154
+    assert seen["no body"] == 145
+    assert seen["stream"] == 65
+
+
+def test_the_client_receives_what_was_recorded(replayed: Round) -> None:
+    refused = set()
+    for made in replayed.calls:
+        call, answer = made.call, made.answer
+        assert answer.status == call.replay.status, call.name
+        if made.entry.outcome == "refused":
+            refused.add(call.name)
+            continue
+        expected = call.replay.body
+        if call.hidden:
+            expected = without_extra_chunk(expected)
+        assert answer.body == expected, call.name
+        changed = {name for name, value in call.replay.fields if answer.fields.get(name) != value}
+        assert changed <= DROPPED_FIELDS, call.name
+        assert not DROPPED_FIELDS & answer.fields.keys()
+    assert refused == REFUSED_HERE.keys()
+
+
+def test_a_usage_chunk_that_was_not_asked_for_is_taken_out(replayed: Round) -> None:
+    hidden = [made for made in replayed.calls if made.call.hidden]
+    shorter = [made for made in hidden if len(made.answer.body) < len(made.call.replay.body)]
+    assert len(shorter) > 170
+    for made in shorter:
+        assert b'"usage":{' not in made.answer.body.replace(b" ", b""), made.call.name
+    # The others state their usage in a chunk that also says something.
+    assert len(hidden) - len(shorter) == 9
+
+
+# ---------------------------------------------------------------------- what the provider gets
+
+
+def test_the_provider_receives_the_request_with_its_own_key(replayed: Round) -> None:
+    for made in replayed.calls:
+        call, received = made.call, made.received
+        if call.name in REFUSED_HERE:
+            assert received is None
+            continue
+        assert received is not None, call.name
+        assert b"tk_live_" not in received.head + received.body
+        field, key = KEYS[call.provider]
+        if made.entry.wire == "openai" and call.provider in {"anthropic", "google"}:
+            field = "authorization: Bearer "  # in OpenAI's dialect they take it so
+        assert f"\r\n{field}{key}\r\n".encode() in received.head, call.name
+        assert received.body == call.body or json.loads(received.body) == _expected(made), call.name
+
+
+def _expected(made: Replayed) -> Any:
+    """Give the body that the provider must get, where it differs from what was sent."""
+    sent = json.loads(made.call.body)
+    named = re.match(r"(/providers/azure)?/openai/deployments/([^/]+)/", made.call.target)
+    if named is not None and (sent.get("model") or not named[1]):
+        sent["model"] = named[2]  # what the path says, so that nothing else can be meant
+    if made.entry.streamed:
+        sent["stream_options"] = (sent.get("stream_options") or {}) | {"include_usage": True}
+    return sent
+
+
+# ---------------------------------------------------------------------- what the ledger says
+
+
+def test_every_call_is_in_the_ledger_under_its_callers_name(replayed: Round) -> None:
+    for made in replayed.calls:
+        call, entry = made.call, made.entry
+        for part in made.entries:
+            assert (part.team, part.user_name, part.key_name) == (TEAM, EMAIL, "laptop")
+            assert (part.tool, part.tool_version) == ("replay", "1.2")
+        if call.name in REFUSED_HERE:
+            continue
+        assert entry.provider == call.provider, call.name
+        assert entry.streamed == (call.streamed and entry.endpoint != "passthrough"), call.name
+        assert entry.status == call.replay.status
+        if call.record.reader and entry.endpoint not in {STORED, "passthrough"}:
+            assert entry.model_requested == _requested(call), call.name
+        ids = [value for name, value in call.replay.fields if name in REQUEST_IDS]
+        if ids:
+            assert entry.request_id_upstream == ids[0], call.name
+
+
+def _requested(call: Call) -> str:
+    """Give the model that a call asks for, in its path or in its body."""
+    in_path = re.search(r"/models/([^:/]+):|/deployments/([^/]+)/", call.target)
+    if in_path is not None:
+        return in_path[1] or in_path[2]
+    if call.body.startswith(b"--"):
+        in_form = re.search(rb'name="model"\r\n\r\n([^\r]+)', call.body)
+        return in_form[1].decode() if in_form else ""
+    return str(json.loads(call.body)["model"])
+
+
+def test_quantities_are_those_of_the_recorded_usage(replayed: Round) -> None:
+    exact = [made for made in replayed.calls if made.exact]
+    for made in exact:
+        usage = read_reply(made.call.record).usage
+        assert usage is not None
+        booked = [quantities_of(entry) for entry in made.entries]
+        stated = [dict(part.quantities) for part in (usage, *usage.components)]
+        assert booked == stated, made.call.name
+        assert made.entry.outcome == "ok"
+    assert len(exact) == 4_629 + 188
+
+
+def test_quantities_add_up_to_what_the_recorded_usage_object_says(replayed: Round) -> None:
+    compared = 0
+    for made in replayed.calls:
+        record = made.call.record
+        expected = recounted(record) if made.exact and record.name not in STITCHED else None
+        if expected is None or made.entry.unpriced_reason.startswith("inconsistent_usage"):
+            continue
+        assert inclusive(quantities_of(made.entry)) == expected, made.call.name
+        if record.reader != "anthropic_messages":  # there it is put together from two objects
+            assert json.loads(made.entry.usage_raw) == record.stated(), made.call.name
+        compared += 1
+    assert compared > 4_600
+
+
+def test_costs_are_those_of_the_price_book(replayed: Round) -> None:
+    book = shipped_price_book()
+    bases: Counter[str] = Counter()
+    for made in replayed.calls:
+        if not made.exact:
+            continue
+        record = made.call.record
+        usage = read_reply(record).usage
+        assert usage is not None
+        for part, entry in zip((usage, *usage.components), made.entries, strict=True):
+            model = part.model or usage.model or entry.model_requested
+            assert entry.model_served == model, made.call.name
+            priced = book.price(record.provider, model, part, entry.started_at_us)
+            stated = part.provider_cost_nanos
+            assert entry.cost_nanos == (priced.nanos if stated is None else stated), made.call.name
+            bases[entry.basis] += 1
+    assert bases.keys() == {"measured", "unpriced", "free", "provider_reported"}
+    assert bases["unpriced"] == 71
+
+
+def test_the_cost_stands_in_the_head_of_a_plain_reply(replayed: Round) -> None:
+    for made in replayed.calls:
+        stated = made.answer.fields.get("x-tollkeeper-cost-usd")
+        costs = [entry.cost_nanos for entry in made.entries]
+        known = [cost for cost in costs if cost is not None]
+        one_piece = not made.entry.streamed or made.answer.status >= 300
+        plain = "json" in made.answer.fields["content-type"] and one_piece
+        if plain and known == costs and made.entry.outcome != "refused":
+            assert Decimal(stated or "NaN") * 10**9 == sum(known), made.call.name
+        else:
+            assert stated is None, made.call.name
+
+
+# ---------------------------------------------------------------------- the exceptions
+
+
+def test_what_is_not_as_recorded_is_listed(replayed: Round) -> None:
+    """Fails as well when an exception no longer applies."""
+    differ = set()
+    stored = 0
+    for made in replayed.calls:
+        if made.call.record.corpus == "_nousage" or not made.call.record.reader:
+            continue
+        usage = read_reply(made.call.record).usage
+        assert usage is not None
+        if quantities_of(made.entry) == dict(usage.quantities):
+            continue
+        if made.entry.endpoint == STORED:
+            assert (made.entry.basis, made.entry.cost_nanos) == ("free", 0)
+            stored += 1
+        else:
+            differ.add(made.call.name)
+    assert differ == NOT_AS_RECORDED.keys()
+    assert stored == 5
+
+
+def test_calls_that_no_reader_is_meant_for_are_never_given_a_cost(replayed: Round) -> None:
+    made = [one for one in replayed.calls if not one.call.record.reader]
+    found = Counter((one.call.provider, one.entry.basis) for one in made)
+    assert found == NOT_METERED
+    for one in made:
+        assert quantities_of(one.entry) == {}
+        assert one.entry.cost_nanos == (None if one.entry.basis == "unpriced" else 0)
+
+
+def test_errors_cost_nothing_and_say_their_word(replayed: Round) -> None:
+    failed = [made for made in replayed.calls if made.call.replay.status >= 400]
+    assert len(failed) == 97
+    for made in failed:
+        for entry in made.entries:
+            assert (entry.basis, entry.cost_nanos, quantities_of(entry)) == ("free", 0, {})
+            assert entry.error_code
+        refused = made.call.name in REFUSED_HERE
+        assert made.entry.outcome == ("refused" if refused else "upstream_error")
+
+
+def test_replies_without_usage_are_estimated_or_have_no_price(replayed: Round) -> None:
+    found: Counter[tuple[str, str, str, str]] = Counter()
+    for made in replayed.calls:
+        entry = made.entry
+        silent = made.call.record.corpus == "_nousage" and made.call.replay.status < 400
+        if not silent or entry.endpoint == "passthrough" or entry.endpoint == STORED:
+            continue
+        found[(entry.provider, entry.endpoint, entry.basis, entry.unpriced_reason)] += 1
+        if entry.basis == "estimated":
+            assert entry.cost_nanos
+    assert found == WITHOUT_USAGE
