@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
+WHEELS := --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock prices clean test-long test-agents
+.PHONY: help setup run test test-long check bench test-agents screenshots lock prices clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,21 +17,37 @@ run: setup ## start the gateway, the ledger and the dashboard on port 4000
 	@$(BIN)/tollkeeper serve $(ARGS)
 
 test: setup $(VENV)/.test ## install what the tests need and run the whole suite
-	@$(BIN)/python tools/system_packages.py
+	@$(BIN)/python tools/system_packages.py test
 	@$(BIN)/python tools/run_tests.py $(ARGS)
 
 test-long: setup $(VENV)/.test ## the slow suites: 1,000 kills, soak, long property runs
-	@$(BIN)/python -m pytest -m long -n 2 $(ARGS)
+	@$(BIN)/python tools/system_packages.py test
+	@$(BIN)/python tools/run_tests.py --long $(ARGS)
 
 check: setup $(VENV)/.check ## lint, types, import rule and tidy rules, as CI runs them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/test_tidy.py
+	$(BIN)/python -m pytest -q tests/test_tidy.py tests/test_forbidden_calls.py
+
+bench: setup $(VENV)/.test ## the benchmarks; writes docs/benchmarks.md
+	@$(BIN)/python tools/system_packages.py bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+test-agents: setup $(VENV)/.test ## real coding agents through the gateway, on loopback only
+	@$(BIN)/python tools/system_packages.py agents
+	@$(BIN)/python tools/run_agents.py $(ARGS)
+
+screenshots: setup $(VENV)/.test ## pictures of the pages, for the documentation
+	@$(BIN)/python tools/system_packages.py test
+	@$(BIN)/python tools/screenshots.py $(ARGS)
 
 lock: setup $(VENV)/.lock ## pin every dependency again, with hashes and without addresses
 	$(BIN)/python tools/lock.py
+
+prices: setup $(VENV)/.test ## compile the shipped price book from the pinned source
+	$(BIN)/python tools/compile_prices.py
 
 clean: ## remove everything that can be made again (not your data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
@@ -38,19 +55,21 @@ clean: ## remove everything that can be made again (not your data)
 $(VENV)/bin/python:
 	@$(PYTHON) tools/make_venv.py $(VENV)
 
+# The only thing built from source is this package itself, which has nothing to compile.
 $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/run.txt -r requirements/build.txt
-	$(PIP) install --quiet --no-build-isolation --no-deps --no-index --editable .
+	@echo "installing the pinned dependencies into $(VENV)"
+	@$(PIP) install $(WHEELS) -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) install --quiet --no-build-isolation --no-deps --no-index --editable .
 	@touch $@
 
 $(VENV)/.check: requirements/check.txt $(VENV)/.run
-	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/check.txt
+	@$(PIP) install $(WHEELS) -r requirements/check.txt
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.run
-	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/test.txt
+	@$(PIP) install $(WHEELS) -r requirements/test.txt
 	@touch $@
 
 $(VENV)/.lock: | $(VENV)/bin/python
-	$(PIP) install --quiet --only-binary :all: uv
+	@$(PIP) install --quiet --only-binary :all: uv
 	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,12 @@ def main() -> int:
         )
         return 1
     target = sys.argv[1]
+    was_there = Path(target).exists()
     if _works([sys.executable, "-m", "venv", target]):
         return 0
+    if not was_there:
+        # Debian without python3-venv gives up halfway: what it left looks like a whole one.
+        shutil.rmtree(target, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder]
         if _works([*pip, "--only-binary", ":all:", "virtualenv"]) and _works(

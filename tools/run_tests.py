@@ -1,0 +1,40 @@
+"""Runs the test suite as `make test` does: in parallel, with a limit on every test.
+
+What is given is passed on to pytest: `make test ARGS="tests/wire -x"`. With `--long` the
+tests run that `make test` leaves out. The last line is pytest's own closing line.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKERS_MAX = 8  # each test process may run servers of its own beside it
+TEST_S = 300
+LONG_TEST_S = 3_600
+
+
+def main(arguments: list[str]) -> int:
+    long = "--long" in arguments
+    passed_on = [argument for argument in arguments if argument != "--long"]
+    command = [
+        *(sys.executable, "-m", "pytest"),
+        *("-n", str(workers()), "--dist", "worksteal"),
+        *("-m", "long" if long else "not long"),
+        *("--timeout", str(LONG_TEST_S if long else TEST_S)),
+        *passed_on,
+    ]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def workers() -> int:
+    """Count the cores that this process may use, which a container may have fewer of."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(cores or 1, WORKERS_MAX))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
