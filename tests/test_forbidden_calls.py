@@ -37,16 +37,9 @@ CALLS = {
     "markupsafe.Markup": "takes HTML as it came",
     "Markup": "takes HTML as it came",
 }
-MODULES = {
-    "pickle",
-    "cPickle",
-    "marshal",
-    "shelve",
-    "dill",
-    "cloudpickle",
-    "jsonpickle",
-    "telnetlib",
-}
+MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle"}
+PICTURES = SOURCE / "console" / "charts"
+"""Pictures are drawn as SVG from numbers; each place says so where it is written."""
 ARGUMENTS = {
     ("shell", True): "goes through a shell",
     ("verify", False): "checks no certificate",
