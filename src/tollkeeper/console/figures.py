@@ -53,6 +53,12 @@ class Figure:
     before_href: str
     notes: tuple[Note, ...]
 
+    @property
+    def delta(self) -> formatting.ChangeText:
+        """Write the change from the stretch before."""
+        change = self.change
+        return formatting.change(change.ratio, now=change.now, before=change.before)
+
 
 class Measure(NamedTuple):
     """Something that is counted in the period, and was in the period before.
@@ -74,6 +80,39 @@ class Measure(NamedTuple):
     def ratio(self) -> Decimal | None:
         """Give the change as a part of what was before; None where it cannot be told."""
         return Change(self.now, self.before).ratio
+
+    @property
+    def delta(self) -> formatting.ChangeText:
+        """Write the change from the period before."""
+        return formatting.change(self.ratio, now=self.now, before=self.before)
+
+    @property
+    def text(self) -> str:
+        """Write the value as a large figure."""
+        return _written(self.now, self.unit)
+
+    @property
+    def full(self) -> str:
+        """Write all that is known of the value."""
+        if self.now is None or self.unit == "share":
+            return _written(self.now, self.unit)
+        whole = formatting.count_full(int(self.now))
+        return whole if self.unit == "count" else formatting.money_full(self.now)
+
+    @property
+    def before_text(self) -> str:
+        """Write what it was in the period before."""
+        return _written(self.before, self.unit)
+
+
+def _written(value: Decimal | None, unit: Unit) -> str:
+    if unit == "count":
+        return formatting.count(None if value is None else int(value))
+    if unit == "share":
+        return formatting.share(value)
+    if value is None or not 0 < abs(value) < 1:
+        return formatting.money_tile(value)
+    return formatting.money_exact(value)
 
 
 def figures_of(found: Overview, links: Links) -> tuple[Figure, ...]:
@@ -180,9 +219,12 @@ def _notes(now: Sums, calls: Links) -> Iterator[Note]:
 
 def measures_of(stretch: Comparison, links: Links) -> tuple[Measure, ...]:
     """Give what else there is to know of a period."""
+    return (*_of_requests(stretch, links), *_of_tokens(stretch, links), _of_errors(stretch, links))
+
+
+def _of_requests(stretch: Comparison, links: Links) -> tuple[Measure, Measure]:
     now, before = stretch.now, stretch.before
     calls = links.calls()
-    errors = links.narrowed("outcome", *sorted(ERROR_OUTCOMES)).calls()
     return (
         Measure(
             "Requests",
@@ -203,6 +245,13 @@ def measures_of(stretch: Comparison, links: Links) -> tuple[Measure, ...]:
             calls,
             more_is_worse=True,
         ),
+    )
+
+
+def _of_tokens(stretch: Comparison, links: Links) -> tuple[Measure, Measure, Measure]:
+    now, before = stretch.now, stretch.before
+    calls = links.calls()
+    return (
         Measure(
             "Tokens in",
             Decimal(now.tokens_in),
@@ -232,14 +281,18 @@ def measures_of(stretch: Comparison, links: Links) -> tuple[Measure, ...]:
             calls,
             more_is_worse=False,
         ),
-        Measure(
-            "Errors",
-            now.error_rate,
-            before.error_rate,
-            "share",
-            f"{formatting.count(now.errors)} of {formatting.count(now.requests)}",
-            "Requests that failed, whoever was to blame, as a share of all requests.",
-            errors,
-            more_is_worse=True,
-        ),
+    )
+
+
+def _of_errors(stretch: Comparison, links: Links) -> Measure:
+    now, before = stretch.now, stretch.before
+    return Measure(
+        "Errors",
+        now.error_rate,
+        before.error_rate,
+        "share",
+        f"{formatting.count(now.errors)} of {formatting.count(now.requests)}",
+        "Requests that failed, whoever was to blame, as a share of all requests.",
+        links.narrowed("outcome", *sorted(ERROR_OUTCOMES)).calls(),
+        more_is_worse=True,
     )

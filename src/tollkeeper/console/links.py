@@ -68,6 +68,10 @@ class Links:
         """Give the address of the list as a file of comma-separated values."""
         return address("/calls", self._query() | {"format": "csv"})
 
+    def hidden_fields(self) -> tuple[tuple[str, str], ...]:
+        """Give the view as fields of a form that asks for something else besides."""
+        return tuple((name, value) for name, value in self._query().items() if value)
+
     def _query(self) -> dict[str, str]:
         filters = filters_text(self.filters)
         return {**self.time, "tz": self.zone, "filter": filters}

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
-from tollkeeper.console.charts.stacked_bars import Series
+from markupsafe import Markup
+
+from tollkeeper.console.charts.axes import day_axis, money_axis
+from tollkeeper.console.charts.stacked_bars import Series, stacked_bars
 from tollkeeper.console.colours import OTHER
+from tollkeeper.console.links import Links, value_of
 from tollkeeper.reports import formatting
 from tollkeeper.reports.overview import SERIES, Overview
 
@@ -27,12 +31,29 @@ class NamedSeries:
     values: tuple[Amount, ...]
 
 
+class Picture(NamedTuple):
+    """The chart as markup: the bars, and both axes."""
+
+    bars: Markup
+    amounts: Markup
+    days: Markup
+
+
+class Cost(NamedTuple):
+    """One amount of the chart's table, and the calls behind it."""
+
+    text: str
+    href: str
+    is_something: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """One row of the chart's table. ``costs`` belong to the series, in their order."""
 
     name: str
-    costs: tuple[str, ...]
+    href: str
+    costs: tuple[Cost, ...]
     total: str
     total_full: str
 
@@ -55,28 +76,41 @@ class Chart:
         return tuple(Series(each.slot, each.values) for each in self.series)
 
     @property
+    def picture(self) -> Picture:
+        """Draw it."""
+        drawn = stacked_bars(self.stack, len(self.days), self.partial_day)
+        return Picture(drawn.svg, money_axis(drawn.axis), day_axis(self.days))
+
+    @property
     def is_empty(self) -> bool:
         """Tell whether there is nothing to draw."""
         return not any(value for each in self.series for value in each.values)
 
 
-def chart_of(found: Overview, labels: Sequence[str], slots: Sequence[int]) -> Chart:
+def chart_of(found: Overview, labels: Sequence[str], slots: Sequence[int], links: Links) -> Chart:
     """Give the chart of an overview; ``labels`` and ``slots`` belong to its first parts."""
+    name = found.question.dimension
+    narrowed = [links.narrowed(name, value_of(part.key)) for part in found.parts[:SERIES]]
     shown = zip(labels, slots, found.parts[:SERIES], strict=False)
     series = [NamedSeries(label, slot, part.by_day) for label, slot, part in shown]
     if found.other is not None:
+        narrowed.append(links)
         series.append(NamedSeries("Other", OTHER, found.other.by_day))
     return Chart(
         found.days,
         found.partial_day,
         tuple(series),
-        _table(found.days, found.partial_day, series),
+        _table(found.days, found.partial_day, series, (*narrowed, links)),
     )
 
 
 def _table(
-    days: Sequence[date], partial_day: int | None, series: Sequence[NamedSeries]
+    days: Sequence[date],
+    partial_day: int | None,
+    series: Sequence[NamedSeries],
+    links: Sequence[Links],
 ) -> tuple[Day, ...]:
+    """Write the amounts. ``links`` has one for each series, and one for the totals."""
     rows = [tuple(each.values[index] for each in series) for index in range(len(days))]
     totals = [_total(row) for row in rows]
     flat = [amount for row in rows for amount in row]
@@ -85,12 +119,20 @@ def _table(
     return tuple(
         Day(
             name=_day_name(day) + (" (so far)" if index == partial_day else ""),
-            costs=tuple(texts[index * width : (index + 1) * width]),
+            href=_within(links[-1], day),
+            costs=tuple(
+                Cost(texts[index * width + column], _within(each, day), bool(amount))
+                for column, (each, amount) in enumerate(zip(links, rows[index], strict=False))
+            ),
             total=texts[len(flat) + index],
             total_full=formatting.money_full(totals[index]),
         )
         for index, day in enumerate(days)
     )
+
+
+def _within(links: Links, day: date) -> str:
+    return links.during(**{"from": day.isoformat(), "to": day.isoformat()}).calls()
 
 
 def _total(row: Sequence[Amount]) -> Amount:

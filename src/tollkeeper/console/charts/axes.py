@@ -12,13 +12,13 @@ from markupsafe import Markup, escape
 from tollkeeper.reports import formatting
 
 _MONTHS_SHOWN_MAX: Final = 13
-_NARROW: Final = 'class="wide" '  # CSS leaves these out where there is little room
+_WIDE: Final = Markup('class="wide" ')  # CSS leaves these out where there is little room
 
 
 class DayLabel(NamedTuple):
-    """A label under the day of this index. ``wide`` ones are shown only where there is room."""
+    """A label under the day at this place. ``wide`` ones are shown only where there is room."""
 
-    index: int
+    place: int
     text: str
     wide: bool = False
 
@@ -39,8 +39,8 @@ def day_axis(days: Sequence[date]) -> Markup:
     """Write some of the days, each under the middle of its bar."""
     texts = Markup().join(
         Markup('<text {}x="{}.{:02d}%" y="14">{}</text>').format(
-            Markup(_NARROW) if label.wide else "",
-            *divmod((2 * label.index + 1) * 5_000 // len(days), 100),
+            _WIDE if label.wide else "",
+            *divmod((2 * label.place + 1) * 5_000 // len(days), 100),
             escape(label.text),
         )
         for label in day_labels(days)

@@ -8,9 +8,8 @@ from typing import Final, NamedTuple
 from markupsafe import Markup
 
 WIDTH: Final = 1_000
-ROW: Final = 20
-_BAR: Final = 12
-_THIN: Final = 3
+HEIGHT: Final = 10
+_THIN: Final = 6
 
 
 class Span(NamedTuple):
@@ -26,29 +25,28 @@ class Span(NamedTuple):
     failed: bool
 
 
-def call_timeline(spans: Sequence[Span]) -> Markup:
-    """Draw one row for each attempt; the width is the whole call."""
+def call_timeline(spans: Sequence[Span]) -> tuple[Markup, ...]:
+    """Draw one bar for each attempt; the width of each picture is the whole call."""
     whole_ms = max((span.end_ms for span in spans), default=0) or 1
+    return tuple(_picture(span, whole_ms) for span in spans)
 
+
+def _picture(span: Span, whole_ms: int) -> Markup:
     def place(at_ms: int) -> int:
         return min(WIDTH - _THIN, max(0, at_ms * WIDTH // whole_ms))
 
-    rects = []
-    for row, span in enumerate(spans):
-        y = row * ROW + (ROW - _BAR) // 2
-        start, end = place(span.start_ms), max(place(span.start_ms) + _THIN, place(span.end_ms))
-        first = end if span.first_byte_ms is None else min(end, place(span.first_byte_ms))
-        kinds = (("waits", start, first), ("failed" if span.failed else "arrives", first, end))
-        rects += [
-            f'<rect class="{kind}" x="{left}" y="{y}" width="{right - left}" height="{_BAR}"/>'
-            for kind, left, right in kinds
-            if right > left
-        ]
-        if span.failed and first == end:
-            rects.append(
-                f'<rect class="failed" x="{end - _THIN}" y="{y}" width="{_THIN}" height="{_BAR}"/>'
-            )
+    start = place(span.start_ms)
+    end = max(start + _THIN, min(WIDTH, span.end_ms * WIDTH // whole_ms))
+    first = end if span.first_byte_ms is None else min(end, place(span.first_byte_ms))
+    kinds = [("waits", start, first), ("failed" if span.failed else "arrives", first, end)]
+    if span.failed and first == end:
+        kinds.append(("failed", end - _THIN, end))
+    rects = "".join(
+        f'<rect class="{kind}" x="{left}" width="{right - left}" height="{HEIGHT}"/>'
+        for kind, left, right in kinds
+        if right > left
+    )
     return Markup(  # noqa: S704 - numbers and fixed words only
-        f'<svg class="timeline" viewBox="0 0 {WIDTH} {max(1, len(spans)) * ROW}"'
-        f' preserveAspectRatio="none" aria-hidden="true" focusable="false">{"".join(rects)}</svg>'
+        f'<svg class="timeline" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none"'
+        f' aria-hidden="true" focusable="false">{rects}</svg>'
     )

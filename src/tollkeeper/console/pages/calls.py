@@ -91,7 +91,7 @@ def calls(console: Console, viewer: Viewer, query: Query) -> CallsPage:
     now_us = console.now_us()
     asked = _asked(query)
     question = calls_question(asked, now_us)
-    assert question.period is not None  # _asked names one
+    assert question.period is not None  # noqa: S101 - _asked names one
     found = report.calls(console.ledger, viewer.scope, question)
     totals = usage(
         console.ledger,

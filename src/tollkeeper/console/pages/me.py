@@ -1,33 +1,76 @@
-"""My own use: today's spend and keys."""
+"""My own use: what I spent, with which tools and models, and what to set up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from tollkeeper.console import words
+from tollkeeper.console.figures import Figure, figures_of
+from tollkeeper.console.heads import ZONES
+from tollkeeper.console.links import Links
+from tollkeeper.console.pages.overview import Row, rows_of
+from tollkeeper.console.rows import CallLine, lines_of
 from tollkeeper.console.shared import Console, Query
-from tollkeeper.domain.access import Viewer
+from tollkeeper.domain.access import Scope, Viewer
 from tollkeeper.reports.me import SpentToday, spent_today
+from tollkeeper.reports.overview import OverviewQuestion, overview
+from tollkeeper.reports.period import period_named
+from tollkeeper.services import connect
+from tollkeeper.services.connect import Connection, ToolSettings
+
+PERIOD: Final = "30d"
 
 
 @dataclass(frozen=True, slots=True)
 class MePage:
-    """Who is signed in, and what they spent today."""
+    """Who is signed in, and what they spent: today, this month, in 30 days, by model.
+
+    ``status_line`` is a command that prints today's spend; ``tools`` are the settings of
+    every tool, both with a place for the key.
+    """
 
     template: ClassVar[str] = "me.html"
     name: str
     role: str
+    team: str
     today: SpentToday
+    figures: tuple[Figure, ...]
+    rows: tuple[Row, ...]
+    recent: tuple[CallLine, ...]
+    calls_href: str
+    zones: tuple[str, ...]
+    status_line: str
+    tools: tuple[ToolSettings, ...]
 
 
 def me(console: Console, viewer: Viewer, query: Query) -> MePage:
     """Answer ``GET /me`` in a browser."""
+    zone, now_us = query["tz"], console.now_us()
+    scope = Scope(console.org, user_id=viewer.user_id)
     today = spent_today(
         console.ledger,
         console.org,
         user_id=viewer.user_id,
         key_id="",
-        zone=query["tz"],
-        now_us=console.now_us(),
+        zone=zone,
+        now_us=now_us,
     )
-    return MePage(viewer.name, viewer.role, today)
+    question = OverviewQuestion(period_named(PERIOD, zone, now_us))
+    found = overview(console.ledger, scope, question, now_us)
+    links = Links({"period": PERIOD}, zone).narrowed("user", viewer.user_id)
+    user = console.store.user(viewer.user_id)
+    to = Connection(console.public_url)
+    return MePage(
+        name=viewer.name,
+        role=words.role(viewer.role),
+        team=user.team if user else "",
+        today=today,
+        figures=figures_of(found, links),
+        rows=rows_of(found, links, ()),
+        recent=lines_of(found.recent_calls, links, zone, now_us),
+        calls_href=links.calls(),
+        zones=ZONES,
+        status_line=connect.status_line(to),
+        tools=connect.tool_settings(to),
+    )

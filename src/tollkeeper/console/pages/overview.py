@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple
 
+from markupsafe import Markup
+
 from tollkeeper.console import words
+from tollkeeper.console.charts.share_bar import share_bar
+from tollkeeper.console.charts.sparkline import sparkline
 from tollkeeper.console.figures import Figure, Measure, figures_of, measures_of
 from tollkeeper.console.first_call import FirstCall, first_call
 from tollkeeper.console.heads import Head, head_of
 from tollkeeper.console.links import Choice, Links, time_of, value_of
+from tollkeeper.console.rows import CallLine, lines_of
 from tollkeeper.console.series import Chart, chart_of
 from tollkeeper.console.shared import Console, Query, Table
 from tollkeeper.domain.access import Viewer
 from tollkeeper.reports import formatting
 from tollkeeper.reports import overview as report
 from tollkeeper.reports.answers import overview_document
-from tollkeeper.reports.calls import CallRow
 from tollkeeper.reports.comparison import Change
 from tollkeeper.reports.dimensions import NAMES, TAG_PREFIX
 from tollkeeper.reports.overview import Overview, Part
@@ -57,6 +61,22 @@ class Row(NamedTuple):
         cost = self.change.now
         return cost / self.requests if cost is not None and self.requests else None
 
+    @property
+    def delta(self) -> formatting.ChangeText:
+        """Write the change from the stretch before."""
+        change = self.change
+        return formatting.change(change.ratio, now=change.now, before=change.before)
+
+    @property
+    def spark(self) -> Markup:
+        """Draw the trend."""
+        return sparkline(self.trend)
+
+    @property
+    def bar(self) -> Markup:
+        """Draw the share."""
+        return share_bar(self.share)
+
 
 @dataclass(frozen=True, slots=True)
 class OverviewPage:
@@ -65,7 +85,9 @@ class OverviewPage:
     ``figures`` are the sums of money, ``measures`` what else is counted in the period. ``rows``
     are the values of the dimension: those of the chart and the others together, or, with
     ``all_rows``, each by itself. ``all_href`` switches between the two, "" where there is
-    nothing to switch. ``start`` is set as long as nothing was ever called.
+    nothing to switch. ``recent`` are the newest calls that pass the filters. ``tag_form`` are
+    the hidden fields of the form that asks for a tag. ``start`` is set as long as nothing was
+    ever called.
     """
 
     template: ClassVar[str] = "overview.html"
@@ -81,14 +103,21 @@ class OverviewPage:
     all_rows: bool
     all_href: str
     movers: tuple[Row, ...]
+    recent: tuple[CallLine, ...]
+    tag_form: tuple[tuple[str, str], ...]
     calls_href: str
     address: str
     start: FirstCall | None
 
     @property
-    def recent_calls(self) -> tuple[CallRow, ...]:
-        """Give the newest calls that pass the filters."""
-        return self.report.recent_calls
+    def follows(self) -> bool:
+        """Tell whether new calls belong on this page."""
+        return not self.report.stretch.period.complete
+
+    @property
+    def unfiltered(self) -> bool:
+        """Tell whether the figures are of all that the viewer may see."""
+        return not self.report.question.filters
 
     def document(self) -> Mapping[str, Any]:
         """Give the page as JSON."""
@@ -134,7 +163,7 @@ def _page(
     name = found.question.dimension
     labels = [part.name or words.dimension(name).none for part in found.parts[: report.SERIES]]
     slots = console.colours.places(name, labels)
-    rows = _rows(found, links, slots, all_rows=all_rows)
+    rows = rows_of(found, links, slots, all_rows=all_rows)
     several = len(found.parts) > report.SERIES
     address = links.overview()
     return OverviewPage(
@@ -144,20 +173,22 @@ def _page(
         measures=measures_of(found.stretch, links),
         dimension=words.dimension(name),
         dimensions=_dimensions(viewer, found, links),
-        chart=chart_of(found, labels, slots),
+        chart=chart_of(found, labels, slots, links),
         rows=rows,
         total=_total(found, links, rows),
         all_rows=all_rows,
         all_href=(address if all_rows else f"{address}&rows=all") if several else "",
         movers=tuple(_row(part, "", None, links, name) for part in found.movers),
+        recent=lines_of(found.recent_calls, links, links.zone, found.now_us),
+        tag_form=links.hidden_fields(),
         calls_href=links.calls(),
         address=f"{address}&rows=all" if all_rows else address,
         start=None if found.has_entries else first_call(console, viewer),
     )
 
 
-def _rows(
-    found: Overview, links: Links, slots: Sequence[int], *, all_rows: bool
+def rows_of(
+    found: Overview, links: Links, slots: Sequence[int], *, all_rows: bool = False
 ) -> tuple[Row, ...]:
     """Give the rows of the breakdown: the chart's series, or every value by itself."""
     name = found.question.dimension

@@ -1,0 +1,355 @@
+"""One call explained: what it used, times which price, line by line, and how it went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from tollkeeper.console import remedies, words
+from tollkeeper.console.charts.call_timeline import Span, call_timeline
+from tollkeeper.console.links import Links
+from tollkeeper.console.shared import Console, Query
+from tollkeeper.domain.access import Viewer
+from tollkeeper.domain.ledger import ERROR_OUTCOMES, LedgerEntry, Outcome, is_attempt
+from tollkeeper.domain.money import usd
+from tollkeeper.domain.pricing import PriceLine
+from tollkeeper.reports import call as report
+from tollkeeper.reports import formatting, zones
+from tollkeeper.reports.answers import call_document
+from tollkeeper.reports.call import CallDetail, EntryDetail
+
+_RECENT: Final = timedelta(days=29)
+_DECIMALS_MAX: Final = 12
+_NOTHING: Final = Decimal(0)
+
+
+class Fact(NamedTuple):
+    """Something known of a call. ``href`` leads to the calls that share it, "" if none do."""
+
+    name: str
+    text: str
+    href: str = ""
+    meaning: str = ""
+
+
+class CostLine(NamedTuple):
+    """``number`` of ``counted``, times ``price`` ``per`` so many, is ``cost``.
+
+    ``note`` says when another quantity's price was applied. ``price`` and ``cost`` are ""
+    where nobody knows a price.
+    """
+
+    name: str
+    number: str
+    counted: str
+    price: str
+    per: str
+    cost: str
+    cost_full: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What one entry of the call cost, and why.
+
+    ``title`` names the model; ``corrects`` is set for a correction of an earlier entry.
+    ``agrees`` is False when the lines no longer add up to the cost that was booked: then
+    the price book has changed since, and the booked cost stands.
+    """
+
+    title: str
+    corrects: str
+    lines: tuple[CostLine, ...]
+    total: str
+    basis: words.Word
+    why: str
+    what: str
+    price_key: str
+    price_version: str
+    list_cost: str
+    saved: str
+    agrees: bool
+    raw: str
+
+
+class Attempt(NamedTuple):
+    """One try at a provider, and what came of it. ``picture`` is its bar in the timeline."""
+
+    number: int
+    provider: str
+    model: str
+    outcome: words.Word
+    status: str
+    began: str
+    took: str
+    first: str
+    request_id: str
+    why: str
+    what: str
+    picture: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """Everything that is known of one call. ``cost`` is written in full."""
+
+    template: ClassVar[str] = "call.html"
+    report: CallDetail
+    title: str
+    asked_for: str
+    when: str
+    zone: str
+    outcome: words.Word
+    basis: words.Word
+    cost: str
+    took: str
+    first: str
+    tokens: tuple[Fact, ...]
+    bills: tuple[Bill, ...]
+    attempts: tuple[Attempt, ...]
+    facts: tuple[Fact, ...]
+    tags: tuple[Fact, ...]
+    day_href: str
+    json_href: str
+
+    def document(self) -> Mapping[str, Any]:
+        """Give the call as JSON."""
+        return call_document(self.report)
+
+
+def call(console: Console, viewer: Viewer, query: Query) -> CallPage:
+    """Answer ``GET /calls/{call_id}``. Raises LookupError where the viewer may see no such call."""
+    found = report.call(console.ledger, viewer.scope, query["call_id"])
+    found = replace(
+        found,
+        entries=tuple(each.explained(console.explain(each.entry)) for each in found.entries),
+    )
+    zone = zones.zone_info(query["tz"])
+    return _page(found, zone, console.now_us())
+
+
+def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
+    first, last = found.first, _last_attempt(found)
+    began = zones.local_time(first.started_at_us, zone)
+    links = _links(began, zones.local_time(now_us, zone))
+    whole_ms = (last.started_at_us - first.started_at_us) // 1_000 + last.duration_ms
+    reached = last.ttft_ms
+    if reached is not None:
+        reached += (last.started_at_us - first.started_at_us) // 1_000
+    return CallPage(
+        report=found,
+        title=last.model_served or last.model_requested or "A call",
+        asked_for=first.model_requested,
+        when=f"{began:%Y-%m-%d %H:%M:%S}.{began.microsecond // 1_000:03d} {began.tzname()}",
+        zone=str(zone),
+        outcome=words.outcome(last.outcome),
+        basis=words.basis(last.basis),
+        cost=formatting.money_full(found.cost_usd),
+        took=formatting.duration(whole_ms),
+        first=formatting.duration(reached),
+        tokens=tuple(_tokens(found)),
+        bills=tuple(_bill(each) for each in found.entries),
+        attempts=_attempts(found, zone),
+        facts=tuple(_facts(first, last, links)),
+        tags=tuple(
+            Fact(key, value, links.narrowed(f"tag:{key}", value).calls())
+            for key, value in sorted(first.tags.items())
+        ),
+        day_href=links.during(**_day(began)).calls(),
+        json_href=f"/api/v1/calls/{found.call_id}",
+    )
+
+
+def _last_attempt(found: CallDetail) -> LedgerEntry:
+    attempts = [each.entry for each in found.entries if is_attempt(each.entry)]
+    return attempts[-1] if attempts else found.first
+
+
+def _links(began: datetime, now: datetime) -> Links:
+    """Lead to calls of the usual period, or of the call's own day where it is older."""
+    recent = now.date() - began.date() <= _RECENT
+    time = {"period": "30d"} if recent else _day(began)
+    return Links(time, str(began.tzinfo))
+
+
+def _day(began: datetime) -> dict[str, str]:
+    return {"from": began.date().isoformat(), "to": began.date().isoformat()}
+
+
+def _tokens(found: CallDetail) -> Iterator[Fact]:
+    """Give what the call used in all, most telling first."""
+    sums: dict[str, int] = {}
+    for each in found.entries:
+        for name, count in each.quantities.items():
+            sums[name] = sums.get(name, 0) + count
+    for name, count in sums.items():
+        text = f"{formatting.count_full(count)} {words.counted(name)}"
+        yield Fact(words.quantity(name), text.strip())
+
+
+# ------------------------------------------------------------------ cost
+
+
+def _bill(detail: EntryDetail) -> Bill:
+    entry = detail.entry
+    lines = tuple(_line(line) for line in detail.lines) or tuple(
+        CostLine(words.quantity(name), formatting.count_full(count), words.counted(name), *[""] * 5)
+        for name, count in detail.quantities.items()
+    )
+    cost = None if entry.cost_nanos is None else usd(entry.cost_nanos)
+    listed = None if entry.list_cost_nanos is None else usd(entry.list_cost_nanos)
+    why, what = remedies.unpriced(entry) if cost is None and not entry.corrects else ("", "")
+    return Bill(
+        title=" · ".join(
+            filter(None, (entry.provider, entry.model_served or entry.model_requested))
+        ),
+        corrects=entry.corrects,
+        lines=() if entry.corrects else lines,
+        total=formatting.money_full(cost),
+        basis=words.basis(entry.basis),
+        why=why,
+        what=what,
+        price_key=entry.price_key.partition(" rule=")[0],
+        price_version=entry.price_version,
+        list_cost="" if listed is None or listed == cost else formatting.money_full(listed),
+        saved=formatting.money_full(usd(entry.saved_nanos)) if entry.saved_nanos else "",
+        agrees=_agrees(detail.lines, cost if listed is None else listed),
+        raw=_pretty(entry.usage_raw),
+    )
+
+
+def _line(line: PriceLine) -> CostLine:
+    full = "" if line.cost is None else f"${line.cost}"
+    return CostLine(
+        name=words.quantity(line.quantity),
+        number=formatting.count_full(line.count),
+        counted=words.counted(line.quantity),
+        price="" if line.price is None else _price(Decimal(line.price)),
+        per=words.per(line.per),
+        cost="" if line.cost is None else _exact(Decimal(line.cost)),
+        cost_full=full,
+        note=f"at the price of {words.quantity(line.priced_as).lower()}"
+        if line.priced_as != line.quantity and line.price is not None
+        else "",
+    )
+
+
+def _price(price: Decimal) -> str:
+    """Write a price as published: ``$3.00``, ``$0.075``."""
+    whole, _, fraction = f"{price:f}".partition(".")
+    return f"${int(whole):,}.{fraction.rstrip('0'):0<2}"
+
+
+def _exact(cost: Decimal) -> str:
+    """Write the cost of a line with every digit, unless there is no end to them."""
+    text = f"{cost:f}"
+    whole, _, fraction = text.partition(".")
+    if len(fraction) > _DECIMALS_MAX:
+        return formatting.money_full(cost)
+    return f"${int(whole):,}.{fraction.rstrip('0'):0<2}"
+
+
+def _agrees(lines: Sequence[PriceLine], booked: Decimal | None) -> bool:
+    if booked is None or not lines or any(line.cost is None for line in lines):
+        return True  # there is nothing to compare
+    total = sum((Decimal(line.cost or 0) for line in lines), _NOTHING)
+    return formatting.money_full(total) == formatting.money_full(booked)
+
+
+def _pretty(raw: str) -> str:
+    """Indent what the provider reported; as it came where it is no JSON."""
+    try:
+        return json.dumps(json.loads(raw), indent=2, ensure_ascii=False) if raw else ""
+    except ValueError:
+        return raw
+
+
+# ------------------------------------------------------------------ attempts and facts
+
+
+def _attempts(found: CallDetail, zone: ZoneInfo) -> tuple[Attempt, ...]:
+    entries = [each.entry for each in found.entries if is_attempt(each.entry)]
+    start_us = found.first.started_at_us
+    spans = [_span(entry, (entry.started_at_us - start_us) // 1_000) for entry in entries]
+    pictures = call_timeline(spans)
+    return tuple(
+        _attempt(entry, zone, picture) for entry, picture in zip(entries, pictures, strict=True)
+    )
+
+
+def _span(entry: LedgerEntry, start_ms: int) -> Span:
+    return Span(
+        start_ms,
+        None if entry.ttft_ms is None else start_ms + entry.ttft_ms,
+        start_ms + entry.duration_ms,
+        failed=entry.outcome in ERROR_OUTCOMES or entry.outcome == Outcome.REFUSED,
+    )
+
+
+def _attempt(entry: LedgerEntry, zone: ZoneInfo, picture: Markup) -> Attempt:
+    began = zones.local_time(entry.started_at_us, zone)
+    why, what = remedies.failure(entry)
+    return Attempt(
+        number=entry.attempt,
+        provider=entry.provider or "no provider",
+        model=entry.model_served or entry.model_requested,
+        outcome=words.outcome(entry.outcome),
+        status=str(entry.status) if entry.status else "",
+        began=f"{began:%H:%M:%S}.{began.microsecond // 1_000:03d}",
+        took=formatting.duration(entry.duration_ms),
+        first="" if entry.ttft_ms is None else formatting.duration(entry.ttft_ms),
+        request_id=entry.request_id_upstream,
+        why=why,
+        what=what,
+        picture=picture,
+    )
+
+
+def _facts(first: LedgerEntry, last: LedgerEntry, links: Links) -> Iterator[Fact]:
+    """Say who called what, and how; what is not known is left out."""
+
+    def calls(dimension: str, value: str) -> str:
+        return links.narrowed(dimension, value).calls()
+
+    person = first.user_name or first.user_id
+    key = f"{first.key_name} ({first.key_id})" if first.key_name else first.key_id
+    tool = f"{first.tool} {first.tool_version}".strip()
+    facts = (
+        (person, Fact("Person", person, calls("user", first.user_id))),
+        (first.team, Fact("Team", first.team, calls("team", first.team))),
+        (key, Fact("Key", key, calls("key", first.key_id))),
+        (tool, Fact("Tool", tool, calls("tool", first.tool))),
+        (first.session_id, Fact("Session", first.session_id, calls("session", first.session_id))),
+        (
+            first.end_customer,
+            Fact("Customer", first.end_customer, calls("customer", first.end_customer)),
+        ),
+        (last.provider, Fact("Provider", last.provider, calls("provider", last.provider))),
+        (last.model_served, Fact("Model", last.model_served, calls("model", last.model_served))),
+        (
+            first.model_requested if first.model_requested != last.model_served else "",
+            Fact(
+                "Asked for",
+                first.model_requested,
+                calls("model_requested", first.model_requested),
+                "The model that the request named.",
+            ),
+        ),
+        (last.tier, Fact("Tier", last.tier, calls("tier", last.tier))),
+        (
+            first.endpoint,
+            Fact("Endpoint", f"{first.endpoint}{', streamed' if first.streamed else ''}"),
+        ),
+        (first.source, Fact("Seen by", first.source.replace("_", " "))),
+        (first.call_id, Fact("Call", first.call_id)),
+        (last.request_id_upstream, Fact("Provider's id", last.request_id_upstream)),
+    )
+    return (fact for known, fact in facts if known)
