@@ -1,26 +1,90 @@
 """Named places where a test may kill the process, to prove that nothing is lost there.
 
-In production no fail point is set and a place costs one comparison with None.
+``POINTS`` is the one list of them: a place stands before and after every write, sync,
+rename, removal and send on the way of money from a call to the ledger. In production no
+fail point is set and a place costs next to nothing.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tollkeeper.domain.errors import ConfigError
 
 FailPoint = Callable[[str], None]
 
+GATEWAY_POINTS: Final[Mapping[str, str]] = {
+    "recovery.before": "a dead instance was found, its closing segment is not begun",
+    "recovery.written": "the closing segment is there under its name, not synced",
+    "recovery.synced": "its bytes are on the disk, its name perhaps not",
+    "recovery.after": "the closing segment is complete",
+    "recovery.leftover.before": "a half-made file of a dead instance is about to be removed",
+    "recovery.leftover.after": "it is removed",
+    "journal.create.before": "a segment is about to be made",
+    "journal.create.allocated": "its space is reserved under a temporary name, nothing is in it",
+    "journal.create.written": "its first bytes are written, it has no name yet",
+    "journal.create.after": "it has its name",
+    "journal.start.synced": "the first segment of an instance and its name are on the disk",
+    "journal.write.before": "a batch of records is about to be written",
+    "journal.write.after": "it is written, nobody was told",
+    "journal.sync.before": "the segment is about to be synced",
+    "journal.sync.after": "it is synced, nobody was told",
+    "journal.rotate.before": "a full segment is written out, the next one is not begun",
+    "journal.rotate.after": "the next segment is in use, the full one is not finished",
+    "journal.finish.before": "a full segment is about to be cut to its content",
+    "journal.finish.cut": "it is cut, not synced",
+    "journal.finish.synced": "its bytes are on the disk, the folder perhaps not",
+    "journal.finish.after": "both are on the disk",
+    "journal.close.before": "an instance is about to end",
+    "journal.close.written": "its last record is written",
+    "journal.close.after": "its last segment is finished, its lock is still there",
+    "gateway.hold.before": "a call is about to be held",
+    "gateway.hold.after": "it is held, no byte has gone to the provider",
+    "gateway.send.before": "the request is about to be sent",
+    "gateway.send.after": "it has been handed to the socket",
+    "gateway.post.before": "the reply is metered, its outcome is about to be posted",
+    "gateway.release.before": "the outcome is posted, the client has not seen the end",
+    "gateway.release.after": "the client was sent the end",
+}
+
+CONSOLE_POINTS: Final[Mapping[str, str]] = {
+    "ledger.open.before": "the ledger is about to be opened",
+    "ledger.migrate.before": "it is open, its tables are not checked",
+    "ledger.open.after": "it is ready",
+    "loader.read.after": "a batch was read from a segment",
+    "ledger.insert.after": "its entries are in the transaction, the position is not",
+    "ledger.commit.before": "both are in the transaction",
+    "ledger.commit.after": "the transaction is committed, nobody was told",
+    "loader.append.after": "the loader knows, its own offset has not moved",
+    "loader.remove.before": "a segment is loaded to its end and about to be removed",
+    "loader.remove.after": "it is removed, the ledger still has its position",
+    "ledger.forget.after": "the position is forgotten",
+    "ledger.checkpoint.before": "the write-ahead log is about to be moved into the file",
+    "ledger.checkpoint.after": "it is moved",
+}
+
+POINTS: Final[Mapping[str, str]] = {**GATEWAY_POINTS, **CONSOLE_POINTS}
+
+
+def nowhere(place: str) -> None:
+    """Pass by a place in production: nothing happens."""
+
 
 def kill_at(setting: str) -> FailPoint | None:
-    """Give a fail point for ``name`` or ``name:count`` ("journal.post.written:3").
+    """Give a fail point for ``name`` or ``name:count`` ("journal.write.after:3").
 
     The process kills itself with SIGKILL when the named place is passed for the
-    ``count``-th time, exactly as if the machine's OOM killer had come.
+    ``count``-th time, exactly as if the machine's OOM killer had come. Raises ConfigError
+    for a name that is not in ``POINTS``.
     """
     if not setting:
         return None
     name, _, count_text = setting.partition(":")
+    if name not in POINTS:
+        raise ConfigError(f"there is no fail point {name!r}", hint="leave failpoint unset")
     left = int(count_text or "1")
 
     def pass_by(place: str) -> None:

@@ -12,8 +12,8 @@ from typing import Final
 
 from tollkeeper import clock
 from tollkeeper.domain.calls import Held, Settled
-from tollkeeper.domain.errors import Refused, TollkeeperError, UpstreamFailed
-from tollkeeper.domain.ledger import Outcome
+from tollkeeper.domain.errors import Overloaded, Refused, TollkeeperError, UpstreamFailed
+from tollkeeper.domain.ledger import Outcome, entries_of
 from tollkeeper.domain.money import usd_text
 from tollkeeper.domain.routing import CutPolicy
 from tollkeeper.gateway.reply_meter import BUFFERED_BYTES_MAX, ReplyMeter
@@ -76,6 +76,17 @@ class Relay:
     def sending_started(self) -> None:
         if self._on_started is not None:
             self._on_started()
+
+    def not_held(self, error: Overloaded) -> None:
+        """Refuse the call at once; the note of it may wait until the disk has room."""
+        self._settled = self._reply_ended = True
+        gateway = self._gateway
+        ending = self._ending(Outcome.REFUSED, error)
+        settled = settle(self._held, ending, gateway.prices)
+        gateway.call_ended(self._way, ending)
+        for entry in entries_of(self._held, settled):
+            gateway.journal.note(entry)
+        self._release(settled, error)
 
     def not_sent(self, error: TollkeeperError) -> None:
         self._reply_ended = True
@@ -325,6 +336,8 @@ class Relay:
         else:
             exchange.write(shown, self._take_lines())
             return  # the rest of the reply follows
+        if self._gateway.failpoint:
+            self._gateway.failpoint("gateway.release.after")
         self._done()
 
     def _send_whole(self, settled: Settled, error: TollkeeperError | None, body: bytes) -> None:

@@ -40,6 +40,9 @@ class Owner(ReplySink, Protocol):
     def sending_started(self) -> None:
         """The first bytes are on their way."""
 
+    def not_held(self, error: Overloaded) -> None:
+        """The journal cannot take the call. Nothing happened, and nothing waits for the disk."""
+
     def not_sent(self, error: TollkeeperError) -> None:
         """The call cannot be sent. Nothing reached the provider."""
 
@@ -73,9 +76,13 @@ class Sending:
         if self.connection is not None:
             # One record says both, where nothing can come between holding and sending.
             held = Held(*held[:4], True, *held[5:])
+        if gateway.failpoint:
+            gateway.failpoint("gateway.hold.before")
         gateway.journal.hold(held, self._held)
 
     def _held(self, error: OSError | None) -> None:
+        if self._gateway.failpoint:
+            self._gateway.failpoint("gateway.hold.after")
         if error is not None:
             self.let_go()
             full = Overloaded(
@@ -83,7 +90,7 @@ class Sending:
                 "that it could not account for",
                 code="storage_full",
             )
-            self._owner.not_sent(full)
+            self._owner.not_held(full)
         elif not self._owner.wanted():
             self.let_go()
             self._owner.not_wanted()
@@ -165,6 +172,16 @@ class Sending:
         if connection is None:
             return
         if self.sent:
-            connection.abort()
+            connection.give_up(self._owner)
         else:
             connection.give_back()
+
+    def pause(self) -> None:
+        """Stop reading the reply."""
+        if self.connection is not None:
+            self.connection.pause(self._owner)
+
+    def resume(self) -> None:
+        """Read on."""
+        if self.connection is not None:
+            self.connection.resume(self._owner)

@@ -11,6 +11,7 @@ from typing import Final
 from tollkeeper import clock
 from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import JournalTail, Ledger, Position, SegmentChunk, SegmentInfo
 from tollkeeper.telemetry import logger
 
@@ -59,12 +60,18 @@ class Loader:
     """
 
     def __init__(
-        self, tail: JournalTail, ledger: Ledger, *, on_loaded: OnLoaded | None = None
+        self,
+        tail: JournalTail,
+        ledger: Ledger,
+        *,
+        on_loaded: OnLoaded | None = None,
+        failpoint: FailPoint = nowhere,
     ) -> None:
         self.status = LoaderStatus()
         self._tail = tail
         self._ledger = ledger
         self._on_loaded = on_loaded
+        self._failpoint = failpoint
         self._offsets: dict[str, int] = {}
         self._offsets_certain = False
         self._ended: dict[str, tuple[int, float]] = {}  # segment → (its end, when first seen)
@@ -109,6 +116,7 @@ class Loader:
             except LookupError:
                 logger.warning("journal segment is gone", extra={"segment": info.name})
                 continue
+            self._failpoint("loader.read.after")
             if chunk.entries or chunk.damaged:  # holds alone need no place in the ledger
                 self._store(info.name, chunk, now_s)
             self._offsets[info.name] = chunk.offset
@@ -140,6 +148,7 @@ class Loader:
             entries = [entry for entry in entries if entry.entry_id not in error.entry_ids]
             added = self._ledger.append(entries, position)
             self._count_rejected(error)
+        self._failpoint("loader.append.after")
         if chunk.damaged:
             self._damaged += chunk.damaged
             logger.error(
@@ -167,7 +176,9 @@ class Loader:
         if seen_end != end:
             self._ended[name] = (end, now_s)
         elif now_s - since_s >= REMOVE_AFTER_S:
+            self._failpoint("loader.remove.before")
             self._tail.remove(name)
+            self._failpoint("loader.remove.after")
             self._ledger.forget([name])
             del self._ended[name], self._offsets[name]
 

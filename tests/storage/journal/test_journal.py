@@ -287,8 +287,8 @@ def test_when_the_disk_is_full_calls_are_refused_and_outcomes_are_kept(tmp_path:
         (tmp_path / "accepted").write_text("\n".join(held.entry_id for held in [*accepted, again]))
         writer.close()
 
-    def doubled(folder: Path, name: Any, content: bytes, size_bytes: int) -> int:
-        return create(folder, name, content, 40_000 if name.number > 1 else size_bytes)
+    def doubled(folder: Path, name: Any, content: bytes, size_bytes: int, *more: Any) -> int:
+        return create(folder, name, content, 40_000 if name.number > 1 else size_bytes, *more)
 
     from tollkeeper.storage.journal import segments
 

@@ -12,6 +12,7 @@ checksum holds, so that one bad byte costs one record.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from tollkeeper.domain.ledger import LedgerEntry
 HEADER: Final = b"TOLLKEEPER JOURNAL 1\n"
 MARKER: Final = b"\xf5\x17"
 RECORD_BYTES_MAX: Final = 1 << 20
+_HEADER_OF_ANY_VERSION: Final = re.compile(rb"TOLLKEEPER JOURNAL [0-9]+\n")
 
 KIND_HELD: Final = b"H"  # body: Held
 KIND_SENT: Final = b"S"  # body: entry id
@@ -44,6 +46,12 @@ _decode_held = msgspec.msgpack.Decoder(Held).decode
 _decode_settled = msgspec.msgpack.Decoder(Settled).decode
 _decode_entry = msgspec.msgpack.Decoder(LedgerEntry).decode
 _decode_id = msgspec.msgpack.Decoder(str).decode
+_decode_count = msgspec.msgpack.Decoder(int).decode
+
+
+def other_version(header: bytes) -> bool:
+    """Tell whether a segment's first bytes are those of another version of the journal."""
+    return header != HEADER and _HEADER_OF_ANY_VERSION.match(header) is not None
 
 
 def frame(kind: bytes, body: object) -> bytes:
@@ -74,6 +82,9 @@ class Frame(NamedTuple):
 
     def entry_id(self) -> str:
         return _decode_id(self.body)
+
+    def count(self) -> int:
+        return _decode_count(self.body)
 
 
 def frame_at(data: memoryview, start: int) -> Frame | None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from tollkeeper.domain.calls import Held, Settled
-from tollkeeper.failpoints import FailPoint
+from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.storage.journal import frames, segments
 from tollkeeper.telemetry import logger
 
@@ -37,21 +40,21 @@ def recover(
     call that was held but not sent is voided: the provider never heard of it.
     """
     instances = posted = voided = 0
+    passed = failpoint or nowhere
     names = segments.list_segments(folder)
-    _remove_leftovers(folder)
+    _remove_leftovers(folder, passed)
     for instance in sorted({name.instance for name in names}):
         lock = segments.InstanceLock.take(folder, instance)
         if lock is None:
             continue  # that gateway lives
         try:
-            last = max(name.number for name in names if name.instance == instance)
-            open_calls = _open_calls(folder / segments.SegmentName(instance, last).file)
+            own = [name for name in names if name.instance == instance]
+            open_calls = _open_calls(folder, own)
             if open_calls is None:
                 continue
             resolved = [_resolution(held, outcome_of) for held in open_calls]
-            _add_closing_segment(
-                folder, segments.SegmentName(instance, last + 1), resolved, failpoint
-            )
+            closing = segments.SegmentName(instance, own[-1].number + 1)
+            _add_closing_segment(folder, closing, resolved, passed)
             instances += 1
             posted += sum(1 for held in open_calls if held.sent)
             voided += sum(1 for held in open_calls if not held.sent)
@@ -65,30 +68,54 @@ def recover(
     return Recovered(instances, posted, voided)
 
 
-def _open_calls(path: Path) -> list[Held] | None:
-    """Give the unresolved calls of an instance from its last segment; None if it ended well.
+def _open_calls(folder: Path, names: Sequence[segments.SegmentName]) -> list[Held] | None:
+    """Give the unresolved calls of an instance; None if it ended well.
 
-    The last segment is enough: each one starts with the calls that were open before it.
+    The last segment is enough where it starts with all calls that were open before it. A
+    power cut may have taken its beginning; then the segment before it still has them.
     """
+    contents: list[bytes] = []
+    for name in reversed(names):
+        data = (folder / name.file).read_bytes()
+        if frames.other_version(data[: len(frames.HEADER)]):
+            return None  # of another Tollkeeper, which knows how to read it
+        contents.append(data)
+        if _starts_whole(data):
+            break
     open_calls: dict[str, Held] = {}
     ended = False
-    for step in frames.scan(path.read_bytes(), len(frames.HEADER)):
-        found = step.frame
-        if found is None:
-            continue
-        if found.kind == frames.KIND_HELD:
-            held = found.held()
-            open_calls[held.entry_id] = held
-        elif found.kind == frames.KIND_SENT:
-            entry_id = found.entry_id()
-            if entry_id in open_calls:
-                open_calls[entry_id] = open_calls[entry_id]._replace(sent=True)
-        elif found.kind == frames.KIND_POSTED:
-            open_calls.pop(found.settled().entry_id, None)
-        elif found.kind == frames.KIND_VOIDED:
-            open_calls.pop(found.entry_id(), None)
-        ended = found.kind == frames.KIND_END
+    for data in reversed(contents):
+        for step in frames.scan(data, len(frames.HEADER)):
+            if step.frame is not None:
+                ended = step.frame.kind == frames.KIND_END
+                with suppress(msgspec.DecodeError):  # the loader counts what nobody can read
+                    _follow(step.frame, open_calls)
     return None if ended else list(open_calls.values())
+
+
+def _starts_whole(data: bytes) -> bool:
+    """Tell whether a segment starts with everything that was carried over into it."""
+    for carried, step in enumerate(frames.scan(data, len(frames.HEADER))):
+        if step.frame is None or step.frame.kind not in {frames.KIND_HELD, frames.KIND_CARRIED}:
+            return False
+        if step.frame.kind == frames.KIND_CARRIED:
+            return step.frame.count() == carried and data.startswith(frames.HEADER)
+    return False
+
+
+def _follow(found: frames.Frame, open_calls: dict[str, Held]) -> None:
+    """Let one record change what is open."""
+    if found.kind == frames.KIND_HELD:
+        held = found.held()
+        open_calls[held.entry_id] = held
+    elif found.kind == frames.KIND_SENT:
+        entry_id = found.entry_id()
+        if entry_id in open_calls:
+            open_calls[entry_id] = open_calls[entry_id]._replace(sent=True)
+    elif found.kind == frames.KIND_POSTED:
+        open_calls.pop(found.settled().entry_id, None)
+    elif found.kind == frames.KIND_VOIDED:
+        open_calls.pop(found.entry_id(), None)
 
 
 def _resolution(held: Held, outcome_of: Callable[[Held], Settled]) -> bytes:
@@ -103,22 +130,23 @@ def _add_closing_segment(
     folder: Path,
     name: segments.SegmentName,
     resolved: Sequence[bytes],
-    failpoint: FailPoint | None,
+    failpoint: FailPoint,
 ) -> None:
-    content = b"".join([*resolved, frames.frame(frames.KIND_END, None)])
-    if failpoint:
-        failpoint("recovery.before")
-    fd = segments.create(folder, name, content, 0)
+    begin, end = frames.frame(frames.KIND_CARRIED, 0), frames.frame(frames.KIND_END, None)
+    content = b"".join([begin, *resolved, end])
+    failpoint("recovery.before")
+    fd = segments.create(folder, name, content, 0, failpoint)
+    failpoint("recovery.written")
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+    failpoint("recovery.synced")
     segments.sync_folder(folder)
-    if failpoint:
-        failpoint("recovery.after")
+    failpoint("recovery.after")
 
 
-def _remove_leftovers(folder: Path) -> None:
+def _remove_leftovers(folder: Path, failpoint: FailPoint) -> None:
     """Remove what a process left half-made; a living process keeps its own."""
     for path in folder.iterdir():
         instance, _, rest = path.name.partition(".")
@@ -126,5 +154,7 @@ def _remove_leftovers(folder: Path) -> None:
             continue
         lock = segments.InstanceLock.take(folder, instance)
         if lock is not None:
+            failpoint("recovery.leftover.before")
             path.unlink(missing_ok=True)
+            failpoint("recovery.leftover.after")
             lock.release()

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.storage.journal import frames
 
 SUFFIX: Final = ".journal"
@@ -62,24 +63,48 @@ def allocate(fd: int, size_bytes: int) -> None:
         os.pwrite(fd, _ZEROS[: size_bytes - start], start)
 
 
-def create(folder: Path, name: SegmentName, content: bytes, size_bytes: int) -> int:
+def create(
+    folder: Path,
+    name: SegmentName,
+    content: bytes,
+    size_bytes: int,
+    failpoint: FailPoint = nowhere,
+) -> int:
     """Make a segment that starts with ``content`` and give its file descriptor.
 
     The file appears under its name only when the content is in it, so that nobody ever
     sees a segment without its carried-over records.
     """
     temporary = folder / f"{name.file}.new"
+    failpoint("journal.create.before")
     fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         head = frames.HEADER + content
         allocate(fd, max(size_bytes, len(head)))
+        failpoint("journal.create.allocated")
         write_at(fd, head, 0)
+        failpoint("journal.create.written")
         temporary.rename(folder / name.file)
     except OSError:
         os.close(fd)
         temporary.unlink(missing_ok=True)
         raise
+    failpoint("journal.create.after")
     return fd
+
+
+def finish(folder: Path, fd: int, end: int, failpoint: FailPoint = nowhere) -> None:
+    """Cut a full segment to its content, make it and its name durable, and close it."""
+    try:
+        failpoint("journal.finish.before")
+        os.ftruncate(fd, end)
+        failpoint("journal.finish.cut")
+        os.fsync(fd)
+        failpoint("journal.finish.synced")
+        sync_folder(folder)
+        failpoint("journal.finish.after")
+    finally:
+        os.close(fd)
 
 
 def write_at(fd: int, data: bytes, offset: int) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from tollkeeper import clock
 from tollkeeper.domain.calls import Held
 from tollkeeper.domain.ledger import LedgerEntry, entries_of
 from tollkeeper.ports import SegmentChunk, SegmentInfo
 from tollkeeper.storage.journal import frames
 from tollkeeper.storage.journal.segments import SegmentName, list_segments
+from tollkeeper.telemetry import logger
 
 READ_BYTES: Final = 4 << 20
 DAMAGE_AGE_S: Final = 1.0
@@ -27,15 +30,18 @@ class FolderTail:
         self._now_s = now_s
         self._suspects: dict[str, tuple[int, float]] = {}  # segment → (offset, first seen)
         self._held: dict[str, tuple[int, dict[str, Held]]] = {}  # segment → (offset, open calls)
+        self._closed: frozenset[str] = frozenset()
+        self._foreign: dict[str, bool] = {}  # segment → whether another version wrote it
 
     def segments(self) -> list[SegmentInfo]:
         """List the segments, oldest first.
 
         A segment is closed when its instance went on in a later one, or has ended. The
         last segment of an instance that died stays open until recovery has added one.
+        Segments of another version of the journal are left alone: they are not listed.
         """
-        names = list_segments(self._folder)
-        return [
+        names = [name for name in list_segments(self._folder) if not self._is_foreign(name.file)]
+        found = [
             SegmentInfo(
                 name.file,
                 closed=(index + 1 < len(names) and names[index + 1].instance == name.instance)
@@ -43,6 +49,8 @@ class FolderTail:
             )
             for index, name in enumerate(names)
         ]
+        self._closed = frozenset(info.name for info in found if info.closed)
+        return found
 
     def read(self, name: str, offset: int, entries_max: int) -> SegmentChunk:
         """Read the entries that follow an offset (0 for the start)."""
@@ -51,7 +59,8 @@ class FolderTail:
         data = self._bytes(name, start)
         view = memoryview(data)
         entries: list[LedgerEntry] = []
-        damaged = end = 0
+        damaged = int(not offset and self._header_is_damaged(name))
+        end = 0
         at_end = False
         while len(entries) < entries_max and not at_end:
             found = frames.frame_at(view, end)
@@ -59,8 +68,11 @@ class FolderTail:
                 end = found.end
                 if not _take(found, held, entries):
                     damaged += 1
-            elif _unwritten(data, end):
-                at_end = True
+            elif _is_zero(data, end) or (name not in self._closed and _unwritten(data, end)):
+                at_end = len(data) < READ_BYTES or name not in self._closed
+                if not at_end:
+                    end = len(data)  # space that was left free, and perhaps not the end
+                    break
             elif end and len(data) == READ_BYTES:
                 break  # the frame goes on behind what was read
             else:
@@ -97,7 +109,7 @@ class FolderTail:
             with (self._folder / name).open("rb") as file:
                 file.seek(start)
                 first = file.read(frames.FRAME_BYTES_MIN)
-                if not first.strip(b"\0"):
+                if not first.strip(b"\0") and name not in self._closed:
                     return first  # nothing new: the usual case, and worth being cheap
                 return first + file.read(READ_BYTES - len(first))
         except FileNotFoundError:
@@ -114,6 +126,8 @@ class FolderTail:
         following = frames.next_frame_start(data, end + 1)
         if following is None and len(data) == READ_BYTES:
             following = len(data) - frames.RECORD_BYTES_MAX  # a whole read without a frame
+        if following is None and name in self._closed:
+            following = len(data)  # its last record is damaged: nothing will complete it
         return following
 
     def remove(self, name: str) -> None:
@@ -121,6 +135,34 @@ class FolderTail:
         (self._folder / name).unlink(missing_ok=True)
         self._suspects.pop(name, None)
         self._held.pop(name, None)
+        self._foreign.pop(name, None)
+
+    def _header(self, name: str) -> bytes:
+        try:
+            with (self._folder / name).open("rb") as file:
+                return file.read(len(frames.HEADER))
+        except FileNotFoundError:
+            raise LookupError(f"journal segment {name} is gone") from None
+
+    def _header_is_damaged(self, name: str) -> bool:
+        """Tell whether a segment begins with something else; a power cut leaves zeros."""
+        header = self._header(name)
+        return header != frames.HEADER and bool(header.strip(b"\0"))
+
+    def _is_foreign(self, name: str) -> bool:
+        known = self._foreign.get(name)
+        if known is None:
+            try:
+                known = frames.other_version(self._header(name))
+            except LookupError:
+                return False
+            self._foreign[name] = known
+            if known:
+                logger.error(
+                    "journal segment is of another version and waits for it",
+                    extra={"segment": name},
+                )
+        return known
 
     def _has_ended(self, name: SegmentName) -> bool:
         """Tell whether the last record says that the instance left nothing open."""
@@ -136,7 +178,18 @@ class FolderTail:
 
 
 def _take(found: frames.Frame, held: dict[str, Held], entries: list[LedgerEntry]) -> bool:
-    """Take in one record. False for an outcome whose beginning is missing: it was damaged."""
+    """Take in one record.
+
+    False for one that cannot be read although its checksum holds, and for an outcome whose
+    beginning is missing: it was damaged.
+    """
+    try:
+        return _taken(found, held, entries)
+    except msgspec.DecodeError:
+        return False
+
+
+def _taken(found: frames.Frame, held: dict[str, Held], entries: list[LedgerEntry]) -> bool:
     if found.kind == frames.KIND_HELD:
         call = found.held()
         held[call.entry_id] = call
@@ -156,3 +209,8 @@ def _take(found: frames.Frame, held: dict[str, Held], entries: list[LedgerEntry]
 def _unwritten(data: bytes, end: int) -> bool:
     """Tell whether an offset lies in space that was allocated and not written yet."""
     return not data[end : end + frames.FRAME_BYTES_MIN].strip(b"\0")
+
+
+def _is_zero(data: bytes, end: int) -> bool:
+    """Tell whether nothing at all was written behind an offset, as far as it was read."""
+    return not data[end : end + frames.FRAME_BYTES_MIN].strip(b"\0") and not data[end:].strip(b"\0")

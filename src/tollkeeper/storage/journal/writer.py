@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.failpoints import FailPoint
+from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.storage.journal import frames, segments
 from tollkeeper.telemetry import logger
 
@@ -69,7 +69,8 @@ class JournalWriter:
         self._segment_bytes = segment_bytes
         self._sync_always = sync_always
         self._failpoint = failpoint
-        self.instance = segments.instance_name(now_us, os.getpid())
+        self._pass = failpoint or nowhere  # where a call more does not matter
+        self.instance = _unused_instance(folder, now_us)
         lock = segments.InstanceLock.take(folder, self.instance)
         if lock is None:
             raise OSError(f"journal instance {self.instance} is in use")
@@ -81,6 +82,7 @@ class JournalWriter:
         self._waiting: list[_Outcome] = []  # outcomes that found no room
         self._flush_scheduled = False
         self._failing: OSError | None = None
+        self._lost_disk = False  # a sync failed: nothing is acknowledged any more
         self._dirty = False
         self._number = 0
         self._fd = -1
@@ -91,6 +93,7 @@ class JournalWriter:
         self.notes_lost = 0
         self._start_segment(0)
         segments.sync_folder(folder)
+        self._pass("journal.start.synced")
         self._sync_timer = self._loop.call_later(SYNC_INTERVAL_S, self._sync_tick)
 
     # ------------------------------------------------------------------ records
@@ -192,10 +195,16 @@ class JournalWriter:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        batch = self._write_batch()
+        if batch:
+            self._written(batch)
+
+    def _write_batch(self) -> list[_Record]:
+        """Write the records that were collected, and give those that are written now."""
         self._flush_scheduled = False
         batch = self._batch
-        if not batch:
-            return
+        if not batch or self._lost_disk:
+            return []
         data = batch[0][0] if len(batch) == 1 else b"".join([record[0] for record in batch])
         if self._failpoint:
             self._failpoint("journal.write.before")
@@ -203,7 +212,7 @@ class JournalWriter:
             segments.write_at(self._fd, data, self._offset)
         except OSError as error:
             self._write_failed(error)
-            return
+            return []
         if self._failpoint:
             self._failpoint("journal.write.after")
         if self._failing is not None:
@@ -213,37 +222,35 @@ class JournalWriter:
         self.records_written += len(batch)
         self._batch, self._batch_bytes = [], 0
         self._dirty = True
+        return batch
+
+    def _written(self, batch: list[_Record]) -> None:
         if self._sync_always:
             self._sync(batch)
         else:
             _report(batch)
 
     def _write_failed(self, error: OSError) -> None:
-        """Refuse the calls that wanted to start; keep the outcomes and write them again.
+        """Refuse the calls that wanted to start; keep all records and write them again.
 
-        The next attempt writes to the same offset, so nothing half-written stays behind.
+        The next attempt writes the same bytes to the same offset, so that a reader which saw
+        a part of them has seen nothing that changes. What was refused is voided behind them.
         """
         if self._failing is None:
             logger.error("journal cannot be written", extra={"error": str(error)})
         self._failing = error
         refused = [record for record in self._batch if record[2]]
-        self._batch = [record for record in self._batch if not record[2]]
-        self._batch_bytes = sum(len(frame) for frame, _, _ in self._batch)
+        self._batch = [
+            (frame, None if held_id else on_written, "")
+            for frame, on_written, held_id in self._batch
+        ]
         self._flush_scheduled = True
-        self._loop.call_later(RETRY_S, self._flush_again)
+        self._loop.call_later(RETRY_S, self._flush)
         self.refused += len(refused)
         for _, on_written, held_id in refused:
-            self._close_call(held_id)
+            self.void(held_id)
             if on_written is not None:
-                on_written(error)
-
-    def _flush_again(self) -> None:
-        if not self._batch:
-            # Nothing waits that would prove that writing works again: write something.
-            frame = frames.frame(frames.KIND_SENT, "")
-            self._batch.append((frame, None, ""))
-            self._batch_bytes = len(frame)
-        self._flush()
+                self._loop.call_soon(on_written, error)
 
     # ------------------------------------------------------------------ segments
 
@@ -253,41 +260,45 @@ class JournalWriter:
         )
         size = max(self._segment_bytes, 2 * (len(carried) + self._room_bytes + needed_bytes))
         name = segments.SegmentName(self.instance, self._number + 1)
-        fd = segments.create(self._folder, name, carried, size)
+        fd = segments.create(self._folder, name, carried, size, self._pass)
         self._number += 1
         self._fd, self._capacity = fd, size
         self._offset = len(frames.HEADER) + len(carried)
         self._dirty = True
 
     def _rotate(self, needed_bytes: int) -> OSError | None:
-        """Go on in a new segment that starts with the open calls. Returns what prevented it."""
-        self._flush()
+        """Go on in a new segment that starts with the open calls. Returns what prevented it.
+
+        Who waits for a record is told later: told now, it might add an outcome to a batch
+        whose segment does not begin with that call any more.
+        """
+        batch = self._write_batch()
+        if batch:
+            self._loop.call_soon(self._written, batch)
         if self._failing is not None:
             return self._failing
         old_fd, old_end = self._fd, self._offset
-        if self._failpoint:
-            self._failpoint("journal.rotate.before")
+        self._pass("journal.rotate.before")
         try:
             self._start_segment(needed_bytes)
         except OSError as error:
             logger.error("journal cannot grow", extra={"error": str(error)})
             return error
-        if self._failpoint:
-            self._failpoint("journal.rotate.after")
-        self._on_disk(_finish_segment, self._folder, old_fd, old_end)
+        self._pass("journal.rotate.after")
+        self._on_disk(segments.finish, self._folder, old_fd, old_end, self._pass)
         return None
 
     # ------------------------------------------------------------------ durability
 
     def _sync_tick(self) -> None:
-        if self._dirty:
+        if self._dirty and not self._lost_disk:
             self._sync([])
         self._sync_timer = self._loop.call_later(SYNC_INTERVAL_S, self._sync_tick)
 
     def _sync(self, batch: list[_Record]) -> None:
         self._dirty = False
-        self._on_disk(os.fdatasync, self._fd).add_done_callback(
-            lambda future: None if future.exception() else _report(batch)
+        self._on_disk(_sync, self._fd, self._pass).add_done_callback(
+            lambda future: None if future.exception() or self._lost_disk else _report(batch)
         )
 
     def _on_disk(self, work: Callable[..., None], *args: object) -> asyncio.Future[None]:
@@ -298,7 +309,9 @@ class JournalWriter:
 
     def _disk_work_ended(self, future: asyncio.Future[None]) -> None:
         error = future.exception()
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not self._lost_disk:
+            self._lost_disk = True
+            self._failing = error
             self._on_fatal(error)
 
     def probe(self) -> None:
@@ -316,12 +329,15 @@ class JournalWriter:
         self._sync_timer.cancel()
         self._retry_waiting()
         self._flush()
-        if not self._held and not self._batch and not self._waiting:
+        self._pass("journal.close.before")
+        if not (self._held or self._batch or self._waiting or self._lost_disk):
             end = frames.frame(frames.KIND_END, None)
             segments.write_at(self._fd, end, self._offset)
             self._offset += len(end)
+            self._pass("journal.close.written")
         self._disk.shutdown(wait=True)
-        _finish_segment(self._folder, self._fd, self._offset)
+        segments.finish(self._folder, self._fd, self._offset, self._pass)
+        self._pass("journal.close.after")
         self._lock.release()
 
 
@@ -331,11 +347,16 @@ def _report(batch: list[_Record]) -> None:
             on_written(None)
 
 
-def _finish_segment(folder: Path, fd: int, end: int) -> None:
-    """Cut a full segment to its content and make it durable."""
-    try:
-        os.ftruncate(fd, end)
-        os.fsync(fd)
-        segments.sync_folder(folder)
-    finally:
-        os.close(fd)
+def _sync(fd: int, failpoint: FailPoint) -> None:
+    failpoint("journal.sync.before")
+    os.fdatasync(fd)
+    failpoint("journal.sync.after")
+
+
+def _unused_instance(folder: Path, now_us: int) -> str:
+    """Name this run as none before it, also when the clock stepped back to a moment of one."""
+    pid = os.getpid()
+    used = {name.instance for name in segments.list_segments(folder)}
+    while segments.instance_name(now_us, pid) in used:
+        now_us += 1
+    return segments.instance_name(now_us, pid)
