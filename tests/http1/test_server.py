@@ -6,83 +6,12 @@ import asyncio
 
 import pytest
 
-from loopback import HOST, raw, run, serving
-from tollkeeper.domain.errors import NotAllowed, Refused
+from echo import Echo, ask
+from loopback import HOST, run, serving
+from tollkeeper.domain.errors import Refused
 from tollkeeper.http1.exchange import BodySink, Exchange
 from tollkeeper.http1.listener import ServerLimits
 from tollkeeper.http1.messages import Request
-
-
-class Echo:
-    """Answers with method, path and body; remembers every request that got through."""
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.bodies: list[bytes] = []
-        self.gone = 0
-
-    def begin(self, request: Request, exchange: Exchange) -> BodySink:
-        if request.path == b"/forbidden":
-            raise NotAllowed("not this one")
-        self.requests.append(request)
-        return EchoSink(self, request, exchange)
-
-    def begin_whole(self, request: Request, exchange: Exchange, body: bytes) -> BodySink | None:
-        if request.path != b"/short":
-            return None
-        sink = EchoSink(self, request, exchange)
-        self.requests.append(request)
-        sink.body(body)
-        exchange.request_complete = True
-        sink.body_end()
-        return sink
-
-    def refuse(self, request: Request | None, exchange: Exchange, error: Refused) -> None:
-        exchange.send(error.status, b"x-code: %b\r\n" % error.code.encode(), error.message.encode())
-
-
-class EchoSink:
-    def __init__(self, app: Echo, request: Request, exchange: Exchange) -> None:
-        self.app, self.request, self.exchange = app, request, exchange
-        self.parts: list[bytes] = []
-
-    def body(self, data: bytes) -> None:
-        self.parts.append(data)
-
-    def body_end(self) -> None:
-        self.app.bodies.append(b"".join(self.parts))
-        if self.request.path == b"/later":
-            asyncio.get_running_loop().call_later(0.05, self.answer)
-        else:
-            self.answer()
-
-    def answer(self) -> None:
-        body = self.request.method + b" " + self.request.target + b" " + b"".join(self.parts)
-        if self.request.path == b"/stream":
-            head = self.exchange.head(200, b"", None)
-            for index in range(0, len(body), 3):
-                self.exchange.write(body[index : index + 3], head)
-                head = b""
-            self.exchange.end()
-        else:
-            self.exchange.send(200, b"", body)
-
-    def client_gone(self) -> None:
-        self.app.gone += 1
-
-    def client_writable(self, *, writable: bool) -> None: ...
-
-
-def ask(*parts: bytes, limits: ServerLimits | None = None, **options: float) -> tuple[bytes, Echo]:
-    """Send raw bytes to a fresh server; give the answer and what the application saw."""
-    app = Echo()
-
-    async def work() -> bytes:
-        async with serving(app, limits) as (port, _):
-            return await raw(port, *parts, **options)
-
-    return run(work), app
-
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
@@ -260,6 +189,27 @@ def test_trailers_are_not_headers() -> None:
 def test_heads_above_the_limits_are_refused(request_bytes: bytes, status: bytes) -> None:
     reply, app = ask(request_bytes)
     assert reply.startswith(b"HTTP/1.1 " + status) or reply == b"<reset>"
+    assert app.requests == []
+
+
+def test_a_read_that_ends_the_head_may_bring_much_of_the_body() -> None:
+    head = POST + b"Connection: close\r\nContent-Length: 200000\r\n\r\n"
+    reply, app = ask(head[:20], head[20:] + b"x" * 200_000, pause_s=0.05)
+    assert reply.startswith(b"HTTP/1.1 200 ")
+    assert app.bodies == [b"x" * 200_000]
+
+
+def test_a_read_may_end_one_request_and_begin_the_next() -> None:
+    body = b"x" * 100_000
+    one = POST + b"Content-Length: 100000\r\n\r\n" + body
+    reply, app = ask(one[:40], one[40:] + GET[:20], GET[20:], pause_s=0.05)
+    assert reply.count(b"HTTP/1.1 200 ") == 2
+    assert app.bodies == [body, b""]
+
+
+def test_a_head_that_never_ends_is_refused_while_it_comes() -> None:
+    reply, app = ask(POST + b"X: ", *[b"a" * 10_000] * 5, pause_s=0.02)
+    assert reply.startswith(b"HTTP/1.1 431 ")
     assert app.requests == []
 
 

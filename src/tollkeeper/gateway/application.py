@@ -120,8 +120,9 @@ class GatewayApplication:
 
     def begin(self, request: Request, exchange: Exchange) -> BodySink:
         """Take a request head. Raises Refused for what cannot be answered otherwise."""
-        if request.header(b"upgrade") is not None:
-            return _upgrade_answer(exchange)
+        upgrade = request.header(b"upgrade")
+        if upgrade is not None and b"websocket" in upgrade.lower():
+            return _upgrade_answer(exchange)  # any other, such as h2c, may be passed over
         path_key, path = "", request.path.decode("latin-1")
         if path.startswith("/k/"):
             path_key, path = split_path_key(path)

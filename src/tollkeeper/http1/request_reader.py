@@ -38,19 +38,17 @@ class RequestReader:
         self.between = True
         self.in_head = False
         self.upgraded = False
+        self._begun = 0  # how many heads there were
         self._target = b""
         self._fields_bytes = 0  # of complete fields
-        self._unfinished_bytes = 0  # of reads that did not complete the head
+        self._unfinished_bytes = 0  # of reads with nothing but a part of one head
         self._receiver = receiver
         self._parser = httptools.HttpRequestParser(self)
         self._headers: Headers = []
 
     def feed(self, data: bytes) -> None:
         """Take what was read. Raises Refused for bytes that are no acceptable request."""
-        if self.in_head:
-            self._unfinished_bytes += len(data)
-            if self._unfinished_bytes > messages.HEAD_BYTES_MAX:
-                raise messages.too_large_head()
+        begun = self._begun
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -61,12 +59,18 @@ class RequestReader:
             raise
         except httptools.HttpParserError:
             raise BadRequest("the request breaks HTTP/1.1", code="malformed_http") from None
+        # A read that holds more than a part of one head may hold much of a body too.
+        if self.in_head and begun == self._begun:
+            self._unfinished_bytes += len(data)
+            if self._unfinished_bytes > messages.HEAD_BYTES_MAX:
+                raise messages.too_large_head()
 
     # ------------------------------------------------------------------ parser events
 
     def on_message_begin(self) -> None:
         self.between = False
         self.in_head = True
+        self._begun += 1
         self._target = b""
         self._headers = []
         self._fields_bytes = self._unfinished_bytes = 0

@@ -96,6 +96,9 @@ class ServerConnection(asyncio.Protocol):
                 self._start_known(known.request, data, *body)
                 return
             self._head_data = data
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._reader.feed(data)
         except Refused as error:
@@ -135,12 +138,13 @@ class ServerConnection(asyncio.Protocol):
             self._phase_since_s = clock.monotonic_s()
 
     def head(self, request: Request) -> None:
+        data, self._head_data = self._head_data, None  # a read begins with its first head only
         if self.exchange is not None:
             self._queue.append(_Queued(request))
             self.transport.pause_reading()
             return
-        if self._head_data is not None and request.keep_alive:
-            self._owner.heads.learn(self._head_data, request)
+        if data is not None and request.keep_alive:
+            self._owner.heads.learn(data, request)
         self._start(Exchange(self, request, request.length))
 
     def body_part(self, data: bytes) -> None:
@@ -166,15 +170,17 @@ class ServerConnection(asyncio.Protocol):
         self._sink = None
         self._bytes_since_head = 0
         self._phase_since_s = clock.monotonic_s()
+        expect = request.header(b"expect")
         try:
-            expect = request.header(b"expect")
             if expect is not None:
-                self._meet_expectation(exchange, request, expect)
+                _require_known(expect)
             self._sink = self._owner.application.begin(request, exchange)
         except Refused as error:
             exchange.close_after = exchange.close_after or exchange.has_body
             self._owner.application.refuse(request, exchange, error)
             return
+        if expect is not None and exchange.has_body and not (exchange.done or request.http_1_0):
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if self._writing_paused_s is not None:
             self._sink.client_writable(writable=False)
 
@@ -216,7 +222,7 @@ class ServerConnection(asyncio.Protocol):
         if not self._remaining:
             self._request_complete()
             if rest and not self._failed:
-                self.data_received(rest)
+                self._parse(rest)
 
     def _request_complete(self) -> None:
         exchange, sink = self.exchange, self._sink
@@ -234,14 +240,6 @@ class ServerConnection(asyncio.Protocol):
             self._sink = sink
             if self._writing_paused_s is not None:
                 sink.client_writable(writable=False)
-
-    def _meet_expectation(self, exchange: Exchange, request: Request, expect: bytes) -> None:
-        if expect.lower() != b"100-continue":
-            error = BadRequest("an expectation that cannot be met", code="expectation")
-            error.status = 417
-            raise error
-        if exchange.has_body and not request.http_1_0:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _fail(self, error: Refused) -> None:
         """Answer bytes that are no acceptable request, and close: nothing after them is safe."""
@@ -286,7 +284,7 @@ class ServerConnection(asyncio.Protocol):
         if sink is not None:
             for data in queued.body:
                 sink.body(data)
-        if not self._queue:
+        if not self._queue and not self._paused_by_sink:
             self.transport.resume_reading()
         if queued.ended and self._answering():
             queue, self._queue = self._queue, deque()
@@ -377,3 +375,10 @@ class ServerConnection(asyncio.Protocol):
         if raw is not None and raw.family != socket.AF_UNIX:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
         self.abort()
+
+
+def _require_known(expect: bytes) -> None:
+    if expect.lower() != b"100-continue":
+        error = BadRequest("an expectation that cannot be met", code="expectation")
+        error.status = 417
+        raise error
