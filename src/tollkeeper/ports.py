@@ -295,6 +295,9 @@ class Store(Protocol):
         """End a session. One that has ended already, or never was, is no error."""
 
     def end_sessions_of(self, user_id: str) -> None: ...
+    def forget_sign_ins(self, now_us: int, idle_since_us: int) -> int:
+        """Delete links that are used or have expired, and sessions that have expired or were
+        not used after ``idle_since_us``; say how many."""
 
     def set_provider_secret(self, provider: str, sealed: bytes, now_us: int) -> None: ...
     def provider_secrets(self) -> dict[str, bytes]: ...
@@ -380,6 +383,11 @@ class DataFolder(NamedTuple):
             return path
         digest = sha256(str(self.root.resolve()).encode()).hexdigest()[:16]
         return Path(gettempdir()) / f"tollkeeper-{digest}" / f"{name}.sock"
+
+    @property
+    def operator_token(self) -> Path:
+        """The command line's credential for the running console, new with each of its starts."""
+        return self.run / "operator.token"
 
     @property
     def secret_key(self) -> Path:

@@ -1,3 +1,190 @@
-"""The console process: pages, API, jobs."""
+"""The console process: puts its adapters together and runs it.
+
+``python -m tollkeeper.bootstrap.console`` is what the supervisor starts. The ledger may be
+away at the start, and at any time later: pages say so, and the journal keeps what is to be
+loaded.
+"""
 
 from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tollkeeper import bootstrap, clock, config
+from tollkeeper.bootstrap.children import ChildOptions, run_child
+from tollkeeper.bootstrap.loader_thread import LoaderThread
+from tollkeeper.bootstrap.prices import FollowedPrices
+from tollkeeper.bootstrap.routing import route
+from tollkeeper.config import Configuration
+from tollkeeper.console.application import ConsoleApplication
+from tollkeeper.console.counters import ConsoleCounters
+from tollkeeper.console.live import LiveHub
+from tollkeeper.console.server import ConsoleServer
+from tollkeeper.console.shared import Console, HeaderLookup
+from tollkeeper.console.static_files import StaticFiles
+from tollkeeper.console.work import Work
+from tollkeeper.domain.errors import ConfigError
+from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.jobs.runner import JobRunner
+from tollkeeper.jobs.table import jobs_of
+from tollkeeper.ports import DataFolder, Store, Vault
+from tollkeeper.providers.price_data import shipped_price_book
+from tollkeeper.services.explanation import explain
+from tollkeeper.services.loading import Loader
+from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+from tollkeeper.storage.journal.tail import FolderTail
+from tollkeeper.storage.late_ledger import LateLedger
+from tollkeeper.storage.parquet_table import parquet_bytes
+from tollkeeper.telemetry import logger
+from tollkeeper.wire.credentials import read_credentials
+
+_TOKEN_BYTES: Final = 32
+
+
+def main() -> None:
+    """Run the console until it is told to stop."""
+    os.umask(0o077)  # the ledger, its log and the socket are for this user alone
+    run_child("console", sys.argv[1:], serve)
+
+
+async def serve(options: ChildOptions) -> None:
+    """Build the console and answer."""
+    configuration = config.load(options.config, config.environment())
+    data = DataFolder(options.data)
+    vault = bootstrap.open_vault(data)
+    store = bootstrap.open_store(data.root)
+    ledger = LateLedger(DuckDbLedger.engine, lambda: DuckDbLedger(data.ledger))
+    try:
+        org = _org(store, data)
+        prices = FollowedPrices(
+            lambda: price_book(options.config, store, vault, data), configuration.file
+        )
+        hub = LiveHub(org, secrets.token_hex(8))
+        loading = LoaderThread(Loader(_tail(data), ledger, on_loaded=hub.on_loaded))
+        console = _console(org, configuration, data, store, vault, ledger, loading, prices, hub)
+        parts = _Parts(
+            console,
+            ConsoleServer(ConsoleApplication(console), data.socket("console")),
+            loading,
+            JobRunner(jobs_of(ledger, store, clock.now_us, prices.follow)),
+            prices,
+        )
+        await _run(parts, options.report_ready)
+    finally:
+        data.operator_token.unlink(missing_ok=True)
+        ledger.close()
+        store.close()
+
+
+def _console(
+    org: str,
+    configuration: Configuration,
+    data: DataFolder,
+    store: Store,
+    vault: Vault,
+    ledger: LateLedger,
+    loading: LoaderThread,
+    prices: FollowedPrices,
+    hub: LiveHub,
+) -> Console:
+    return Console(
+        org=org,
+        public_url=bootstrap.address_of(configuration.settings),
+        zone=configuration.settings.timezone,
+        ledger=ledger,
+        store=store,
+        vault=vault,
+        explain=lambda entry: explain(entry, prices.book),
+        parquet=parquet_bytes,
+        presented_key=_presented_key,
+        now_us=clock.now_us,
+        loader_status=lambda: loading.loader.status,
+        ledger_fault=lambda: ledger.fault or loading.loader.status.fault,
+        operator_token=_new_operator_token(data.operator_token),
+        hub=hub,
+        work=Work(),
+        static=StaticFiles(),
+        counters=ConsoleCounters(),
+    )
+
+
+class _Parts(NamedTuple):
+    console: Console
+    server: ConsoleServer
+    loading: LoaderThread
+    jobs: JobRunner
+    prices: FollowedPrices
+
+
+async def _run(parts: _Parts, report_ready: Callable[[], None]) -> None:
+    """Answer until SIGTERM or SIGINT, then load what the journal still holds."""
+    loop = asyncio.get_running_loop()
+
+    def asked_to_stop() -> None:
+        parts.console.hub.close()
+        parts.server.stop()
+
+    def on_ready() -> None:
+        report_ready()
+        logger.info("console ready")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop)
+    loop.add_signal_handler(signal.SIGHUP, parts.prices.read_again)
+    parts.console.hub.open(loop)
+    parts.loading.start()
+    parts.jobs.start()
+    try:
+        await parts.server.run(on_ready)
+    finally:
+        await parts.jobs.stop()
+        await loop.run_in_executor(None, parts.loading.finish)
+        parts.console.work.close()
+        logger.info("console stopped")
+
+
+def price_book(config_file: Path | None, store: Store, vault: Vault, data: DataFolder) -> PriceBook:
+    """Give the book with the prices that the configuration sets. Raises ConfigError."""
+    configuration = config.load(config_file, config.environment())
+    return route(configuration, store.provider_secrets(), vault, shipped_price_book(), data).book
+
+
+def _org(store: Store, data: DataFolder) -> str:
+    try:
+        return store.org_name()
+    except LookupError:
+        raise ConfigError(
+            "nobody has started with this data folder yet",
+            file=str(data.root),
+            hint="start it once with: tollkeeper serve",
+        ) from None
+
+
+def _tail(data: DataFolder) -> FolderTail:
+    data.journal.mkdir(mode=0o700, exist_ok=True)
+    return FolderTail(data.journal)
+
+
+def _presented_key(header: HeaderLookup, query: str) -> str:
+    return read_credentials(header, query).key
+
+
+def _new_operator_token(path: Path) -> str:
+    """Make the command line's credential and leave it where only this user can read it."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token)
+    return token
+
+
+if __name__ == "__main__":
+    main()

@@ -9,11 +9,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp
 
-from tollkeeper.console.access import ANYBODY, Access, Asked, Auth, form_token, identify
+from tollkeeper.console.access import (
+    ANYBODY,
+    FORM_FIELD,
+    Access,
+    Asked,
+    Auth,
+    form_token,
+    identify,
+)
 from tollkeeper.console.answers import (
     Answer,
     Document,
@@ -29,7 +37,6 @@ from tollkeeper.console.own_paths import own_path
 from tollkeeper.console.problems import PROBLEM_TYPE, Problem, numbered, problem, problem_of
 from tollkeeper.console.rendering import View, address, render
 from tollkeeper.console.requests import (
-    FORM_FIELD,
     asked_of,
     parameters,
     read_form,
@@ -82,17 +89,14 @@ def allow(rule: Rule, access: Access) -> None:
 
 
 class Endpoint:
-    """Answers one route of the table, for Starlette."""
+    """Answers one route of the table."""
 
-    def __init__(
-        self, console: Console, templates: Environment, rule: Rule, handler: Handler | None
-    ) -> None:
+    def __init__(self, console: Console, templates: Environment, rule: Rule) -> None:
         self._console = console
         self._templates = templates
         self._rule = rule
-        self._handler = handler
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request, handler: Handler) -> Response:
         """Run the handler on a thread and write what it gives."""
         found = _Found(ANYBODY)
         try:
@@ -102,9 +106,8 @@ class Endpoint:
             asked = asked_of(request, token)
             zone = zone_of(self._console, request, query)
             question = Question(request.path_params, query, body, asked.headers, zone)
-            await self._console.work.run(self._ask, found, asked, question)
-            assert found.answer is not None
-            return self._written(request, found.access, found.answer, wanted)
+            answer = await self._console.work.run(self._ask, handler, found, asked, question)
+            return self._written(request, found.access, answer, wanted)
         except Exception as error:  # noqa: BLE001 - the edge: every fault becomes an answer
             return self._failed(request, found.access, error)
 
@@ -135,10 +138,9 @@ class Endpoint:
         found.access = identify(self._console, self._rule.auth, asked)
         allow(self._rule, found.access)
 
-    def _ask(self, found: _Found, asked: Asked, question: Question) -> None:
+    def _ask(self, handler: Handler, found: _Found, asked: Asked, question: Question) -> Answer:
         self._admit(found, asked)
-        assert self._handler is not None
-        found.answer = self._handler(self._console, found.access, question)
+        return handler(self._console, found.access, question)
 
     async def _body(self, request: Request) -> tuple[Mapping[str, Any], str]:
         """Read the body as this kind of route takes it, and the form's token."""
@@ -203,6 +205,8 @@ class Endpoint:
 
     def _failed(self, request: Request, access: Access, error: Exception) -> Response:
         told = problem_of(error)
+        if told is None and isinstance(error, ClientDisconnect):
+            told = problem(400, "body_incomplete", "the body broke off")  # nobody reads this
         if told is None:
             request_id = secrets.token_hex(8)
             logger.error("request failed", extra={"request_id": request_id}, exc_info=error)
@@ -255,7 +259,6 @@ class _Found:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self.answer: Answer | None = None
 
 
 def zone_of(console: Console, request: Request, query: Mapping[str, str]) -> str:

@@ -96,7 +96,7 @@ class EventStream:
         if self._last_event_id and not hub.resume(listener, self._last_event_id):
             yield _event("gap", {})
         yield await self._figures()
-        while not listener.ended:
+        while not listener.has_ended():
             try:
                 await asyncio.wait_for(listener.changed.wait(), HEARTBEAT_S)
             except TimeoutError:
@@ -106,7 +106,7 @@ class EventStream:
                 yield ": still here\n\n"
                 yield await self._figures()  # midnight changes them, too
                 continue
-            if listener.ended:
+            if listener.has_ended():
                 break
             await asyncio.sleep(GATHER_S)
             for text in self._calls():

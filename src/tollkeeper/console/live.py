@@ -52,7 +52,7 @@ class Listener:
         self.zone = zone
         self.session_hash = session_hash
         self.changed = asyncio.Event()
-        self.ended = False
+        self._ended = False
         self._waiting: deque[CallRow] = deque(maxlen=_ROWS_WAITING_MAX)
         self._omitted = 0
         self._last = 0
@@ -76,8 +76,12 @@ class Listener:
 
     def end(self) -> None:
         """Tell the connection to close."""
-        self.ended = True
+        self._ended = True
         self.changed.set()
+
+    def has_ended(self) -> bool:
+        """Tell whether the connection is to close."""
+        return self._ended
 
 
 class _Shared:

@@ -11,34 +11,40 @@ from typing import Any
 
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Line, Question
+from tollkeeper.console.api.reading import viewer_of
 from tollkeeper.console.pages import me as page
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import VirtualKey
-from tollkeeper.domain.errors import KeyRejected
 from tollkeeper.reports import formatting
 from tollkeeper.reports.answers import spent_document, time_text
 from tollkeeper.reports.me import SpentToday, spent_today
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 
 _PARAMETERS = ("format", "tz")
+_FORMATS = ("json", "line")
 _KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "access_token"})
 
 
 def me(console: Console, access: Access, question: Question) -> Answer:
     """Answer with the shape that suits whoever asks."""
-    if access.viewer is None:
-        raise KeyRejected("sign in first", code="not_signed_in")
-    wanted = question.query.get("format", "")
-    if access.key is None and wanted not in {"json", "line"}:
-        return page.me(console, access.viewer, {**question.query, "tz": question.zone})
+    if access.key is None and question.query.get("format") not in _FORMATS:
+        return page.me(console, viewer_of(access), {**question.query, "tz": question.zone})
+    return me_document(console, access, question)
+
+
+def me_document(console: Console, access: Access, question: Question) -> Answer:
+    """Say who asks and what they spent today, as a document or as one line."""
+    viewer, key = viewer_of(access), access.key
+    wanted = question.query.get("format", "json")
+    if wanted not in _FORMATS:
+        raise BadQuestion("format", f"{quoted(wanted)} is none; {one_of(_FORMATS)}")
     for name in question.query:
         if name not in _PARAMETERS and name not in _KEY_PARAMETERS:
             raise BadQuestion(quoted(name), f"no such parameter; {one_of(_PARAMETERS)}")
-    key = access.key
     spent = spent_today(
         console.ledger,
         console.org,
-        user_id=access.viewer.user_id,
+        user_id=viewer.user_id,
         key_id=key.key_id if key else "",
         zone=question.zone,
         now_us=console.now_us(),

@@ -2,7 +2,8 @@
 
 A page handler is a plain function ``(console, viewer, query) -> Page`` and runs on a thread;
 a form's handler is ``(console, viewer, form) -> Page | Redirect``. ``query`` has one text for
-each parameter, the path's own parameters, and always ``tz``, the zone to show times in.
+each parameter, the path's own parameters, and always ``tz``, the zone to show times in;
+``form`` has the fields of the form, and the path's own parameters.
 Both raise what the services and reports raise; the dispatcher turns it into an answer.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+from tollkeeper.console.attempts import Attempts
 from tollkeeper.console.colours import ColourBook
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.ledger import LedgerEntry
@@ -79,9 +81,11 @@ class Console:
 
     ``explain`` gives the price lines of an entry. ``parquet`` writes a table as a file.
     ``presented_key`` finds one of our keys in a request's headers and query string.
-    ``zone`` is the configured time zone. ``ledger_fault`` says in words why the ledger cannot answer ("" when it can).
+    ``zone`` is the configured time zone. ``ledger_fault`` says in words why the ledger cannot
+    answer ("" when it can).
     ``operator_token`` is the command line's own credential, new with each start.
-    ``colours`` remembers which colour each name has in pictures.
+    ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
+    sign in lately.
     """
 
     org: str
@@ -102,6 +106,7 @@ class Console:
     static: StaticFiles
     counters: ConsoleCounters
     colours: ColourBook = field(default_factory=ColourBook)
+    attempts: Attempts = field(default_factory=Attempts)
 
     @property
     def secure(self) -> bool:

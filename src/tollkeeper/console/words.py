@@ -13,7 +13,7 @@ from tollkeeper.reports.dimensions import TAG_PREFIX
 
 
 class Word(NamedTuple):
-    """``name`` stands in tables, ``meaning`` is a sentence; ``tone`` is good, warn, bad or quiet."""
+    """``name`` stands in tables, ``meaning`` is a sentence, ``tone`` good, warn, bad or quiet."""
 
     name: str
     meaning: str

@@ -129,6 +129,11 @@ def sign_out(store: Store, vault: Vault, cookie: str) -> None:
     store.end_session(_hashed(vault, cookie, _SESSION))
 
 
+def forget_ended(store: Store, now_us: int) -> int:
+    """Forget sessions and links that are of no use any more; say how many there were."""
+    return store.forget_sign_ins(now_us, now_us - SESSION_IDLE_US)
+
+
 def form_token(vault: Vault, cookie: str) -> str:
     """Give the token that every form of this session carries (against forged requests)."""
     return _hashed(vault, cookie, _FORM).hex()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from tollkeeper.ports import Session, User
 from tollkeeper.storage.store.schema import login_links, sessions
@@ -93,3 +93,18 @@ def end_session(db: Connection, session_hash: bytes) -> None:
 def end_sessions_of(db: Connection, user_id: str) -> None:
     """End all sessions of a person."""
     db.execute(delete(sessions).where(sessions.c.user_id == user_id))
+
+
+def forget_sign_ins(db: Connection, now_us: int, idle_since_us: int) -> int:
+    """Delete links and sessions that open nothing any more; say how many."""
+    links = db.execute(
+        delete(login_links).where(
+            or_(login_links.c.used_at_us.is_not(None), login_links.c.expires_at_us <= now_us)
+        )
+    )
+    ended = db.execute(
+        delete(sessions).where(
+            or_(sessions.c.expires_at_us <= now_us, sessions.c.last_seen_at_us <= idle_since_us)
+        )
+    )
+    return links.rowcount + ended.rowcount

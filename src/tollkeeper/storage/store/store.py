@@ -184,6 +184,10 @@ class SqlStore:
         with self._write() as (db, _):
             sign_in.end_sessions_of(db, user_id)
 
+    def forget_sign_ins(self, now_us: int, idle_since_us: int) -> int:
+        with self._transactions.quiet_write() as db:
+            return sign_in.forget_sign_ins(db, now_us, idle_since_us)
+
     # ------------------------------------------------------------- provider secrets
 
     def set_provider_secret(self, provider: str, sealed: bytes, now_us: int) -> None:

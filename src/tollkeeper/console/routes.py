@@ -1,0 +1,242 @@
+"""The one table of what the console answers: each path with who may ask for it, and who answers.
+
+A route that is not here does not exist, and none can be here without saying who may ask and
+what bounds its answer: ``require_complete`` refuses to start otherwise. The tests walk this
+table with every kind of caller.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from tollkeeper.console import events, internal, me, sessions
+from tollkeeper.console.access import Access, Auth
+from tollkeeper.console.answers import Answer, Handler, Question
+from tollkeeper.console.api import calls as calls_api
+from tollkeeper.console.api import keys as keys_api
+from tollkeeper.console.api import people as people_api
+from tollkeeper.console.api import usage as usage_api
+from tollkeeper.console.api.reading import viewer_of
+from tollkeeper.console.dispatch import Async, Kind, Rule
+from tollkeeper.console.pages import call, calls, keys, overview, sign_in
+from tollkeeper.console.shared import Console, FormHandler, PageHandler
+from tollkeeper.domain.access import Role
+
+EVERYBODY: Final = frozenset(Role)
+ISSUERS: Final = frozenset({Role.MEMBER, Role.LEAD, Role.ADMIN})
+"""Roles that issue and revoke keys; the others look on."""
+
+NOBODY: Final = frozenset[Role]()
+"""For routes that ask for no role, because they ask for no session either."""
+
+
+class Tenant(enum.Enum):
+    """What bounds that which a route shows and changes."""
+
+    NOTHING = "holds nothing of anybody"
+    SCOPE = "the viewer's scope"
+    REACH = "how far the viewer's keys may reach"
+    OWN = "the viewer's own session or key"
+    MACHINE = "whoever may open the socket"
+
+
+class Route(NamedTuple):
+    """One line of the table. ``{name}`` in a path stands for one segment, ``{name:path}`` for
+    the rest.
+
+    ``handler`` runs on a thread, or, being a coroutine function, on the loop.
+    """
+
+    method: str
+    path: str
+    kind: Kind
+    auth: Auth
+    roles: frozenset[Role]
+    tenant: Tenant
+    handler: Handler | Async
+
+    @property
+    def rule(self) -> Rule:
+        """Give what must hold before the handler is asked."""
+        return Rule(self.kind, self.auth, self.roles)
+
+
+def _page(handler: PageHandler) -> Handler:
+    """Let a page's handler answer: it gets the parameters of query and path as one."""
+
+    def answer(console: Console, access: Access, question: Question) -> Answer:
+        query = {**question.query, **question.path, "tz": question.zone}
+        return handler(console, viewer_of(access), query)
+
+    answer.__doc__ = handler.__doc__
+    return answer
+
+
+def _form(handler: FormHandler) -> Handler:
+    """Let a form's handler answer: it gets the fields and the parameters of the path as one."""
+
+    def answer(console: Console, access: Access, question: Question) -> Answer:
+        form = {**question.body, **question.path, "tz": question.zone}
+        return handler(console, viewer_of(access), form)
+
+    answer.__doc__ = handler.__doc__
+    return answer
+
+
+def _sign_in(console: Console, access: Access, question: Question) -> Answer:
+    """Show how to sign in."""
+    return sign_in.sign_in(console, access.viewer, question.query)
+
+
+PAGES: Final = (
+    Route(
+        *("GET", "/", Kind.PAGE, Auth.SESSION),
+        *(EVERYBODY, Tenant.SCOPE, _page(overview.overview)),
+    ),
+    Route(
+        *("GET", "/calls", Kind.PAGE, Auth.SESSION),
+        *(EVERYBODY, Tenant.SCOPE, _page(calls.calls)),
+    ),
+    Route(
+        *("GET", "/calls/{call_id}", Kind.PAGE, Auth.SESSION),
+        *(EVERYBODY, Tenant.SCOPE, _page(call.call)),
+    ),
+    Route(
+        *("GET", "/keys", Kind.PAGE, Auth.SESSION),
+        *(EVERYBODY, Tenant.REACH, _page(keys.keys)),
+    ),
+    Route(
+        *("POST", "/keys", Kind.FORM, Auth.SESSION_FORM),
+        *(ISSUERS, Tenant.REACH, _form(keys.issue_key)),
+    ),
+    Route(
+        *("POST", "/keys/{key_id}/revoke", Kind.FORM, Auth.SESSION_FORM),
+        *(ISSUERS, Tenant.REACH, _form(keys.revoke_key)),
+    ),
+    Route("GET", "/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
+    Route("GET", "/k/{path_key}/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
+    Route("GET", "/events", Kind.API, Auth.SESSION, EVERYBODY, Tenant.SCOPE, events.events),
+    Route("GET", "/login", Kind.PAGE, Auth.PUBLIC, NOBODY, Tenant.NOTHING, _sign_in),
+    Route("POST", "/login", Kind.FORM, Auth.PUBLIC_FORM, NOBODY, Tenant.OWN, sessions.sign_in),
+    Route(
+        *("POST", "/logout", Kind.FORM, Auth.SESSION_FORM),
+        *(EVERYBODY, Tenant.OWN, sessions.sign_out),
+    ),
+    Route("POST", "/theme", Kind.FORM, Auth.PUBLIC_FORM, NOBODY, Tenant.OWN, sessions.set_theme),
+    Route("POST", "/zone", Kind.FORM, Auth.PUBLIC_FORM, NOBODY, Tenant.OWN, sessions.set_zone),
+)
+
+API: Final = (
+    Route(
+        *("GET", "/api/v1/usage", Kind.API, Auth.MANAGEMENT),
+        *(EVERYBODY, Tenant.SCOPE, usage_api.usage),
+    ),
+    Route(
+        *("GET", "/api/v1/calls", Kind.API, Auth.MANAGEMENT),
+        *(EVERYBODY, Tenant.SCOPE, calls_api.calls),
+    ),
+    Route(
+        *("GET", "/api/v1/calls/{call_id}", Kind.API, Auth.MANAGEMENT),
+        *(EVERYBODY, Tenant.SCOPE, calls_api.call),
+    ),
+    Route(
+        *("GET", "/api/v1/keys", Kind.API, Auth.MANAGEMENT),
+        *(EVERYBODY, Tenant.REACH, keys_api.list_keys),
+    ),
+    Route(
+        *("POST", "/api/v1/keys", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(ISSUERS, Tenant.REACH, keys_api.issue_key),
+    ),
+    Route(
+        *("GET", "/api/v1/keys/{key_id}", Kind.API, Auth.MANAGEMENT),
+        *(EVERYBODY, Tenant.REACH, keys_api.get_key),
+    ),
+    Route(
+        *("DELETE", "/api/v1/keys/{key_id}", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(ISSUERS, Tenant.REACH, keys_api.revoke_key),
+    ),
+    Route(
+        *("GET", "/api/v1/teams", Kind.API, Auth.MANAGEMENT),
+        *(EVERYBODY, Tenant.SCOPE, people_api.teams),
+    ),
+    Route(
+        *("GET", "/api/v1/users", Kind.API, Auth.MANAGEMENT),
+        *(EVERYBODY, Tenant.SCOPE, people_api.users),
+    ),
+    Route(
+        *("GET", "/api/v1/me", Kind.API, Auth.KEY_OR_SESSION),
+        *(EVERYBODY, Tenant.OWN, me.me_document),
+    ),
+)
+
+OTHERS: Final = (
+    Route(
+        *("GET", "/static/{name:path}", Kind.PAGE, Auth.PUBLIC),
+        *(NOBODY, Tenant.NOTHING, internal.static_file),
+    ),
+    Route("GET", "/favicon.ico", Kind.PAGE, Auth.PUBLIC, NOBODY, Tenant.NOTHING, internal.icon),
+    Route(
+        *("GET", "/internal/metrics", Kind.API, Auth.DIRECT),
+        *(NOBODY, Tenant.MACHINE, internal.metrics),
+    ),
+    Route(
+        *("GET", "/internal/health", Kind.API, Auth.DIRECT),
+        *(NOBODY, Tenant.MACHINE, internal.health),
+    ),
+)
+
+ROUTES: Final = (*PAGES, *API, *OTHERS)
+
+_ROLELESS: Final = frozenset({Auth.PUBLIC, Auth.PUBLIC_FORM, Auth.DIRECT})
+_FORMS: Final = frozenset({Auth.PUBLIC_FORM, Auth.SESSION_FORM})
+_PATH: Final = re.compile(r"/|(?:/(?:[a-z0-9_.-]+|\{[a-z_]+\}))*(?:/\{[a-z_]+:path\})?")
+_READS: Final = "GET"
+_WRITES: Final = frozenset({"POST", "DELETE"})
+
+
+class IncompleteRoute(TypeError):
+    """A line of the table that does not say everything, or contradicts itself."""
+
+
+def require_complete(routes: Sequence[Route]) -> None:
+    """Raise IncompleteRoute unless every route says all that must be known of it."""
+    seen: set[tuple[str, str]] = set()
+    for route in routes:
+        fault = _fault(route)
+        if not fault and (route.method, route.path) in seen:
+            fault = "stands in the table twice"
+        if fault:
+            raise IncompleteRoute(f"{route.method} {route.path}: {fault}")
+        seen.add((route.method, route.path))
+
+
+def _fault(route: Route) -> str:
+    """Say what is wrong with a route, "" if nothing is."""
+    if route.method != _READS and route.method not in _WRITES:
+        return "this method is not used here"
+    if not _PATH.fullmatch(route.path):
+        return "the path cannot be read"
+    if bool(route.roles) == (route.auth in _ROLELESS):
+        return "needs roles exactly where it needs somebody known"
+    if not inspect.getdoc(route.handler):
+        return "needs a handler that says what it does"
+    return _fault_of_writes(route)
+
+
+def _fault_of_writes(route: Route) -> str:
+    """Say what is wrong with how a route is guarded against other sites' pages."""
+    guarded = route.auth in _FORMS or route.auth is Auth.MANAGEMENT_WRITE
+    if (route.method in _WRITES) != guarded:
+        return "what changes something needs a form's token or a key, and nothing else does"
+    if (route.kind is Kind.FORM) != (route.auth in _FORMS):
+        return "forms, and only they, are guarded as forms are"
+    return ""
+
+
+def is_on_loop(route: Route) -> bool:
+    """Tell whether the handler makes its own response on the loop."""
+    return inspect.iscoroutinefunction(route.handler)

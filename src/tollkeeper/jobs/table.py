@@ -1,0 +1,40 @@
+"""The table of jobs: what is done now and then, how often, each one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple
+
+from tollkeeper.ports import Ledger, Store
+from tollkeeper.services import sign_in
+
+CHECKPOINT_S: Final = 60.0
+FORGET_S: Final = 3_600.0
+CONFIGURATION_S: Final = 2.0
+
+
+class Job(NamedTuple):
+    """Something to do every so many seconds. ``work`` blocks, and runs on a thread."""
+
+    name: str
+    every_s: float
+    work: Callable[[], object]
+
+
+def jobs_of(
+    ledger: Ledger,
+    store: Store,
+    now_us: Callable[[], int],
+    follow_configuration: Callable[[], None],
+) -> tuple[Job, ...]:
+    """Give the jobs of a console process."""
+    return (
+        Job("checkpoint ledger", CHECKPOINT_S, ledger.maintain),
+        Job("forget sign-ins", FORGET_S, partial(_forget_sign_ins, store, now_us)),
+        Job("follow configuration", CONFIGURATION_S, follow_configuration),
+    )
+
+
+def _forget_sign_ins(store: Store, now_us: Callable[[], int]) -> None:
+    sign_in.forget_ended(store, now_us())

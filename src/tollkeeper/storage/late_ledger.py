@@ -1,0 +1,113 @@
+"""A ledger that is opened when it can be: its process starts, and runs on, without it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from copy import copy
+from typing import TYPE_CHECKING, Any, Final
+
+from tollkeeper import clock
+from tollkeeper.domain.errors import LedgerUnavailable
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.ports import NO_VALUES, Ledger, Position
+from tollkeeper.telemetry import logger
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+RETRY_S: Final = 1.0
+
+
+class LateLedger:
+    """The ``Ledger`` port in front of one that may not be open yet.
+
+    Whoever uses it first opens it. While that fails (another process has the file, the disk
+    is full) every use raises the same LedgerUnavailable, and opening is tried again by the
+    next use after a second. Once open, the ledger takes care of itself.
+    """
+
+    def __init__(
+        self,
+        engine: str,
+        opened: Callable[[], Ledger],
+        *,
+        now_s: Callable[[], float] = clock.monotonic_s,
+    ) -> None:
+        self.engine = engine
+        self._opened = opened
+        self._now_s = now_s
+        self._opening = threading.Lock()
+        self._ledger: Ledger | None = None
+        self._failure = LedgerUnavailable("the ledger is being opened")
+        self._retry_at_s = 0.0
+        self._closed = False
+
+    @property
+    def fault(self) -> str:
+        """Say why the ledger is not open, "" when it is."""
+        return "" if self._ledger is not None else self._failure.message
+
+    def positions(self) -> Mapping[str, int]:
+        return self._required().positions()
+
+    def append(self, entries: Sequence[LedgerEntry], position: Position) -> int:
+        return self._required().append(entries, position)
+
+    def forget(self, segments: Sequence[str]) -> None:
+        self._required().forget(segments)
+
+    def entries(self) -> ir.Table:
+        return self._required().entries()
+
+    def tag(self, table: ir.Table, key: str) -> ir.StringValue:
+        return self._required().tag(table, key)
+
+    def run(
+        self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
+    ) -> list[dict[str, Any]]:
+        return self._required().run(expression, values)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        return self._required().snapshot()
+
+    def maintain(self) -> None:
+        self._required().maintain()
+
+    def close(self) -> None:
+        """Close the ledger; it is not opened again."""
+        with self._opening:
+            self._closed = True
+            ledger, self._ledger = self._ledger, None
+            self._failure = LedgerUnavailable("the ledger is closed")
+        if ledger is not None:
+            ledger.close()
+
+    def _required(self) -> Ledger:
+        ledger = self._ledger
+        return self._open() if ledger is None else ledger
+
+    def _open(self) -> Ledger:
+        # One thread opens, which can take seconds after a crash; nobody waits for it.
+        if self._opening.acquire(blocking=False):
+            try:
+                if self._ledger is not None:
+                    return self._ledger
+                if not self._closed and self._now_s() >= self._retry_at_s:
+                    return self._try_to_open()
+            finally:
+                self._opening.release()
+        raise copy(self._failure)  # one that is raised twice collects the tracebacks of both
+
+    def _try_to_open(self) -> Ledger:
+        try:
+            self._ledger = self._opened()
+        except LedgerUnavailable as failure:
+            if failure.message != self._failure.message:
+                logger.error("ledger not open", extra={"reason": failure.message})
+            self._failure = failure
+            self._retry_at_s = self._now_s() + RETRY_S
+            raise
+        logger.info("ledger open", extra={"engine": self.engine})
+        return self._ledger
