@@ -13,7 +13,8 @@ import duckdb
 
 from tollkeeper import clock
 from tollkeeper.domain.errors import LedgerInUse, LedgerUnavailable
-from tollkeeper.storage.duckdb.schema import migrate
+from tollkeeper.failpoints import FailPoint, nowhere
+from tollkeeper.storage.duckdb.schema import migrate, require_current
 from tollkeeper.telemetry import logger
 
 # After these the database inside this process is unusable until it is opened again.
@@ -33,11 +34,15 @@ _READERS_WAIT_S: Final = 10.0
 
 
 class Settings(NamedTuple):
-    """What an operator may choose. ``threads`` None means one per core."""
+    """What an operator may choose. ``threads`` None means one per core.
+
+    ``read_only`` opens a file that is there and current, and leaves every byte of it alone.
+    """
 
     memory_limit: str = "1GB"
     threads: int | None = None
     wal_autocheckpoint: str = "512MB"
+    read_only: bool = False
 
 
 class Handle:
@@ -54,8 +59,10 @@ class Handle:
         settings: Settings = Settings(),  # noqa: B008 - immutable
         *,
         now_s: Callable[[], float] = clock.monotonic_s,
+        failpoint: FailPoint = nowhere,
     ) -> None:
         self.path = path
+        self._failpoint = failpoint
         self._settings = settings
         self._now_s = now_s
         self._changed = threading.Condition()
@@ -131,11 +138,20 @@ class Handle:
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         connection = None
+        self._failpoint("ledger.open.before")
         try:
-            connection = duckdb.connect(str(self.path), config=_hardening(self._settings))
+            connection = duckdb.connect(
+                str(self.path),
+                read_only=self._settings.read_only,
+                config=_hardening(self._settings),
+            )
             for statement in _lock_down(self._settings):
                 connection.execute(statement)
-            migrate(connection)
+            if self._settings.read_only:
+                require_current(connection)
+            else:
+                self._failpoint("ledger.migrate.before")
+                migrate(connection)
         except duckdb.Error as error:
             _discard(connection)
             locked = _LOCKED_BY.search(str(error))
@@ -147,6 +163,7 @@ class Handle:
         except LedgerUnavailable:
             _discard(connection)
             raise
+        self._failpoint("ledger.open.after")
         return connection
 
 

@@ -21,6 +21,7 @@ from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from tollkeeper import clock
 from tollkeeper.domain.errors import EntriesRejected
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_VALUES, Position
 from tollkeeper.storage.arrow_batch import UNSTORABLE, arrow_table, unstorable
 from tollkeeper.storage.bound_sql import BoundSql, bound_sql
@@ -104,8 +105,10 @@ class DuckDbLedger:
         settings: Settings = Settings(),  # noqa: B008 - immutable
         *,
         now_s: Callable[[], float] = clock.monotonic_s,
+        failpoint: FailPoint = nowhere,
     ) -> None:
-        self._handle = Handle(path, settings, now_s=now_s)
+        self._failpoint = failpoint
+        self._handle = Handle(path, settings, now_s=now_s, failpoint=failpoint)
         self._writing = threading.Lock()
         self._of_thread = threading.local()
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(_compile)
@@ -127,8 +130,11 @@ class DuckDbLedger:
             cursor.execute("BEGIN TRANSACTION")
             try:
                 added = _insert(cursor, fresh, batch) if batch is not None else 0
+                self._failpoint("ledger.insert.after")
                 _move(cursor, position)
+                self._failpoint("ledger.commit.before")
                 cursor.execute("COMMIT")
+                self._failpoint("ledger.commit.after")
             except duckdb.Error:
                 with suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
@@ -144,6 +150,7 @@ class DuckDbLedger:
                 "DELETE FROM loaded_segments WHERE list_contains($segments, segment)",
                 {"segments": list(segments)},
             )
+        self._failpoint("ledger.forget.after")
 
     def entries(self) -> ir.Table:
         """Give the entries table as an Ibis expression."""
@@ -213,12 +220,14 @@ class DuckDbLedger:
 
     def _checkpoint(self, statement: str) -> bool:
         with self._writing, self._handle.cursor() as cursor:
+            self._failpoint("ledger.checkpoint.before")
             try:
                 cursor.execute(statement)
             except duckdb.TransactionException as error:
                 if "Cannot CHECKPOINT" not in str(error):
                     raise
                 return False
+            self._failpoint("ledger.checkpoint.after")
         return True
 
     def _log_bytes(self) -> int:

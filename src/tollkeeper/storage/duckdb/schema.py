@@ -111,17 +111,38 @@ def migrate(
         "CREATE TABLE IF NOT EXISTS schema_versions"
         " (version BIGINT NOT NULL, applied_at TIMESTAMP NOT NULL)"
     )
-    version = cursor.execute("SELECT coalesce(max(version), 0) FROM schema_versions").fetchall()[0][
-        0
-    ]
-    if version > len(migrations):
-        raise LedgerUnavailable(
-            f"the ledger was written by a newer Tollkeeper (its tables are version {version}, "
-            f"this one knows {len(migrations)}): start that version, or restore a backup"
-        )
+    version = _version(cursor)
+    _refuse_newer(version, len(migrations))
     for number in range(version + 1, len(migrations) + 1):
         cursor.execute("BEGIN TRANSACTION")
         for statement in migrations[number - 1]:
             cursor.execute(statement)
         cursor.execute("INSERT INTO schema_versions VALUES (?, now()::TIMESTAMP)", [number])
         cursor.execute("COMMIT")
+
+
+def require_current(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Raise LedgerUnavailable unless the tables are of the newest version. Changes nothing."""
+    tables = cursor.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE table_name = 'schema_versions'"
+    ).fetchall()
+    version = _version(cursor) if tables else 0
+    _refuse_newer(version, len(MIGRATIONS))
+    if version < len(MIGRATIONS):
+        raise LedgerUnavailable(
+            f"the ledger's tables are version {version}, not {len(MIGRATIONS)}: start "
+            "Tollkeeper, which brings them up to date"
+        )
+
+
+def _version(cursor: duckdb.DuckDBPyConnection) -> int:
+    rows = cursor.execute("SELECT coalesce(max(version), 0) FROM schema_versions").fetchall()
+    return int(rows[0][0])
+
+
+def _refuse_newer(version: int, known: int) -> None:
+    if version > known:
+        raise LedgerUnavailable(
+            f"the ledger was written by a newer Tollkeeper (its tables are version {version}, "
+            f"this one knows {known}): start that version, or restore a backup"
+        )
