@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from tollkeeper.console import events, internal, me, sessions
-from tollkeeper.console.access import Access, Auth
-from tollkeeper.console.answers import Answer, Handler, Question
+from tollkeeper.console.access import Access, Auth, cookie_name
+from tollkeeper.console.answers import Answer, Document, Handler, Question
 from tollkeeper.console.api import calls as calls_api
 from tollkeeper.console.api import keys as keys_api
 from tollkeeper.console.api import people as people_api
 from tollkeeper.console.api import usage as usage_api
-from tollkeeper.console.api.reading import viewer_of
+from tollkeeper.console.api.openapi import Described, openapi
+from tollkeeper.console.api.reading import check_names, viewer_of
 from tollkeeper.console.dispatch import Async, Kind, Rule
 from tollkeeper.console.pages import call, calls, keys, overview, sign_in
 from tollkeeper.console.shared import Console, FormHandler, PageHandler
@@ -90,6 +91,13 @@ def _form(handler: FormHandler) -> Handler:
 def _sign_in(console: Console, access: Access, question: Question) -> Answer:
     """Show how to sign in."""
     return sign_in.sign_in(console, access.viewer, question.query)
+
+
+def _description(console: Console, access: Access, question: Question) -> Answer:
+    """Describe this API (OpenAPI 3.1)."""
+    check_names(question.query, ())
+    described = [Described(each.method, each.path, each.auth, each.handler) for each in API]
+    return Document(openapi(described, console.public_url, cookie_name(console)))
 
 
 PAGES: Final = (
@@ -170,6 +178,10 @@ API: Final = (
     Route(
         *("GET", "/api/v1/me", Kind.API, Auth.KEY_OR_SESSION),
         *(EVERYBODY, Tenant.OWN, me.me_document),
+    ),
+    Route(
+        *("GET", "/api/v1/openapi.json", Kind.API, Auth.PUBLIC),
+        *(NOBODY, Tenant.NOTHING, _description),
     ),
 )
 

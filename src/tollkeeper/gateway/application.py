@@ -31,6 +31,9 @@ from tollkeeper.wire.paths import split_path_key
 from tollkeeper.wire.refusals import refusal, upgrade_required
 
 _NEVER_PAGES: Final = ("/v1/", "/v1beta/", "/openai/", "/providers/", "/internal/")
+_ME: Final = "/me"
+"""The one page for keys, which may stand in front of its path as they may before a call's."""
+
 _UNKNOWN_ENDPOINT: Final = CHAT
 """Errors before any endpoint is known are written in OpenAI's shape, which most tools read."""
 
@@ -237,7 +240,7 @@ class GatewayApplication:
         answer = self._local.answer(request, exchange, path)
         if answer is not None:
             return answer
-        if path_key or path.startswith(_NEVER_PAGES):
+        if (path_key and path != _ME) or path.startswith(_NEVER_PAGES):
             raise UnknownRoute(f"there is no {request.method.decode('ascii')} {path[:200]}")
         if self._gateway.console is None:
             raise UnknownRoute("this process only carries calls; there are no pages here")

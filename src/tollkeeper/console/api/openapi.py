@@ -1,0 +1,180 @@
+"""The API described for programs: OpenAPI 3.1, made from the table of routes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from tollkeeper import __version__
+from tollkeeper.console.access import FORM_HEADER, Auth
+from tollkeeper.console.api import calls, keys, usage
+from tollkeeper.console.api.reading import LIMIT, LIMIT_MAX, PAGING
+from tollkeeper.console.api.schemas import COUNT, TEXT, Schema, components, named, page_of
+from tollkeeper.console.problems import PROBLEM_TYPE
+from tollkeeper.reports import parameters
+from tollkeeper.reports.dimensions import COLUMNS, TIMES
+from tollkeeper.reports.measures import MEASURES
+
+JSON: Final = "application/json"
+_CSV: Final = "text/csv"
+_PARQUET: Final = "application/vnd.apache.parquet"
+_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+
+
+class Described(NamedTuple):
+    """A route as this document needs it."""
+
+    method: str
+    path: str
+    auth: Auth
+    handler: object
+
+
+class Operation(NamedTuple):
+    """What the table does not say of a route. ``formats`` are answers besides JSON."""
+
+    name: str
+    query: Sequence[str]
+    answer: Schema
+    formats: Sequence[str] = ()
+    body: str = ""
+    status: int = 200
+    headers: Sequence[str] = ()
+
+
+OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
+    ("GET", "/api/v1/usage"): Operation(
+        "usage", parameters.USAGE, named("Usage"), formats=(_CSV, _PARQUET)
+    ),
+    ("GET", "/api/v1/calls"): Operation(
+        "listCalls", parameters.CALLS, page_of("calls", "CallRow"), formats=(_CSV,)
+    ),
+    ("GET", "/api/v1/calls/{call_id}"): Operation("getCall", (), named("Call")),
+    ("GET", "/api/v1/keys"): Operation("listKeys", PAGING, page_of("keys", "Key")),
+    ("POST", "/api/v1/keys"): Operation(
+        *("issueKey", (), named("IssuedKey")),
+        body="NewKeyBody",
+        status=201,
+        headers=(keys.IDEMPOTENCY_KEY,),
+    ),
+    ("GET", "/api/v1/keys/{key_id}"): Operation("getKey", (), named("Key")),
+    ("DELETE", "/api/v1/keys/{key_id}"): Operation("revokeKey", (), named("Key")),
+    ("GET", "/api/v1/teams"): Operation("listTeams", PAGING, page_of("teams", "Team")),
+    ("GET", "/api/v1/users"): Operation("listUsers", PAGING, page_of("users", "User")),
+    ("GET", "/api/v1/me"): Operation("me", ("tz", "format"), named("Me"), formats=("text/plain",)),
+    ("GET", "/api/v1/openapi.json"): Operation("describe", (), {"type": "object"}),
+}
+
+_PERIODS: Final = "today, yesterday, week, month, last_month, year, or a number of h or d: 30d"
+_QUERY: Final[Mapping[str, tuple[Schema, str]]] = {
+    "metrics": (TEXT, f"What to sum up, with commas: {', '.join(MEASURES)}."),
+    "group_by": (
+        TEXT,
+        f"With commas, at most four of: {', '.join((*TIMES, *COLUMNS))}, tag:<key>.",
+    ),
+    "period": (TEXT, f"A stretch that ends now: {_PERIODS}. Not together with from."),
+    "from": (TEXT, "Beginning, a day or a time in ISO 8601; belongs to it."),
+    "to": (TEXT, "End, a day (which belongs to it) or a time (which does not)."),
+    "tz": (TEXT, "IANA time zone in which days begin."),
+    "filter": (TEXT, "dimension:value, several with commas: team:core,-model:gpt-4.1."),
+    "order": (TEXT, "Names from metrics or group_by, with - before a name for descending."),
+    "limit": ({"type": "integer", "minimum": 1}, "How many rows at most."),
+    "cursor": (TEXT, "next_cursor of the page before."),
+    "finished_after": (TEXT, "Only calls that ended after this moment, in ISO 8601."),
+    "format": (TEXT, "How to answer."),
+}
+_FORMATS: Final[Mapping[str, Sequence[str]]] = {
+    "usage": usage.FORMATS,
+    "listCalls": calls.FORMATS,
+    "me": ("json", "line"),
+}
+_SECURITY: Final[Mapping[Auth, list[dict[str, list[str]]]]] = {
+    Auth.PUBLIC: [],
+    Auth.MANAGEMENT: [{"adminKey": []}, {"session": []}],
+    Auth.MANAGEMENT_WRITE: [{"adminKey": []}, {"session": [], "formToken": []}],
+    Auth.KEY_OR_SESSION: [{"virtualKey": []}, {"session": []}],
+}
+
+
+def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str, Any]:
+    """Describe routes. ``address`` is where this deployment is, ``cookie`` its session's.
+
+    Raises LookupError for a route of which ``OPERATIONS`` says nothing.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        operation = _operation(route, OPERATIONS[route.method, route.path])
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
+    bearer = {"type": "http", "scheme": "bearer"}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tollkeeper",
+            "version": __version__,
+            "description": "Who spent what, on which model, for which feature.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": address}],
+        "paths": paths,
+        "components": {
+            "schemas": components(),
+            "securitySchemes": {
+                "adminKey": {**bearer, "description": "A management key, tk_admin_…."},
+                "virtualKey": {**bearer, "description": "A virtual key, tk_live_…."},
+                "session": {"type": "apiKey", "in": "cookie", "name": cookie},
+                "formToken": {"type": "apiKey", "in": "header", "name": FORM_HEADER},
+            },
+            "responses": {
+                "Problem": {
+                    "description": "Why it did not work (RFC 9457).",
+                    "content": {PROBLEM_TYPE: {"schema": named("Problem")}},
+                }
+            },
+        },
+    }
+
+
+def _operation(route: Described, operation: Operation) -> dict[str, Any]:
+    content: dict[str, Any] = {JSON: {"schema": operation.answer}}
+    content |= {media_type: {} for media_type in operation.formats}
+    found: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": (inspect.getdoc(route.handler) or "").partition("\n")[0].rstrip("."),
+        "security": _SECURITY[route.auth],
+        "parameters": [
+            *(_in_path(name) for name in _PARAMETER.findall(route.path)),
+            *(_in_query(name, operation) for name in operation.query),
+            *(_in_header(name) for name in operation.headers),
+        ],
+        "responses": {
+            str(operation.status): {"description": "Done.", "content": content},
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
+    }
+    if operation.body:
+        found["requestBody"] = {
+            "required": True,
+            "content": {JSON: {"schema": named(operation.body)}},
+        }
+    return found
+
+
+def _in_path(name: str) -> Schema:
+    return {"name": name, "in": "path", "required": True, "schema": TEXT}
+
+
+def _in_header(name: str) -> Schema:
+    schema = {"type": "string", "minLength": 1, "maxLength": 255}
+    text = "The same request may be sent again with the same text, and is done once."
+    return {"name": name, "in": "header", "schema": schema, "description": text}
+
+
+def _in_query(name: str, operation: Operation) -> Schema:
+    schema, text = _QUERY[name]
+    if name == "format":
+        schema = {"enum": list(_FORMATS[operation.name])}
+    elif operation.query is PAGING and name == "limit":
+        schema = {**COUNT, "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT}
+    return {"name": name, "in": "query", "schema": schema, "description": text}

@@ -1,0 +1,235 @@
+"""Shapes of the API's answers as JSON Schema, derived from what the answers are made of."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from tollkeeper.console.api.keys import NewKeyBody
+from tollkeeper.domain.access import KeyKind, Role
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.reports.calls import CallRow
+
+Schema = dict[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+MONEY: Final[Schema] = {
+    "type": ["string", "null"],
+    "pattern": r"^-?[0-9]+\.[0-9]{9}$",
+    "description": "USD as a decimal string with nine digits; null when it is not known.",
+}
+_PRICE: Final[Schema] = {"type": ["string", "null"], "pattern": r"^-?[0-9]+\.[0-9]+$"}
+_NULL: Final = type(None)
+_PLAIN: Final[Mapping[type, Schema]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    bool: {"type": "boolean"},
+    float: {"type": "number"},
+}
+_NANOS: Final = "_nanos"
+_PLACE: Final = "#/components/schemas/"
+
+
+def or_null(schema: Schema) -> Schema:
+    """Give a schema of one type that takes null as well."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def listed(schema: Schema) -> Schema:
+    """Give the schema of a list."""
+    return {"type": "array", "items": schema}
+
+
+def exactly(properties: Mapping[str, Schema]) -> Schema:
+    """Give the schema of an object that has these properties and no others."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def mapping(values: Schema) -> Schema:
+    """Give the schema of an object whose properties are not known beforehand."""
+    return {"type": "object", "additionalProperties": values}
+
+
+def named(name: str) -> Schema:
+    """Refer to a schema of ``components``."""
+    return {"$ref": _PLACE + name}
+
+
+def components() -> dict[str, Schema]:
+    """Give all named schemas."""
+    _, bodies = msgspec.json.schema_components([NewKeyBody], ref_template=_PLACE + "{name}")
+    return {
+        **bodies,
+        "Problem": _problem(),
+        "CallRow": _call_row(),
+        "Call": _call(),
+        "Entry": _entry(),
+        "PriceLine": _price_line(),
+        "Usage": _usage(),
+        "Key": _key(),
+        "IssuedKey": exactly({"key": TEXT, **_key()["properties"]}),
+        "Team": exactly({"id": TEXT, "name": TEXT, "state": _state(), "created_at": TIME}),
+        "User": exactly(
+            {
+                "id": TEXT,
+                "email": TEXT,
+                "name": TEXT,
+                "role": {"enum": list(Role)},
+                "team": or_null(TEXT),
+                "state": _state(),
+                "created_at": TIME,
+            }
+        ),
+        "Me": _me(),
+    }
+
+
+def page_of(name: str, schema: str) -> Schema:
+    """Give the schema of one page of a list."""
+    return exactly({name: listed(named(schema)), "next_cursor": or_null(TEXT)})
+
+
+def _state() -> Schema:
+    return {"enum": ["active", "off"]}
+
+
+def _problem() -> Schema:
+    """RFC 9457, with a stable ``code``."""
+    properties: dict[str, Schema] = {
+        "type": {"type": "string", "format": "uri"},
+        "title": TEXT,
+        "status": {"type": "integer"},
+        "detail": TEXT,
+        "code": TEXT,
+    }
+    optional = {"remedy": TEXT, "parameter": TEXT, "request_id": TEXT}
+    found = exactly(properties | optional)
+    return {**found, "required": list(properties)}
+
+
+def _of_hint(hint: Any) -> Schema:
+    """Give the schema of a field by its type."""
+    if get_origin(hint) in {Union, types.UnionType}:
+        (inner,) = (each for each in get_args(hint) if each is not _NULL)
+        return MONEY if inner is Decimal else or_null(_of_hint(inner))
+    if get_origin(hint) is not None and issubclass(get_origin(hint), Mapping):
+        return mapping(_of_hint(get_args(hint)[1]))
+    return dict(_PLAIN[hint])
+
+
+def _call_row() -> Schema:
+    """One attempt at a call, as ``CallRow`` has it."""
+    found = {name: _of_hint(hint) for name, hint in get_type_hints(CallRow).items()}
+    del found["started_at_us"]
+    return exactly({"call_id": found.pop("call_id"), "started_at": TIME, **found})
+
+
+def _entry() -> Schema:
+    """A ledger entry, by the names of its columns, with how its cost came about."""
+    found: dict[str, Schema] = {}
+    for name, hint in get_type_hints(LedgerEntry).items():
+        if name.endswith(_NANOS):
+            found[name.removesuffix(_NANOS) + "_usd"] = MONEY
+        else:
+            found[name] = _of_hint(hint)
+    del found["started_at_us"]
+    return exactly(
+        found
+        | {
+            "started_at": TIME,
+            "usage_raw": {"description": "The provider's own usage object, null without one."},
+            "quantities": mapping(COUNT),
+            "lines": listed(named("PriceLine")),
+        }
+    )
+
+
+def _price_line() -> Schema:
+    return exactly(
+        {
+            "quantity": TEXT,
+            "count": COUNT,
+            "priced_as": TEXT,
+            "price_usd": _PRICE,
+            "per": {"type": "integer", "minimum": 1},
+            "cost_usd": _PRICE,
+        }
+    )
+
+
+def _call() -> Schema:
+    money = dict.fromkeys(("cost_usd", "list_cost_usd", "saved_usd"), MONEY)
+    return exactly({"call_id": TEXT, **money, "unpriced": COUNT, "entries": listed(named("Entry"))})
+
+
+def _period() -> dict[str, Schema]:
+    return {"name": TEXT, "from": TIME, "to": TIME, "tz": TEXT}
+
+
+def _usage() -> Schema:
+    value: Schema = {"type": ["string", "integer", "number", "boolean", "null"]}
+    basis = exactly({"requests": COUNT, "cost_usd": MONEY, "list_cost_usd": MONEY})
+    return exactly(
+        {
+            "period": exactly(_period()),
+            "rows": listed(mapping(value)),
+            "totals": mapping(value),
+            "basis": mapping(basis),
+            "truncated": {"type": "boolean"},
+        }
+    )
+
+
+def _key() -> Schema:
+    return exactly(
+        {
+            "id": TEXT,
+            "name": TEXT,
+            "role": {"enum": list(KeyKind)},
+            "user": or_null(TEXT),
+            "team": or_null(TEXT),
+            "state": {"enum": ["active", "off", "expired", "revoked"]},
+            "models": listed(TEXT),
+            "providers": listed(TEXT),
+            "tags": mapping(TEXT),
+            "created_at": TIME,
+            "created_by": TEXT,
+            "expires_at": or_null(TIME),
+            "revoked_at": or_null(TIME),
+        }
+    )
+
+
+def _me() -> Schema:
+    identity = {name: or_null(TEXT) for name in ("team", "user_id", "user", "role")}
+    key = exactly(
+        {
+            "id": TEXT,
+            "name": TEXT,
+            "models": listed(TEXT),
+            "providers": listed(TEXT),
+            "tags": mapping(TEXT),
+            "expires_at": or_null(TIME),
+        }
+    )
+    counts = ("requests", "refusals", "tokens_in", "tokens_out", "unpriced")
+    spent = {"cost_usd": MONEY, "list_cost_usd": MONEY} | dict.fromkeys(counts, COUNT)
+    return exactly(
+        {
+            "identity": exactly({"org": TEXT, **identity}),
+            "key": {"anyOf": [key, {"type": "null"}]},
+            "budgets": listed({"type": "object"}),
+            "today": exactly(_period() | spent),
+        }
+    )
