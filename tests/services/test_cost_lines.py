@@ -14,7 +14,7 @@ from tollkeeper.domain.pricing import PriceBook, RateCard
 from tollkeeper.domain.rate_card import instant_us
 from tollkeeper.domain.usage import Usage
 from tollkeeper.providers.price_data import shipped_price_book
-from tollkeeper.services.cost_lines import cost_lines
+from tollkeeper.services.explanation import explain
 from tollkeeper.services.settlement import Ending, settle
 
 NOW_US = instant_us("2026-11-20")
@@ -53,7 +53,7 @@ def entry_of(usage: Usage, prices: PriceBook, **changes: object) -> LedgerEntry:
 
 
 def total(entry: LedgerEntry, prices: PriceBook) -> int:
-    lines = cost_lines(entry, prices)
+    lines = explain(entry, prices)
     assert lines
     return round(sum(Fraction(line.cost or "x") for line in lines) * 10**9)
 
@@ -80,7 +80,7 @@ def test_lines_add_up_whatever_was_served(conditions: dict[str, object]) -> None
         entry = entry_of(usage, book())
         assert entry.basis == Basis.MEASURED
         assert total(entry, book()) == entry.cost_nanos
-        named = {line.quantity: line.count for line in cost_lines(entry, book())}
+        named = {line.quantity: line.count for line in explain(entry, book())}
         assert named == {"input": count, "output": 7, "web_searches": 2, "requests": 1}
 
 
@@ -107,25 +107,25 @@ def test_there_are_none_when_the_book_says_otherwise_by_now() -> None:
         **OPENAI,
         "models": [{"model": "gpt-4.1", "prices": [{"usd": {"input": "3", "requests": "3"}}]}],
     }
-    assert cost_lines(entry, book(dearer)) == ()
+    assert explain(entry, book(dearer)) == ()
 
 
 def test_what_has_no_price_is_shown_without_one_until_it_has() -> None:
     entry = entry_of(Usage({"input": 5, "pages": 2}, model="gpt-4.1"), book())
     assert entry.cost_nanos is None
-    assert [line.quantity for line in cost_lines(entry, book()) if line.cost is None] == ["pages"]
+    assert [line.quantity for line in explain(entry, book()) if line.cost is None] == ["pages"]
     priced: ProviderRow = {
         **OPENAI,
         "models": [{"model": "gpt-4.1", "prices": [{"usd": {"input": "3", "pages": "3"}}]}],
     }
-    assert cost_lines(entry, book(priced)) == ()
+    assert explain(entry, book(priced)) == ()
 
 
 def test_an_entry_that_looked_up_no_price_has_none() -> None:
     held = held_call(started_at_us=NOW_US)
     for ending in (Ending(500, Outcome.UPSTREAM_ERROR, 1), Ending(0, Outcome.OK, 1, unknown=True)):
         (entry,) = entries_of(held, settle(held, ending, book()))
-        assert cost_lines(entry, book()) == ()
+        assert explain(entry, book()) == ()
 
 
 def test_every_priced_call_of_a_company_is_explained() -> None:
@@ -136,5 +136,5 @@ def test_every_priced_call_of_a_company_is_explained() -> None:
             assert total(entry, shipped) == entry.list_cost_nanos
             explained += 1
         elif entry.corrects:
-            assert cost_lines(entry, shipped) == ()
+            assert explain(entry, shipped) == ()
     assert explained > 400

@@ -105,5 +105,16 @@ def wants_sandbox(configuration: Configuration, data: DataFolder) -> bool:
 
 def configured_data_folder(config_file: Path | None) -> Path:
     """Give the data folder that the configuration names. Raises ConfigError."""
+    return Path(configuration(config_file).settings.data)
+
+
+def configured_zone(config_file: Path | None) -> str:
+    """Give the time zone that days are counted in. Raises ConfigError."""
+    return configuration(config_file).settings.timezone
+
+
+def configuration(config_file: Path | None) -> Configuration:
+    """Read the configuration. Raises ConfigError."""
     config = import_module("tollkeeper.config")
-    return Path(config.load(config_file, config.environment()).settings.data)
+    found: Configuration = config.load(config_file, config.environment())
+    return found

@@ -34,6 +34,9 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "teams": Verb("tollkeeper.cli.teams", "Add, list, rename and switch off teams."),
         "users": Verb("tollkeeper.cli.users", "Add people, give roles, make sign-in links."),
         "providers": Verb("tollkeeper.cli.providers", "Keep the providers' own keys, encrypted."),
+        "calls": Verb("tollkeeper.cli.calls", "List calls, follow them, explain one."),
+        "spend": Verb("tollkeeper.cli.spend", "Show who spent what."),
+        "prices": Verb("tollkeeper.cli.prices", "Show what a model costs."),
     }
 )
 

@@ -26,8 +26,10 @@ from tollkeeper.cli.questions import (
     moment,
     parameters,
     plain_failures,
+    zone_named,
     zone_of,
 )
+from tollkeeper.cli.sources import open_source as open_source_of
 from tollkeeper.ports import ReportSource
 from tollkeeper.reports import formatting
 
@@ -68,7 +70,7 @@ def commands(open_source: OpenSource) -> typer.Typer:
         limit: Annotated[int, typer.Option(help="How many calls.")] = 50,
         since: SinceOption = "",
         until: UntilOption = "",
-        zone: ZoneOption = "UTC",
+        zone: ZoneOption = "",
         filters: FilterOption = None,
         as_json: JsonOption = False,
         data: DataOption = None,
@@ -86,17 +88,18 @@ def commands(open_source: OpenSource) -> typer.Typer:
     @app.command(epilog="[bold]Example[/bold]\n\ntollkeeper calls show CALL_ID")
     def show(
         call_id: Annotated[str, typer.Argument(metavar="CALL_ID", help="A call's id.")],
-        zone: ZoneOption = "UTC",
+        zone: ZoneOption = "",
         as_json: JsonOption = False,
         data: DataOption = None,
     ) -> None:
         """Explain one call: its attempts, and quantity times price, line by line."""
+        shown_in = zone_named(zone)
         with open_source(data) as source, plain_failures():
             answer = source.call(call_id)
         if as_json:
             output.print_json(answer)
         else:
-            print_call(answer, zone_of(zone))
+            print_call(answer, shown_in)
 
     return app
 
@@ -190,3 +193,6 @@ def _line(cells: list[str]) -> str:
         cell[:width].rjust(width) if column.right else cell[:width].ljust(width)
         for cell, width, column in zip(cells, _WIDTHS, _COLUMNS, strict=True)
     ).rstrip()
+
+
+app = commands(open_source_of)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from tollkeeper import bootstrap
 from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.ports import ReportSource
 
@@ -25,7 +26,9 @@ SinceOption = Annotated[
     typer.Option("--since", help="30d, 24h, today, week, month, last_month, or a date: 2026-11-01"),
 ]
 UntilOption = Annotated[str, typer.Option("--until", help="The last day, if --since is a date.")]
-ZoneOption = Annotated[str, typer.Option("--tz", help="Time zone: Europe/Berlin")]
+ZoneOption = Annotated[
+    str, typer.Option("--tz", help="Time zone: Europe/Berlin. Default: as configured.")
+]
 FilterOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -37,8 +40,15 @@ FilterOption = Annotated[
 def parameters(
     *, since: str, until: str, zone: str, filters: list[str] | None, **others: str
 ) -> dict[str, str]:
-    """Give the query string's parameters; what is empty is left out."""
-    found = {"tz": zone, "filter": ",".join(filters or ()), **others}
+    """Give the query string's parameters; what is empty is left out.
+
+    A zone is always among them, so that whoever answers counts the same days.
+    """
+    found = {
+        "tz": zone or bootstrap.configured_zone(None),
+        "filter": ",".join(filters or ()),
+        **others,
+    }
     if _DATE.fullmatch(since):
         found |= {"from": since, "to": until}
     elif until:
@@ -67,3 +77,11 @@ def moment(text: str) -> datetime:
 def zone_of(name: str) -> tzinfo:
     """Give a zone that the API has accepted."""
     return ZoneInfo(name) if name else UTC
+
+
+def zone_named(name: str) -> tzinfo:
+    """Give the zone that was asked for, or else the configured one. Ends a wrong name with 2."""
+    try:
+        return ZoneInfo(name or bootstrap.configured_zone(None))
+    except (ValueError, OSError, LookupError):
+        raise typer.BadParameter(f"{name!r} is no time zone: write Europe/Berlin") from None

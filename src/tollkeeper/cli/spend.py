@@ -21,6 +21,7 @@ from tollkeeper.cli.questions import (
     plain_failures,
     zone_of,
 )
+from tollkeeper.cli.sources import open_source as open_source_of
 from tollkeeper.ports import ReportSource
 from tollkeeper.reports import formatting
 
@@ -49,7 +50,7 @@ def commands(open_source: OpenSource) -> typer.Typer:
         ] = "model",
         since: SinceOption = "30d",
         until: UntilOption = "",
-        zone: ZoneOption = "UTC",
+        zone: ZoneOption = "",
         filters: FilterOption = None,
         metrics: Annotated[str, typer.Option(help="What to sum up.")] = DEFAULT_METRICS,
         order: Annotated[str, typer.Option(help="Sort by: -cost_usd, day ...")] = "",
@@ -157,3 +158,6 @@ def _footnotes(answer: Mapping[str, Any], rows: int) -> list[str]:
     if answer["truncated"]:
         notes.append(f"only the first {rows:,} rows; the totals are of all")
     return notes
+
+
+app = commands(open_source_of)

@@ -6,7 +6,7 @@ is a price; a price that is not known is None with a reason, never 0 and never a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -56,12 +56,17 @@ class PriceRowShown(NamedTuple):
 
 
 class ModelPrices(NamedTuple):
-    """What the book says of one model at one time, and which rule found it."""
+    """What the book says of one model at one time, and which rule found it.
+
+    ``model`` is "" for an operator's own prices, which hold for every model of the provider.
+    ``aliases`` are further names for exactly this model.
+    """
 
     provider: str
     model: str
     key: str
     rows: list[PriceRowShown]
+    aliases: Sequence[str] = ()
 
 
 class PriceBook:
@@ -154,7 +159,8 @@ class PriceBook:
             plan = card.plan(condition, at_us)
             if not plan.reason:
                 rows += _shown(plan, _words(condition))
-        return ModelPrices(self._id(provider), row["model"], ordinary.keys[0], rows)
+        aliases = row.get("aliases", ())
+        return ModelPrices(self._id(provider), row["model"], ordinary.keys[0], rows, aliases)
 
     def _plan(self, provider: str, model: str, conditions: Conditions, at_us: int) -> PricePlan:
         card, rule = self._card(provider, model)

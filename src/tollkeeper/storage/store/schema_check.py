@@ -44,11 +44,22 @@ def has_provider_secrets(path: Path) -> bool:
     return _has_rows(path, "SELECT 1 FROM provider_secrets LIMIT 1")
 
 
+def organisation_name(path: Path) -> str:
+    """Give the organisation's name, "" before the first start is done."""
+    row = _first_row(path, "SELECT name FROM orgs LIMIT 1")
+    return str(row[0]) if row else ""
+
+
 def _has_rows(path: Path, query: str) -> bool:
+    return _first_row(path, query) is not None
+
+
+def _first_row(path: Path, query: str) -> tuple[object, ...] | None:
     if not schema_is_current(path):
-        return False
+        return None
     with closing(sqlite_file.connect_read_only(path)) as connection:
-        return connection.execute(query).fetchone() is not None
+        row: tuple[object, ...] | None = connection.execute(query).fetchone()
+        return row
 
 
 def schema_version(connection: sqlite3.Connection) -> str:

@@ -1,0 +1,83 @@
+"""The price book that a configuration makes: what the package ships, and the operator's own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tollkeeper import bootstrap
+from tollkeeper.bootstrap.routing import SANDBOX, SANDBOX_PRICES, sandbox_provider
+from tollkeeper.config import Configuration
+from tollkeeper.domain.errors import Refused
+from tollkeeper.domain.pricing import PriceBook, RateCard
+from tollkeeper.domain.routing import Dialect, RouteTable
+from tollkeeper.ports import DataFolder
+from tollkeeper.providers.price_data import shipped_price_book
+
+_CLOSE_MAX: Final = 5
+_CLOSE_ENOUGH: Final = 0.6
+
+
+def configured_book(configuration: Configuration, data: DataFolder) -> PriceBook:
+    """Give the book that the gateway prices by, with the same version.
+
+    Only the prices of the configuration matter here, so no provider's key is opened.
+    """
+    prices = {
+        name: provider.custom_prices
+        for name, provider in configuration.providers.items()
+        if provider.custom_prices is not None
+    }
+    if bootstrap.wants_sandbox(configuration, data):
+        prices[SANDBOX] = SANDBOX_PRICES
+    cards = {name: RateCard.custom(each) for name, each in prices.items()}
+    return shipped_price_book().with_cards(cards)
+
+
+class PricePlace(NamedTuple):
+    """Where the price of a model stands: the book's provider, and the model's name there.
+
+    ``provider`` is the operator's word for who serves it.
+    """
+
+    provider: str
+    price_provider: str
+    model: str
+
+
+def price_places(model: str, configuration: Configuration, book: PriceBook) -> list[PricePlace]:
+    """Say where a call for this model would go, and where its price stands.
+
+    As the gateway does it: aliases first, then ``provider/model``, then who makes a model of
+    this name. A provider that is not configured is looked up in the book by its name there.
+    """
+    providers = {**configuration.providers, SANDBOX: sandbox_provider(DataFolder(Path()))}
+    table = RouteTable(providers, configuration.aliases, book.owner_of)
+    targets: dict[tuple[str, str], PricePlace] = {}
+    for dialect in Dialect:
+        with suppress(Refused):
+            for provider, name in (
+                (found.provider, found.model) for found in table.targets(model, dialect)
+            ):
+                own = provider.custom_prices is not None
+                place = PricePlace(provider.name, provider.name if own else provider.price_id, name)
+                targets.setdefault((provider.name, name), place)
+    if targets:
+        return list(targets.values())
+    name, slash, rest = model.partition("/")
+    if slash and rest and book.models(name):
+        return [PricePlace(name, name, rest)]
+    owner = book.owner_of(model)
+    return [PricePlace(owner, owner, model)] if owner else []
+
+
+def close_names(model: str, book: PriceBook) -> list[str]:
+    """Give names of priced models that look like one that is not known, the closest first."""
+    name, slash, rest = model.partition("/")
+    if slash and book.models(name):
+        near = get_close_matches(rest, book.models(name), _CLOSE_MAX, _CLOSE_ENOUGH)
+        return [f"{name}/{found}" for found in near]
+    known = {found for provider in book.providers() for found in book.models(provider)}
+    return get_close_matches(model, sorted(known), _CLOSE_MAX, _CLOSE_ENOUGH)

@@ -1,0 +1,94 @@
+"""Who answers the command line's questions: the running server, or the ledger's own file.
+
+Both answer alike. Nothing is written and nothing is loaded here: calls that a server which
+has stopped left in the journal are counted when it is started again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tollkeeper import clock
+from tollkeeper.bootstrap.running_server import server_of
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.errors import ConfigError
+from tollkeeper.ports import DataFolder, Ledger, ReportSource
+from tollkeeper.storage.journal.tail import FolderTail
+from tollkeeper.storage.store.schema_check import organisation_name
+
+if TYPE_CHECKING:
+    from tollkeeper.config import Configuration
+
+WAITING = (
+    "No server runs here, and calls of the last one wait in the journal: they are in no number "
+    "yet, and will be once it is started."
+)
+
+
+@contextmanager
+def open_source(
+    data: DataFolder, configuration: Configuration, tell: Callable[[str], None]
+) -> Iterator[ReportSource]:
+    """Open whoever can answer. ``tell`` gets a sentence if the answers leave something out.
+
+    Raises ConfigError when there is no store in the folder or its server may not be asked,
+    LedgerInUse when another process than a server has the ledger open.
+    """
+    server = server_of(data)
+    if server is not None:
+        yield server
+        return
+    org = organisation_name(data.store)
+    if not org:
+        raise ConfigError(
+            "there is no store in this data folder",
+            file=str(data.root),
+            hint="start it once with: tollkeeper serve; or name the right folder with --data",
+        )
+    ledger = open_ledger_to_read(data.ledger)
+    try:
+        if _some_wait(data.journal, ledger):
+            tell(WAITING)
+        yield _reports(ledger, org, configuration, data)
+    finally:
+        ledger.close()
+
+
+def open_ledger_to_read(path: Path) -> Ledger:
+    """Open the ledger's file and leave it as it is; without a file the ledger is empty."""
+    handle = import_module("tollkeeper.storage.duckdb.handle")
+    engine = import_module("tollkeeper.storage.duckdb.ledger")
+    if path.exists():
+        found: Ledger = engine.DuckDbLedger(path, handle.Settings(read_only=True))
+    else:
+        found = engine.DuckDbLedger(Path(":memory:"))
+    return found
+
+
+def _reports(
+    ledger: Ledger, org: str, configuration: Configuration, data: DataFolder
+) -> ReportSource:
+    explanation = import_module("tollkeeper.services.explanation")
+    prices = import_module("tollkeeper.bootstrap.price_books")
+    book = prices.configured_book(configuration, data)
+    reports: ReportSource = import_module("tollkeeper.reports.source").LedgerReports(
+        ledger,
+        Scope(org),
+        clock.now_us,
+        explain=lambda entry: explanation.explain(entry, book),
+        zone=configuration.settings.timezone,
+    )
+    return reports
+
+
+def _some_wait(journal: Path, ledger: Ledger) -> bool:
+    if not journal.is_dir():
+        return False
+    tail, positions = FolderTail(journal), ledger.positions()
+    return any(
+        tail.read(info.name, positions.get(info.name, 0), 1).entries for info in tail.segments()
+    )
