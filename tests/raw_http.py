@@ -48,7 +48,11 @@ class RawConnection:
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(WAIT_S)
-        self.socket.connect((HOST, port))
+        try:
+            self.socket.connect((HOST, port))
+        except OSError:
+            self.socket.close()
+            raise
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname=name)
         self._data = b""

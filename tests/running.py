@@ -58,8 +58,7 @@ class Process:
         said = os.read(read_fd, 16)
         os.close(read_fd)
         if not said.startswith(b"ready"):
-            self.process.wait(START_S)
-            self._reader.join(START_S)
+            self.wait()
             raise AssertionError(f"{module} did not start:\n" + "".join(self.log))
 
     def _read_log(self) -> None:

@@ -31,6 +31,7 @@ from tollkeeper.console.static_files import StaticFiles
 from tollkeeper.console.work import Work
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.failpoints import kill_at, nowhere
 from tollkeeper.jobs.runner import JobRunner
 from tollkeeper.jobs.table import jobs_of
 from tollkeeper.ports import DataFolder, Store, Vault
@@ -59,14 +60,16 @@ async def serve(options: ChildOptions) -> None:
     data = DataFolder(options.data)
     vault = bootstrap.open_vault(data)
     store = bootstrap.open_store(data.root)
-    ledger = LateLedger(DuckDbLedger.engine, lambda: DuckDbLedger(data.ledger))
+    failpoint = kill_at(configuration.settings.failpoint) or nowhere
+    ledger = LateLedger(DuckDbLedger.engine, lambda: DuckDbLedger(data.ledger, failpoint=failpoint))
     try:
         org = _org(store, data)
         prices = FollowedPrices(
             lambda: price_book(options.config, store, vault, data), configuration.file
         )
         hub = LiveHub(org, secrets.token_hex(8))
-        loading = LoaderThread(Loader(_tail(data), ledger, on_loaded=hub.on_loaded))
+        loader = Loader(_tail(data), ledger, on_loaded=hub.on_loaded, failpoint=failpoint)
+        loading = LoaderThread(loader)
         console = _console(org, configuration, data, store, vault, ledger, loading, prices, hub)
         parts = _Parts(
             console,
