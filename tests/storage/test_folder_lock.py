@@ -41,6 +41,22 @@ def test_a_second_server_is_refused_until_the_first_is_gone(tmp_path: Path) -> N
     folder_lock.hold(path).release()
 
 
+def test_whoever_holds_it_is_named_without_a_trace(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "run" / "serve.lock"
+    assert folder_lock.holder(path) is None
+    assert not path.parent.exists()
+    held = folder_lock.hold(path)
+    assert folder_lock.holder(path) == os.getpid()
+    held.release()
+    assert folder_lock.holder(path) is None
+
+
+def test_folders_that_are_made_are_for_their_owner_alone(tmp_path: Path) -> None:
+    folder_lock.hold(tmp_path / "deep" / "data" / "run" / "serve.lock").release()
+    for folder in ("deep", "deep/data", "deep/data/run"):
+        assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match=str(tmp_path / "file" / "run")):

@@ -40,6 +40,10 @@ class RunningServer:
         """Answer ``GET /api/v1/calls/{id}``."""
         return self._get(f"/api/v1/calls/{quote(call_id, safe='')}", {})
 
+    def health(self) -> dict[str, Any]:
+        """Ask how the console is: its faults, and what its loader has to do."""
+        return self._get("/internal/health", {})
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         target = f"{path}?{urlencode(parameters)}" if parameters else path
         try:

@@ -30,7 +30,9 @@ def hold(path: Path) -> FolderLock:
     Raises ConfigError when another process has it, and when it cannot be written.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed(path.parents):
+            if not folder.exists():  # mkdir's own ``parents`` would let others look in
+                folder.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigError(
@@ -53,3 +55,19 @@ def hold(path: Path) -> FolderLock:
             hint="stop it first, or start this one with another --data",
         ) from error
     return FolderLock(descriptor)
+
+
+def holder(path: Path) -> int | None:
+    """Give the process that has a lock file, 0 if it does not say so; None if nobody has it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 32).decode("ascii", "replace").strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None

@@ -1,0 +1,64 @@
+"""``tollkeeper doctor``: all checks, in the order in which one fault explains the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tollkeeper import config
+from tollkeeper.bootstrap.checks import (
+    Check,
+    Place,
+    fail,
+    folder,
+    listening,
+    ok,
+    providers,
+    records,
+)
+from tollkeeper.bootstrap.running_server import RunningServer, server_of
+from tollkeeper.config import Configuration
+from tollkeeper.config.settings import Settings
+from tollkeeper.domain.errors import ConfigError
+from tollkeeper.http1.origin import Proxies
+from tollkeeper.ports import DataFolder
+
+
+def examine(config_file: Path | None, data: Path | None, *, online: bool) -> Iterator[Check]:
+    """Give each check as soon as it is done. Never raises for what it finds.
+
+    With a configuration that cannot be read, the rest is examined by its defaults.
+    """
+    readable = True
+    try:
+        configuration = config.load(config_file, config.environment())
+        where = configuration.file
+        yield ok("configuration", f"{where} is good" if where else "no file: defaults are used")
+    except ConfigError as error:
+        readable = False
+        configuration = Configuration(Settings(), None, {}, {}, Proxies())
+        message = error.message.removesuffix(f" ({error.hint})") if error.hint else error.message
+        remedy = error.hint or "put it right; a running server keeps the one that it has"
+        yield fail("configuration", message, remedy)
+    root = Path(configuration.settings.data) if data is None else data
+    server, refused = _server(DataFolder(root))
+    if refused is not None:
+        yield refused
+    place = Place(configuration, DataFolder(root), server)
+    yield from folder.data_folder(place)
+    yield from folder.disk_space(place)
+    yield from folder.key_file(place)
+    yield from folder.store(place)
+    yield from records.records(place)
+    if readable:
+        yield from listening.listening(place)
+        yield from providers.providers(place, online=online)
+
+
+def _server(data: DataFolder) -> tuple[RunningServer | None, Check | None]:
+    try:
+        return server_of(data), None
+    except (ConfigError, OSError) as error:
+        hint = error.hint if isinstance(error, ConfigError) else ""
+        message = str(error).removesuffix(f" ({hint})") if hint else str(error)
+        return None, fail("console", message, hint or "its log says more")
