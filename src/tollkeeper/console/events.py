@@ -71,6 +71,9 @@ class EventStream:
         gone = spawn(self._watch(receive), name="event-stream")
         try:
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+                return
             async for text in self._events(gone):
                 body = text.encode("utf-8", "backslashreplace")
                 if not body:

@@ -3,7 +3,7 @@
 A page handler is a plain function ``(console, viewer, query) -> Page`` and runs on a thread;
 a form's handler is ``(console, viewer, form) -> Page | Redirect``. ``query`` has one text for
 each parameter, the path's own parameters, and always ``tz``, the zone to show times in;
-``form`` has the fields of the form, and the path's own parameters.
+``form`` has the fields of the form, the path's own parameters, and ``tz``.
 Both raise what the services and reports raise; the dispatcher turns it into an answer.
 """
 

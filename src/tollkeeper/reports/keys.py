@@ -50,18 +50,15 @@ def key_uses(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, KeyUs
 
 @lru_cache(32)
 def _uses(ledger: Ledger, shape: SelectionShape) -> ir.Table:
-    table = selected(ledger, shape)
+    everything = selected(ledger, shape)
+    table = everything.filter(everything.key_id != "")
     within = (table.started_at >= bindings.moment("start")) & (
         table.started_at < bindings.moment("end")
     )
-    return (
-        table.filter(table.key_id != "")
-        .group_by("key_id")
-        .agg(
-            entries=table.count(where=within),
-            cost=table.cost_usd.sum(where=within),
-            requests=table.requests.sum(where=within),
-            unpriced=table.unpriced.sum(where=within),
-            last_used=table.started_at.max(),
-        )
+    return table.group_by("key_id").agg(
+        entries=table.count(where=within),
+        cost=table.cost_usd.sum(where=within),
+        requests=table.requests.sum(where=within),
+        unpriced=table.unpriced.sum(where=within),
+        last_used=table.started_at.max(),
     )

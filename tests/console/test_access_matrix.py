@@ -1,0 +1,141 @@
+"""Every route of the table, asked for by every kind of caller: who gets in stands below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from consoles import OPERATOR_TOKEN, PEOPLE, Reply, RunningConsole, Session, running_console
+from stores import issue_key
+from tollkeeper.console.access import FORM_HEADER, OPERATOR_HEADER
+from tollkeeper.console.dispatch import Kind
+from tollkeeper.console.routes import ROUTES, Route
+from tollkeeper.console.static_files import PREFIX
+
+# + gets in · s is sent to sign in · 1 is 401 · 3 is 403 · 4 is 404, as if there were nothing
+CALLERS = (
+    *("nobody", "member", "lead", "finance", "auditor", "admin"),
+    *("virtual key", "admin key", "command line", "command line from elsewhere", "this machine"),
+)
+GOLDEN = """
+GET    /                          s + + + + + s s s s s
+GET    /calls                     s + + + + + s s s s s
+GET    /calls/{call_id}           s + + + + + s s s s s
+GET    /keys                      s + + + + + s s s s s
+POST   /keys                      s + + 3 3 + s s s s s
+POST   /keys/{key_id}/revoke      s + + 3 3 + s s s s s
+GET    /me                        1 + + + + + + 3 1 1 1
+GET    /k/{path_key}/me           + + + + + + + + + + +
+GET    /events                    1 + + + + + 1 1 1 1 1
+GET    /login                     + + + + + + + + + + +
+POST   /login                     + + + + + + + + + + +
+POST   /logout                    s + + + + + s s s s s
+POST   /theme                     + + + + + + + + + + +
+POST   /zone                      + + + + + + + + + + +
+GET    /api/v1/usage              1 + + + + + 3 + + 1 1
+GET    /api/v1/calls              1 + + + + + 3 + + 1 1
+GET    /api/v1/calls/{call_id}    1 + + + + + 3 + + 1 1
+GET    /api/v1/keys               1 + + + + + 3 + + 1 1
+POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
+GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1
+DELETE /api/v1/keys/{key_id}      1 + + 3 3 + 3 + + 1 1
+GET    /api/v1/teams              1 + + + + + 3 + + 1 1
+GET    /api/v1/users              1 + + + + + 3 + + 1 1
+GET    /api/v1/me                 1 + + + + + + 3 1 1 1
+GET    /api/v1/openapi.json       + + + + + + + + + + +
+GET    /static/{name:path}        + + + + + + + + + + +
+GET    /favicon.ico               + + + + + + + + + + +
+GET    /internal/metrics          4 4 4 4 4 4 4 4 + 4 +
+GET    /internal/health           4 4 4 4 4 4 4 4 + 4 +
+"""
+EXPECTED = {
+    (line.split()[0], line.split()[1]): dict(zip(CALLERS, line.split()[2:], strict=True))
+    for line in GOLDEN.strip().splitlines()
+}
+CASES = [(route, caller) for route in ROUTES for caller in CALLERS]
+
+
+class Callers:
+    """Everybody who may ask, ready to ask."""
+
+    def __init__(self, console: RunningConsole) -> None:
+        self.console = console
+        self._revoked = issue_key(console.folder, "alice@acme.com").record.key.key_id
+        self._sessions: dict[str, Session] = {}
+
+    def headers(self, caller: str, *, fresh: bool) -> dict[str, str]:
+        """Give what a caller sends about itself; a fresh session where this one will end."""
+        if caller in PEOPLE:
+            if fresh or caller not in self._sessions:
+                self._sessions[caller] = self.console.sign_in(caller)
+            session = self._sessions.pop(caller) if fresh else self._sessions[caller]
+            return session.headers | {FORM_HEADER: session.form_token}
+        return {
+            "virtual key": {"authorization": f"Bearer {self.console.virtual_key.token}"},
+            "admin key": self.console.as_admin_key,
+            "command line": {OPERATOR_HEADER: OPERATOR_TOKEN},
+            "command line from elsewhere": {OPERATOR_HEADER: OPERATOR_TOKEN},
+        }.get(caller, {})
+
+    def ask(self, route: Route, caller: str) -> Reply:
+        """Ask for a route with everything that it takes."""
+        headers = self.headers(caller, fresh=route.path == "/logout")
+        direct = caller in {"command line", "this machine"}
+        target = route.path
+        for name, value in self._places().items():
+            target = target.replace(name, value)
+        if route.kind is Kind.FORM:
+            headers["content-type"] = "application/x-www-form-urlencoded"
+            return self.console.ask(
+                route.method, target, headers=headers, body=b"name=k&theme=dark", direct=direct
+            )
+        data = {"name": "k", "user": "alice@acme.com"} if route.method == "POST" else None
+        return self.console.send(route.method, target, data, headers=headers, direct=direct)
+
+    def _places(self) -> Mapping[str, str]:
+        return {
+            "{call_id}": "call-alice",
+            "{key_id}": self._revoked,
+            "{path_key}": self.console.other_key.token,
+            "{name:path}": self.console.console.static.address("app.css").removeprefix(PREFIX),
+        }
+
+
+@pytest.fixture(scope="module")
+def callers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callers]:
+    with running_console(tmp_path_factory.mktemp("matrix")) as console:
+        console.load(console.entry_of("member", entry_id="call-alice", call_id="call-alice"))
+        yield Callers(console)
+
+
+def test_every_route_stands_in_the_golden_table() -> None:
+    assert [(route.method, route.path) for route in ROUTES] == list(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("route", "caller"), CASES, ids=[f"{r.method} {r.path} by {c}" for r, c in CASES]
+)
+def test_who_gets_in(callers: Callers, route: Route, caller: str) -> None:
+    reply = callers.ask(route, caller)
+    assert _outcome(reply) == EXPECTED[route.method, route.path][caller], reply
+
+
+def _outcome(reply: Reply) -> str:
+    to = reply.header("location")
+    if reply.status == 303 and to.startswith("/login") and "signed_out" not in to:
+        return "s"
+    refused: dict[int, str] = {401: "1", 403: "3"}
+    if reply.status == 401 and _code(reply) == "link_rejected":
+        return "+"  # the form was read; what it said was no good link
+    if reply.status == 404:
+        return "4"
+    assert reply.status < 500, reply
+    return refused.get(reply.status, "+")
+
+
+def _code(reply: Reply) -> Any:
+    if "json" in reply.header("content-type"):
+        return reply.json().get("code")
+    return "link_rejected" if b"sign-in link" in reply.body else ""
