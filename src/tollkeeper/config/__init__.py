@@ -10,7 +10,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 import yaml
@@ -105,11 +105,25 @@ def _from_variables(variables: Mapping[str, str]) -> dict[tuple[str, ...], Any]:
         if word == name or word in _OWN_WORDS:
             continue
         path = _SHORT.get(word) or tuple(word.lower().split("__"))
+        if _is_text(path):
+            values[path] = text  # a token of digits, or the word "on", is text as well
+            continue
         try:
             values[path] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise ConfigError(f"{name}: not a value that YAML can read") from None
     return values
+
+
+def _is_text(path: tuple[str, ...]) -> bool:
+    """Tell whether an option takes text, or one of some words."""
+    here: Any = Settings
+    for step in path:
+        if not (isinstance(here, type) and issubclass(here, msgspec.Struct)):
+            return False
+        here = {field.name: field.type for field in msgspec.structs.fields(here)}.get(step)
+    words = get_args(here) if get_origin(here) is Literal else ()
+    return here is str or (bool(words) and all(isinstance(word, str) for word in words))
 
 
 def _lay_over(data: dict[str, Any], values: Mapping[tuple[str, ...], Any]) -> None:
@@ -124,6 +138,8 @@ def _lay_over(data: dict[str, Any], values: Mapping[tuple[str, ...], Any]) -> No
 
 
 def _convert(document: yaml_file.Document, data: dict[str, Any]) -> Settings:
+    if isinstance(data.get("sandbox"), bool):
+        data["sandbox"] = "on" if data["sandbox"] else "off"  # as YAML reads these words
     try:
         return msgspec.convert(data, Settings)
     except msgspec.ValidationError as error:
