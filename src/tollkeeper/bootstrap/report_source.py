@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tollkeeper import clock
 from tollkeeper.bootstrap.running_server import server_of
@@ -23,9 +23,8 @@ from tollkeeper.storage.store.schema_check import organisation_name
 if TYPE_CHECKING:
     from tollkeeper.config import Configuration
 
-WAITING = (
-    "No server runs here, and calls of the last one wait in the journal: they are in no number "
-    "yet, and will be once it is started."
+WAITING: Final = (
+    "calls wait in the journal that are in no number yet; start the server, which loads them"
 )
 
 

@@ -38,7 +38,10 @@ class RunningServer:
 
     def call(self, call_id: str) -> dict[str, Any]:
         """Answer ``GET /api/v1/calls/{id}``."""
-        return self._get(f"/api/v1/calls/{quote(call_id, safe='')}", {})
+        try:
+            return self._get(f"/api/v1/calls/{quote(call_id, safe='')}", {})
+        except LookupError:  # an id with a slash in it is no path of the API
+            raise LookupError("no such call") from None
 
     def health(self) -> dict[str, Any]:
         """Ask how the console is: its faults, and what its loader has to do."""
