@@ -31,6 +31,7 @@ def identify(controls: Controls = NO_CONTROLS, **named: str) -> Client:
         ("AnthropicBedrock/JS 0.71.0", "anthropic-typescript", "0.71.0"),
         ("google-genai-sdk/1.30.0 gl-node/v22.23.3", "google-genai-node", "1.30.0"),
         ("google-genai-sdk/1.30.0", "google-genai", "1.30.0"),
+        ("google-genai-sdk/3.4.0+afc gl-python/3.11.7", "google-genai-python", "3.4.0"),
         ("curl/8.5.0", "curl", "8.5.0"),
         ("python-requests/2.34.2", "python-requests", "2.34.2"),
         ("NightlyReport/2.1 (finance)", "nightlyreport", "2.1"),

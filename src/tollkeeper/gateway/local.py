@@ -37,7 +37,7 @@ class LocalAnswers:
         allowed = [
             listed
             for listed in self._gateway.planner.models()
-            if _may(caller, listed.owner, listed.model)
+            if _may(caller, listed.owner, listed.model.removeprefix(f"{listed.owner}/"))
         ]
         try:
             body = (

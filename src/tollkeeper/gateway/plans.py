@@ -123,14 +123,25 @@ class Planner:
         return _plan(chosen, "", dialect, chosen.bases[dialect])
 
     def models(self) -> list[ListedModel]:
-        """List what may be asked for: aliases, then every provider's known models."""
-        listed = [
-            ListedModel(alias, "tollkeeper") for alias in self._routing.aliases if "*" not in alias
-        ]
+        """List what may be asked for by the name that is listed: aliases, then models.
+
+        A provider lists the models that lead to it by their bare names. One that only serves
+        what others make (Azure) lists them with its own name in front.
+        """
+        listed = {
+            alias: ListedModel(alias, "tollkeeper")
+            for alias in self._routing.aliases
+            if "*" not in alias
+        }
         for name, provider in self._routing.providers.items():
-            known = provider.models or tuple(self._book.models(provider.price_id))
-            listed += [ListedModel(model, name) for model in known]
-        return list(dict.fromkeys(listed))
+            for model in provider.models or self._models_of(provider):
+                listed.setdefault(model, ListedModel(model, name))
+        return list(listed.values())
+
+    def _models_of(self, provider: Provider) -> list[str]:
+        known = self._book.models(provider.price_id)
+        own = [model for model in known if self._book.owner_of(model) == provider.price_id]
+        return own or [f"{provider.name}/{model}" for model in known]
 
 
 _VENDORS: Final = {

@@ -40,7 +40,8 @@ class _Agent(NamedTuple):
 _AGENTS_MAX: Final = 4_096
 _AGENT_BYTES_MAX: Final = 256
 _UNNAMED: Final = _Agent("", "")
-_VERSION: Final = r"v?(\d[0-9A-Za-z.+-]{0,31})?"
+# What follows a plus says how a version was built or used ("3.4.0+afc"), not which it is.
+_VERSION: Final = r"v?(\d[0-9A-Za-z.-]{0,31})?(?:\+[0-9A-Za-z.+-]{0,64})?"
 # Claude Code's name without its session header: an imitation, or a version before the header.
 _CLAUDE_CLI: Final = "claude-cli"
 
