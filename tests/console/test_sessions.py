@@ -31,8 +31,8 @@ def link_of(console: RunningConsole, who: str) -> str:
 
 def is_in(console: RunningConsole, session: Session) -> bool:
     """Tell whether a session opens a page and the API alike."""
-    page, data = console.get("/", session), console.get("/api/v1/users", session)
-    assert (page.status == 200) == (data.status == 200)
+    page, data = console.get("/calls/none", session), console.get("/api/v1/users", session)
+    assert (page.status == 404) == (data.status == 200)
     return data.status == 200
 
 
