@@ -103,7 +103,10 @@ def test_chunks_without_an_end_are_refused_at_the_limit(
 def test_many_large_bodies_at_once_share_one_limit(
     sandbox: str, tmp_path_factory: pytest.TempPathFactory, answer: str
 ) -> None:
-    """Their sum is bounded too, while they come and while their provider is silent."""
+    """Their sum is bounded too, while they come and while their provider is silent.
+
+    Small requests pass all the same: a quarter of the room is left for them.
+    """
     headers = {"x-sandbox-fault": "hang"} if answer == "never" else {}
     body = _padded(OPENAI, LIMIT)
     last = body[-1:] if answer == "never" else b"]"
@@ -116,16 +119,16 @@ def test_many_large_bodies_at_once_share_one_limit(
             filled.wait()
             connection.send(last)
             try:
-                statuses.append(connection.answer(20).status)
+                statuses.append(connection.answer(60).status)
             except AssertionError:
                 statuses.append(0)  # no answer: the gateway was stopped
 
     with deployment(tmp_path_factory.mktemp("small"), sandbox) as gateway:
-        filled = threading.Barrier(20)
+        filled = threading.Barrier(15)
         senders = [
-            threading.Thread(target=upload, args=(gateway.port, gateway.key)) for _ in range(20)
+            threading.Thread(target=upload, args=(gateway.port, gateway.key)) for _ in range(15)
         ]
-        with grows_by_less_than(gateway, 700 * MIB):
+        with grows_by_less_than(gateway, 512 * MIB):
             for sender in senders:
                 sender.start()
             if answer == "at the end":
@@ -133,9 +136,9 @@ def test_many_large_bodies_at_once_share_one_limit(
                     sender.join(60)
                 assert sorted(set(statuses)) == [400, 503]
             else:
-                _wait_until(lambda: "tollkeeper_in_flight 16.0" in _metrics(gateway))
+                _wait_until(lambda: "tollkeeper_in_flight 12.0" in _metrics(gateway))
                 more = OPENAI.call(gateway.key, body=_padded(ANTHROPIC, LIMIT))
-                fault = OPENAI.fault(ask(gateway.port, more))
+                fault = OPENAI.fault(ask(gateway.port, more, 60))
                 assert (fault.status, fault.code) == (503, "buffers_full")
         assert ask(gateway.port, OPENAI.call(gateway.key)).status == 200
         if answer == "never":
@@ -144,7 +147,7 @@ def test_many_large_bodies_at_once_share_one_limit(
             gateway.gateway.signal(signal.SIGTERM)
             for sender in senders:
                 sender.join(60)
-    assert statuses.count(503) >= 4
+    assert statuses.count(503) >= 3
 
 
 def _metrics(gateway: Deployment) -> str:
@@ -152,7 +155,7 @@ def _metrics(gateway: Deployment) -> str:
 
 
 def _wait_until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline_s, "it never was"
         time.sleep(0.05)

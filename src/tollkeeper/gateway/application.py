@@ -151,6 +151,7 @@ class GatewayApplication:
             or gateway.locked is not None
             or len(gateway.relays) >= gateway.settings.in_flight_max
             or len(body) > gateway.settings.body_bytes_max
+            or gateway.buffered_bytes > gateway.settings.buffered_bytes_max
         ):
             return None
         now_us = gateway.now_us()

@@ -7,6 +7,7 @@ from typing import Final
 from tollkeeper.domain.errors import Overloaded, Refused, TooLarge
 from tollkeeper.gateway.admission import held_call, way_of
 from tollkeeper.gateway.answers import refuse_call
+from tollkeeper.gateway.gathered_body import GatheredBody
 from tollkeeper.gateway.head_notes import Caller, HeadNotes
 from tollkeeper.gateway.relay import Relay
 from tollkeeper.gateway.sending import OutgoingRequest
@@ -18,6 +19,7 @@ from tollkeeper.wire.controls import NO_CONTROLS, Controls, read_controls
 from tollkeeper.wire.endpoints import Body
 
 _RATIO_MAX: Final = 100
+_SMALL_BYTES: Final = 1 << 20
 _BODILESS: Final = frozenset({b"GET", b"HEAD", b"DELETE"})
 
 
@@ -68,11 +70,10 @@ class JsonCall:
     """Collects the body of one request (``BodySink``), then becomes a relayed call."""
 
     def __init__(self, gateway: Gateway, exchange: Exchange, caller: Caller) -> None:
-        self._size_bytes = 0
         self._gateway = gateway
         self._exchange = exchange
         self._caller = caller
-        self._parts: list[bytes] = []
+        self._body = GatheredBody(exchange.length)
         if (exchange.length or 0) > gateway.settings.body_bytes_max:
             raise too_large(gateway)
 
@@ -80,20 +81,22 @@ class JsonCall:
         if self._exchange.done:
             return
         gateway = self._gateway
-        self._size_bytes += len(data)
+        self._body.add(data)
         gateway.buffered_bytes += len(data)
-        self._parts.append(data)
-        if self._size_bytes > gateway.settings.body_bytes_max:
+        room_bytes = gateway.settings.buffered_bytes_max
+        if self._body.size_bytes > _SMALL_BYTES:
+            room_bytes -= room_bytes // 4  # the rest is for those who send less
+        if self._body.size_bytes > gateway.settings.body_bytes_max:
             self._refuse(too_large(gateway))
-        elif gateway.buffered_bytes > gateway.settings.buffered_bytes_max:
+        elif gateway.buffered_bytes > room_bytes:
             self._refuse(Overloaded("too many large requests at once", code="buffers_full"))
 
     def body_end(self) -> None:
         exchange = self._exchange
         if exchange.done:
             return
-        body = b"".join(self._parts) if len(self._parts) != 1 else self._parts[0]
-        self._forget_body()
+        self._gateway.buffered_bytes -= self._body.size_bytes
+        body = self._body.take()
         relay = start_json_call(self._gateway, exchange, self._caller, body)
         if relay is not None:
             exchange.hand_over(relay)
@@ -109,9 +112,8 @@ class JsonCall:
         refuse_call(self._gateway, self._exchange, self._caller, error, NO_CONTROLS)
 
     def _forget_body(self) -> None:
-        self._gateway.buffered_bytes -= self._size_bytes
-        self._size_bytes = 0
-        self._parts = []
+        self._gateway.buffered_bytes -= self._body.size_bytes
+        self._body.forget()
 
 
 def too_large(gateway: Gateway) -> TooLarge:

@@ -67,7 +67,10 @@ def read_members(text: bytes) -> dict[str, msgspec.Raw]:
     # A text is never shorter than its distinct members written without blanks and escapes.
     # If it is exactly as long, then nothing else is in it: no blank, escape or second key.
     size = 1 + 4 * len(members) + sum(map(len, members)) + sum(map(len, members.values()))
-    if size != len(text) and members and text != _spaced(text, size, members):
+    if size == len(text) or not members:
+        return members
+    # A large text is walked over: to write it again would need twice its memory.
+    if len(text) > _SMALL_BYTES or text != _spaced(text, size, members):
         _walk(text, members)
     return members
 
