@@ -19,7 +19,7 @@ from tollkeeper.bootstrap.checks import (
 from tollkeeper.bootstrap.running_server import RunningServer, server_of
 from tollkeeper.config import Configuration
 from tollkeeper.config.settings import Settings
-from tollkeeper.domain.errors import ConfigError
+from tollkeeper.domain.errors import ConfigError, TollkeeperError
 from tollkeeper.http1.origin import Proxies
 from tollkeeper.ports import DataFolder
 
@@ -45,14 +45,22 @@ def examine(config_file: Path | None, data: Path | None, *, online: bool) -> Ite
     if refused is not None:
         yield refused
     place = Place(configuration, DataFolder(root), server)
-    yield from folder.data_folder(place)
-    yield from folder.disk_space(place)
-    yield from folder.key_file(place)
-    yield from folder.store(place)
-    yield from records.records(place)
+    yield from _told("data folder", folder.data_folder(place))
+    yield from _told("disk space", folder.disk_space(place))
+    yield from _told("key file", folder.key_file(place))
+    yield from _told("store", folder.store(place))
+    yield from _told("ledger", records.records(place))
     if readable:
-        yield from listening.listening(place)
-        yield from providers.providers(place, online=online)
+        yield from _told("server", listening.listening(place))
+        yield from _told("providers", providers.providers(place, online=online))
+
+
+def _told(name: str, checks: Iterator[Check]) -> Iterator[Check]:
+    """Let no failure of one thing hide what there is to say of the others."""
+    try:
+        yield from checks
+    except (TollkeeperError, OSError) as error:
+        yield fail(name, str(error), "see the checks before this one, and the server's log")
 
 
 def _server(data: DataFolder) -> tuple[RunningServer | None, Check | None]:

@@ -71,7 +71,7 @@ def server_of(data: DataFolder) -> RunningServer | None:
     try:
         with closing(_SocketConnection(path)) as connection:
             connection.connect()
-    except (FileNotFoundError, ConnectionRefusedError):
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         return None
     except PermissionError as error:
         raise _not_ours(path, error) from error

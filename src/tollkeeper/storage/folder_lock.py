@@ -61,7 +61,7 @@ def holder(path: Path) -> int | None:
     """Give the process that has a lock file, 0 if it does not say so; None if nobody has it."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -42,11 +42,7 @@ def providers(place: Place, *, online: bool) -> Iterator[Check]:
     found = place.configuration.providers
     secrets = _secrets(place)
     if not found:
-        if bootstrap.wants_sandbox(place.configuration, place.data):
-            finding = "none is configured: the built-in sandbox answers, and nobody else"
-            yield warn("providers", finding, _ADD)
-        else:
-            yield fail("providers", "none is configured, and the sandbox is off", _ADD)
+        yield _nobody(place)
     answers = reach_all(place) if online else {}
     for name, provider in sorted(found.items()):
         yield _key(name, provider, secrets)
@@ -54,6 +50,17 @@ def providers(place: Place, *, online: bool) -> Iterator[Check]:
             if origin in answers:
                 yield _reached(name, origin, answers[origin])
     yield _clock(answers)
+
+
+def _nobody(place: Place) -> Check:
+    try:
+        sandbox = bootstrap.wants_sandbox(place.configuration, place.data)
+    except (TollkeeperError, OSError):  # the checks of the folder say what is wrong with it
+        return warn("providers", "none is configured", _ADD)
+    if sandbox:
+        finding = "none is configured: the built-in sandbox answers, and nobody else"
+        return warn("providers", finding, _ADD)
+    return fail("providers", "none is configured, and the sandbox is off", _ADD)
 
 
 _ADD: Final = "add one under providers in tollkeeper.yaml: docs/configuration.md"
