@@ -22,9 +22,11 @@ _ROWS_LOOKED_AT: Final = 50
 class FirstCall(NamedTuple):
     """A whole first call as one command, and the settings of every tool.
 
-    ``may_issue`` tells whether the viewer can issue the key that is needed.
+    ``url`` is where the gateway is. ``may_issue`` tells whether the viewer can issue the key
+    that is needed.
     """
 
+    url: str
     command: str
     tools: tuple[ToolSettings, ...]
     may_issue: bool
@@ -33,7 +35,9 @@ class FirstCall(NamedTuple):
 def first_call(console: Console, viewer: Viewer) -> FirstCall:
     """Say how to get the first call into the ledger."""
     to = Connection(console.public_url)
-    return FirstCall(connect.curl(to), connect.tool_settings(to), viewer.role not in READERS)
+    return FirstCall(
+        to.url, connect.curl(to), connect.tool_settings(to), viewer.role not in READERS
+    )
 
 
 def connection(console: Console, scope: Scope, key: str) -> Connection:

@@ -15,13 +15,6 @@ from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.period import Period
 
 PERIODS: Final = (("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"), ("month", "Month"))
-ZONES: Final = (
-    *("UTC", "Europe/London", "Europe/Berlin", "Europe/Helsinki", "Africa/Lagos"),
-    *("Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Shanghai", "Asia/Tokyo"),
-    *("Australia/Sydney", "America/Sao_Paulo", "America/New_York", "America/Chicago"),
-    *("America/Denver", "America/Los_Angeles"),
-)
-"""Zones that are offered by name; any other one can be typed."""
 
 
 class Chip(NamedTuple):
@@ -40,6 +33,7 @@ class Head:
     ``whose`` is a phrase ("All of acme"), ``when`` a stretch of days in ``zone``.
     ``periods`` are the usual ones; ``custom`` tells that another one is shown, from
     ``first_day`` to ``last_day`` (ISO dates). ``chips`` are the filters that are on.
+    ``fields`` are the hidden fields of a form that asks for another time.
     """
 
     whose: str
@@ -51,6 +45,7 @@ class Head:
     last_day: str
     chips: tuple[Chip, ...]
     clear_href: str
+    fields: tuple[tuple[str, str], ...]
 
 
 def head_of(
@@ -73,6 +68,11 @@ def head_of(
         last_day=last_day.isoformat(),
         chips=tuple(_chip(each, known, here(_rest(links, each))) for each in links.filters),
         clear_href=here(Links(links.time, links.zone, (), links.by)),
+        fields=tuple(
+            (name, value)
+            for name, value in (*links.during().hidden_fields(), ("by", links.by))
+            if value and (name != "by" or path == "/")
+        ),
     )
 
 

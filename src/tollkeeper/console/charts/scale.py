@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 STEPS_MAX: Final = 4
@@ -21,5 +21,5 @@ def ticks(largest: Decimal) -> tuple[Decimal, ...]:
     step = next(
         round_ * magnitude for round_ in _ROUND if round_ * magnitude * STEPS_MAX >= largest
     )
-    count = max(2, -int(-largest // step))
+    count = max(2, int((largest / step).to_integral_value(ROUND_CEILING)))
     return tuple(step * number for number in range(count + 1))

@@ -60,11 +60,13 @@ class CostLine(NamedTuple):
 class Bill:
     """What one entry of the call cost, and why.
 
-    ``title`` names the model; ``corrects`` is set for a correction of an earlier entry.
+    ``heading`` says which entry this is, ``title`` names the model; ``corrects`` is set for a
+    correction of an earlier entry.
     ``agrees`` is False when the lines no longer add up to the cost that was booked: then
     the price book has changed since, and the booked cost stands.
     """
 
+    heading: str
     title: str
     corrects: str
     lines: tuple[CostLine, ...]
@@ -148,7 +150,7 @@ def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
         report=found,
         title=last.model_served or last.model_requested or "A call",
         asked_for=first.model_requested,
-        when=f"{began:%Y-%m-%d %H:%M:%S}.{began.microsecond // 1_000:03d} {began.tzname()}",
+        when=f"{began:%Y-%m-%d %H:%M:%S}.{began.microsecond // 1_000:03d}",
         zone=str(zone),
         outcome=words.outcome(last.outcome),
         basis=words.basis(last.basis),
@@ -207,10 +209,10 @@ def _bill(detail: EntryDetail) -> Bill:
     cost = None if entry.cost_nanos is None else usd(entry.cost_nanos)
     listed = None if entry.list_cost_nanos is None else usd(entry.list_cost_nanos)
     why, what = remedies.unpriced(entry) if cost is None and not entry.corrects else ("", "")
+    title = " · ".join(filter(None, (entry.provider, entry.model_served or entry.model_requested)))
     return Bill(
-        title=" · ".join(
-            filter(None, (entry.provider, entry.model_served or entry.model_requested))
-        ),
+        heading=_heading(entry, title),
+        title=title,
         corrects=entry.corrects,
         lines=() if entry.corrects else lines,
         total=formatting.money_full(cost),
@@ -224,6 +226,14 @@ def _bill(detail: EntryDetail) -> Bill:
         agrees=_agrees(detail.lines, cost if listed is None else listed),
         raw=_pretty(entry.usage_raw),
     )
+
+
+def _heading(entry: LedgerEntry, title: str) -> str:
+    if entry.corrects:
+        return "Correction"
+    if entry.part:
+        return f"Attempt {entry.attempt}, further model: {title}"
+    return f"Attempt {entry.attempt}: {title}"
 
 
 def _line(line: PriceLine) -> CostLine:

@@ -144,7 +144,8 @@ def _asked(query: Query) -> dict[str, str]:
         found["filter"] = filters_text(both)
     if not any(found.get(name) for name in ("period", "from", "to")):
         found["period"] = DEFAULT_PERIOD
-    return {"limit": str(ROWS), **found}
+    rows = report.LIMIT_MAX if query.get("format") == "csv" else ROWS
+    return {"limit": str(rows), **found}
 
 
 def _query(links: Links) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import ClassVar, Final, NamedTuple
 
 from tollkeeper.console import words
@@ -35,12 +36,13 @@ STATES: Final[Mapping[str, words.Word]] = {
 }
 _DAY_US: Final = 86_400_000_000
 _ANY_MODEL: Final = "any model"
+_UNUSED: Final = KeyUse(Decimal(0), 0, 0, 0)
 
 
 class KeyLine(NamedTuple):
     """One key of the list. ``reach`` says what it may use, ``limits`` the same in full.
 
-    ``cost`` and ``requests`` are of the last 30 days, "" where the ledger cannot answer.
+    ``cost`` and ``requests`` are of the last 30 days; the cost is a dash where it is unknown.
     """
 
     key_id: str
@@ -170,7 +172,7 @@ def _page(
     records = service.readable_keys(console.store, issuer)
     revocable = {record.key.key_id for record in service.list_keys(console.store, issuer)}
     uses = _uses(console, viewer, query["tz"])
-    lines = _Lines(console, query["tz"], uses, revocable)
+    lines = _Lines(console, query["tz"], records, uses, revocable)
     shown = [lines.line(record) for record in reversed(records)]
     shows_all = query.get("show") == "all" or not any(line.active for line in shown)
     done = next(
@@ -252,20 +254,24 @@ class _Lines:
         self,
         console: Console,
         zone: str,
+        records: Sequence[KeyRecord],
         uses: Mapping[str, KeyUse] | None,
         revocable: set[str],
     ) -> None:
+        ids = [record.key.key_id for record in records] if uses is not None else []
+        amounts = [(uses or {}).get(key_id, _UNUSED).cost_usd for key_id in ids]
         self._zone = zones.zone_info(zone)
         self._now_us = console.now_us()
         self._links = Links({"period": PERIOD}, zone)
         self._uses = uses
         self._revocable = revocable
         self._emails = {user.user_id: user.email for user in console.store.users()}
+        self._costs = dict(zip(ids, formatting.money_column(amounts), strict=True))
 
     def line(self, record: KeyRecord) -> KeyLine:
         key = record.key
         state = key_state(record, self._now_us)
-        use = (self._uses or {}).get(key.key_id, KeyUse(None, 0, 0, 0))
+        use = (self._uses or {}).get(key.key_id, _UNUSED)
         person = self._emails.get(key.user_id, "")
         return KeyLine(
             key_id=key.key_id,
@@ -281,7 +287,7 @@ class _Lines:
             expires=self._day(key.expires_at_us),
             last_used=self._day(use.last_used_us),
             last_used_full=self._moment(use.last_used_us),
-            cost=_cost(use) if self._uses is not None else "",
+            cost=self._costs.get(key.key_id, formatting.UNKNOWN),
             requests=formatting.count(use.requests) if self._uses is not None else "",
             unpriced=use.unpriced,
             calls_href=self._links.narrowed("key", key.key_id).calls(),
@@ -303,10 +309,6 @@ class _Lines:
             return ""
         local = zones.local_time(at_us, self._zone)
         return f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"
-
-
-def _cost(use: KeyUse) -> str:
-    return formatting.money(use.cost_usd) if use.requests else formatting.money(None)
 
 
 def _reach(models: Sequence[str], providers: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ from typing import ClassVar, Final
 
 from tollkeeper.console import words
 from tollkeeper.console.figures import Figure, figures_of
-from tollkeeper.console.heads import ZONES
 from tollkeeper.console.links import Links
 from tollkeeper.console.pages.overview import Row, rows_of
 from tollkeeper.console.rows import CallLine, lines_of
@@ -39,7 +38,6 @@ class MePage:
     rows: tuple[Row, ...]
     recent: tuple[CallLine, ...]
     calls_href: str
-    zones: tuple[str, ...]
     status_line: str
     tools: tuple[ToolSettings, ...]
 
@@ -70,7 +68,6 @@ def me(console: Console, viewer: Viewer, query: Query) -> MePage:
         rows=rows_of(found, links, ()),
         recent=lines_of(found.recent_calls, links, zone, now_us),
         calls_href=links.calls(),
-        zones=ZONES,
         status_line=connect.status_line(to),
         tools=connect.tool_settings(to),
     )

@@ -11,13 +11,17 @@ from tollkeeper.domain.access import Viewer
 
 @dataclass(frozen=True, slots=True)
 class SignInPage:
-    """``token`` is the link's, "" without one; ``next`` is where to go afterwards."""
+    """``token`` is the link's, "" without one; ``next`` is where to go afterwards.
+
+    ``signed_out`` tells that somebody has just signed out.
+    """
 
     template: ClassVar[str] = "sign_in.html"
     token: str
     next: str
+    signed_out: bool
 
 
 def sign_in(console: Console, viewer: Viewer | None, query: Query) -> SignInPage:
     """Answer ``GET /login``. The link is spent by the form's button, not by opening it."""
-    return SignInPage(query.get("token", ""), query.get("next", "/"))
+    return SignInPage(query.get("token", ""), query.get("next", "/"), "signed_out" in query)
