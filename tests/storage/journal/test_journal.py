@@ -140,7 +140,7 @@ def crash(folder: Path, work: Callable[[JournalWriter], Any], **options: Any) ->
                 os._exit(0)
 
             run(doing)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - shown, and then the child ends
             traceback.print_exc()
         finally:
             os._exit(1)

@@ -49,8 +49,11 @@ def recover(
             continue  # that gateway lives
         try:
             own = [name for name in names if name.instance == instance]
+            if _is_foreign(folder / own[-1].file):
+                continue  # of another Tollkeeper, which knows how to read it
             open_calls = _open_calls(folder, own)
             if open_calls is None:
+                _cut_to_content(folder, own[-1], passed)
                 continue
             resolved = [_resolution(held, outcome_of) for held in open_calls]
             closing = segments.SegmentName(instance, own[-1].number + 1)
@@ -77,8 +80,6 @@ def _open_calls(folder: Path, names: Sequence[segments.SegmentName]) -> list[Hel
     contents: list[bytes] = []
     for name in reversed(names):
         data = (folder / name.file).read_bytes()
-        if frames.other_version(data[: len(frames.HEADER)]):
-            return None  # of another Tollkeeper, which knows how to read it
         contents.append(data)
         if _starts_whole(data):
             break
@@ -91,6 +92,24 @@ def _open_calls(folder: Path, names: Sequence[segments.SegmentName]) -> list[Hel
                 with suppress(msgspec.DecodeError):  # the loader counts what nobody can read
                     _follow(step.frame, open_calls)
     return None if ended else list(open_calls.values())
+
+
+def _is_foreign(path: Path) -> bool:
+    with path.open("rb") as file:
+        return frames.other_version(file.read(len(frames.HEADER)))
+
+
+def _cut_to_content(folder: Path, name: segments.SegmentName, failpoint: FailPoint) -> None:
+    """Finish a segment whose instance had written its last record, and died then.
+
+    The loader knows an end only as the last record of a file.
+    """
+    path = folder / name.file
+    data = path.read_bytes()
+    end = max(step.end for step in frames.scan(data, len(frames.HEADER)))
+    if end < len(data):
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        segments.finish(folder, fd, end, failpoint)
 
 
 def _starts_whole(data: bytes) -> bool:
