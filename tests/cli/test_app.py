@@ -54,6 +54,34 @@ def test_every_verb_explains_itself(verb: str) -> None:
         assert "--data" in detail.out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("spend",), ("calls",), ("calls", "show"), ("prices", "show"), ("doctor",), ("serve",)],
+    ids=" ".join,
+)
+def test_every_question_shows_an_example(words: tuple[str, ...]) -> None:
+    shown = invoke(*words, "--help")
+    assert shown.code == 0
+    assert f"Usage: tollkeeper {' '.join(words)}" in shown.out
+    assert f"tollkeeper {' '.join(words)} " in shown.out.partition("Example")[2]
+    assert ("--json" in shown.out) == (words != ("serve",))
+
+
+_STARTS_LIGHT = """
+import sys
+from importlib import import_module
+from tollkeeper.cli.app import VERBS
+import_module(VERBS[sys.argv[1]].module)
+heavy = {"sqlalchemy", "alembic", "duckdb", "ibis", "pyarrow", "starlette", "uvicorn", "jinja2"}
+assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+"""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_verb_loads_what_only_some_answers_need(verb: str) -> None:
+    subprocess.run([sys.executable, "-c", _STARTS_LIGHT, verb], check=True, timeout=60)
+
+
 def test_the_version_is_shown(tmp_path: Path) -> None:
     shown = run_command("--version", folder=tmp_path)
     assert (shown.code, shown.out) == (0, f"tollkeeper {__version__}\n")
