@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
+from zoneinfo import ZoneInfo
 
 import msgspec
 import yaml
@@ -76,6 +77,7 @@ def load(
     _lay_over(data, options or {})
     settings = _convert(document, data)
     _check_listen(document, settings)
+    _check_places(document, settings)
     return Configuration(
         settings,
         file,
@@ -172,6 +174,25 @@ def _check_listen(document: yaml_file.Document, settings: Settings) -> None:
             raise document.error(("listen", option), f"there is no file {path!r}")
     if settings.ca_file and not Path(settings.ca_file).is_file():
         raise document.error(("ca_file",), f"there is no file {settings.ca_file!r}")
+
+
+def _check_places(document: yaml_file.Document, settings: Settings) -> None:
+    """Refuse what would be obeyed in words only: a zone that is none, an engine to come."""
+    try:
+        ZoneInfo(settings.timezone)
+    except (ValueError, OSError, LookupError):
+        raise document.error(
+            ("timezone",), f"{settings.timezone!r} is no time zone", "write Europe/Berlin"
+        ) from None
+    for option, engine, file in (
+        ("store", "sqlite", "store.sqlite3"),
+        ("ledger", "duckdb", "ledger.duckdb"),
+    ):
+        only = f"{engine}:///{settings.data}/{file}"
+        if getattr(settings, option) not in {"", only}:
+            raise document.error(
+                (option,), f"this version keeps it in {only}", "leave the option out"
+            )
 
 
 def _providers(document: yaml_file.Document, settings: Settings) -> dict[str, Provider]:

@@ -30,7 +30,6 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream_connections: Positive = 2_000  # for each provider
     upstream_waiting: Positive = 1_000
     drains: Annotated[int, msgspec.Meta(ge=0)] = 200  # abandoned streams read to their end
-    reply_line_mb: Positive = 8
 
 
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +58,6 @@ class Refusals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``status`` forces one status for all refusals that concern money or rights."""
 
     status: Literal[0, 402, 422, 429] = 0
-    contact: str = ""
 
 
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
