@@ -65,18 +65,21 @@ DROPPED_FIELDS = {"server", "x-should-retry"}
 REQUEST_IDS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 WITHOUT_USAGE = {
     # (provider, what was called, basis, reason) of replies below 400 → how many
-    ("azure", "chat/completions", "unpriced", "unknown_model"): 18,  # a deployment's own name
+    ("azure", "chat/completions", "free", ""): 1,  # an error, but for its status
+    ("azure", "chat/completions", "unpriced", "unknown_model"): 17,  # a deployment's own name
     ("google", "batchEmbedContents", "estimated", ""): 7,
     ("google", "batchEmbedContents", "unpriced", "unknown_model"): 1,
     ("google", "embedContent", "unpriced", "unknown_model"): 1,
-    ("openai", "chat/completions", "estimated", ""): 88,
+    ("openai", "chat/completions", "estimated", ""): 87,
+    ("openai", "chat/completions", "free", ""): 1,  # an error, as above
     ("openai", "completions", "estimated", ""): 20,
     ("openai", "images/edits", "unpriced", "unknown_dimension:images"): 4,
-    ("openai", "images/generations", "unpriced", "no_usage"): 1,
+    ("openai", "images/generations", "free", ""): 1,  # an error, as above
     ("openai", "images/generations", "unpriced", "unknown_dimension:images"): 5,
     ("openai", "images/generations", "unpriced", "unknown_model"): 9,
     ("openai", "images/variations", "unpriced", "unknown_dimension:images"): 4,
-    ("openai", "responses", "estimated", ""): 7,  # most of them are worked on in the background
+    ("openai", "responses", "estimated", ""): 5,  # most of them are worked on in the background
+    ("openai", "responses", "free", ""): 2,  # errors, as above
     ("openai", "responses/input_tokens", "free", ""): 6,
     ("openai", "audio/transcriptions", "unpriced", "no_usage"): 2,
     ("openai", "audio/translations", "unpriced", "no_usage"): 5,

@@ -12,7 +12,7 @@ import trustme
 
 from loopback import HOST, free_port, read_request, scripted
 from loopback import run as run_on_loop
-from tollkeeper.domain.errors import UpstreamFailed, UpstreamTimeout
+from tollkeeper.domain.errors import Overloaded, TollkeeperError, UpstreamFailed, UpstreamTimeout
 from tollkeeper.http1.messages import Headers
 from tollkeeper.http1.origin import Origin, Proxies
 from tollkeeper.http1.pool import PoolLimits, UpstreamPool
@@ -79,7 +79,7 @@ async def connection_of(pool: UpstreamPool, origin: Origin) -> UpstreamConnectio
         return idle
     made: asyncio.Future[UpstreamConnection] = asyncio.get_running_loop().create_future()
 
-    def connected(connection: UpstreamConnection | None, error: UpstreamFailed | None) -> None:
+    def connected(connection: UpstreamConnection | None, error: TollkeeperError | None) -> None:
         if made.done():
             return
         if error is not None:
@@ -337,7 +337,7 @@ def test_calls_wait_for_a_free_connection_and_give_up_in_time() -> None:
             first = await connection_of(pool, origin)
             second = asyncio.ensure_future(connection_of(pool, origin))
             await asyncio.sleep(0.02)
-            with pytest.raises(UpstreamFailed, match="too many calls wait"):
+            with pytest.raises(Overloaded, match="too many calls wait"):
                 await connection_of(pool, origin)
             reply = Reply()
             first.send(REQUEST, reply, deadline_s=1e12, head_only=False, more=False)
@@ -345,10 +345,84 @@ def test_calls_wait_for_a_free_connection_and_give_up_in_time() -> None:
             third = asyncio.ensure_future(connection_of(pool, origin))
             await asyncio.sleep(0.3)
             pool.sweep()
-            with pytest.raises(UpstreamTimeout):
+            with pytest.raises(Overloaded, match="became free in time"):
                 await third
 
     run(work)
+
+
+def test_a_thousand_waiting_calls_may_all_have_been_left() -> None:
+    """Each gives the connection back at once, and the last one is still served."""
+
+    async def work() -> None:
+        async with scripted(answering(PLAIN, PLAIN)) as port:
+            origin = Origin("http", HOST, port)
+            pool = new_pool(connections_max=1, waiting_max=2_000)
+            first = await connection_of(pool, origin)
+            given_back = 0
+
+            def left(connection: UpstreamConnection | None, error: Exception | None) -> None:
+                nonlocal given_back
+                assert connection is not None
+                given_back += 1
+                connection.give_back()
+
+            for _ in range(1_500):
+                pool.connect(origin, left)
+            last = asyncio.ensure_future(connection_of(pool, origin))
+            await asyncio.sleep(0)
+            first.give_back()
+            assert await asyncio.wait_for(last, 2) is first
+            assert (given_back, pool.busy, pool.opened) == (1_500, 1, 1)
+
+    run(work)
+
+
+def test_a_connection_obeys_only_whose_request_it_serves() -> None:
+    """A call that is over may not stop, or cut, the connection that serves the next one."""
+
+    async def work() -> None:
+        async with scripted(answering(PLAIN, PLAIN)) as port:
+            origin = Origin("http", HOST, port)
+            pool = new_pool()
+            over = await ask(pool, origin)
+            connection = pool.take_idle(origin)
+            assert connection is not None
+            connection.pause(over)
+            reply = Reply()
+            connection.send(REQUEST, reply, deadline_s=1e12, head_only=False, more=False)
+            connection.pause(over)
+            connection.give_up(over)
+            await asyncio.wait_for(reply.ended.wait(), 5)
+            assert (reply.status, reply.data, pool.opened) == (200, b"hello", 1)
+
+    run(work)
+
+
+def test_an_early_answer_with_bytes_still_unsent_closes_the_connection() -> None:
+    async def work() -> None:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(PLAIN)
+            await asyncio.sleep(5)
+
+        async with scripted(script) as port:
+            origin = Origin("http", HOST, port)
+            pool = new_pool()
+            connection = await connection_of(pool, origin)
+            reply = Reply()
+            head = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 32000000\r\n\r\n"
+            connection.send(head, reply, deadline_s=1e12, head_only=False, more=True)
+            connection.send_more(b"x" * 32_000_000, last=True)
+            await asyncio.wait_for(reply.ended.wait(), 5)
+            assert (reply.status, connection.closed) == (200, True)
+
+    run(work)
+
+
+def test_a_transfer_coding_may_be_spelled_in_any_case() -> None:
+    shouted = CHUNKED.replace(b"chunked", b"Chunked", 1)
+    assert exchange(answering(shouted))[0].data == b"hello world"
 
 
 def test_idle_connections_are_closed_in_time() -> None:

@@ -23,6 +23,7 @@ from provider_replies import (
 )
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.readers import reader_for
+from tollkeeper.wire.readings import Reading
 
 CHAT = "openai_chat"
 
@@ -264,7 +265,7 @@ def test_without_a_usage_the_generated_text_is_sized() -> None:
     sized = len('Grüße 🌍hmlook{"a":"ü"}hinooldpart'.encode())
     for complete in (True, False):
         reading = read_cut(CHAT, body, SSE, complete=complete)
-        assert reading == (None, "chatcmpl-1", sized, "", False)
+        assert reading == Reading(None, "chatcmpl-1", sized, final=False, marked=True)
 
 
 def test_long_streams_are_sized_in_full_with_little_memory() -> None:

@@ -20,6 +20,7 @@ from provider_replies import (
 )
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.readers import reader_for
+from tollkeeper.wire.readings import Reading
 
 RESPONSES = "openai_responses"
 
@@ -95,7 +96,8 @@ def test_a_stream_that_breaks_off_is_sized() -> None:
         response_event("response.output_item.done", item={}),
     )
     sized = len("Grüße".encode()) + 7 + 2
-    assert read_cut(RESPONSES, body, SSE) == (None, "resp_1", sized, "", False)
+    broken = read_cut(RESPONSES, body, SSE)
+    assert broken == Reading(None, "resp_1", sized, final=False, marked=True)
 
 
 def test_only_real_searches_are_counted() -> None:

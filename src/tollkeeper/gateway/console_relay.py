@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tollkeeper import clock
-from tollkeeper.domain.errors import UpstreamFailed
+from tollkeeper.domain.errors import TollkeeperError, UpstreamFailed
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.http1.exchange import Exchange
 from tollkeeper.http1.messages import Headers, Request
@@ -98,7 +98,7 @@ class ConsoleRelay:
         return b"%b %b HTTP/1.1\r\n%b" % (request.method, request.target, b"".join(lines))
 
     def _connected(
-        self, connection: UpstreamConnection | None, error: UpstreamFailed | None
+        self, connection: UpstreamConnection | None, error: TollkeeperError | None
     ) -> None:
         if connection is None:
             self._answer(503, _AWAY_LINES, _AWAY)
@@ -121,14 +121,14 @@ class ConsoleRelay:
         self._gone = True
         self._parts = []
         if self._connection is not None:
-            self._connection.abort()
+            self._connection.give_up(self)
 
     def client_writable(self, *, writable: bool) -> None:
         if self._connection is not None:
             if writable:
-                self._connection.resume()
+                self._connection.resume(self)
             else:
-                self._connection.pause()
+                self._connection.pause(self)
 
     # ------------------------------------------------------------------ the reply
 
@@ -185,7 +185,7 @@ class ConsoleQuestion:
         self._gateway.pool.connect(self._origin, self._connected)
 
     def _connected(
-        self, connection: UpstreamConnection | None, error: UpstreamFailed | None
+        self, connection: UpstreamConnection | None, error: TollkeeperError | None
     ) -> None:
         if connection is None:
             self._answered(0, b"")

@@ -23,6 +23,7 @@ from tollkeeper.gateway.ways import Way
 from tollkeeper.http1.exchange import Exchange
 from tollkeeper.http1.messages import Headers
 from tollkeeper.services.settlement import Ending, settle, total_cost_nanos
+from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.refusals import refusal, stream_error
 
 CALL_ID_LINE: Final = b"x-tollkeeper-call-id: %b\r\n"
@@ -53,8 +54,10 @@ class Relay:
         self._reply_ended = False
         self._gone = False
         self._detached = False
+        self._abandoned = False
         self._blocked = False  # the client takes nothing at the moment
         self._ttft_s: float | None = None
+        self._drain_limit: asyncio.TimerHandle | None = None
         self._gateway = gateway
         self._exchange = exchange
         self._way = way
@@ -90,7 +93,8 @@ class Relay:
 
     def not_sent(self, error: TollkeeperError) -> None:
         self._reply_ended = True
-        self._settle(Outcome.UPSTREAM_FAILED, error)
+        refused = isinstance(error, Refused)
+        self._settle(Outcome.REFUSED if refused else Outcome.UPSTREAM_FAILED, error)
 
     def not_wanted(self) -> None:
         self._settled = True
@@ -126,8 +130,8 @@ class Relay:
             self._refuse_head(error)
             return
         self._sending.answered()
-        if self._blocked and self._sending.connection is not None:
-            self._sending.connection.pause()
+        if self._blocked:
+            self._sending.pause()
         way = self._way
         self._lines = lines + CALL_ID_LINE % self._held.call_id.encode()
         meter = self._meter = ReplyMeter(
@@ -141,8 +145,8 @@ class Relay:
         if meter.whole:
             self._kept = []
         else:
-            # Hiding a chunk changes the length; otherwise the declared one still holds.
-            known = None if way.hides_usage else length
+            # A stream may lose a chunk or end with an error of ours: then no length holds.
+            known = None if meter.event_stream else length
             self._lines = self._exchange.head(status, self._lines, known)
 
     def _refuse_head(self, error: UpstreamFailed) -> None:
@@ -205,7 +209,7 @@ class Relay:
             self._settle(Outcome.UPSTREAM_FAILED, error)
         else:
             if meter.event_stream:
-                self._unreleased = stream_error(self._way.endpoint, error)
+                self._unreleased = meter.event_end() + stream_error(self._way.endpoint, error)
             self._settle(Outcome.INCOMPLETE, error)
 
     # ------------------------------------------------------------------ the client
@@ -221,35 +225,39 @@ class Relay:
         if self._gone:
             return
         self._gone = True
+        self._sending.resume()
+        if self._settled:
+            return  # all that matters of the reply was there
         gateway, settings = self._gateway, self._gateway.settings
         gateway.counters.disconnects += 1
-        if self._settled or not self._sending.sent:
+        if not self._sending.sent:
             return
         streamed = self._held.profile.streamed
-        reads_on = not streamed or self._way.plan.cut_policy is CutPolicy.DRAIN
-        if not reads_on or gateway.drains >= settings.drains_max:
+        if not self._works_on() or gateway.drains >= settings.drains_max:
             self._abandon()
             return
         self._detached = True
         gateway.drains += 1
         gateway.counters.drained += 1
         limit_s = settings.abandoned_s if streamed else settings.first_byte_s
-        asyncio.get_running_loop().call_later(limit_s, self._abandon)
-        if self._sending.connection is not None:
-            self._sending.connection.resume()
+        self._drain_limit = asyncio.get_running_loop().call_later(limit_s, self._abandon)
 
     def client_writable(self, *, writable: bool) -> None:
         """The client stopped taking bytes, or takes them again."""
         self._blocked = not writable
-        connection = self._sending.connection
-        if connection is not None and not self._gone:
-            if writable:
-                connection.resume()
-            else:
-                connection.pause()
+        if writable:
+            self._sending.resume()
+        elif not self._gone:
+            self._sending.pause()
+
+    def _works_on(self) -> bool:
+        """Tell whether the provider works on, and bills, when nobody reads any more."""
+        streamed = self._held.profile.streamed
+        return not streamed or self._way.plan.cut_policy is CutPolicy.DRAIN
 
     def _abandon(self) -> None:
         if not self._settled:
+            self._abandoned = True
             self._sending.let_go()
             self._settle(Outcome.DISCONNECTED)
 
@@ -272,8 +280,6 @@ class Relay:
             return
         self._settled = True
         gateway = self._gateway
-        if self._gone and outcome in _AS_IF_DISCONNECTED:
-            outcome = Outcome.DISCONNECTED
         ending = self._ending(outcome, error)
         settled = settle(self._held, ending, gateway.prices)
         gateway.call_ended(self._way, ending)
@@ -283,14 +289,19 @@ class Relay:
 
     def _ending(self, outcome: Outcome, error: TollkeeperError | None) -> Ending:
         started_s, ttft_s, meter = self._started_s, self._ttft_s, self._meter
+        abandoned = self._abandoned
         duration_ms = round((clock.monotonic_s() - started_s) * 1000)
         ttft_ms = None if ttft_s is None else round((ttft_s - started_s) * 1000)
         free = self._way.endpoint.free
         code = "" if error is None else error.code
         if meter is None:
             return self._ending_without_reply(outcome, error, duration_ms)
-        complete = (self._reply_ended and error is None) or meter.finished
-        reading = meter.close(complete=complete)
+        ended = (self._reply_ended and error is None and not abandoned) or meter.finished
+        reading = meter.close(complete=ended)
+        if outcome is Outcome.OK:
+            outcome = self._outcome_of(meter, reading)
+        if self._gone and outcome in _AS_IF_DISCONNECTED:
+            outcome = Outcome.DISCONNECTED
         return Ending(
             meter.status,
             outcome,
@@ -301,14 +312,31 @@ class Relay:
             reading.output_bytes,
             meter.request_id or reading.response_id,
             free,
-            complete,
+            complete=ended and reading.final and not reading.partial,
+            goes_on=abandoned and self._works_on(),
         )
+
+    def _outcome_of(self, meter: ReplyMeter, reading: Reading) -> Outcome:
+        """Tell how a reply ended that HTTP calls complete; its client may have to be told."""
+        if reading.error_code:
+            nothing_made = reading.usage is None and not reading.output_bytes
+            if nothing_made and not meter.event_stream:
+                return Outcome.UPSTREAM_ERROR  # an error in all but its status
+            return Outcome.INCOMPLETE
+        if reading.final:
+            return Outcome.OK
+        if meter.event_stream and reading.marked:
+            error = UpstreamFailed("the provider's stream has no end", code="incomplete")
+            notice = meter.event_end() + stream_error(self._way.endpoint, error)
+            self._unreleased = (self._unreleased or b"") + notice
+        return Outcome.INCOMPLETE
 
     def _ending_without_reply(
         self, outcome: Outcome, error: TollkeeperError | None, duration_ms: int
     ) -> Ending:
         if error is None:  # abandoned before the reply began
-            return Ending(0, outcome, duration_ms, output_bytes=0, complete=False)
+            works_on = self._works_on()
+            return Ending(0, outcome, duration_ms, output_bytes=0, complete=False, goes_on=works_on)
         # A refusal of ours cut the request short; a redirect is an answer that costs nothing.
         costless = isinstance(error, Refused) or error.code == "redirect"
         return Ending(
@@ -331,7 +359,7 @@ class Relay:
             self._send_whole(settled, error, shown)
         elif error is not None and not (meter is not None and meter.event_stream):
             exchange.abort()  # the client must notice that this is not all
-        elif self._reply_ended:
+        elif self._reply_ended or self._gone:
             exchange.end(shown, self._take_lines())
         else:
             exchange.write(shown, self._take_lines())
@@ -361,6 +389,8 @@ class Relay:
     def _done(self) -> None:
         self._sending.answered()
         self._gateway.relays.discard(self)
+        if self._drain_limit is not None:
+            self._drain_limit.cancel()
         if self._detached:
             self._detached = False
             self._gateway.drains -= 1

@@ -30,6 +30,8 @@ _MEANING: Final = {
 }
 _MEANING_SIZES: Final = frozenset(len(name) for name in _MEANING)
 _UNREAD: Final = NoReader()
+_EVENT_ENDS: Final = (b"\n\n", b"\r\r", b"\r\n\r\n")
+_LONGEST_END: Final = 4
 _decode = msgspec.json.Decoder().decode
 
 
@@ -59,6 +61,7 @@ class ReplyMeter:
         self._decoder: Decoder | None = None
         self._undecodable = False
         self._hidden: HiddenUsage | None = None
+        self._shown_last = b""
         self.status = status
         content_type = encoding = ""
         for name, value in headers:
@@ -99,10 +102,18 @@ class ReplyMeter:
                 self._reader.feed(part)
         elif data and not self._undecodable:
             self._reader.feed(data)
-        if self._hidden is None:
-            return data
-        shown = self._hidden.feed(data)
-        return shown + self._hidden.flush() if last else shown
+        if self._hidden is not None:
+            data = self._hidden.feed(data)
+            if last:
+                data += self._hidden.flush()
+        if self.event_stream and data:
+            self._shown_last = data[-_LONGEST_END:]
+        return data
+
+    def event_end(self) -> bytes:
+        """Give what ends the event that the client has read a part of; mostly nothing."""
+        shown = self._shown_last
+        return b"" if not shown or shown.endswith(_EVENT_ENDS) else b"\n\n"
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read."""

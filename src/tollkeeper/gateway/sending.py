@@ -17,6 +17,7 @@ from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.upstream import ReplySink, UpstreamConnection
 
 _JOIN_BYTES_MAX: Final = 64 << 10
+_CONNECTS_MAX: Final = 3  # of a call, to a provider that closes connections before they are used
 
 
 class OutgoingRequest(NamedTuple):
@@ -59,6 +60,7 @@ class Sending:
         self.connection: UpstreamConnection | None = None
         self.sent = False
         self._resent = False
+        self._connects = 0
         self._gateway = gateway
         self._origin = origin
         self._call = held
@@ -97,10 +99,14 @@ class Sending:
         elif self.connection is not None and not self.connection.closed:
             self._send(self.connection)
         else:
-            self._gateway.pool.connect(self._origin, self._connected)
+            self._connect()
+
+    def _connect(self) -> None:
+        self._connects += 1
+        self._gateway.pool.connect(self._origin, self._connected)
 
     def _connected(
-        self, connection: UpstreamConnection | None, error: UpstreamFailed | None
+        self, connection: UpstreamConnection | None, error: TollkeeperError | None
     ) -> None:
         self.connection = connection
         if not self._owner.wanted() and not self.sent:
@@ -108,20 +114,27 @@ class Sending:
             self._owner.not_wanted()
         elif connection is None:
             failure = error or UpstreamFailed("the provider could not be reached")
-            if self.sent:
-                self._owner.reply_failed(failure, retriable=False)
-            else:
+            if not self.sent:
                 self._owner.not_sent(failure)
+            else:
+                if not isinstance(failure, UpstreamFailed):  # it was sent: no refusal any more
+                    failure = UpstreamFailed(failure.message)
+                self._owner.reply_failed(failure, retriable=False)
         elif self.sent:
             self._send(connection)  # again; the journal knows already
         else:
             self._gateway.journal.sent(self._call, self._sent_written)
 
     def _sent_written(self, error: OSError | None) -> None:
-        if self.connection is None or self.connection.closed:
-            self._gateway.pool.connect(self._origin, self._connected)
-        else:
+        if not self._owner.wanted():
+            self.let_go()
+            self._owner.not_wanted()
+        elif self.connection is not None and not self.connection.closed:
             self._send(self.connection)
+        elif self._connects < _CONNECTS_MAX:
+            self._connect()
+        else:
+            self._owner.not_sent(UpstreamFailed("the provider closes every connection at once"))
 
     def _send(self, connection: UpstreamConnection) -> None:
         failpoint, request = self._gateway.failpoint, self._request
@@ -152,7 +165,7 @@ class Sending:
             return False
         self._resent = True
         self.connection = None
-        self._gateway.pool.connect(self._origin, self._connected)
+        self._connect()
         return True
 
     def answered(self) -> None:

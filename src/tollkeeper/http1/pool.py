@@ -10,13 +10,18 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tollkeeper import clock
-from tollkeeper.domain.errors import UpstreamFailed, UpstreamTimeout
+from tollkeeper.domain.errors import (
+    Overloaded,
+    TollkeeperError,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 from tollkeeper.http1.origin import Origin, Proxies
 from tollkeeper.http1.tunnel import open_tunnel
 from tollkeeper.http1.upstream import UpstreamConnection
 from tollkeeper.telemetry import spawn
 
-OnConnected = Callable[[UpstreamConnection | None, UpstreamFailed | None], None]
+OnConnected = Callable[[UpstreamConnection | None, TollkeeperError | None], None]
 
 
 class PoolLimits(NamedTuple):
@@ -36,12 +41,13 @@ class _Waiting(NamedTuple):
 
 
 class _OriginPool:
-    __slots__ = ("idle", "origin", "total", "waiting")
+    __slots__ = ("idle", "in_hand_over", "origin", "total", "waiting")
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.idle: list[UpstreamConnection] = []
         self.total = 0
+        self.in_hand_over = False
         self.waiting: deque[_Waiting] = deque()
 
 
@@ -64,8 +70,9 @@ class UpstreamPool:
     def take_idle(self, origin: Origin) -> UpstreamConnection | None:
         """Give an idle connection, the one used last, or None."""
         pool = self._origins.get(origin)
-        if pool is None:
-            return None
+        return None if pool is None else self._take_from(pool)
+
+    def _take_from(self, pool: _OriginPool) -> UpstreamConnection | None:
         while pool.idle:
             connection = pool.idle.pop()
             if not connection.closed and not connection.transport.is_closing():
@@ -80,7 +87,7 @@ class UpstreamPool:
             pool = self._origins[origin] = _OriginPool(origin)
         if pool.total >= self._limits.connections_max:
             if len(pool.waiting) >= self._limits.waiting_max:
-                on_connected(None, UpstreamFailed("too many calls wait for this provider"))
+                on_connected(None, _busy("too many calls wait for this provider"))
                 return
             deadline_s = clock.monotonic_s() + self._limits.wait_s
             pool.waiting.append(_Waiting(deadline_s, on_connected))
@@ -93,7 +100,7 @@ class UpstreamPool:
             lambda idle: self._became_idle(pool, idle), lambda lost: self._was_closed(pool, lost)
         )
         connection.silence_max_s = self._limits.silence_s
-        error: UpstreamFailed
+        error: TollkeeperError
         try:
             async with asyncio.timeout(self._limits.connect_s):
                 await self._establish(pool.origin, connection)
@@ -110,6 +117,9 @@ class UpstreamPool:
             error = UpstreamFailed(f"the provider could not be reached: {_reason(failure)}")
         else:
             self.opened += 1
+            if connection.closed:  # and no longer counted
+                on_connected(None, UpstreamFailed("the provider closed the connection at once"))
+                return
             self._busy.add(connection)
             on_connected(connection, None)
             return
@@ -140,11 +150,18 @@ class UpstreamPool:
 
     def _became_idle(self, pool: _OriginPool, connection: UpstreamConnection) -> None:
         self._busy.discard(connection)
-        if pool.waiting:
-            self._busy.add(connection)
-            pool.waiting.popleft().on_connected(connection, None)
-            return
         pool.idle.append(connection)
+        if not pool.in_hand_over:
+            self._hand_over(pool)
+
+    def _hand_over(self, pool: _OriginPool) -> None:
+        """Give idle connections to waiting calls. Those whose client left give them back."""
+        pool.in_hand_over = True
+        try:
+            while pool.waiting and (connection := self._take_from(pool)) is not None:
+                pool.waiting.popleft().on_connected(connection, None)
+        finally:
+            pool.in_hand_over = False
 
     def _was_closed(self, pool: _OriginPool, connection: UpstreamConnection) -> None:
         pool.total -= 1
@@ -171,8 +188,8 @@ class UpstreamPool:
             while pool.idle and now_s - pool.idle[0].idle_since_s > self._limits.idle_s:
                 pool.idle.pop(0).abort()
             while pool.waiting and now_s > pool.waiting[0].deadline_s:
-                timeout = UpstreamTimeout("no connection to the provider became free in time")
-                pool.waiting.popleft().on_connected(None, timeout)
+                busy = _busy("no connection to the provider became free in time")
+                pool.waiting.popleft().on_connected(None, busy)
 
     @property
     def busy(self) -> int:
@@ -186,6 +203,11 @@ class UpstreamPool:
                 connection.abort()
         for connection in list(self._busy):
             connection.abort()
+
+
+def _busy(message: str) -> Overloaded:
+    """The refusal of a call that found no connection: nothing of it reached the provider."""
+    return Overloaded(message, code="provider_busy")
 
 
 def _reason(failure: Exception) -> str:

@@ -113,20 +113,26 @@ class UpstreamConnection(asyncio.Protocol):
             self.idle_since_s = clock.monotonic_s()
             self._on_idle(self)
 
-    def pause(self) -> None:
-        """Stop reading: the client cannot take more at the moment."""
-        if not self.paused and not self.closed:
+    # Whoever sent a request may still know the connection when it serves somebody else's.
+
+    def pause(self, sink: ReplySink) -> None:
+        """Stop reading the reply to a sink's request: its client cannot take more now."""
+        if self._sink is sink and not self.paused and not self.closed:
             self.paused = True
             self.transport.pause_reading()
 
-    def resume(self) -> None:
+    def resume(self, sink: ReplySink) -> None:
         """Read on."""
-        if self.paused and not self.closed:
-            self.paused = False
-            self.transport.resume_reading()
+        if self._sink is sink:
+            self._read_on()
+
+    def give_up(self, sink: ReplySink) -> None:
+        """Give up a sink's request, if it is still open, and the connection with it."""
+        if self._sink is sink:
+            self.abort()
 
     def abort(self) -> None:
-        """Give up the open request and the connection with it."""
+        """Cut the connection, whatever it does."""
         self._sink = None
         self._close()
 
@@ -215,7 +221,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(name) == 17 and name.lower() == b"transfer-encoding" and value != b"chunked":
+        if len(name) == 17 and name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
             # llhttp refuses two lengths, and a length beside chunks, but not other codings.
             raise UpstreamFailed("the provider's reply has an unknown framing")
         self._headers.append((name, value))
@@ -275,7 +281,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _release(self) -> None:
         """The exchange is over: back to the pool if the connection can serve again."""
         self._sink = None
-        reusable = self._keep_alive and not self._body_unsent and not self.closed
+        reusable = self._keep_alive and not self.closed and not self._is_sending()
         self._reply_headers = []
         self._parts = []
         self._status = self._interim = self._head_bytes = 0
@@ -284,9 +290,18 @@ class UpstreamConnection(asyncio.Protocol):
             self._close()
             return
         if self.paused:
-            self.resume()
+            self._read_on()
         self.idle_since_s = clock.monotonic_s()
         self._on_idle(self)
+
+    def _is_sending(self) -> bool:
+        """Tell whether bytes of the request are still on their way: the reply came early."""
+        return self._body_unsent or self.transport.get_write_buffer_size() > 0
+
+    def _read_on(self) -> None:
+        if self.paused and not self.closed:
+            self.paused = False
+            self.transport.resume_reading()
 
     def _fail(self, error: UpstreamFailed) -> None:
         sink, self._sink = self._sink, None

@@ -11,7 +11,6 @@ from tollkeeper.domain.usage import Usage
 from tollkeeper.services import estimates
 
 _TEXT_MAX = 256
-_CUT = frozenset({Outcome.DISCONNECTED, Outcome.INCOMPLETE, Outcome.INTERRUPTED})
 _NOTHING_SPENT = frozenset({Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_FAILED, Outcome.REFUSED})
 _NO_USAGE = Usage()
 
@@ -41,8 +40,9 @@ class Ending(NamedTuple):
     ``usage`` is what the reply said (None if nothing), ``output_bytes`` the generated text
     that went by when it broke off (None if not counted). ``free`` marks calls that are
     known to cost nothing. ``complete`` tells that the reply came to its end, even if its
-    client did not wait for it. ``unknown`` tells that the request was sent and nobody
-    knows what became of it.
+    client did not wait for it, and that ``usage`` is all of it. ``unknown`` tells that the
+    request was sent and nobody knows what became of it, ``goes_on`` that the provider works
+    on and bills what nobody reads any more.
     """
 
     status: int
@@ -56,6 +56,7 @@ class Ending(NamedTuple):
     free: bool = False
     complete: bool = True
     unknown: bool = False
+    goes_on: bool = False
 
 
 def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
@@ -107,10 +108,10 @@ def _usage_to_book(held: Held, ending: Ending) -> tuple[Usage, bool]:
     usage = ending.usage
     if ending.outcome in _NOTHING_SPENT or ending.free:
         return usage or _NO_USAGE, True
-    if ending.outcome not in _CUT or usage is None:
-        return (usage, True) if usage is not None else (_estimated(held, ending), False)
+    if usage is None:
+        return _estimated(held, ending), False
     # The stream broke off: its input is stated, its output only as far as it had come.
-    seen = estimates.output_tokens(ending.output_bytes or 0)
+    seen = _output_seen(held, ending)
     quantities = dict(usage.quantities)
     stated = sum(quantities.get(name, 0) for name in u.OUTPUT_TOKENS)
     if seen > stated:
@@ -125,10 +126,16 @@ def _estimated(held: Held, ending: Ending) -> Usage:
         quantities[u.INPUT] = estimates.input_tokens(held.prompt_bytes)
     output = held.output_tokens
     if output and ending.output_bytes is not None:
-        output = estimates.output_tokens(ending.output_bytes)
+        output = _output_seen(held, ending)
     if output:
         quantities[u.OUTPUT] = output
     return Usage(quantities, tier=held.profile.tier)
+
+
+def _output_seen(held: Held, ending: Ending) -> int:
+    """Guess the output of a reply that broke off: what went by, or the usual where more came."""
+    seen = estimates.output_tokens(ending.output_bytes or 0)
+    return max(seen, held.output_tokens) if ending.goes_on else seen
 
 
 # --------------------------------------------------------------------------------- cost

@@ -67,7 +67,15 @@ class MessageStreamReader:
             usage = anthropic_usage(self._usage, self._model, billed=billed)
             return Reading(usage, response_id)
         seen = self._recent.glimpse()
-        return Reading(self._usage_so_far(), response_id, seen.text_bytes, seen.error_code)
+        return Reading(
+            self._usage_so_far(),
+            response_id,
+            seen.text_bytes,
+            seen.error_code,
+            final=self.finished or not (start or seen.known),
+            marked=True,
+            partial=True,
+        )
 
     def _usage_so_far(self) -> Usage | None:
         """Give what is known of a stream that broke off: its input."""

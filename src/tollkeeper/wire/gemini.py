@@ -31,6 +31,7 @@ _BILLED_PER_PROMPT: Final = ("gemini-1", "gemini-2", "gemini-live-2")
 
 _CHUNK: Final = Shape(Chunk)
 _TEXT_CHUNK: Final = Shape(TextChunk)
+_ENDED: Final = re.compile(rb'"(?:finishReason|blockReason)"')
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
@@ -63,9 +64,13 @@ class GeminiStreamReader:
             start, end = event_around(self._usage_region, at)
             reading = _reading_of([data_of(self._usage_region[start:end])], self._queries)
             if reading.usage is not None:
-                return reading
+                if _ENDED.search(self._usage_region) is not None:
+                    return reading
+                error = self._recent.glimpse().error_code
+                return reading._replace(final=False, error_code=error)
         seen = self._recent.glimpse()
-        return Reading(None, seen.response_id, seen.text_bytes, seen.error_code)
+        final = not seen.known
+        return Reading(None, seen.response_id, seen.text_bytes, seen.error_code, final=final)
 
     def _take_queries(self, region: bytes) -> None:
         at = region.find(b'"webSearchQueries"')
@@ -103,7 +108,8 @@ def _body_reading(text: bytes, complete: bool) -> Reading:
         chunks = list(_elements(text))
     reading = _reading_of(chunks, set())
     if reading.usage is not None:
-        return reading
+        broken_off = chunks != [text] and not text.rstrip().endswith(b"]")
+        return reading._replace(final=False) if broken_off else reading
     glimpse = Glimpse()
     for chunk in _TEXT_CHUNK.read_all(chunks):
         look_at_chunk(chunk, glimpse)

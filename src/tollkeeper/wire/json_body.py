@@ -65,7 +65,11 @@ class JsonReader:
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read."""
-        return self._read(self._body.text(), complete)
+        text = self._body.text()
+        reading = self._read(text, complete)
+        if reading.usage is None and text and not text.rstrip().endswith((b"}", b"]")):
+            return reading._replace(final=False)  # within correct HTTP, the JSON was cut
+        return reading
 
 
 def shortened(data: bytes) -> bytes:

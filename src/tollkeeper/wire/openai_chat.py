@@ -8,6 +8,7 @@ the last one that is not null is it. Copies are never added up.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from tollkeeper.domain.usage import Usage, new_usage
@@ -33,6 +34,7 @@ from tollkeeper.wire.token_counts import (
 )
 
 _NOTHING: Final = frozenset({b"", b"null", b"{}"})
+_LAST_CHUNK: Final = re.compile(rb'"finish_reason"\s*:\s*"|"choices"\s*:\s*\[\s*\]')
 
 
 _USAGE: Final = Shape(ChatUsage)
@@ -82,9 +84,19 @@ class ChatStreamReader:
         if self._usage_chunk:
             reading = _reading_of(self._usage_chunk)
             if reading.usage is not None:
-                return reading
+                if self.finished or _may_be_last(self._usage_chunk):
+                    return reading
+                error = self._recent.glimpse().error_code
+                return reading._replace(final=False, marked=True, error_code=error)
         seen = self._recent.glimpse()
-        return Reading(None, seen.response_id, seen.text_bytes, seen.error_code)
+        return Reading(
+            None,
+            seen.response_id,
+            seen.text_bytes,
+            seen.error_code,
+            final=self.finished or seen.ended or not seen.known,
+            marked=True,
+        )
 
     def _until_done(self, region: bytes, done: int) -> bytes:
         """Cut a region at the end marker, unless the words only stand in a text."""
@@ -98,6 +110,11 @@ class ChatStreamReader:
             return region
         self.finished = True
         return region[:first]
+
+
+def _may_be_last(chunk: bytes) -> bool:
+    """Tell whether a chunk with a usage ends its stream, where no end marker followed."""
+    return b'"choices"' not in chunk or _LAST_CHUNK.search(chunk) is not None
 
 
 def chat_usage(raw: bytes, model: str = "", tier: str = "") -> Usage:
@@ -169,6 +186,8 @@ def look_at_chunk(chunk: Chunk, glimpse: Glimpse) -> None:
         message = choice.delta or choice.message
         if message is not None:
             glimpse.text_bytes += _message_size(message)
+        if choice.finish_reason:
+            glimpse.ended = True
         if choice.text:
             glimpse.text_bytes += text_size(choice.text)
 

@@ -87,6 +87,7 @@ class Choice(msgspec.Struct):
     delta: Message | None = None
     message: Message | None = None
     text: str | None = None
+    finish_reason: str | None = None
 
 
 class Chunk(msgspec.Struct):

@@ -86,6 +86,8 @@ class ResponsesStreamReader:
             reading.response_id or seen.response_id,
             seen.text_bytes,
             reading.error_code or seen.error_code,
+            final=self.finished or not seen.known,
+            marked=True,
         )
 
     def _until_last(self, region: bytes, name: bytes) -> bytes:

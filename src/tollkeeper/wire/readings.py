@@ -20,6 +20,9 @@ class Reading(NamedTuple):
     not counted. ``error_code`` is the provider's own word for a failure inside a stream.
     ``pending`` tells that the reply only announced work in the background: its usage comes
     with a later reply of the same ``response_id``, and nothing is to be estimated.
+    ``final`` is false when the body ended before its own end, whatever HTTP said; ``marked``
+    tells that it is of a kind whose end is marked, so that a client must not take it for whole.
+    ``partial`` tells that ``usage`` is only what was known at the start.
     """
 
     usage: Usage | None = None
@@ -27,6 +30,9 @@ class Reading(NamedTuple):
     output_bytes: int | None = None
     error_code: str = ""
     pending: bool = False
+    final: bool = True
+    marked: bool = False
+    partial: bool = False
 
 
 class ReplyReader(Protocol):

@@ -132,15 +132,25 @@ def data_of(event: bytes) -> bytes:
 
 
 class Glimpse:
-    """What the events of a stream say beside the usage, gathered only if that is missing."""
+    """What the events of a stream say beside the usage, gathered only if that is missing.
 
-    __slots__ = ("error_code", "model", "response_id", "text_bytes")
+    ``known`` tells that it is the kind of stream that was expected, or empty; ``ended`` that
+    some event said that nothing more would be generated.
+    """
+
+    __slots__ = ("ended", "error_code", "events", "model", "response_id", "text_bytes")
 
     def __init__(self) -> None:
         self.response_id = ""
         self.model = ""
         self.error_code = ""
         self.text_bytes = 0
+        self.ended = False
+        self.events = 0
+
+    @property
+    def known(self) -> bool:
+        return bool(self.response_id or self.text_bytes or not self.events)
 
 
 class RecentEvents(Generic[T]):
@@ -172,6 +182,7 @@ class RecentEvents(Generic[T]):
         look, glimpse = self._look, self._glimpse
         for event in self._shape.read_all(_all_data(text)):
             look(event, glimpse)
+            glimpse.events += 1
         return glimpse
 
 
