@@ -1,0 +1,1 @@
+"""What Tollkeeper costs and how fast it is, measured beside nginx and LiteLLM in one run."""

@@ -1,0 +1,160 @@
+"""Runs the benchmarks, shows how far they are, and writes docs/benchmarks.md.
+
+    python -m benchmarks                     everything; writes the document
+    python -m benchmarks --only plain,micro  some suites; prints, and writes nothing
+    python -m benchmarks --quick             one short round of each; prints only
+
+Every program that is started is ended again, also after an error or Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NoReturn
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import latency, ledger_side, machine, memory, micro, report, startup, throughput
+from benchmarks.figures import Bound, Target
+from benchmarks.processes import LOAD_CORE, CouldNotRun
+from benchmarks.setting import Setting
+from benchmarks.tables import Findings
+
+Suite = Callable[[Setting, Callable[[str], None]], Findings]
+
+SUITES: Final[dict[str, tuple[Suite, set[str]]]] = {
+    "plain": (throughput.plain, {"nginx", "tollkeeper", "LiteLLM"}),
+    "stream": (throughput.stream, {"nginx", "tollkeeper", "LiteLLM"}),
+    "large": (throughput.large, {"nginx", "tollkeeper"}),
+    "latency": (latency.latency, {"nginx", "tollkeeper"}),
+    "page": (ledger_side.page, {"tollkeeper"}),
+    "start": (startup.startup, {"tollkeeper"}),
+    "memory": (memory.memory, {"tollkeeper"}),
+    "loader": (ledger_side.loader, set()),
+    "micro": (micro.micro, set()),
+}
+DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+_LIMIT_S: Final = 840
+_FILES: Final = 16_384
+
+
+def main() -> None:
+    """Read the options and run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", help=f"some of: {', '.join(SUITES)} (separated by commas)")
+    parser.add_argument("--quick", action="store_true", help="one short round, for a first look")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of load in each round")
+    parser.add_argument("--json", type=Path, help="write every figure here")
+    given = parser.parse_args()
+    names = given.only.split(",") if given.only else list(SUITES)
+    unknown = set(names) - set(SUITES)
+    if unknown:
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
+    if (os.cpu_count() or 1) <= LOAD_CORE:
+        parser.exit(1, "the benchmarks need two processor cores\n")
+    rounds, seconds = (1, 1.0) if given.quick else (given.rounds, given.seconds)
+    began_s = time.monotonic()
+    before = machine.machine()
+    findings = _run(names, rounds, seconds)
+    if given.json:
+        given.json.write_text(json.dumps([found.as_json() for found in findings], indent=1))
+    document = report.document(
+        findings,
+        machine=before,
+        versions=machine.versions(),
+        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        command=" ".join(["python -m benchmarks", *sys.argv[1:]]),
+        rounds=rounds,
+        took_s=time.monotonic() - began_s,
+    )
+    Console().print(Markdown(document))
+    if not given.only and not given.quick:
+        DOCUMENT.write_text(document)
+
+
+def _run(names: list[str], rounds: int, seconds: float) -> list[Findings]:
+    wanted = set().union(*(SUITES[name][1] for name in names))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    files = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGALRM, _stop)
+    signal.alarm(_LIMIT_S)
+    findings: list[Findings] = []
+    with ExitStack() as stops:
+        folder = Path(stops.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        setting = Setting(folder, rounds, seconds, stops)
+        with _progress() as bar:
+            task = bar.add_task("start", total=len(names))
+
+            def advance(text: str) -> None:
+                if bar.console.is_terminal:
+                    bar.update(task, description=text)
+                else:
+                    bar.console.print(text)
+
+            try:
+                setting.start(wanted, advance)
+                for name in names:
+                    findings.append(_measured(name, setting, advance))
+                    bar.advance(task)
+            except (KeyboardInterrupt, TimeoutError) as reason:
+                done = {found.name for found in findings}
+                findings += [
+                    _failed(name, str(reason) or "interrupted")
+                    for name in names
+                    if name not in done
+                ]
+            finally:
+                signal.alarm(0)
+    if setting.unsettled:
+        findings[0].notes.append(
+            f"{setting.unsettled} times the loader had not caught up before the next turn."
+        )
+    return findings
+
+
+def _measured(name: str, setting: Setting, advance: Callable[[str], None]) -> Findings:
+    try:
+        return SUITES[name][0](setting, advance)
+    except (CouldNotRun, OSError, AssertionError, ValueError, KeyError) as error:
+        return _failed(name, f"{type(error).__name__}: {error}")
+
+
+def _failed(name: str, reason: str) -> Findings:
+    """Say that a suite could not be measured; it still shows among the targets."""
+    return Findings(
+        name,
+        f"{name}: not measured",
+        targets=[Target(name, None, Bound.AT_LEAST, 0)],
+        notes=[reason.strip()[:500]],
+    )
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    if number == signal.SIGALRM:
+        raise TimeoutError(f"the whole run may take {_LIMIT_S // 60} minutes")
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

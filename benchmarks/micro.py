@@ -1,0 +1,98 @@
+"""Two parts of the hot path by themselves: pricing a call, reading a stream's usage."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import timeit
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from benchmarks.figures import Bound, Target, number
+from benchmarks.payloads import MODEL, events
+from benchmarks.processes import PROXY_CORE, CouldNotRun
+from benchmarks.setting import Setting
+from benchmarks.tables import Findings, Table
+from tollkeeper.domain.usage import Usage
+from tollkeeper.providers.price_data import shipped_price_book
+from tollkeeper.wire.readers import reader_for
+
+_LIMIT_S: Final = 60.0
+_REPEATS: Final = 9
+_AT_US: Final = 1_795_000_000_000_000
+_PRICED: Final = (
+    ("openai", "gpt-4.1-mini", {"input": 102, "cache_read": 128, "output": 50}),
+    ("anthropic", "claude-sonnet-4-5", {"input": 4_310, "cache_read": 61_233, "output": 512}),
+    ("google", "gemini-2.5-pro", {"input": 240_000, "output": 900}),
+)
+
+
+def micro(setting: Setting, advance: Callable[[str], None]) -> Findings:
+    """Measure in a process of its own, pinned, with nothing else in it."""
+    advance("pricing and usage reading")
+    command = ["taskset", "-c", str(PROXY_CORE), sys.executable, "-m", "benchmarks.micro"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+    if ran.returncode:
+        raise CouldNotRun(ran.stderr[-300:])
+    measured = json.loads(ran.stdout)
+    found = Findings("micro", "Parts of the hot path", raw=measured)
+    table = Table(["", "µs"])
+    for name, took_us in measured.items():
+        table.add(name, number(took_us))
+    found.tables.append(("Medians, one at a time", table))
+    pricing = [took_us for name, took_us in measured.items() if name.startswith("price")]
+    found.targets = [
+        Target("pricing a call", max(pricing), Bound.AT_MOST, 1, "µs"),
+        Target("reading the usage of 50 chunks", measured[_AT_ONCE], Bound.AT_MOST, 25, "µs"),
+    ]
+    return found
+
+
+_AT_ONCE: Final = "usage of a 50-chunk stream that comes in one piece"
+_ONE_BY_ONE: Final = "usage of a 50-chunk stream, chunk by chunk"
+
+
+def _time_us(work: Callable[[], object]) -> float:
+    """Give the median of several timings, each long enough for the clock, in µs."""
+    timer = timeit.Timer(work)
+    count = max(1, timer.autorange()[0] // 10)
+    return statistics.median(timer.repeat(_REPEATS, count)) / count * 1e6
+
+
+def _price_work() -> dict[str, Callable[[], object]]:
+    book = shipped_price_book()
+    works: dict[str, Callable[[], object]] = {}
+    for provider, model, quantities in _PRICED:
+        usage = Usage(quantities)
+        if book.price(provider, model, usage, _AT_US).nanos is None:
+            raise CouldNotRun(f"{provider}/{model} has no price")
+        works[f"price of {provider}/{model}"] = partial(book.price, provider, model, usage, _AT_US)
+    return works
+
+
+def _usage_work() -> dict[str, Callable[[], object]]:
+    pieces = events()
+    whole = b"".join(pieces)
+
+    def read(parts: list[bytes]) -> object:
+        reader = reader_for("openai_chat", streamed=True, content_type="text/event-stream")
+        for part in parts:
+            reader.feed(part)
+        return reader.close(complete=True)
+
+    if read([whole]).usage is None:  # type: ignore[attr-defined]
+        raise CouldNotRun(f"no usage was found in a stream of {MODEL}")
+    return {_AT_ONCE: lambda: read([whole]), _ONE_BY_ONE: lambda: read(pieces)}
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    works = _price_work() | _usage_work()
+    json.dump({name: _time_us(work) for name, work in works.items()}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
