@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -12,7 +12,9 @@ from tollkeeper.domain.errors import ConfigError
 
 Path = tuple[str | int, ...]
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n]*))?\}")
+_OPEN, _CLOSE = "\ue000", "\ue001"  # of no script: what stands for ${NAME} while YAML reads
+_STAND_IN = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 _DEPTH_MAX = 20
 _VALUES_MAX = 20_000
 
@@ -40,9 +42,21 @@ class Document:
 
 
 def parse(text: str, file: str, environment: Mapping[str, str]) -> Document:
-    """Read a document; ``${NAME}`` and ``${NAME:-default}`` come from the environment."""
+    """Read a document; ``${NAME}`` and ``${NAME:-default}`` come from the environment.
+
+    They may stand anywhere in a value, also bare within ``{…}``, where YAML itself would take
+    their braces for its own.
+    """
+    if _OPEN in text:
+        raise ConfigError("a character for private use (U+E000) cannot stand here", file=file)
+    variables: list[re.Match[str]] = []
+
+    def stand_in(match: re.Match[str]) -> str:
+        variables.append(match)
+        return f"{_OPEN}{len(variables) - 1}{_CLOSE}"
+
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(_VARIABLE.sub(stand_in, text), Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise ConfigError(
@@ -54,7 +68,7 @@ def parse(text: str, file: str, environment: Mapping[str, str]) -> Document:
         raise ConfigError("not readable as YAML", file=file) from None
     if root is None:
         return Document(file, {}, {})
-    reader = _Reader(file, environment)
+    reader = _Reader(file, environment, variables)
     data = reader.value(root, ())
     if not isinstance(data, dict):
         raise ConfigError("the file must hold options as `name: value`", file=file, line=1)
@@ -62,9 +76,12 @@ def parse(text: str, file: str, environment: Mapping[str, str]) -> Document:
 
 
 class _Reader:
-    def __init__(self, file: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, file: str, environment: Mapping[str, str], variables: Sequence[re.Match[str]]
+    ) -> None:
         self._file = file
         self._environment = environment
+        self._variables = variables
         self.lines: dict[Path, int] = {}
 
     def value(self, node: yaml.Node, path: Path) -> Any:
@@ -81,7 +98,7 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
+            key = _STAND_IN.sub(lambda found: self._variable(found)[0], str(key_node.value))
             if key in values:
                 raise ConfigError(
                     f"{'.'.join(map(str, (*path, key)))}: given twice",
@@ -108,7 +125,7 @@ class _Reader:
 
     def _expanded(self, text: str, path: Path) -> str:
         def replace(match: re.Match[str]) -> str:
-            name, default = match.groups()
+            name, default = self._variable(match).groups()
             found = self._environment.get(name, default)
             if found is None:
                 raise ConfigError(
@@ -119,4 +136,8 @@ class _Reader:
                 )
             return found
 
-        return _VARIABLE.sub(replace, text)
+        return _STAND_IN.sub(replace, text)
+
+    def _variable(self, stand_in: re.Match[str]) -> re.Match[str]:
+        """Give what a stand-in stands for."""
+        return self._variables[int(stand_in[1])]

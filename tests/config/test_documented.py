@@ -1,0 +1,66 @@
+"""docs/configuration.md names every option with its default, and none that there is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tollkeeper import config
+from tollkeeper.config.settings import NOT_YET, Settings
+from tollkeeper.providers import catalogue
+from tollkeeper.providers.kinds import KINDS
+
+DOCUMENT = Path(__file__).resolve().parent.parent.parent / "docs" / "configuration.md"
+TEXT = DOCUMENT.read_text("utf-8")
+ROWS = {
+    cells[1].strip().strip("`"): [cell.strip() for cell in cells[2:-1]]
+    for line in TEXT.splitlines()
+    if line.startswith("| `")
+    for cells in [line.split("|")]
+}
+SECTIONS = ("providers", "models")
+
+
+def options(shape: Any = Settings, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Give every option with its default."""
+    for field in msgspec.structs.fields(shape):
+        here = (*path, field.name)
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from options(field.type, here)
+        elif ".".join(here) not in SECTIONS:
+            yield ".".join(here), field.default
+
+
+@pytest.mark.parametrize(("option", "default"), list(options()))
+def test_every_option_is_there_with_its_default(option: str, default: object) -> None:
+    assert option in ROWS, f"{DOCUMENT.name} does not know {option}"
+    written = '""' if default == "" else str(default)
+    assert ROWS[option][0] == f"`{written}`"
+
+
+def test_every_number_has_a_unit() -> None:
+    for option, default in options():
+        if isinstance(default, int | float) and option != "listen.port":
+            assert ROWS[option][1], f"{option} needs its unit"
+
+
+def test_every_setting_of_a_provider_is_there_and_nothing_else() -> None:
+    assert set(ROWS) == {option for option, _ in options()} | set(catalogue._SETTINGS)
+
+
+def test_every_known_provider_and_every_section_is_named() -> None:
+    for name in (*KINDS, *SECTIONS, *NOT_YET):
+        assert f"`{name}`" in TEXT
+
+
+def test_the_example_is_good(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    file = tmp_path / "tollkeeper.yaml"
+    file.write_text(example)
+    loaded = config.load(file, {"OPENAI_API_KEY": "sk-1", "ANTHROPIC_API_KEY": "sk-2"})
+    assert set(loaded.providers) == {"openai", "anthropic", "lab"}
