@@ -30,15 +30,24 @@ class CallLoad:
     ``tried`` holds the name of every call that was begun, ``whole`` of those whose client
     saw the end of a good reply, ``refusals`` the error codes of the others that were
     answered. The names are the calls' nonces, in the provider's book as in the ledger.
-    ``padded`` calls have large tags, so that they fill journal segments soon.
+    ``padded`` calls have large tags, so that they fill journal segments soon. ``pause_s``
+    passes between the calls of one caller.
     """
 
-    def __init__(self, deployment: Deployment, callers: int = 6, *, padded: bool = False) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        callers: int = 6,
+        *,
+        padded: bool = False,
+        pause_s: float = 0.0,
+    ) -> None:
         self.tried: set[str] = set()
         self.whole: set[str] = set()
         self.refusals: list[tuple[int, bytes]] = []
         self.prefix = f"load{next(_runs)}-{random.getrandbits(32):08x}-"
         self._deployment = deployment
+        self._pause_s = pause_s
         self._padding = "".join(f",pad{number}={'x' * 250}" for number in range(12 * padded))
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
@@ -70,6 +79,7 @@ class CallLoad:
                     while not self._stop.is_set():
                         if not self._one_call(connection, source):
                             break
+                        self._stop.wait(self._pause_s)
             except (OSError, AssertionError):
                 pass  # the gateway died, or is not there yet
             self._stop.wait(_AGAIN_S)
@@ -107,10 +117,10 @@ def wait_until(is_so: Callable[[], bool], wait_s: float, what: str) -> None:
 
 @contextmanager
 def load_on(
-    deployment: Deployment, callers: int = 6, *, padded: bool = False
+    deployment: Deployment, callers: int = 6, *, padded: bool = False, pause_s: float = 0.0
 ) -> Iterator[CallLoad]:
     """Let callers call as long as the block runs."""
-    load = CallLoad(deployment, callers, padded=padded)
+    load = CallLoad(deployment, callers, padded=padded, pause_s=pause_s)
     load.start()
     try:
         yield load

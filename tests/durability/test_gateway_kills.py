@@ -98,9 +98,9 @@ def killed_at_random(made: Deployment, rounds: int) -> str:
 
 
 @pytest.mark.slow
-def test_twelve_random_kills_lose_nothing_and_double_nothing(sandbox: str, tmp_path: Path) -> None:
+def test_ten_random_kills_lose_nothing_and_double_nothing(sandbox: str, tmp_path: Path) -> None:
     with deployment(tmp_path, sandbox) as made:
-        print(killed_at_random(made, 12))
+        print(killed_at_random(made, 10))
 
 
 @pytest.mark.long

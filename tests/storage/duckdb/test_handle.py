@@ -15,6 +15,7 @@ import pytest
 
 from ledger_entries import START_US, ledger_entry
 from ledgers import SMALL, open_duckdb
+from small_disk import mounted, resize
 from tollkeeper.domain.errors import LedgerInUse, LedgerUnavailable
 from tollkeeper.ports import Position
 from tollkeeper.storage.columns import COLUMNS
@@ -260,17 +261,8 @@ def test_a_query_that_runs_is_waited_for_before_the_database_is_opened_again(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount the small file system that this fills")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("this machine does not let root mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with mounted(tmp_path / "disk", "6m") as folder:
+        yield folder
 
 
 def load_on(ledger: DuckDbLedger) -> None:
@@ -301,7 +293,7 @@ def test_a_full_disk_loses_nothing_and_the_ledger_comes_back(small_disk: Path) -
     (full,) = ledger.run(counted)
     assert full["n"] == 500 * ledger.positions()["a"]
     assert full["n"] >= acknowledged  # an error at the very end may come after the commit
-    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    resize(small_disk, "64m")
     load_on(ledger)
     ledger.maintain()
     ledger.close()

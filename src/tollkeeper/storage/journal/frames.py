@@ -83,7 +83,7 @@ class Frame(NamedTuple):
     def entry_id(self) -> str:
         return _decode_id(self.body)
 
-    def count(self) -> int:
+    def number(self) -> int:
         return _decode_count(self.body)
 
 

@@ -118,7 +118,7 @@ def _starts_whole(data: bytes) -> bool:
         if step.frame is None or step.frame.kind not in {frames.KIND_HELD, frames.KIND_CARRIED}:
             return False
         if step.frame.kind == frames.KIND_CARRIED:
-            return step.frame.count() == carried and data.startswith(frames.HEADER)
+            return step.frame.number() == carried and data.startswith(frames.HEADER)
     return False
 
 

@@ -82,6 +82,7 @@ class JournalWriter:
         self._waiting: list[_Outcome] = []  # outcomes that found no room
         self._flush_scheduled = False
         self._failing: OSError | None = None
+        self._full: OSError | None = None  # why there is no next segment
         self._lost_disk = False  # a sync failed: nothing is acknowledged any more
         self._dirty = False
         self._number = 0
@@ -282,8 +283,13 @@ class JournalWriter:
         try:
             self._start_segment(needed_bytes)
         except OSError as error:
-            logger.error("journal cannot grow", extra={"error": str(error)})
+            if self._full is None:
+                logger.error("journal cannot grow", extra={"error": str(error)})
+            self._full = error
             return error
+        if self._full is not None:
+            self._full = None
+            logger.warning("journal can grow again")
         self._pass("journal.rotate.after")
         self._on_disk(segments.finish, self._folder, old_fd, old_end, self._pass)
         return None
@@ -315,9 +321,16 @@ class JournalWriter:
             self._on_fatal(error)
 
     def probe(self) -> None:
-        """Prove that the journal can be written and read. Raises OSError when it cannot."""
+        """Prove that the journal can be written and read. Raises OSError when it cannot.
+
+        A journal that could not grow tries again now: no call may come to make it try.
+        """
         if self._failing is not None:
             raise self._failing
+        if self._full is not None:
+            error = self._rotate(OUTCOME_BYTES)
+            if error is not None:
+                raise error
         path = self._folder / f"{self.instance}.probe"
         path.write_text(self.instance, "ascii")
         if path.read_text("ascii") != self.instance:
