@@ -58,6 +58,11 @@ ENDED = {
     ),
     "gemini with a reason": (GEMINI, sse(CANDIDATE | COUNTS | {"finishReason": "STOP"}), SSE),
     "gemini, blocked": (GEMINI, sse(COUNTS | {"promptFeedback": {"blockReason": "X"}}), SSE),
+    "gemini with a reason and no usage": (
+        GEMINI,
+        sse({"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}]}),
+        SSE,
+    ),
     "another stream": (CHAT, OTHER, SSE),
     "another stream for messages": (MESSAGES, OTHER, SSE),
     "another stream for responses": (RESPONSES, OTHER, SSE),

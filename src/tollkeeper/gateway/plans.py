@@ -36,6 +36,7 @@ class Plan(NamedTuple):
     injects_usage: bool
     cut_policy: CutPolicy
     login: bool
+    api_key: bytes = b""
 
     def credential_lines(self, *, vendor_login: bool) -> bytes:
         """Give the header lines of our credential, none where the caller brought a login.
@@ -58,6 +59,11 @@ class Plan(NamedTuple):
             error.status = 503
             raise error
         return self.auth_lines
+
+    def without_key(self, data: bytes) -> bytes:
+        """Blot our key out of what a provider says; the length stays as it is."""
+        key = self.api_key
+        return data.replace(key, b"*" * len(key)) if key and key in data else data
 
 
 _NO_KEY: Final = b"\0"
@@ -172,4 +178,5 @@ def _plan(provider: Provider, model: str, dialect: Dialect, base: str) -> Plan:
         injects_usage=provider.injects_usage,
         cut_policy=provider.cut_policy,
         login=provider.login,
+        api_key=provider.api_key.encode("latin-1"),
     )

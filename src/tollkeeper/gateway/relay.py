@@ -133,6 +133,8 @@ class Relay:
         if self._blocked:
             self._sending.pause()
         way = self._way
+        if status >= 400:
+            lines = way.plan.without_key(lines)
         self._lines = lines + CALL_ID_LINE % self._held.call_id.encode()
         meter = self._meter = ReplyMeter(
             way.endpoint.reader,
@@ -165,6 +167,8 @@ class Relay:
             if whole is None:
                 return
             data = whole
+        if meter.status >= 400:
+            data = self._way.plan.without_key(data)  # some tell which key was wrong
         shown = meter.feed(data, last=last)
         if self._settled:
             self._after_settlement(shown)

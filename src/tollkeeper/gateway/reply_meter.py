@@ -76,8 +76,9 @@ class ReplyMeter:
                 self.request_id = value.decode("latin-1")
         if content_type.startswith("text/event-stream"):
             self.event_stream = True
-        elif "json" in content_type and (length is None or length <= BUFFERED_BYTES_MAX):
-            self.whole = not streamed or status >= 300
+        elif length is None or length <= BUFFERED_BYTES_MAX:
+            is_plain = "json" in content_type and (not streamed or status >= 300)
+            self.whole = is_plain or status >= 400
         if status < 300:
             self._reader = reader_for(reader, streamed=streamed, content_type=content_type)
         elif status >= 400:

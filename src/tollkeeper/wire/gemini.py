@@ -69,7 +69,7 @@ class GeminiStreamReader:
                 error = self._recent.glimpse().error_code
                 return reading._replace(final=False, error_code=error)
         seen = self._recent.glimpse()
-        final = not seen.known
+        final = seen.ended or not seen.known
         return Reading(None, seen.response_id, seen.text_bytes, seen.error_code, final=final)
 
     def _take_queries(self, region: bytes) -> None:
@@ -95,6 +95,8 @@ def look_at_chunk(chunk: TextChunk, glimpse: Glimpse) -> None:
     if chunk.error is not None:
         glimpse.error_code = _error_word(chunk.error)
     for candidate in chunk.candidates or ():
+        if candidate.finish_reason:
+            glimpse.ended = True
         for part in (candidate.content.parts if candidate.content else None) or ():
             glimpse.text_bytes += text_size(part.text)
             if part.function_call is not None:

@@ -96,8 +96,9 @@ class Content(msgspec.Struct):
     parts: list[Part] | None = None
 
 
-class Spoken(msgspec.Struct):
+class Spoken(msgspec.Struct, rename="camel"):
     content: Content | None = None
+    finish_reason: str | int | None = None
 
 
 class TextChunk(msgspec.Struct, rename="camel"):
