@@ -12,9 +12,9 @@ import sys
 
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.children import ChildOptions, run_child
+from tollkeeper.bootstrap.listening import ServerTls, room_for_clients
 from tollkeeper.bootstrap.routing import route
 from tollkeeper.config.settings import Settings
-from tollkeeper.domain.errors import ConfigError
 from tollkeeper.failpoints import kill_at
 from tollkeeper.gateway.plans import Planner
 from tollkeeper.gateway.process import GatewayProcess, Listening
@@ -27,6 +27,7 @@ from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.runtime import GatewaySettings
 from tollkeeper.services.settlement import settle_interrupted
 from tollkeeper.services.verified_keys import VerifiedKeys
+from tollkeeper.storage import folder_lock
 from tollkeeper.storage.journal.recovery import recover
 from tollkeeper.storage.journal.writer import JournalWriter
 from tollkeeper.telemetry import logger
@@ -45,6 +46,7 @@ async def serve(options: ChildOptions) -> None:
     settings = configuration.settings
     data = DataFolder(options.data)
     vault = bootstrap.open_vault(data)
+    folder_lock.hold(data.run / "gateway.lock")  # until this process ends, however it does
     directory = bootstrap.open_key_directory(data)
     await directory.refresh()
     shipped = shipped_price_book()
@@ -70,10 +72,13 @@ async def serve(options: ChildOptions) -> None:
         failpoint=failpoint,
     )
 
+    tls = ServerTls(settings.listen)
+
     def routed_anew() -> None:
         """Read the configuration again. Raises ConfigError; then nothing has changed."""
         fresh = config.load(options.config, config.environment())
         again = route(fresh, directory.provider_secrets(), vault, shipped, data)
+        tls.renew(fresh.settings.listen)
         gateway.prices = again.book
         gateway.planner = Planner(again.routing, again.book)
         gateway.settings = gateway_settings(fresh.settings)
@@ -84,7 +89,7 @@ async def serve(options: ChildOptions) -> None:
         Listening(
             settings.listen.host,
             settings.listen.port,
-            _server_tls(settings),
+            tls.context,
             server_limits(settings),
         ),
         reload=routed_anew,
@@ -110,11 +115,10 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
 
 
 def server_limits(settings: Settings) -> ServerLimits:
-    """Give the timeouts of client connections."""
+    """Give the timeouts of client connections, and how many there may be."""
     timeouts = settings.timeouts
-    return ServerLimits(
-        timeouts.head_s, timeouts.idle_s, timeouts.stalled_s, settings.limits.connections
-    )
+    connections = room_for_clients(settings.limits.connections)
+    return ServerLimits(timeouts.head_s, timeouts.idle_s, timeouts.stalled_s, connections)
 
 
 def _pool(configuration: config.Configuration) -> UpstreamPool:
@@ -132,21 +136,6 @@ def _pool(configuration: config.Configuration) -> UpstreamPool:
         silence_s=timeouts.silence_s,
     )
     return UpstreamPool(pool_limits, tls, configuration.proxies)
-
-
-def _server_tls(settings: Settings) -> ssl.SSLContext | None:
-    listen = settings.listen
-    if not listen.tls_cert:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(listen.tls_cert, listen.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            "listen.tls_cert and tls_key cannot be used together", hint=str(error)
-        ) from None
-    return context
 
 
 def _console(options: ChildOptions, data: DataFolder) -> Origin | None:

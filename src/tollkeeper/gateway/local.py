@@ -134,6 +134,10 @@ def gauges_of(gateway: Gateway) -> dict[str, tuple[str, float]]:
         "tollkeeper_in_flight": ("Calls being carried", len(gateway.relays)),
         "tollkeeper_open_calls": ("Calls held in the journal", gateway.journal.open_calls),
         "tollkeeper_draining_streams": ("Streams read on for their usage", gateway.drains),
+        "tollkeeper_configuration_faulty": (
+            "1 while the latest configuration could not be taken over",
+            float(bool(gateway.config_fault)),
+        ),
         "tollkeeper_buffered_bytes": ("Request bodies in memory", gateway.buffered_bytes),
         "tollkeeper_upstream_busy": ("Upstream connections in use", gateway.pool.busy),
         "tollkeeper_upstream_opened": ("Upstream connections opened so far", gateway.pool.opened),

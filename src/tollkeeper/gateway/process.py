@@ -98,6 +98,7 @@ class GatewayProcess:
                 where.host,
                 where.port,
                 ssl=where.tls,
+                ssl_handshake_timeout=None if where.tls is None else where.limits.head_s,
                 backlog=_BACKLOG,
             )
         except OSError as error:
@@ -151,9 +152,9 @@ class GatewayProcess:
         """Read the configuration again; when it has a fault, the old one stays."""
         try:
             self._reload()
-        except ConfigError as error:
-            self._gateway.config_fault = error.message
-            logger.error("configuration not taken over", extra={"reason": error.message})
+        except (TollkeeperError, OSError) as error:
+            self._gateway.config_fault = str(error)
+            logger.error("configuration not taken over", extra={"reason": str(error)})
             return
         self._gateway.config_fault = ""
         self._connections.heads.forget()
