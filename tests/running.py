@@ -153,6 +153,10 @@ class Deployment:
         )
         self._started.append(self.gateway)
 
+    def watch(self, process: Process) -> None:
+        """Search the log of another process of this deployment, too, at the end."""
+        self._started.append(process)
+
     def stop(self) -> None:
         """Stop the gateway, letting its calls finish."""
         assert self.gateway is not None

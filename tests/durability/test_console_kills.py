@@ -28,7 +28,10 @@ LOADING = [point for point in CONSOLE_POINTS if point not in {*CHECKPOINTS, *REM
 
 def start_console(made: Deployment, failpoint: str = "") -> Process:
     arguments = ["--config", str(made.config_file), "--data", str(made.folder.root), "--alone"]
-    return Process("tollkeeper.bootstrap.console", arguments, {"TOLLKEEPER_FAILPOINT": failpoint})
+    environment = {"TOLLKEEPER_FAILPOINT": failpoint}
+    console = Process("tollkeeper.bootstrap.console", arguments, environment)
+    made.watch(console)
+    return console
 
 
 def run_until_death(made: Deployment, failpoint: str) -> None:

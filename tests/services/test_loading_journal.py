@@ -11,7 +11,7 @@ from ledgers import open_duckdb
 from loopback import run
 from tollkeeper.domain.ledger import LedgerEntry, entries_of
 from tollkeeper.ports import Ledger
-from tollkeeper.services.loading import REMOVE_AFTER_S, Loader
+from tollkeeper.services.loading import POLL_S, REMOVE_AFTER_S, Loader
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.journal.writer import JournalWriter
 
@@ -82,4 +82,54 @@ def test_what_gateways_write_is_loaded_once_and_then_removed(tmp_path: Path) -> 
     assert stored(ledger) == sorted((entry.entry_id, entry.cost_nanos or 0) for entry in expected)
     assert list(journal.glob("*.journal")) == []
     assert ledger.positions() == {}
+    ledger.close()
+
+
+def test_copies_of_segments_and_lost_positions_double_nothing(tmp_path: Path) -> None:
+    """A backup put back beside the original, a restart, a ledger that forgot its positions."""
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    ledger = open_duckdb(tmp_path)
+    clock = Clock()
+
+    async def work() -> list[LedgerEntry]:
+        writer = gateway(journal, 1)
+        made = [entry for n in range(40) for entry in await finished_call(writer, n + 1)]
+        writer.close()
+        return made
+
+    expected = run(work)
+    for number, path in enumerate(sorted(journal.glob("*.journal"))):
+        copy = f"{number + 2:016d}-9.{number + 1:08d}.journal"
+        (journal / copy).write_bytes(path.read_bytes())
+    for _ in range(3):
+        loader = Loader(FolderTail(journal, now_s=clock), ledger)
+        for _ in range(4):
+            loader.advance(NOW_US, clock.now_s)
+        ledger.forget(list(ledger.positions()))
+    rows = stored(ledger)
+    assert len({entry_id for entry_id, _ in rows}) == len(rows)
+    assert rows == sorted((entry.entry_id, entry.cost_nanos or 0) for entry in expected)
+    ledger.close()
+
+
+def test_what_is_posted_is_in_the_ledger_after_one_turn(tmp_path: Path) -> None:
+    """At rest an entry waits for one poll of the loader and nothing else."""
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    ledger = open_duckdb(tmp_path)
+    clock = Clock()
+
+    async def work() -> None:
+        writer = gateway(journal, 1)
+        loader = Loader(FolderTail(journal, now_s=clock), ledger)
+        for number in range(5):
+            assert loader.advance(NOW_US, clock.now_s) == POLL_S
+            (entry,) = await finished_call(writer, number + 1)
+            loader.advance(NOW_US, clock.now_s)
+            assert (entry.entry_id, number + 1) in stored(ledger)
+        writer.close()
+
+    run(work)
+    assert POLL_S < 0.5
     ledger.close()

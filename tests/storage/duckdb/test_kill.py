@@ -34,8 +34,8 @@ def check(report: dict[str, int]) -> None:
 
 
 @pytest.mark.slow
-def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    check(killed(tmp_path, 50))
+def test_fifteen_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    check(killed(tmp_path, 15))
 
 
 @pytest.mark.long
