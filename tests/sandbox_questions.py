@@ -46,6 +46,25 @@ MESSAGE = {"model": "m", "messages": HI, "max_tokens": 1_000_000}
 CONTENT = {"contents": CONTENTS}
 FUNCTION = {"name": "add_person", "parameters": PERSON}
 TOOL = {"tools": [{"type": "function", "function": FUNCTION}], "tool_choice": "required"}
+ODD_TOOL = {
+    "tools": [
+        {
+            "type": "function",
+            "function": {
+                "name": "watch",
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        "type": {"type": "string", "enum": ["image_url", "text"]},
+                        "source": {"type": ["string", "null"]},
+                    },
+                },
+            },
+        }
+    ]
+}
+"""Kimi Code and Qwen Code have tools whose parameters are called like the words of a schema."""
+
 FLAT_TOOL = {"tools": [{"type": "function", **FUNCTION}], "tool_choice": "required"}
 OWN_TOOL = {
     "tools": [{"name": "add_person", "input_schema": PERSON}],
@@ -116,6 +135,7 @@ WHOLES: dict[str, Question] = {
     "chat media": Question("/chat/completions", {"model": "m", "messages": MEDIA}, CHAT_READER),
     "chat thinking": Question(CHAT_PATH, CHAT | {"reasoning_effort": "medium"}, CHAT_READER),
     "chat tool": Question(CHAT_PATH, CHAT | TOOL | {"n": 3}, CHAT_READER),
+    "chat odd tool": Question(CHAT_PATH, CHAT | ODD_TOOL, CHAT_READER),
     "fill in": Question(
         "/v1/fim/completions", {"model": "m", "prompt": "a", "suffix": "c"}, CHAT_READER
     ),

@@ -203,9 +203,10 @@ def size_of(*contents: Any) -> Size:
 
 def _media_of(part: Json) -> Size | None:
     """Size a content part that is a picture or a sound; None if it is neither."""
-    if part.get("type") == "input_audio":
+    kind = text_at(part, "type")  # in a tool's schema, a property of this name is an object
+    if kind == "input_audio":
         return _sound(object_at(part, "input_audio"))
-    if part.get("type") in _MEDIA_TYPES:
+    if kind in _MEDIA_TYPES:
         return Size(image_tokens=_IMAGE_TOKENS)
     for name in _MEDIA_MEMBERS:
         if isinstance(part.get(name), Mapping):

@@ -16,6 +16,7 @@ SANDBOX_MODEL: Final = "sandbox/echo"
 KEY_HEADER: Final = "x-tollkeeper-key"
 KEY_VARIABLE: Final = "TOLLKEEPER_KEY"
 PLACEHOLDER: Final = "YOUR_KEY"
+_GEMINI_SIGN_IN: Final = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
 
 
 class Snippet(NamedTuple):
@@ -103,8 +104,12 @@ def _gemini_cli(to: Connection) -> ToolSettings:
     return ToolSettings(
         "gemini-cli",
         "Gemini CLI",
-        (Snippet("Shell", _exports(GOOGLE_GEMINI_BASE_URL=to.url, GEMINI_API_KEY=to.key)),),
-        "Choose “Use Gemini API key” when it asks how to sign in.",
+        (
+            Snippet("Shell", _exports(GOOGLE_GEMINI_BASE_URL=to.url, GEMINI_API_KEY=to.key)),
+            Snippet("~/.gemini/settings.json", _json(_GEMINI_SIGN_IN)),
+        ),
+        "The file is what choosing “Use Gemini API key” writes; without it, a call from a "
+        "script ends with “Invalid auth method selected”.",
     )
 
 
