@@ -1,0 +1,326 @@
+"""Live updates: who gets which calls, what a slow page costs, and how a stream ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consoles import PEOPLE, RunningConsole, Session, SocketConnection, running_console, until
+from ledger_entries import ledger_entry
+from tollkeeper.console.live import (
+    CONNECTIONS_MAX,
+    PER_SESSION_MAX,
+    ROWS_KEPT,
+    Listener,
+    LiveHub,
+)
+from tollkeeper.domain.access import Role, Scope
+from tollkeeper.domain.errors import Overloaded
+from tollkeeper.reports.live import call_rows
+from tollkeeper.services import people
+
+ALL = Scope("acme")
+CORE = Scope("acme", teams=frozenset({"core"}))
+ALICE = Scope("acme", user_id="u_1")
+
+
+class Stream:
+    """One open page's connection."""
+
+    def __init__(self, console: RunningConsole, session: Session, last_event_id: str = "") -> None:
+        self._connection = SocketConnection(console.socket)
+        headers = {"x-forwarded-for": "203.0.113.9", **session.headers}
+        if last_event_id:
+            headers["last-event-id"] = last_event_id
+        self._connection.request("GET", "/events", headers=headers)
+        self.reply = self._connection.getresponse()
+        self.status = self.reply.status
+        self.last_id = ""
+
+    def event(self) -> tuple[str, Any]:
+        """Wait for the next event; ("", None) at the end of the stream."""
+        name = ""
+        while raw := self.reply.readline():
+            line = raw.decode().rstrip("\n")
+            if line.startswith("id: "):
+                self.last_id = line[4:]
+            elif line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: "):
+                return name, json.loads(line[6:])
+        return "", None
+
+    def next(self, wanted: str) -> Any:
+        """Wait for an event of a name."""
+        name, data = self.event()
+        while name != wanted:
+            assert name, f"the stream ended before {wanted}"
+            name, data = self.event()
+        return data
+
+    def close(self) -> None:
+        self.reply.close()
+        self._connection.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[RunningConsole]:
+    with running_console(tmp_path) as made:
+        yield made
+
+
+def test_each_page_gets_the_calls_of_its_scope_alone(fresh: RunningConsole) -> None:
+    streams = {who: Stream(fresh, fresh.session(who)) for who in PEOPLE}
+    for stream in streams.values():
+        stream.next("figures")
+    fresh.load(fresh.entry_of("member", call_id="of alice", cost_nanos=10**9))
+    fresh.load(fresh.entry_of("other member", call_id="of mallory", cost_nanos=2 * 10**9))
+    fresh.load(ledger_entry(call_id="abroad", org="elsewhere"))
+    fresh.load(*[fresh.entry_of(who, call_id=f"last {who}", cost_nanos=0) for who in PEOPLE])
+    seen: dict[str, set[str]] = {}
+    for who, stream in streams.items():
+        found: set[str] = set()
+        while f"last {who}" not in found:
+            found |= {row["call_id"] for row in stream.next("call")["calls"]}
+        seen[who] = {each for each in found if each.startswith("of") or each == "abroad"}
+        stream.close()
+    everything = {"of alice", "of mallory"}
+    assert seen == {
+        "member": {"of alice"},
+        "lead": {"of alice"},
+        "finance": everything,
+        "auditor": everything,
+        "admin": everything,
+        "other member": {"of mallory"},
+        "other lead": {"of mallory"},
+    }
+
+
+def test_figures_are_those_of_the_scope(fresh: RunningConsole) -> None:
+    fresh.load(fresh.entry_of("member", cost_nanos=10**9))
+    fresh.load(fresh.entry_of("other member", cost_nanos=2 * 10**9))
+    for who, cost in (("member", "1"), ("lead", "1"), ("admin", "3"), ("other lead", "2")):
+        with closing(Stream(fresh, fresh.session(who))) as stream:
+            assert stream.next("figures")["today"]["cost_usd"] == f"{cost}.000000000"
+
+
+def test_figures_follow_what_is_loaded(fresh: RunningConsole) -> None:
+    with closing(Stream(fresh, fresh.session("admin"))) as stream:
+        assert stream.next("figures")["today"]["requests"] == 0
+        fresh.load(fresh.entry_of("member"))
+        assert stream.next("figures")["today"]["requests"] == 1
+
+
+def test_a_page_that_comes_back_gets_what_it_missed(fresh: RunningConsole) -> None:
+    session = fresh.session("lead")
+    with closing(Stream(fresh, session)) as stream:
+        stream.next("figures")
+        fresh.load(fresh.entry_of("member", call_id="seen"))
+        stream.next("call")
+        last = stream.last_id
+    until(lambda: fresh.hub.connections == 0)
+    fresh.load(fresh.entry_of("other member", call_id="foreign"))
+    fresh.load(fresh.entry_of("member", call_id="missed"))
+    with closing(Stream(fresh, session, last)) as stream:
+        assert [row["call_id"] for row in stream.next("call")["calls"]] == ["missed"]
+
+
+@pytest.mark.parametrize("last", ["x", "other-1", "-1", "other-" + "9" * 50, "\u00e9-1"])
+def test_a_page_of_another_start_is_told_to_load_again(fresh: RunningConsole, last: str) -> None:
+    with closing(Stream(fresh, fresh.session("member"), last.encode().decode("latin-1"))) as stream:
+        assert stream.event() == ("gap", {})
+
+
+def test_signing_out_ends_the_pages_of_the_session(fresh: RunningConsole) -> None:
+    session = fresh.sign_in("member")
+    with (
+        closing(Stream(fresh, session)) as one,
+        closing(Stream(fresh, fresh.sign_in("member"))) as other,
+    ):
+        one.next("figures")
+        other.next("figures")
+        fresh.post("/logout", {}, session)
+        assert one.next("end") == {"reason": "signed_out"}
+        assert one.event() == ("", None)
+        fresh.load(fresh.entry_of("member", call_id="after"))
+        assert other.next("call")["calls"][0]["call_id"] == "after"
+
+
+@pytest.mark.parametrize("change", ["switched off", "another role", "another team"])
+def test_who_may_see_less_loses_the_stream_at_the_next_look(
+    fresh: RunningConsole, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tollkeeper.console.events.HEARTBEAT_S", 0.1)
+    who = "lead"
+    with closing(Stream(fresh, fresh.session(who))) as stream:
+        stream.next("figures")
+        user = fresh.users[who]
+        if change == "switched off":
+            people.deactivate_user(fresh.store, user.email, fresh.now_us)
+        elif change == "another role":
+            fresh.store.set_user_role(user.user_id, Role.MEMBER)
+        else:
+            other = fresh.store.team_named("other")
+            assert other is not None
+            fresh.store.set_user_team(user.user_id, other.team_id)
+        assert stream.next("end") == {"reason": "signed_out"}
+
+
+def test_stopping_ends_every_page(tmp_path: Path) -> None:
+    with running_console(tmp_path) as console:
+        stream = Stream(console, console.session("member"))
+        stream.next("figures")
+    assert stream.next("end") == {"reason": "stopping"}
+    stream.close()
+
+
+def test_a_page_that_leaves_is_forgotten(fresh: RunningConsole) -> None:
+    streams = [Stream(fresh, fresh.session("member")) for _ in range(3)]
+    for stream in streams:
+        stream.next("figures")
+    assert fresh.hub.connections == 3
+    for stream in streams:
+        stream.close()
+    until(lambda: fresh.hub.connections == 0)
+
+
+def test_one_session_has_a_limited_number_of_pages(fresh: RunningConsole) -> None:
+    session = fresh.session("member")
+    streams = [Stream(fresh, session) for _ in range(PER_SESSION_MAX)]
+    for stream in streams:
+        stream.next("figures")
+    refused = fresh.get("/events", session)
+    assert (refused.status, refused.json()["code"]) == (503, "live_limit")
+    assert int(refused.header("retry-after")) > 0
+    for stream in streams:
+        stream.close()
+
+
+def test_a_page_that_does_not_read_costs_a_bounded_amount(fresh: RunningConsole) -> None:
+    """Nobody reads this stream: rows give way, and the others go on."""
+    session = fresh.session("admin")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stuck,
+        closing(Stream(fresh, session)) as reader,
+    ):
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        stuck.connect(str(fresh.socket))
+        stuck.sendall(
+            f"GET /events HTTP/1.1\r\nhost: a\r\ncookie: {session.cookie}\r\n\r\n".encode()
+        )
+        reader.next("figures")
+        until(lambda: fresh.hub.connections == 2)
+        for batch in range(40):
+            fresh.load(*[fresh.entry_of("member", model_served="m" * 200) for _ in range(100)])
+            if batch % 10 == 0:
+                reader.next("call")
+        listeners = list(fresh.hub._listeners)
+        assert max(len(each._waiting) for each in listeners) <= 50
+        reader.next("call")
+
+
+# ------------------------------------------------------------------ the hub by itself
+
+
+def rows(*ids: str, **changes: Any) -> list[Any]:
+    return call_rows([ledger_entry(call_id=each, **changes) for each in ids])
+
+
+async def _hub() -> LiveHub:
+    return LiveHub("acme", "start")
+
+
+def run(work: Any) -> Any:
+    return asyncio.run(work())
+
+
+def test_the_newest_rows_are_kept_and_the_rest_is_counted() -> None:
+    async def work() -> None:
+        hub = await _hub()
+        listener = hub.listen(ALL, "UTC", b"s")
+        hub.publish(rows(*[f"c{number}" for number in range(170)]))
+        fresh = listener.take()
+        assert [row.call_id for row in fresh.rows] == [f"c{number}" for number in range(120, 170)]
+        assert fresh.omitted == 120
+        assert listener.take().rows == []
+
+    run(work)
+
+
+def test_what_is_omitted_before_is_told_to_who_sees_everything_alone() -> None:
+    async def work() -> None:
+        hub = await _hub()
+        whole, part = hub.listen(ALL, "UTC", b"a"), hub.listen(ALICE, "UTC", b"b")
+        hub.publish(rows("one"), omitted=7)
+        assert whole.take().omitted == 7
+        assert part.take().omitted == 0
+
+    run(work)
+
+
+def test_resuming_gives_no_more_than_the_scope() -> None:
+    async def work() -> None:
+        hub = await _hub()
+        hub.publish(rows("core"))
+        hub.publish(rows("other", team="other", user_id="u_2"))
+        listener = Listener(CORE, "UTC", b"s")
+        assert hub.resume(listener, "start-0")
+        assert [row.call_id for row in listener.take().rows] == ["core"]
+        assert hub.resume(listener, "start-2")
+        assert not hub.resume(listener, "start-")
+        assert not hub.resume(listener, "before-0")
+        hub.publish(rows(*[f"c{number}" for number in range(ROWS_KEPT)]))
+        assert not hub.resume(listener, "start-1"), "rows were forgotten meanwhile"
+
+    run(work)
+
+
+def test_the_number_of_pages_is_limited() -> None:
+    async def work() -> None:
+        hub = await _hub()
+        for number in range(CONNECTIONS_MAX):
+            hub.listen(ALL, "UTC", number.to_bytes(4, "big"))
+        with pytest.raises(Overloaded):
+            hub.listen(ALL, "UTC", b"one more")
+
+    run(work)
+
+
+def test_figures_are_summed_up_once_for_all_pages_that_show_them() -> None:
+    async def work() -> None:
+        hub = await _hub()
+        listeners = [hub.listen(ALL, "UTC", bytes([number])) for number in range(10)]
+        asked = 0
+
+        async def ask() -> Any:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0.01)
+            return _Figures()
+
+        await asyncio.gather(*(hub.figures(each, ask, 0) for each in listeners))
+        assert asked == 1
+        hub.publish(rows("one"))
+        await asyncio.gather(*(hub.figures(each, ask, 0) for each in listeners))
+        assert asked == 2
+        for listener in listeners:
+            hub.leave(listener)
+        assert await hub.figures(listeners[0], ask, 0) is None
+        assert hub.connections == 0
+
+    run(work)
+
+
+class _Period:
+    end_us = 10
+
+
+class _Figures:
+    today_period = _Period()
