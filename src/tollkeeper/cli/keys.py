@@ -17,7 +17,10 @@ from tollkeeper.ports import KeyRecord, Store, Vault
 from tollkeeper.services import keys, people
 
 app = typer.Typer(
-    help="Issue, list and revoke virtual keys.", no_args_is_help=True, rich_markup_mode="rich"
+    help="Issue, list and revoke virtual keys.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
 )
 
 _ISSUE_EXAMPLES = """

@@ -28,7 +28,12 @@ from tollkeeper.domain.pricing import ModelPrices, PriceBook, PriceRowShown
 from tollkeeper.domain.usage import Usage
 from tollkeeper.reports import formatting
 
-app = typer.Typer(help="Show what a model costs.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(
+    help="Show what a model costs.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+)
 
 _EXAMPLE_TOKENS: Final = 1_000
 _SINCE: Final = re.compile(r" since=(\S+)")

@@ -17,7 +17,10 @@ from tollkeeper.domain.errors import BadRequest
 from tollkeeper.services import secrets
 
 app = typer.Typer(
-    help="Keep the providers' own keys, encrypted.", no_args_is_help=True, rich_markup_mode="rich"
+    help="Keep the providers' own keys, encrypted.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
 )
 NameArgument = Annotated[str, typer.Argument(metavar="PROVIDER", help="E.g. openai, anthropic.")]
 _INPUT_CHARS_MAX = 2 * secrets.SECRET_CHARS_MAX

@@ -19,7 +19,7 @@ from tollkeeper.storage import folder_lock
 from tollkeeper.supervisor import Child, Supervisor
 from tollkeeper.telemetry import LogSink
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _GATEWAY: Final = "tollkeeper.bootstrap.gateway"
 _CONSOLE: Final = "tollkeeper.bootstrap.console"

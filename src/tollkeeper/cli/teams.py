@@ -14,7 +14,10 @@ from tollkeeper.ports import Team
 from tollkeeper.services import people
 
 app = typer.Typer(
-    help="Add, list, rename and switch off teams.", no_args_is_help=True, rich_markup_mode="rich"
+    help="Add, list, rename and switch off teams.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
 )
 NameArgument = Annotated[str, typer.Argument(metavar="TEAM", help="The team's name.")]
 

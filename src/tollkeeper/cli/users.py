@@ -18,6 +18,7 @@ app = typer.Typer(
     help="Add people, give roles, make sign-in links.",
     no_args_is_help=True,
     rich_markup_mode="rich",
+    add_completion=False,
 )
 EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's address.")]
 
