@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.loader_thread import LoaderThread
+from tollkeeper.bootstrap.price_books import configured_book
 from tollkeeper.bootstrap.prices import FollowedPrices
-from tollkeeper.bootstrap.routing import route
 from tollkeeper.config import Configuration
 from tollkeeper.console.application import ConsoleApplication
 from tollkeeper.console.counters import ConsoleCounters
@@ -30,12 +30,10 @@ from tollkeeper.console.shared import Console, HeaderLookup
 from tollkeeper.console.static_files import StaticFiles
 from tollkeeper.console.work import Work
 from tollkeeper.domain.errors import ConfigError
-from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.failpoints import kill_at, nowhere
 from tollkeeper.jobs.runner import JobRunner
 from tollkeeper.jobs.table import jobs_of
 from tollkeeper.ports import DataFolder, Store, Vault
-from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.services.explanation import explain
 from tollkeeper.services.loading import Loader
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
@@ -65,7 +63,8 @@ async def serve(options: ChildOptions) -> None:
     try:
         org = _org(store, data)
         prices = FollowedPrices(
-            lambda: price_book(options.config, store, vault, data), configuration.file
+            lambda: configured_book(config.load(options.config, config.environment()), data),
+            configuration.file,
         )
         hub = LiveHub(org, secrets.token_hex(8))
         loader = Loader(_tail(data), ledger, on_loaded=hub.on_loaded, failpoint=failpoint)
@@ -150,12 +149,6 @@ async def _run(parts: _Parts, report_ready: Callable[[], None]) -> None:
         await loop.run_in_executor(None, parts.loading.finish)
         parts.console.work.close()
         logger.info("console stopped")
-
-
-def price_book(config_file: Path | None, store: Store, vault: Vault, data: DataFolder) -> PriceBook:
-    """Give the book with the prices that the configuration sets. Raises ConfigError."""
-    configuration = config.load(config_file, config.environment())
-    return route(configuration, store.provider_secrets(), vault, shipped_price_book(), data).book
 
 
 def _org(store: Store, data: DataFolder) -> str:
