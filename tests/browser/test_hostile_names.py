@@ -1,0 +1,138 @@
+"""Names that callers choose are text on every page, whatever they contain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from browsers import Visitor, expect
+from companies import Company, company
+from ledger_entries import ledger_entry
+from tollkeeper import clock
+from tollkeeper.domain.ids import IdMint
+from tollkeeper.domain.ledger import Basis, LedgerEntry
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    "<script>window.broken=1</script>",
+    "<img src=x onerror=window.broken=1>",
+    '"><svg onload=window.broken=1>',
+    "' onmouseover='window.broken=1",
+    "javascript:window.broken=1",
+    "{{ 7*7 }}{% set x = 1 %}",
+    "</textarea></title></style><iframe srcdoc='<script>parent.broken=1</script>'>",
+    "<!--<base href=//evil.example>",
+    "&lt;b&gt;&#60;script&#62;",
+    'a,b:"c" -d',
+    "\u202eevil\u2066 \u0007\u2028 name",
+    "x" * 400,
+)
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """A company whose callers named everything as an attacker would."""
+    with company(tmp_path_factory.mktemp("attacked"), list(entries())) as made:
+        for number, name in enumerate(HOSTILE):
+            if len(name) <= 64 and name.isprintable():
+                made.issue(f"{name}{number}"[:64], "olive@acme.com")
+        yield made
+
+
+def entries() -> Iterator[LedgerEntry]:
+    mint, now_us = IdMint(mark=5), clock.now_us()
+    for number, name in enumerate(HOSTILE):
+        at_us = now_us - (number + 1) * 60_000_000
+        identifier = mint.next(at_us // 1_000)
+        yield ledger_entry(
+            entry_id=identifier,
+            call_id=identifier,
+            org="acme",
+            started_at_us=at_us,
+            team=name,
+            user_name=name,
+            key_name=name,
+            tool=name,
+            tool_version=name,
+            model_requested=name,
+            model_served=name,
+            provider=name,
+            session_id=name,
+            end_customer=name,
+            error_code=name,
+            endpoint=name,
+            price_key=name,
+            usage_raw=f'{{"note": "{number}"}}' if number % 2 else name,
+            tags={"feature": name},
+            basis=Basis.MEASURED,
+            cost_nanos=1_000_000 * (number + 1),
+        )
+
+
+@pytest.fixture(scope="module")
+def victim(attacked: Company, browser: Browser) -> Iterator[Visitor]:
+    visitor = Visitor(browser, attacked).sign_in()
+    yield visitor
+    visitor.context.close()
+
+
+def require_inert(visitor: Visitor) -> None:
+    page = visitor.page
+    assert page.evaluate("() => window.broken") is None
+    assert (
+        page.locator("main script, main iframe, main img, main [onload], main [onerror]").count()
+        == 0
+    )
+    assert page.locator("main [onmouseover], a[href^='javascript']").count() == 0
+    visitor.require_calm()
+
+
+@pytest.mark.parametrize("by", ["model", "team", "provider", "tool", "user", "key", "tag:feature"])
+def test_on_the_first_page(victim: Visitor, by: str) -> None:
+    page = victim.page
+    page.goto(f"/?by={by}&rows=all")
+    expect(page.locator("#parts")).to_contain_text("<script>window.broken=1</script>")
+    box = page.locator("#plot").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] - 4, box["y"] + 20)
+    expect(page.locator("#tip")).to_be_visible()
+    require_inert(victim)
+
+
+def test_in_the_list_and_on_every_call(victim: Visitor) -> None:
+    page = victim.page
+    page.goto("/calls")
+    require_inert(victim)
+    calls = page.locator("#rows a.cover").evaluate_all("ns => ns.map(n => n.getAttribute('href'))")
+    assert len(calls) == len(HOSTILE)
+    for address in calls:
+        page.goto(address)
+        require_inert(victim)
+
+
+@pytest.mark.parametrize("name", HOSTILE[:4])
+def test_as_a_filter(victim: Visitor, name: str) -> None:
+    page = victim.page
+    page.goto("/calls")
+    page.locator("#filter").click()
+    page.get_by_label("Model").fill(name)
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator(".chip b")).to_have_text(name)
+    expect(page.locator("#rows tbody tr")).to_have_count(1)
+    require_inert(victim)
+
+
+def test_on_the_keys(victim: Visitor) -> None:
+    page = victim.page
+    page.goto("/keys")
+    expect(page.locator("#list")).to_contain_text("<script>window.broken=1</script>")
+    require_inert(victim)
+    page.goto("/keys?done=%3Cscript%3Ewindow.broken=1%3C/script%3E&show=all")
+    require_inert(victim)
+    page.goto(
+        "/login?token=%22%3E%3Cscript%3Ewindow.broken=1%3C/script%3E&next=javascript:alert(1)"
+    )
+    require_inert(victim)

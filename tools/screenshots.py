@@ -1,0 +1,92 @@
+"""Looks at the pages as people do, and keeps the pictures in docs/screenshots.
+
+A deployment with the made-up company's past is started with ``tollkeeper serve``, and one that
+nobody has called yet. `make screenshots` writes every page in both themes and at two widths;
+`make screenshots ARGS=--few` writes the ones that the README shows.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+FOLDER: Final = ROOT / "docs" / "screenshots"
+SIZES: Final = ((1440, 900), (360, 740))
+THEMES: Final = ("light", "dark")
+CALLS: Final = 40_000
+PARTS_MAX: Final = 1_600
+"""How much of a long page is kept, in pixels from its top."""
+
+FEW: Final = frozenset(
+    {
+        *("overview-light-1440", "overview-dark-1440", "overview-light-360"),
+        *("call-light-1440", "keys-light-1440"),
+    }
+)
+
+
+def main(arguments: list[str]) -> int:
+    sys.path.insert(0, str(ROOT / "tests"))
+    browsers, companies = import_module("browsers"), import_module("companies")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    few = "--few" in arguments
+    with tempfile.TemporaryDirectory() as folder, browsers.chromium() as browser:
+        past = companies.demo_company_entries(CALLS)
+        with companies.company(Path(folder) / "acme", past) as acme:
+            _look(browsers, browser, acme, ("overview", "calls", "call", "keys"), few=few)
+        with companies.company(Path(folder) / "newcomer") as newcomer:
+            _look(browsers, browser, newcomer, ("empty",), few=few)
+    return 0
+
+
+def _look(browsers: Any, browser: Any, company: Any, pages: tuple[str, ...], *, few: bool) -> None:
+    """Write the pictures of some pages of one deployment."""
+    for width, height in SIZES:
+        for theme in THEMES:
+            names = {page: f"{page}-{theme}-{width}" for page in pages}
+            if few:
+                names = {page: name for page, name in names.items() if name in FEW}
+            if not names:
+                continue
+            visitor = browsers.Visitor(
+                browser,
+                company,
+                viewport={"width": width, "height": height},
+                color_scheme=theme,
+                reduced_motion="reduce",
+            )
+            visitor.sign_in()
+            for page, name in names.items():
+                _show(browsers, visitor, page)
+                _keep(visitor.page, FOLDER / f"{name}.png", width)
+                print(f"docs/screenshots/{name}.png")
+            visitor.context.close()
+
+
+def _show(browsers: Any, visitor: Any, page: str) -> None:
+    shown = visitor.page
+    if page == "call":
+        shown.goto(browsers.newest_call(shown, "outcome:ok,tool:claude-code"))
+    elif page == "keys":
+        shown.goto("/keys")
+        shown.get_by_label("Name", exact=True).fill("laptop")
+        shown.get_by_role("button", name="Issue key").click()
+        browsers.expect(shown.locator("#issued")).to_be_visible()
+    else:
+        shown.goto("/calls" if page == "calls" else "/")
+    if shown.locator("#live").count():
+        browsers.expect(shown.locator("#live")).to_have_attribute("data-state", "on")
+
+
+def _keep(page: Any, path: Path, width: int) -> None:
+    height = page.evaluate("() => document.documentElement.scrollHeight")
+    clip = {"x": 0, "y": 0, "width": width, "height": min(height, PARTS_MAX)}
+    page.screenshot(path=path, full_page=True, clip=clip)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
