@@ -143,8 +143,10 @@ class Sending:
         self.sent = True
         head = request.head
         if connection.target_prefix:
-            method, _, rest = head.partition(b" ")
-            head = b"%b %b%b" % (method, connection.target_prefix, rest)
+            line, _, lines = head.partition(b"\r\n")
+            method, _, target = line.partition(b" ")
+            prefix, own = connection.target_prefix, connection.proxy_lines
+            head = b"%b %b%b\r\n%b%b" % (method, prefix, target, own, lines)
         joined = len(request.body) <= _JOIN_BYTES_MAX
         connection.send(
             head + request.body if joined else head,

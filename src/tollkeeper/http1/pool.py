@@ -17,7 +17,7 @@ from tollkeeper.domain.errors import (
     UpstreamTimeout,
 )
 from tollkeeper.http1.origin import Origin, Proxies
-from tollkeeper.http1.tunnel import open_tunnel
+from tollkeeper.http1.tunnel import authorization_line, open_tunnel
 from tollkeeper.http1.upstream import UpstreamConnection
 from tollkeeper.telemetry import spawn
 
@@ -144,6 +144,7 @@ class UpstreamPool:
         else:
             parts = urlsplit(proxy)
             connection.target_prefix = b"http://" + origin.host_header
+            connection.proxy_lines = authorization_line(proxy)
             await loop.create_connection(lambda: connection, parts.hostname or "", parts.port or 80)
 
     # ------------------------------------------------------------------ giving back

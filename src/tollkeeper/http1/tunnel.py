@@ -32,13 +32,13 @@ class _Connect(asyncio.Protocol):
             self._answered.set_exception(ConnectionResetError("the proxy closed the connection"))
 
 
-def proxy_authorization(proxy_url: str) -> bytes:
-    """Give the Proxy-Authorization value for a proxy URL with user and password, or empty."""
+def authorization_line(proxy_url: str) -> bytes:
+    """Give the Proxy-Authorization line for a proxy URL with user and password, or empty."""
     parts = urlsplit(proxy_url)
     if not parts.username:
         return b""
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return b"Basic " + b64encode(pair.encode())
+    return b"Proxy-Authorization: Basic %b\r\n" % b64encode(pair.encode())
 
 
 async def open_tunnel(
@@ -55,12 +55,10 @@ async def open_tunnel(
     transport, _ = await loop.create_connection(
         lambda: _Connect(answered), parts.hostname or "", parts.port or 80
     )
-    authority = f"{origin.host}:{origin.port}".encode()
-    request = b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n" % (authority, authority)
-    authorization = proxy_authorization(proxy_url)
-    if authorization:
-        request += b"Proxy-Authorization: %b\r\n" % authorization
-    transport.write(request + b"\r\n")
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    authority = f"{host}:{origin.port}".encode()
+    lines = authorization_line(proxy_url)
+    transport.write(b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (authority, authority, lines))
     try:
         _require_open(await answered)
         secured = await loop.start_tls(transport, protocol, tls, server_hostname=origin.host)
@@ -75,6 +73,7 @@ async def open_tunnel(
 def _require_open(reply: bytes) -> None:
     head, _, rest = reply.partition(b"\r\n\r\n")
     status = head.split(b" ", 2)[1:2]
-    if status != [b"200"] or rest:
+    opened = status and len(status[0]) == 3 and status[0][:1] == b"2"
+    if not opened or rest:
         word = status[0].decode("ascii", "replace") if status else "nothing readable"
         raise UpstreamFailed(f"the outgoing proxy answered CONNECT with {word}")

@@ -46,7 +46,8 @@ class ReplySink(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection. ``on_idle`` and ``on_closed`` tell the pool about it.
 
-    ``target_prefix`` goes in front of each request target (for a plain-HTTP proxy).
+    ``target_prefix`` goes in front of each request target, and ``proxy_lines`` behind the
+    request line (for a plain-HTTP proxy).
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class UpstreamConnection(asyncio.Protocol):
         on_idle: Callable[[UpstreamConnection], None],
         on_closed: Callable[[UpstreamConnection], None],
     ) -> None:
-        self.target_prefix = b""
+        self.target_prefix = self.proxy_lines = b""
         self.closed = False
         self.uses = 0
         self.idle_since_s = 0.0
