@@ -28,12 +28,17 @@ _KILL_AFTER_S: Final = 10.0
 
 
 class Child(NamedTuple):
-    """One process to run: its module and arguments, and how long it may take to stop."""
+    """One process to run: its module and arguments, and how long it may take to stop.
+
+    ``after`` names another child that gets the machine for itself until it is ready, or has
+    ended.
+    """
 
     name: str
     module: str
     arguments: tuple[str, ...]
     stop_s: float
+    after: str = ""
 
 
 class Supervisor:
@@ -43,6 +48,7 @@ class Supervisor:
         self._children = children
         self._on_ready = on_ready
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._begun = {child.name: asyncio.Event() for child in children}
         self._stopping = asyncio.Event()
         self._failed = 0
 
@@ -51,7 +57,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, self._signal_all, signal.SIGHUP)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         keepers = [loop.create_task(self._keep(child)) for child in self._children]
         await self._stopping.wait()
         for child in self._children:
@@ -66,6 +72,8 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         """Start a child, and again whenever it dies."""
         pause_s = _PAUSE_S
+        if child.after in self._begun:
+            await self._begun[child.after].wait()
         while not self._stopping.is_set():
             started_s = clock.monotonic_s()
             code = await self._run_once(child)
@@ -94,6 +102,7 @@ class Supervisor:
             )
         finally:
             os.close(write_fd)
+        self._begun[child.name].clear()
         self._processes[child.name] = process
         await self._report_when_ready(child, read_fd)
         return await process.wait()
@@ -104,6 +113,7 @@ class Supervisor:
         loop.add_reader(read_fd, readable.set)
         try:
             await readable.wait()
+            self._begun[child.name].set()
             if os.read(read_fd, 16).startswith(b"ready"):
                 self._on_ready(child.name)
         finally:
@@ -116,6 +126,12 @@ class Supervisor:
         if self._stopping.is_set():
             self._signal_all(signal.SIGTERM)  # twice: do not wait for calls any longer
         self._stopping.set()
+
+    def _reload(self) -> None:
+        """Pass a SIGHUP on to whoever is ready for it; it would end a process that starts."""
+        for name, process in self._processes.items():
+            if process.returncode is None and self._begun[name].is_set():
+                process.send_signal(signal.SIGHUP)
 
     def _signal_all(self, number: int) -> None:
         for process in self._processes.values():

@@ -82,11 +82,14 @@ def _serve(role: Role, configuration: Configuration) -> int:
         _make_socket_folder(data)
         greeting = _prepare(configuration, data)
         children = _children(role, configuration, data)
-        last = children[0].name
+        names = {child.name for child in children}
+        awaited = {child.name for child in children if child.after not in names}
 
         def on_ready(name: str) -> None:
-            if name == last:
-                typer.echo(greeting)
+            if name in awaited:
+                awaited.remove(name)
+                if not awaited:
+                    typer.echo(greeting)
 
         return asyncio.run(_run(children, on_ready))
     finally:
@@ -151,7 +154,7 @@ def _children(role: Role, configuration: Configuration, data: DataFolder) -> lis
     if role is not Role.CONSOLE:
         children.append(Child("gateway", _GATEWAY, (*common, *alone), drain_s + _STOP_S))
     if role is not Role.GATEWAY:
-        children.append(Child("console", _CONSOLE, (*common, *alone), _STOP_S))
+        children.append(Child("console", _CONSOLE, (*common, *alone), _STOP_S, after="gateway"))
     if role is not Role.CONSOLE and bootstrap.wants_sandbox(configuration, data):
         socket = str(data.socket("sandbox"))
         children.append(Child("sandbox", _SANDBOX, ("--socket", socket), _STOP_S))

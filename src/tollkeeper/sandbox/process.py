@@ -108,6 +108,7 @@ async def _run(address: Address, defaults: Behaviour, on_ready: Callable[[str], 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # there is nothing to read again
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_OBJECTS, 20, 20)
