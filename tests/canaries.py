@@ -3,17 +3,20 @@
 Whatever a test treats as secret is planted here: provider keys, virtual keys, logins of
 vendors, prompts. A deployment that ends is searched: its logs, its pages, every file of its
 data folder. The last step of the whole session searches everything that was kept once more,
-for every secret of the session; under xdist the controlling process does so for all workers.
+and every data folder that any test left, for every secret of the session; under xdist the
+controlling process does so for all workers.
 """
 
 from __future__ import annotations
 
 import base64
+import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 PROMPT = "canary-prompt-3f9c the orchard behind the mill"
@@ -97,18 +100,57 @@ def _contents(file: Path) -> Iterator[bytes]:
         return  # a process that still runs may remove its files
     if file.suffix == ".duckdb":
         yield from _columns(file)
+    elif file.suffix == ".parquet":
+        yield _lines(row.values() for row in pq.read_table(file).to_pylist())
+    elif file.suffix == ".sqlite3":
+        yield from _rows(file)
 
 
 def _columns(file: Path) -> Iterator[bytes]:
     """Give the text of a DuckDB file's tables, which it stores compressed."""
-    with duckdb.connect(str(file), read_only=True) as ledger:
+    try:
+        ledger = duckdb.connect(str(file), read_only=True)
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise  # somebody still has it: it would go unsearched
+        return  # a test broke it on purpose
+    with ledger:
         tables = ledger.execute("SELECT table_name FROM duckdb_tables()").fetchall()
         for (table,) in tables:
-            rows = ledger.table(table).select("COLUMNS(*)::VARCHAR").fetchall()
-            yield "\n".join(str(value) for row in rows for value in row).encode()
+            yield _lines(ledger.table(table).select("COLUMNS(*)::VARCHAR").fetchall())
+
+
+def _rows(file: Path) -> Iterator[bytes]:
+    """Give the text of a SQLite file's tables, which it may store in pieces."""
+    store = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        tables = store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            yield _lines(store.execute(f'SELECT * FROM "{table}"'))  # noqa: S608 - its own names
+    except sqlite3.DatabaseError:
+        return  # a test broke it on purpose
+    finally:
+        store.close()
+
+
+def _lines(rows: Iterable[Iterable[object]]) -> bytes:
+    """Write rows as text; bytes stay as they are."""
+    return b"\n".join(
+        value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+        for row in rows
+        for value in row
+    )
 
 
 # ---------------------------------------------------------------------- the last step
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _data_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep every data folder that a test of this session made."""
+    yield
+    for key_file in sorted(tmp_path_factory.getbasetemp().rglob("secret.key")):
+        PLANTED.keep(key_file.parent)
 
 
 _KEPT = pytest.StashKey[list[dict[str, Any]]]()
@@ -158,4 +200,5 @@ def _leaks(kept: Iterable[dict[str, Any]]) -> list[str] | None:
         everything.places += one["places"]
     if not everything.places:
         return None
-    return [leak for place in everything.places for leak in everything.in_place(Path(place))]
+    places = dict.fromkeys(everything.places)
+    return [leak for place in places for leak in everything.in_place(Path(place))]

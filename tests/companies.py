@@ -148,6 +148,7 @@ def _fill(data: DataFolder, entries: Sequence[LedgerEntry]) -> None:
 
 
 def _serve(folder: Path, data: DataFolder, port: int) -> subprocess.Popen[str]:
+    PLANTED.keep(folder / "serve.log")
     log = (folder / "serve.log").open("w")
     command = [sys.executable, "-m", "tollkeeper", "serve", "--data", str(data.root)]
     process = subprocess.Popen(

@@ -88,6 +88,7 @@ class Served:
         for stream in (self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()
+        PLANTED.require_none_in("".join(self.log).encode(), "the log of serve")
         return code
 
     def pid_of(self, name: str) -> int | None:
