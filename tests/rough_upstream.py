@@ -74,6 +74,11 @@ class RoughUpstream:
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @property
+    def open_connections(self) -> int:
+        """Count the connections that are open now."""
+        return len(self._open)
+
+    @property
     def url(self) -> str:
         return (
             f"{'https' if self._tls else 'http'}://{'localhost' if self._tls else HOST}:{self.port}"
