@@ -18,7 +18,7 @@ FOLDER: Final = ROOT / "docs" / "screenshots"
 SIZES: Final = ((1440, 900), (360, 740))
 THEMES: Final = ("light", "dark")
 CALLS: Final = 40_000
-PARTS_MAX: Final = 1_600
+HEIGHT_MAX: Final = 1_400
 """How much of a long page is kept, in pixels from its top."""
 
 FEW: Final = frozenset(
@@ -84,7 +84,7 @@ def _show(browsers: Any, visitor: Any, page: str) -> None:
 
 def _keep(page: Any, path: Path, width: int) -> None:
     height = page.evaluate("() => document.documentElement.scrollHeight")
-    clip = {"x": 0, "y": 0, "width": width, "height": min(height, PARTS_MAX)}
+    clip = {"x": 0, "y": 0, "width": width, "height": min(height, HEIGHT_MAX)}
     page.screenshot(path=path, full_page=True, clip=clip)
 
 

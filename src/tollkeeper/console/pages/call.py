@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,7 +27,6 @@ from tollkeeper.reports.call import CallDetail, EntryDetail
 
 _RECENT: Final = timedelta(days=29)
 _DECIMALS_MAX: Final = 12
-_NOTHING: Final = Decimal(0)
 
 
 class Fact(NamedTuple):
@@ -62,8 +61,8 @@ class Bill:
 
     ``heading`` says which entry this is, ``title`` names the model; ``corrects`` is set for a
     correction of an earlier entry.
-    ``agrees`` is False when the lines no longer add up to the cost that was booked: then
-    the price book has changed since, and the booked cost stands.
+    ``outdated`` tells that the prices were changed since: the lines then have none, and the
+    booked cost stands.
     """
 
     heading: str
@@ -78,7 +77,7 @@ class Bill:
     price_version: str
     list_cost: str
     saved: str
-    agrees: bool
+    outdated: bool
     raw: str
 
 
@@ -223,7 +222,7 @@ def _bill(detail: EntryDetail) -> Bill:
         price_version=entry.price_version,
         list_cost="" if listed is None or listed == cost else formatting.money_full(listed),
         saved=formatting.money_full(usd(entry.saved_nanos)) if entry.saved_nanos else "",
-        agrees=_agrees(detail.lines, cost if listed is None else listed),
+        outdated=_is_outdated(detail),
         raw=_pretty(entry.usage_raw),
     )
 
@@ -267,11 +266,12 @@ def _exact(cost: Decimal) -> str:
     return f"${int(whole):,}.{fraction.rstrip('0'):0<2}"
 
 
-def _agrees(lines: Sequence[PriceLine], booked: Decimal | None) -> bool:
-    if booked is None or not lines or any(line.cost is None for line in lines):
-        return True  # there is nothing to compare
-    total = sum((Decimal(line.cost or 0) for line in lines), _NOTHING)
-    return formatting.money_full(total) == formatting.money_full(booked)
+def _is_outdated(detail: EntryDetail) -> bool:
+    """Tell whether a priced entry has no lines, because today's prices are others."""
+    entry = detail.entry
+    return bool(entry.price_key and entry.list_cost_nanos and not detail.lines) and (
+        not entry.corrects
+    )
 
 
 def _pretty(raw: str) -> str:

@@ -62,6 +62,12 @@ class Row(NamedTuple):
         return cost / self.requests if cost is not None and self.requests else None
 
     @property
+    def per_thousand(self) -> Decimal | None:
+        """Give what a thousand requests cost."""
+        cost = self.cost_per_request
+        return None if cost is None else cost * 1_000
+
+    @property
     def delta(self) -> formatting.ChangeText:
         """Write the change from the stretch before."""
         change = self.change

@@ -1,0 +1,149 @@
+"""The keys page: what each role sees and may do, and what it costs to make a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from consoles import RunningConsole, running_console
+from tollkeeper.console.access import viewer_of_user
+from tollkeeper.console.pages import keys as page
+from tollkeeper.console.pages.keys import KeysPage
+from tollkeeper.domain.errors import NotAllowed, NotFound
+
+
+@pytest.fixture
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
+    with running_console(tmp_path_factory.mktemp("keys")) as made:
+        yield made
+
+
+def show(running: RunningConsole, who: str, **query: str) -> KeysPage:
+    viewer = viewer_of_user("acme", running.users[who])
+    return page.keys(running.console, viewer, {"tz": "UTC", **query})
+
+
+def issue(running: RunningConsole, who: str, **form: str) -> KeysPage:
+    viewer = viewer_of_user("acme", running.users[who])
+    return page.issue_key(running.console, viewer, {"tz": "UTC", **form})
+
+
+def names(shown: KeysPage) -> list[str]:
+    return [line.owner for line in shown.lines]
+
+
+def test_each_role_sees_the_keys_within_its_reach(running: RunningConsole) -> None:
+    assert set(names(show(running, "member"))) == {"alice@acme.com"}
+    assert "mallory@acme.com" not in names(show(running, "lead"))
+    for who in ("admin", "auditor", "finance"):
+        assert {"alice@acme.com", "mallory@acme.com"} <= set(names(show(running, who)))
+    auditor, admin = show(running, "auditor"), show(running, "admin")
+    assert not auditor.may_issue
+    assert not any(line.may_revoke for line in auditor.lines)
+    assert admin.may_issue
+    assert all(line.may_revoke for line in admin.lines)
+
+
+def test_costs_have_one_precision_and_an_unused_key_cost_nothing(running: RunningConsole) -> None:
+    used = running.virtual_key.record.key.key_id
+    running.load(running.entry_of("member", key_id=used, cost_nanos=12_345_678_900))
+    costs = {line.key_id: (line.cost, line.requests) for line in show(running, "admin").lines}
+    assert costs.pop(used) == ("$12.35", "1")
+    assert set(costs.values()) == {("$0.00", "0")}
+
+
+def test_a_cost_that_nobody_knows_is_no_zero(running: RunningConsole) -> None:
+    used = running.virtual_key.record.key.key_id
+    running.load(
+        running.entry_of("member", key_id=used, cost_nanos=None, basis="unpriced"),
+    )
+    (line,) = [each for each in show(running, "admin").lines if each.key_id == used]
+    assert (line.cost, line.unpriced) == ("—", 1)
+
+
+def test_keys_are_issued_and_revoked_while_the_ledger_is_away(running: RunningConsole) -> None:
+    running.ledger.close()
+    shown = show(running, "admin")
+    assert not shown.ledger_answers
+    assert {(line.cost, line.requests) for line in shown.lines} == {("—", "")}
+    issued = issue(running, "member", name="new").issued
+    assert issued is not None
+    viewer = viewer_of_user("acme", running.users["member"])
+    page.revoke_key(running.console, viewer, {"key_id": issued.line.key_id, "tz": "UTC"})
+    assert issued.line.key_id not in {line.key_id for line in show(running, "member").lines}
+
+
+def test_a_key_is_for_oneself_unless_somebody_is_named(running: RunningConsole) -> None:
+    for who, form, owner in (
+        ("member", {}, "alice@acme.com"),
+        ("admin", {"email": "mallory@acme.com"}, "mallory@acme.com"),
+        ("admin", {"team": "core"}, "core"),
+        ("lead", {"team": "core"}, "core"),
+    ):
+        issued = issue(running, who, name="new", **form).issued
+        assert issued is not None
+        assert issued.line.owner == owner
+        assert issued.token.startswith("tk_live_")
+        assert any(issued.token in each.text for tool in issued.tools for each in tool.snippets)
+
+
+@pytest.mark.parametrize(
+    ("who", "form", "status"),
+    [
+        ("admin", {"name": "x", "email": "nobody@acme.com"}, 404),
+        ("member", {"name": "x", "email": "mallory@acme.com"}, 403),
+        ("member", {"name": "x", "kind": "admin"}, 403),
+        ("lead", {"name": "x", "team": "other"}, 403),
+        ("member", {"name": ""}, 400),
+        ("member", {"name": "x", "days": "7"}, 400),
+        ("member", {"name": "x", "models": "x" * 300}, 400),
+    ],
+)
+def test_a_mistake_issues_nothing_and_keeps_what_was_typed(
+    running: RunningConsole, who: str, form: dict[str, str], status: int
+) -> None:
+    before = len(running.store.keys())
+    shown = issue(running, who, **form)
+    assert shown.status == status, shown.fault
+    assert shown.fault
+    assert shown.issued is None
+    assert len(running.store.keys()) == before
+    assert {name: shown.form[name] for name in form} == form
+
+
+def test_the_same_form_gives_the_same_key(running: RunningConsole) -> None:
+    before = len(running.store.keys())
+    form: dict[str, Any] = {"name": "twice", "days": "30", "once": "a-form-of-this-test"}
+    tokens = set()
+    for _ in range(2):
+        issued = issue(running, "member", **form).issued
+        assert issued is not None
+        tokens.add(issued.token)
+    assert len(tokens) == 1
+    assert len(running.store.keys()) == before + 1
+    assert issued.line.expires == "Oct 22"
+    assert show(running, "member").form["once"] != show(running, "member").form["once"]
+
+
+def test_a_revoked_key_is_named_and_a_made_up_one_is_not(running: RunningConsole) -> None:
+    admin = viewer_of_user("acme", running.users["admin"])
+    key_id = running.virtual_key.record.key.key_id
+    assert show(running, "admin", done=key_id).done == ""
+    answer = page.revoke_key(running.console, admin, {"key_id": key_id, "tz": "UTC"})
+    assert answer.path == f"/keys?done={key_id}"
+    shown = show(running, "admin", done=key_id)
+    assert shown.done == running.virtual_key.record.key.name
+    assert show(running, "admin", done="nothing1").done == ""
+    assert key_id not in {line.key_id for line in shown.lines}
+    ended = {line.key_id: line for line in show(running, "admin", show="all").lines}[key_id]
+    assert (ended.state.name, ended.may_revoke) == ("Revoked", False)
+
+
+def test_nobody_revokes_beyond_their_reach(running: RunningConsole) -> None:
+    key_id = running.virtual_key.record.key.key_id
+    for who, fault in (("other member", NotFound), ("auditor", NotAllowed)):
+        viewer = viewer_of_user("acme", running.users[who])
+        with pytest.raises(fault):
+            page.revoke_key(running.console, viewer, {"key_id": key_id, "tz": "UTC"})
