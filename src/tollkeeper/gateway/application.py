@@ -196,6 +196,7 @@ class GatewayApplication:
         try:
             now_us = gateway.now_us()
             key = await gateway.keys.verify(notes.token, now_us)
+            exchange.resume_body()  # first, because the call itself may want to wait
             waiting.go_on(self._sink(exchange, Caller(notes, key, now_us)))
         except Refused as error:
             self._turn_away(notes.request, exchange, notes.match.endpoint, error)
@@ -205,6 +206,8 @@ class GatewayApplication:
             unreadable = Overloaded("the gateway cannot read its store", code="store_unreadable")
             self._turn_away(notes.request, exchange, notes.match.endpoint, unreadable)
             waiting.drop()
+        else:
+            return
         exchange.resume_body()
 
     def _sink(self, exchange: Exchange, caller: Caller) -> BodySink:

@@ -139,8 +139,8 @@ class UploadCall:
             return
         self._started = True
         waiting, self._waiting = self._waiting, []
+        self._exchange.resume_body()  # first, because sending may find that it must wait again
         self._send(b"".join(waiting), last=self._ended)
-        self._exchange.resume_body()
 
     def _send(self, data: bytes, *, last: bool) -> None:
         self._ended = last
