@@ -31,8 +31,6 @@ def node_folder(into: Path) -> Path:
 def install(agent: Agent, into: Path, node: Path) -> Path:
     """Install an agent and give its program. Raises RuntimeError when it does not install."""
     folder = into / agent.tool
-    if agent.python:
-        return _install_from_python(agent, folder)
     program = folder / "node_modules" / ".bin" / agent.program
     if not program.exists() or _installed(folder, agent) != agent.version:
         _npm(folder, f"{agent.package}@{agent.version}", node)
@@ -46,15 +44,6 @@ def _installed(folder: Path, agent: Agent) -> str:
     return str(json.loads(file.read_text("utf-8"))["version"]) if file.exists() else ""
 
 
-def _install_from_python(agent: Agent, folder: Path) -> Path:
-    program = folder / "bin" / agent.program
-    if not program.exists():
-        _run([sys.executable, "-m", "venv", str(folder)])
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-        _run([*pip, "install", "--quiet", f"{agent.package}=={agent.version}"])
-    return program
-
-
 def _npm(folder: Path, package: str, node: Path | None) -> None:
     npm = shutil.which("npm")
     if npm is None:
@@ -64,8 +53,8 @@ def _npm(folder: Path, package: str, node: Path | None) -> None:
     _run([npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", package], path)
 
 
-def _run(command: list[str], path: str = "") -> None:
-    environment = {**os.environ, "PATH": path} if path else None
+def _run(command: list[str], path: str) -> None:
+    environment = {**os.environ, "PATH": path}
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=INSTALL_S

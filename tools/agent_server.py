@@ -116,12 +116,13 @@ def running(folder: Path) -> Iterator[Server]:
 
 
 def _configuration(sandbox: str) -> Mapping[str, Any]:
-    """The three vendors, all played by the sandbox. JSON is YAML too."""
+    """The vendors, all played by the sandbox. JSON is YAML too."""
     return {
         "providers": {
             "openai": {"api_key": "sk-played-by-the-sandbox", "base_url": f"{sandbox}/v1"},
             "anthropic": {"api_key": "sk-ant-played-by-the-sandbox", "base_url": sandbox},
             "google": {"api_key": "AIza-played-by-the-sandbox", "base_url": sandbox},
+            "chatgpt": {"base_url": f"{sandbox}/backend-api/codex"},
         }
     }
 

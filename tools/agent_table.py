@@ -49,8 +49,11 @@ def write_into(page: Path, text: str) -> None:
 
 def _row(trial: Trial) -> str:
     cost = _UNKNOWN if trial.cost_usd is None else money_exact(trial.cost_usd)
+    if trial.flat_rate:
+        cost = f"0 (worth {cost})"
+    way = f", {trial.way}" if trial.way else ""
     return _joined(
-        f"{trial.agent.tool} {trial.agent.version}",
+        f"{trial.agent.tool} {trial.agent.version}{way}",
         "yes" if not trial.faults else f"**no**: {_cell('; '.join(trial.faults))}",
         trial.attributed or _UNKNOWN,
         trial.version or _UNKNOWN,

@@ -9,10 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from agent_catalogue import ANSWER, Agent
+from agent_catalogue import ANSWER, Agent, Way
 from agent_processes import Finished, run_program
 from agent_server import TEAM, USER, Key, Server
-from agent_settings import paste
+from agent_settings import Pasted, paste, paste_snippets
 from tollkeeper.services.connect import Connection, ToolSettings, tool_settings
 
 MODEL: Final = "gpt-4.1-mini"
@@ -34,14 +34,20 @@ class Refusal(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What became of one agent. ``faults`` is empty if all was as it must be."""
+    """What became of one agent. ``faults`` is empty if all was as it must be.
+
+    ``way`` is "" for the first way to connect it. What a login of the vendor pays for has
+    no cost; then ``cost_usd`` is what it would cost.
+    """
 
     agent: Agent
+    way: str
     version: str
     model: str
     session: str
     requests: int
     cost_usd: Decimal | None
+    flat_rate: bool
     attributed: str
     refusals: dict[str, Refusal]
     faults: tuple[str, ...]
@@ -74,31 +80,53 @@ def try_agent(bench: Bench, agent: Agent, program: Path) -> Trial:
     refusals["revoked key"] = _refusal(ended_again, "is revoked", server.unidentified() - before)
     for name, run in (("may not use model", ended), ("revoked key", ended_again)):
         faults += [f"{name}: {fault}" for fault in _refusal_faults(refusals[name], run)]
-    return _trial(agent, rows, refusals, faults)
+    return _trial(agent, "", rows, refusals, faults)
 
 
-def _run(bench: Bench, agent: Agent, program: Path, key: Key, name: str) -> Finished:
+def try_way(bench: Bench, agent: Agent, program: Path, way: Way) -> Trial:
+    """Try one prompt with an agent that is connected in another way."""
+    key = bench.server.issue(f"{agent.tool} {way.name}")
+    finished = _run(bench, agent, program, key, way.name.replace(" ", "-"), way)
+    rows = bench.server.calls(key)
+    faults = [*_run_faults(finished), *_ledger_faults(agent, rows)]
+    called = {row["provider"] for row in rows} - {way.provider}
+    faults += [f"went to {provider}, not to {way.provider}" for provider in sorted(called)]
+    return _trial(agent, way.name, rows, {}, faults)
+
+
+def _run(
+    bench: Bench, agent: Agent, program: Path, key: Key, name: str, way: Way | None = None
+) -> Finished:
     """Run an agent as a new user would: an empty home folder, and the printed settings."""
     place = bench.folder / agent.tool / name
-    home, folder = place / "home", place / "project"
-    for made in (home, folder):
-        made.mkdir(parents=True, exist_ok=True)
-    for file, text in agent.files.items():
+    home, folder, scratch = place / "home", place / "project", place / "tmp"
+    for made in (home, folder, scratch):
+        made.mkdir(parents=True)
+    for file, text in {**agent.files, **(way.files if way else {})}.items():
         target = home / file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
-    pasted = paste(settings_of(agent, bench.server.url, key.token), home, folder)
+    pasted = _pasted(settings_of(agent, bench.server.url, key.token), way, home, folder)
     environment = {
         "HOME": str(home),
+        "TMPDIR": str(scratch),
         "PATH": f"{bench.node}{os.pathsep}{os.environ['PATH']}",
         "LANG": "C.UTF-8",
         "TERM": "dumb",
         "NO_COLOR": "1",
         **agent.variables,
+        **(way.variables if way else {}),
         **pasted.variables,
     }
     command = [str(program), *pasted.command[1:], *agent.arguments]
     return run_program(command, environment, folder, bench.timeout_s, place / "output.txt")
+
+
+def _pasted(settings: ToolSettings, way: Way | None, home: Path, folder: Path) -> Pasted:
+    if way is None:
+        return paste(settings, home, folder)
+    wanted = [each for each in settings.snippets if each.where.startswith(way.where)]
+    return paste_snippets(wanted, home, folder)
 
 
 def settings_of(agent: Agent, url: str, key: str) -> ToolSettings:
@@ -136,7 +164,7 @@ def _ledger_faults(agent: Agent, rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
     if agent.has_session and not any(row["session_id"] for row in rows):
         faults.append("no session id")
-    if not sum(Decimal(row["cost_usd"] or 0) for row in rows):
+    if not sum(Decimal(row["list_cost_usd"] or 0) for row in rows):
         faults.append("no cost")
     return sorted(set(faults))
 
@@ -166,21 +194,26 @@ def shown_text(output: str, words: str = "") -> str:
 
 def _trial(
     agent: Agent,
+    way: str,
     rows: Sequence[dict[str, Any]],
     refusals: dict[str, Refusal],
     faults: Sequence[str],
 ) -> Trial:
     last = rows[-1] if rows else {}
-    costs = [Decimal(row["cost_usd"]) for row in rows if row["cost_usd"] is not None]
+    flat = any(row["basis"] == "flat_rate" for row in rows)
+    column = "list_cost_usd" if flat else "cost_usd"
+    costs = [Decimal(row[column]) for row in rows if row[column] is not None]
     sessions = [row["session_id"] for row in rows if row["session_id"]]
     attributed = " ".join(dict.fromkeys(f"{row['user_name']} / {row['team']}" for row in rows))
     return Trial(
         agent,
+        way,
         f"{last.get('tool', '')} {last.get('tool_version', '')}".strip(),
         ", ".join(dict.fromkeys(row["model_served"] for row in rows)),
         sessions[-1] if sessions else "",
         len(rows),
         sum(costs, Decimal(0)) if costs else None,
+        flat,
         attributed,
         refusals,
         tuple(faults),

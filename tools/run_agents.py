@@ -28,7 +28,7 @@ from agent_catalogue import AGENTS, Agent
 from agent_install import install, node_folder
 from agent_server import running
 from agent_table import table, write_into
-from agent_trial import Bench, Trial, try_agent
+from agent_trial import Bench, Trial, try_agent, try_way
 
 TIMEOUT_S: Final = 90.0
 _SET_FLAGS: Final = 0x8914  # SIOCSIFFLAGS
@@ -85,14 +85,21 @@ def _inside(given: argparse.Namespace) -> int:
         bench = Bench(server, folder, Path(plan["node"]), given.timeout)
         for agent in AGENTS:
             if agent.tool in plan["programs"]:
-                trial = try_agent(bench, agent, Path(plan["programs"][agent.tool]))
-                print(f"{agent.tool}: {'; '.join(trial.faults) or 'ok'}", flush=True)
-                trials.append(trial)
+                trials += _trials_of(bench, agent, Path(plan["programs"][agent.tool]))
     text = table(trials, _machine())
     print(f"\n{text}\nWhat each agent printed is below {folder}.")
     if given.write:
         write_into(Path(given.write), text)
     return 1 if not trials or any(trial.faults for trial in trials) else 0
+
+
+def _trials_of(bench: Bench, agent: Agent, program: Path) -> list[Trial]:
+    trials = [try_agent(bench, agent, program)]
+    trials += [try_way(bench, agent, program, way) for way in agent.ways]
+    for trial in trials:
+        name = f"{agent.tool}, {trial.way}" if trial.way else agent.tool
+        print(f"{name}: {'; '.join(trial.faults) or 'ok'}", flush=True)
+    return trials
 
 
 def _raise_loopback() -> None:

@@ -20,6 +20,8 @@ THEMES: Final = ("light", "dark")
 CALLS: Final = 40_000
 HEIGHT_MAX: Final = 1_400
 """How much of a long page is kept, in pixels from its top."""
+AS_USUAL: Final = {"TOLLKEEPER_PUBLIC_URL": "http://localhost:4000"}
+"""What the pages say of where they are, whatever port is free now."""
 
 FEW: Final = frozenset(
     {
@@ -36,9 +38,9 @@ def main(arguments: list[str]) -> int:
     few = "--few" in arguments
     with tempfile.TemporaryDirectory() as folder, browsers.chromium() as browser:
         past = companies.demo_company_entries(CALLS)
-        with companies.company(Path(folder) / "acme", past) as acme:
+        with companies.company(Path(folder) / "acme", past, **AS_USUAL) as acme:
             _look(browsers, browser, acme, ("overview", "calls", "call", "keys"), few=few)
-        with companies.company(Path(folder) / "newcomer") as newcomer:
+        with companies.company(Path(folder) / "newcomer", **AS_USUAL) as newcomer:
             _look(browsers, browser, newcomer, ("empty",), few=few)
     return 0
 

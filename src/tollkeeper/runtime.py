@@ -24,7 +24,11 @@ class GatewaySettings(NamedTuple):
 
 
 class Routing(NamedTuple):
-    """Which providers there are and what leads to them. Replaced as a whole on a reload."""
+    """Which providers there are and what leads to them. Replaced as a whole on a reload.
+
+    ``logins`` are services that only callers' own logins lead to, and no model's name.
+    """
 
     providers: Mapping[str, Provider]
     aliases: Mapping[str, list[str]]
+    logins: Mapping[str, Provider] = {}

@@ -9,7 +9,7 @@ from tollkeeper.config import Configuration
 from tollkeeper.domain.pricing import PriceBook, RateCard
 from tollkeeper.domain.routing import AuthStyle, CutPolicy, Dialect, Provider
 from tollkeeper.ports import DataFolder, Vault
-from tollkeeper.providers.catalogue import with_api_key
+from tollkeeper.providers.catalogue import login_providers, with_api_key
 from tollkeeper.runtime import Routing
 from tollkeeper.services.secrets import open_secrets
 from tollkeeper.telemetry import logger
@@ -56,7 +56,8 @@ def route(
         if provider.custom_prices is not None
     }
     book = shipped.with_cards(cards) if cards else shipped
-    return Routed(Routing(providers, configuration.aliases), book)
+    logins = {name: it for name, it in login_providers().items() if name not in providers}
+    return Routed(Routing(providers, configuration.aliases, logins), book)
 
 
 def sandbox_wanted(configuration: Configuration, sealed: Mapping[str, bytes]) -> bool:

@@ -100,7 +100,7 @@ class Planner:
         """Plan a call whose path names the provider: it goes below that provider's root."""
         plan = self._through.get((provider, dialect))
         if plan is None:
-            found = self._routing.providers.get(provider)
+            found = self._routing.providers.get(provider) or self._routing.logins.get(provider)
             if found is None:
                 raise UnknownRoute(
                     f"there is no provider {provider!r} here; configured are: "
@@ -112,7 +112,7 @@ class Planner:
 
     def plan_for_login(self, kind: str, model: str, dialect: Dialect) -> Plan | None:
         """Plan a call that brings the login of a vendor's subscription, which lives elsewhere."""
-        for provider in self._routing.providers.values():
+        for provider in (*self._routing.providers.values(), *self._routing.logins.values()):
             if provider.kind == kind and dialect in provider.bases:
                 return _plan(provider, model, dialect, provider.bases[dialect])
         return None
