@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from loopback import HOST
 
@@ -60,13 +60,15 @@ class RoughUpstream:
     """Serves a script on a free port, a thread for each connection.
 
     ``requests`` holds head and body of everything that came, ``connections`` how many were
-    opened. ``script`` may be replaced at any time.
+    opened. ``script`` may be replaced at any time. Once ``body_when`` is an event, bodies are
+    read only when it is set.
     """
 
     def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
         self.requests: list[bytes] = []
         self.connections = 0
+        self.body_when: threading.Event | None = None
         self._tls = tls
         self._listening = socket.create_server((HOST, 0), backlog=200)
         self.port = int(self._listening.getsockname()[1])
@@ -117,7 +119,7 @@ class RoughUpstream:
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             self._open.add(connection)
-            while (found := _read_request(connection)) is not None:
+            while (found := _read_request(connection, self.body_when)) is not None:
                 self.requests.append(found[0] + found[1])
                 conversation = Conversation(connection, *found, len(self.requests))
                 self.script(conversation)
@@ -130,24 +132,65 @@ class RoughUpstream:
             connection.close()
 
 
-def _read_request(connection: socket.socket) -> tuple[bytes, bytes] | None:
-    data = b""
+def _read_request(
+    connection: socket.socket, body_when: threading.Event | None
+) -> tuple[bytes, bytes] | None:
+    data = bytearray()
     while b"\r\n\r\n" not in data:
         more = connection.recv(1 << 16)
         if not more:
             return None
         data += more
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = 0
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            length = int(line.partition(b":")[2])
+    head, _, rest = bytes(data).partition(b"\r\n\r\n")
+    if body_when is not None:
+        body_when.wait(WAIT_S)
+    lines = head.lower().split(b"\r\n")
+    if b"transfer-encoding: chunked" in lines:
+        body = _read_chunks(connection, rest)
+    else:
+        lengths = [line for line in lines if line.startswith(b"content-length:")]
+        body = _read_body(connection, rest, int(lengths[-1].partition(b":")[2]) if lengths else 0)
+    return None if body is None else (head + b"\r\n\r\n", body)
+
+
+def _read_body(connection: socket.socket, start: bytes, length: int) -> bytes | None:
+    body = bytearray(start)
     while len(body) < length:
-        more = connection.recv(1 << 16)
+        more = connection.recv(1 << 18)
         if not more:
             return None
         body += more
-    return head + b"\r\n\r\n", body
+    return bytes(body)
+
+
+def _read_chunks(connection: socket.socket, start: bytes) -> bytes | None:
+    with connection.makefile("rb") as rest:
+        data = _Joined(start, rest)
+        body = bytearray()
+        while size := int(data.line() or b"0", 16):
+            body += data.read(size)
+            data.line()
+        return bytes(body) if data.line() == b"\r\n" else None
+
+
+class _Joined:
+    """What was read already, and then what follows."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start = start
+        self._rest = rest
+
+    def line(self) -> bytes:
+        line, end, rest = self._start.partition(b"\n")
+        if not end:
+            self._start = b""
+            return line + self._rest.readline()
+        self._start = rest
+        return line + end
+
+    def read(self, size: int) -> bytes:
+        data, self._start = self._start[:size], self._start[size:]
+        return data + self._rest.read(size - len(data))
 
 
 def json_reply(value: Any, status: str = "200 OK", headers: str = "") -> bytes:

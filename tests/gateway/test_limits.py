@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from memory import grows_by_less_than
 from protocols import ALL, ANTHROPIC, OPENAI, Protocol
 from raw_http import RawConnection, ask, get, request
 from rough_upstream import Conversation, RoughUpstream, json_reply
@@ -139,6 +140,39 @@ def _passes(gateway: Deployment) -> bool:
         return ask(gateway.port, OPENAI.call(gateway.key)).status == 200
     except (OSError, AssertionError):
         return False
+
+
+# ---------------------------------------------------------------------- pages
+
+
+def test_bodies_for_pages_are_small_and_few(tmp_path: Path) -> None:
+    """Anybody may send them: they must not take the room that calls need."""
+    reply, size = json_reply({"id": "r"}), 100_000
+    with RoughUpstream(lambda conversation: conversation.answer(reply)) as rough:
+        gateway = Deployment(tmp_path, rough.url, usual_configuration(rough.url))
+        gateway.start(alone=False)  # the console that it expects does not answer
+        waiting = [RawConnection(gateway.port) for _ in range(800)]
+        try:
+            assert ask(gateway.port, request("/login", b"x" * size)).status == 503
+            assert ask(gateway.port, request("/login", b"x" * (128 << 10))).status == 503
+            for path in ("/login", "/api/v1/keys", "/"):
+                refused = ask(gateway.port, request(path, b"x" * (129 << 10)))
+                assert refused.status == 413
+            with grows_by_less_than(gateway, 100 << 20):
+                part = request("/login", b"x" * size)[:-1]
+                for connection in waiting:
+                    connection.send(part)
+                full = waiting[-1].answer()
+                assert (full.status, full.headers["retry-after"]) == (503, "2")
+                assert b"too many uploads" in full.body
+                assert ask(gateway.port, OPENAI.call(gateway.key)).status == 200
+            for connection in waiting:
+                connection.close()
+            _until(lambda: b"dashboard" in ask(gateway.port, request("/login", b"x" * size)).body)
+        finally:
+            for connection in waiting:
+                connection.close()
+            gateway.finish()
 
 
 # ---------------------------------------------------------------------- heads

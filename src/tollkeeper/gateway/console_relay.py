@@ -16,7 +16,10 @@ from tollkeeper.http1.messages import Headers, Request
 from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.upstream import UpstreamConnection
 
-_BODY_BYTES_MAX: Final = 64 << 20
+# Anybody may send these bodies, so they are small (the console takes 64 KB) and few at once.
+_BODY_BYTES_MAX: Final = 128 << 10
+_ALL_BODIES_BYTES_MAX: Final = 64 << 20
+_TEXT_LINE: Final = b"content-type: text/plain; charset=utf-8\r\n"
 _FIRST_BYTE_S: Final = 120.0
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -68,18 +71,30 @@ class ConsoleRelay:
     # ------------------------------------------------------------------ the request
 
     def body(self, data: bytes) -> None:
-        self._size_bytes += len(data)
-        if self._size_bytes > _BODY_BYTES_MAX:
-            self._parts = []
-            self._answer(413, b"content-type: text/plain\r\n", b"the upload is too large\n")
+        if self._exchange.done:
             return
+        self._size_bytes += len(data)
+        self._gateway.page_bytes += len(data)
         self._parts.append(data)
+        if self._size_bytes > _BODY_BYTES_MAX:
+            self._refuse(413, b"", b"the upload is too large\n")
+        elif self._gateway.page_bytes > _ALL_BODIES_BYTES_MAX:
+            self._refuse(503, b"retry-after: 2\r\n", b"too many uploads at once\n")
+
+    def _refuse(self, status: int, lines: bytes, text: bytes) -> None:
+        self._forget_body()
+        self._answer(status, _TEXT_LINE + lines, text)
+
+    def _forget_body(self) -> None:
+        self._gateway.page_bytes -= self._size_bytes
+        self._size_bytes = 0
+        self._parts = []
 
     def body_end(self) -> None:
         if self._exchange.done:
             return
         self._data = self._head() + b"".join(self._parts)
-        self._parts = []
+        self._forget_body()
         connection = self._gateway.pool.take_idle(self._origin)
         if connection is None:
             self._gateway.pool.connect(self._origin, self._connected)
@@ -119,7 +134,7 @@ class ConsoleRelay:
 
     def client_gone(self) -> None:
         self._gone = True
-        self._parts = []
+        self._forget_body()
         if self._connection is not None:
             self._connection.give_up(self)
 

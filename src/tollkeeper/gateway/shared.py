@@ -59,6 +59,7 @@ class Gateway:
         self.ids = IdMint()
         self.relays: set[Relay] = set()
         self.buffered_bytes = 0
+        self.page_bytes = 0  # of requests for the console
         self.drains = 0
         self.draining = False
         self.locked: Overloaded | None = None  # why no call is taken at the moment
