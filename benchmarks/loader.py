@@ -3,7 +3,9 @@
     .venv/bin/python benchmarks/loader.py --calls 100000
 
 A real journal is written first; then the real loader works it off into an empty DuckDB
-ledger. The second figure is the time that one poll of an idle journal takes.
+ledger. The second figure is the time that one poll of an idle journal takes. The last ones
+are the times from an outcome that is posted to its entry in the ledger, while calls end at
+a steady rate and the loader runs beside the journal as it does in production.
 """
 
 from __future__ import annotations
@@ -12,12 +14,15 @@ import argparse
 import asyncio
 import gc
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tollkeeper import clock
 from tollkeeper.domain.calls import Held, Part, Profile, Settled
 from tollkeeper.domain.ids import IdMint
+from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.services.loading import Loader
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.journal.tail import FolderTail
@@ -109,16 +114,52 @@ async def write(folder: Path, calls: int) -> None:
     writer.close()
 
 
+async def visible_ms(folder: Path, ledger: DuckDbLedger, rate_per_s: int, s: int) -> list[float]:
+    """Post calls at a steady rate; give for each how long it took to be in the ledger."""
+    posted: dict[str, float] = {}
+    took_ms: list[float] = []
+
+    def on_loaded(entries: Sequence[LedgerEntry]) -> None:
+        now_s = time.perf_counter()
+        took_ms.extend(1e3 * (now_s - posted[entry.entry_id]) for entry in entries)
+        if len(took_ms) == rate_per_s * s:
+            all_there.set()
+
+    all_there = threading.Event()
+    stop = threading.Event()
+    loader = Loader(FolderTail(folder), ledger, on_loaded=on_loaded)
+    thread = threading.Thread(target=loader.run, args=(stop,))
+    writer = JournalWriter(folder, now_us=2, on_fatal=print)
+    mint = IdMint()
+    thread.start()
+    began = time.perf_counter()
+    for number in range(rate_per_s * s):
+        held, settled = call(mint, number)
+        writer.hold(held, lambda error: None)
+        posted[held.entry_id] = time.perf_counter()
+        writer.post(settled, None)
+        if number % 10 == 9:
+            await asyncio.sleep(max(0.0, began + number / rate_per_s - time.perf_counter()))
+    await asyncio.to_thread(all_there.wait)
+    stop.set()
+    thread.join()
+    writer.close()
+    return sorted(took_ms)
+
+
 def advance(loader: Loader) -> None:
     """Take one turn."""
     loader.advance(clock.now_us(), clock.monotonic_s())
 
 
 def main() -> None:
-    """Write, load, and print two figures."""
+    """Write, load, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--calls", type=int, default=100_000)
-    calls = parser.parse_args().calls
+    parser.add_argument("--rate", type=int, default=1_000, help="calls a second")
+    parser.add_argument("--seconds", type=int, default=10)
+    given = parser.parse_args()
+    calls = given.calls
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / "journal"
         folder.mkdir()
@@ -127,16 +168,27 @@ def main() -> None:
         loader = Loader(FolderTail(folder), ledger)
         gc.collect()
         gc.freeze()  # as the console does once it has started
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         while loader.status.loaded < calls:
             advance(loader)
-        took = time.perf_counter() - began
-        print(f"{calls:,} calls: {calls / took:,.0f} entries/s from journal to ledger")
+        took_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
+        print(
+            f"{calls:,} calls: {calls / took_s:,.0f} entries/s from journal to ledger,"
+            f" {cpu_s / calls * 1e6:.0f} µs CPU each"
+        )
         began = time.perf_counter()
         for _ in range(IDLE_POLLS):
             advance(loader)
         idle_ms = (time.perf_counter() - began) / IDLE_POLLS * 1e3
         print(f"one poll of an idle journal: {idle_ms:.2f} ms")
+        steady = Path(root) / "steady"
+        steady.mkdir()
+        took = asyncio.run(visible_ms(steady, ledger, given.rate, given.seconds))
+        p50, p95, p99 = (took[int(len(took) * part)] for part in (0.5, 0.95, 0.99))
+        print(
+            f"posted to ledger at {given.rate:,} calls/s: p50 {p50:.0f} ms, p95 {p95:.0f} ms, "
+            f"p99 {p99:.0f} ms, worst {took[-1]:.0f} ms"
+        )
         ledger.close()
         gc.unfreeze()  # or DuckDB complains at the end of objects that nobody freed
 
