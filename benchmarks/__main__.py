@@ -27,7 +27,17 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import latency, ledger_side, machine, memory, micro, report, startup, throughput
+from benchmarks import (
+    hot_path,
+    latency,
+    ledger_side,
+    machine,
+    memory,
+    micro,
+    report,
+    startup,
+    throughput,
+)
 from benchmarks.figures import Bound, Target
 from benchmarks.processes import LOAD_CORE, CouldNotRun
 from benchmarks.setting import Setting
@@ -42,6 +52,7 @@ SUITES: Final[dict[str, tuple[Suite, set[str]]]] = {
     "memory": (memory.memory, {"tollkeeper"}),
     "latency": (latency.latency, {"nginx", "tollkeeper"}),
     "page": (ledger_side.page, {"tollkeeper"}),
+    "profile": (hot_path.hot_path, {"tollkeeper"}),
     "start": (startup.startup, {"tollkeeper"}),
     "loader": (ledger_side.loader, set()),
     "micro": (micro.micro, set()),

@@ -198,8 +198,8 @@ class Tollkeeper:
         self._home.mkdir()
         self.data = self._home / "data"
         self.port = free_port()
-        self._config = self._home / "tollkeeper.yaml"
-        self._config.write_text(json.dumps(_configuration(upstreams)))  # JSON is YAML
+        self.config = self._home / "tollkeeper.yaml"
+        self.config.write_text(json.dumps(_configuration(upstreams)))  # JSON is YAML
         self.child: Child | None = None
         self._starts = 0
         key = self._issue("bench", "--user", "bench@example.com", "--team", "core", "--create")
