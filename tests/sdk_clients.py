@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from importlib.metadata import version
 from typing import Any
 
 import anthropic
 import openai
-from genai_prices import Usage as OracleUsage
-from genai_prices import calc_price
 from google import genai
 from google.genai import types
 
 from booked import quantities_of
+from price_oracle import is_text, oracle_nanos
 from running import EMAIL, TEAM
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.ledger import LedgerEntry, Outcome
@@ -32,7 +30,6 @@ OPENAI_MODEL = "gpt-4.1-mini"
 ANTHROPIC_MODEL = "claude-sonnet-4-6"
 GOOGLE_MODEL = "gemini-2.5-flash"
 TIMEOUT_S = 30.0
-_TEXT = {u.INPUT, u.CACHE_READ, u.CACHE_WRITE, u.CACHE_WRITE_1H, u.OUTPUT, u.REASONING}
 
 
 def openai_client(url: str, key: str, retries: int = 0) -> openai.OpenAI:
@@ -146,7 +143,7 @@ def require_booked(
     assert 0 <= entry.ttft_ms <= entry.duration_ms
     if usual["basis"] == "measured":
         require_cost_of_lines(entry)
-        if quantities.keys() <= _TEXT:
+        if is_text(entry):
             assert entry.cost_nanos == oracle_nanos(entry)
 
 
@@ -165,26 +162,6 @@ def require_cost_of_lines(entry: LedgerEntry) -> None:
     total = sum(Decimal(line.count) * Decimal(line.price) / line.per for line in lines)
     nanos = (Decimal(total) * 10**9).quantize(Decimal(1), ROUND_HALF_EVEN)
     assert entry.cost_nanos == int(nanos)
-
-
-def oracle_nanos(entry: LedgerEntry) -> int:
-    """Price an entry's text tokens by genai-prices, which knows nothing of our book."""
-    seen = quantities_of(entry)
-    inputs = sum(count for name, count in seen.items() if name in u.INPUT_TOKENS)
-    counted = OracleUsage(
-        input_tokens=inputs,
-        cache_read_tokens=seen.get(u.CACHE_READ),
-        cache_write_tokens=seen.get(u.CACHE_WRITE, 0) + seen.get(u.CACHE_WRITE_1H, 0) or None,
-        cache_write_1h_tokens=seen.get(u.CACHE_WRITE_1H),
-        output_tokens=seen.get(u.OUTPUT, 0) + seen.get(u.REASONING, 0),
-    )
-    priced = calc_price(
-        counted,
-        entry.model_served,
-        provider_id=entry.provider,
-        genai_request_timestamp=datetime.fromtimestamp(entry.started_at_us / 1e6, UTC),
-    )
-    return int((priced.total_price * 10**9).quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
 def require_refused(entry: LedgerEntry, tool: str, code: str, key_name: str = "laptop") -> None:

@@ -11,53 +11,29 @@ import re
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from booked import by_call, quantities_of
-from loopback import free_port, run
-from pipelined_client import Answer, PipelinedClient
+from booked import quantities_of
+from conftest import ROOT
+from price_oracle import is_text, oracle_nanos
 from recorded_recounts import inclusive, recounted
-from recorded_replies import STITCHED, read_reply
-from replay_upstream import Received, ReplayUpstream
-from replayed_calls import (
-    CHANGES,
-    OWN_DEPLOYMENTS,
-    Call,
-    recorded_calls,
-    unasked,
-    without_extra_chunk,
+from recorded_replies import CORPORA, STITCHED, read_reply
+from replay_round import (
+    CONNECTIONS,
+    KEYS,
+    NOT_AS_RECORDED,
+    REFUSED_HERE,
+    STORED,
+    Replayed,
+    Round,
+    replay,
+    replay_table,
 )
-from running import EMAIL, TEAM, deployment
-from tollkeeper.domain.ledger import LedgerEntry
+from replayed_calls import CHANGES, Call, without_extra_chunk
+from running import EMAIL, TEAM
 from tollkeeper.providers.price_data import shipped_price_book
-
-CONNECTIONS = 12
-KEYS = {
-    "openai": ("authorization: Bearer ", "sk-canary-replay-openai-01"),
-    "anthropic": ("x-api-key: ", "sk-ant-canary-replay-02"),
-    "google": ("x-goog-api-key: ", "AIza-canary-replay-03"),
-    "azure": ("api-key: ", "canary-replay-azure-04"),
-    "vertex": ("x-goog-api-key: ", "AIza-canary-replay-05"),
-}
-NO_SUCH_MODELS = (
-    "this-model-does-not-exist*",
-    "there-is-no-such-model",
-    "invalid-model*",
-    "non-existent-model",
-    "nonexistent-model",
-    "not-found-*",
-)
-REFUSED_HERE = {
-    "_nousage-chat-2e6934a178e2343e": "max_tokens is 0, which the provider refused as well",
-    "_nousage-completions-fe4bdf6232cb9637": "max_tokens is -1, which the provider refused as well",
-}
-NOT_AS_RECORDED = {
-    "openai-chat-70b220db478f1075": "the fixture's head says JSON, its body is a stream",
-}
-STORED = "responses/stored"
-"""Such a reply repeats the usage of the call that made it, which was billed already."""
 
 DROPPED_FIELDS = {"server", "x-should-retry"}
 """What the recordings have of the fields that never reach a client."""
@@ -85,6 +61,19 @@ WITHOUT_USAGE = {
     ("openai", "audio/translations", "unpriced", "no_usage"): 5,
     ("vertex", "generateContent", "free", ""): 1,  # its prompt was blocked
 }
+SEARCH_MODELS = (
+    # Each call makes a search, for $0.025 on top of its tokens, which the oracle does not count.
+    "openai-chat-93a2d827e6866d25",
+    "openai-chat-4abcd45914a45276",
+    "openai-chat-d8e675a3b02a6be3",
+)
+NOT_IN_THE_ORACLE = {
+    # spellings of known models that only our book understands → how many
+    "davinci:2023-07-21-v2": 19,
+    "babbage:2023-07-21-v2": 5,
+    "gpt-5.4-2025-04-14": 2,
+    "models/gemini-2.5-pro": 1,
+}
 NOT_METERED = {
     # (provider, basis) of calls that have no reader → how many
     ("anthropic", "free"): 2,
@@ -94,78 +83,9 @@ NOT_METERED = {
 }
 
 
-class Replayed(NamedTuple):
-    """One call with everything that became of it."""
-
-    call: Call
-    answer: Answer
-    received: Received | None
-    entries: list[LedgerEntry]
-
-    @property
-    def entry(self) -> LedgerEntry:
-        return self.entries[0]
-
-    @property
-    def exact(self) -> bool:
-        """Tell whether the ledger must hold what the recording says."""
-        call = self.call
-        if call.record.corpus == "_nousage" or not call.record.reader:
-            return False
-        return call.name not in NOT_AS_RECORDED and self.entry.endpoint != STORED
-
-
-class Round(NamedTuple):
-    """All calls, and over how many connections they went."""
-
-    calls: list[Replayed]
-    client_connections: int
-    upstream_connections: int
-
-
-def configuration(upstream: str) -> dict[str, Any]:
-    """The five providers, all played by one upstream."""
-    bases = {"openai": "/v1", "azure": "/openai/v1", "vertex": "/v1beta1/publishers/google"}
-    providers = {
-        name: {"api_key": key, "base_url": upstream + bases.get(name, "")}
-        for name, (_, key) in KEYS.items()
-    }
-    aliases: dict[str, Any] = dict.fromkeys(OWN_DEPLOYMENTS, "azure")
-    aliases["muse-spark-1.1"] = "openai"  # another maker's model, on a server like OpenAI's
-    aliases |= {name: ["openai", "anthropic", "google"] for name in NO_SUCH_MODELS}
-    return {"providers": providers, "models": aliases}
-
-
 @pytest.fixture(scope="module")
 def replayed(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Round:
-    calls = list(recorded_calls(shared))
-    calls += [again for call in calls if (again := unasked(call)) is not None]
-    upstream = ReplayUpstream({call.name: call.replay for call in calls})
-    upstream.port = free_port()
-    base = f"http://127.0.0.1:{upstream.port}"
-    with deployment(tmp_path_factory.mktemp("replay"), base, configuration(base)) as deployed:
-        client = PipelinedClient(deployed.port, seed=20261121)
-
-        async def work() -> list[Answer]:
-            async with upstream.serving():
-                requests = [call.request(deployed.key) for call in calls]
-                return await client.ask(requests, CONNECTIONS)
-
-        answers = run(work)
-        entries = by_call(deployed.entries())
-    return Round(
-        [
-            Replayed(
-                call,
-                answer,
-                upstream.received.get(call.name),
-                entries.get(answer.fields["x-tollkeeper-call-id"], []),
-            )
-            for call, answer in zip(calls, answers, strict=True)
-        ],
-        client.opened,
-        upstream.connections,
-    )
+    return replay(shared, tmp_path_factory.mktemp("replay"))
 
 
 # ---------------------------------------------------------------------- what the client gets
@@ -283,11 +203,7 @@ def _requested(call: Call) -> str:
 def test_quantities_are_those_of_the_recorded_usage(replayed: Round) -> None:
     exact = [made for made in replayed.calls if made.exact]
     for made in exact:
-        usage = read_reply(made.call.record).usage
-        assert usage is not None
-        booked = [quantities_of(entry) for entry in made.entries]
-        stated = [dict(part.quantities) for part in (usage, *usage.components)]
-        assert booked == stated, made.call.name
+        assert made.booked == made.stated, made.call.name
         assert made.entry.outcome == "ok"
     assert len(exact) == 4_629 + 188
 
@@ -324,6 +240,39 @@ def test_costs_are_those_of_the_price_book(replayed: Round) -> None:
             bases[entry.basis] += 1
     assert bases.keys() == {"measured", "unpriced", "free", "provider_reported"}
     assert bases["unpriced"] == 71
+
+
+def test_costs_of_text_are_those_of_another_price_calculator(replayed: Round) -> None:
+    """What the ledger holds is what genai-prices makes of the same tokens, at the same time."""
+    equal: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    differ: dict[str, int] = {}
+    for made in replayed.calls:
+        entry = made.entry
+        if not made.exact or len(made.entries) > 1 or entry.basis != "measured":
+            continue
+        if not is_text(entry):
+            continue
+        try:
+            priced = oracle_nanos(entry)
+        except LookupError:
+            unknown[entry.model_served] += 1
+            continue
+        assert entry.cost_nanos is not None
+        if entry.tier == "ON_DEMAND_FLEX":  # half the price, which the source does not have
+            priced //= 2
+        if priced == entry.cost_nanos:
+            equal[made.call.record.corpus] += 1
+        else:
+            differ[made.call.name] = entry.cost_nanos - priced
+    assert differ == dict.fromkeys(SEARCH_MODELS, 25_000_000)
+    assert unknown == NOT_IN_THE_ORACLE
+    assert equal.total() > 4_400
+    assert equal.keys() == set(CORPORA)
+
+
+def test_the_page_on_accuracy_has_the_counts_of_this_replay(replayed: Round) -> None:
+    assert replay_table(replayed) in (ROOT / "docs/accuracy.md").read_text("utf-8")
 
 
 def test_the_cost_stands_in_the_head_of_a_plain_reply(replayed: Round) -> None:
