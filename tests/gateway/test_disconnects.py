@@ -18,8 +18,8 @@ from running import Deployment, deployment, usual_configuration
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
 
 protocols = pytest.mark.parametrize("protocol", ALL, ids=[each.name for each in ALL])
-SLOWLY = {"x-sandbox-chunks": "20", "x-sandbox-gap-ms": "30", "x-sandbox-output-tokens": "400"}
-LATE = {"x-sandbox-ttft-ms": "400", "x-sandbox-output-tokens": "400"}
+SLOWLY = {"x-sandbox-chunks": "20", "x-sandbox-gap-ms": "60", "x-sandbox-output-tokens": "400"}
+LATE = {"x-sandbox-ttft-ms": "1500", "x-sandbox-output-tokens": "400"}
 ENDLESS = {"x-sandbox-chunks": "1000", "x-sandbox-gap-ms": "1000"}
 _numbers = count()
 
@@ -47,8 +47,8 @@ def cancelling(sandbox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="module")
 def bounded(sandbox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Reads on for one call at a time, and for one second."""
-    limits = {"limits": {"drains": 1}, "timeouts": {"abandoned_s": 1.0, "first_byte_s": 2.0}}
+    """Reads on for one call at a time, and for a few seconds."""
+    limits = {"limits": {"drains": 1}, "timeouts": {"abandoned_s": 3.0, "first_byte_s": 4.0}}
     folder = tmp_path_factory.mktemp("bounded")
     with deployment(folder, sandbox, _configured(sandbox, "drain", **limits)) as made:
         yield made

@@ -37,8 +37,8 @@ both = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
-    """Waits a second for anything."""
-    timeouts = {"first_byte_s": 1.0, "silence_s": 1.0, "upstream_idle_s": 1.0}
+    """Waits two seconds for anything."""
+    timeouts = {"first_byte_s": 2.0, "silence_s": 2.0, "upstream_idle_s": 1.0}
     folder = tmp_path_factory.mktemp("impatient")
     with scripted_provider(folder, configuration={"timeouts": timeouts}) as made:
         yield made

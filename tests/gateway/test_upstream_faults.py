@@ -133,6 +133,7 @@ def test_a_stream_without_its_end_marker(
         assert b'"error"' not in answer.body
         return
     _require_estimate(entry, Outcome.INCOMPLETE)
+    assert entry.error_code == "incomplete"
     if protocol.name == "responses":
         assert protocol.fault_in_stream(answer.body).code == "incomplete"
 

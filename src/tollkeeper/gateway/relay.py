@@ -296,14 +296,14 @@ class Relay:
         abandoned = self._abandoned
         duration_ms = round((clock.monotonic_s() - started_s) * 1000)
         ttft_ms = None if ttft_s is None else round((ttft_s - started_s) * 1000)
-        free = self._way.endpoint.free
-        code = "" if error is None else error.code
         if meter is None:
             return self._ending_without_reply(outcome, error, duration_ms)
         ended = (self._reply_ended and error is None and not abandoned) or meter.finished
         reading = meter.close(complete=ended)
-        if outcome is Outcome.OK:
+        code = "" if error is None else error.code
+        if outcome is Outcome.OK and (reading.error_code or not reading.final):
             outcome = self._outcome_of(meter, reading)
+            code = "incomplete"
         if self._gone and outcome in _AS_IF_DISCONNECTED:
             outcome = Outcome.DISCONNECTED
         return Ending(
@@ -315,20 +315,18 @@ class Relay:
             reading.usage,
             reading.output_bytes,
             meter.request_id or reading.response_id,
-            free,
+            self._way.endpoint.free,
             complete=ended and reading.final and not reading.partial,
             goes_on=abandoned and self._works_on(),
         )
 
     def _outcome_of(self, meter: ReplyMeter, reading: Reading) -> Outcome:
-        """Tell how a reply ended that HTTP calls complete; its client may have to be told."""
+        """Tell how a reply ended that only HTTP calls whole; its client may have to be told."""
         if reading.error_code:
             nothing_made = reading.usage is None and not reading.output_bytes
             if nothing_made and not meter.event_stream:
                 return Outcome.UPSTREAM_ERROR  # an error in all but its status
             return Outcome.INCOMPLETE
-        if reading.final:
-            return Outcome.OK
         if meter.event_stream and reading.marked:
             error = UpstreamFailed("the provider's stream has no end", code="incomplete")
             notice = meter.event_end() + stream_error(self._way.endpoint, error)
