@@ -25,25 +25,29 @@ WAIT_S = 60.0
 
 
 class Served:
-    """A deployment of its own. ``link`` and ``key`` are those of the first start's greeting."""
+    """A deployment of its own. ``link`` and ``key`` are those of the first start's greeting.
+
+    ``environment`` is what it is started with; with it the command line finds the same.
+    """
 
     def __init__(self, folder: Path, **environment: str) -> None:
-        self.data = DataFolder(folder / "data")
+        self.folder = folder
+        self.data = DataFolder(folder / "tollkeeper-data")
         self.port = free_port()
         self.cookie = ""
         self.key = ""
         self.link = ""
         self.said = ""
         self.log: list[str] = []
-        self._environment = {"TOLLKEEPER_DATA": str(self.data.root), **environment}
-        self._folder = folder
+        self.environment = {"TOLLKEEPER_LISTEN__PORT": str(self.port), **environment}
 
-    def start(self) -> None:
-        """Start, and wait until the gateway is ready."""
+    def start(self, *role: str) -> None:
+        """Start everything or one role, and wait until it answers."""
+        first = not self.data.store.exists()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tollkeeper", "serve", "--port", str(self.port)],
-            cwd=self._folder,
-            env={**os.environ, **self._environment},  # noqa: TID251 - the child needs a PATH
+            [sys.executable, "-m", "tollkeeper", "serve", *role],
+            cwd=self.folder,
+            env={**os.environ, **self.environment},  # noqa: TID251 - the child needs a PATH
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -57,8 +61,12 @@ class Served:
             reader.start()
         until(lambda: "is ready on" in self.said or self.process.poll() is not None, WAIT_S)
         assert self.process.poll() is None, "".join(self.log)
+        if first:
+            self._greeted()
+        if role != ("gateway",):
+            until(lambda: self.ask("GET", "/login").status == 200, WAIT_S)
 
-    def greeted(self) -> None:
+    def _greeted(self) -> None:
         """Take the link and the key of a first start's greeting."""
         until(lambda: "/v1/chat/completions" in self.said, WAIT_S)
         link = re.search(r"/login\?token=\S+", self.said)
@@ -117,9 +125,9 @@ class Served:
             except (OSError, HTTPException) as error:
                 return Reply(0, {}, [], str(error).encode())
 
-    def call(self, **headers: str) -> Reply:
+    def call(self, text: str = "Hello", **headers: str) -> Reply:
         """Make a call, answered by the sandbox."""
-        message = {"role": "user", "content": "Hello"}
+        message = {"role": "user", "content": text}
         body = json.dumps({"model": "sandbox/echo", "messages": [message]}).encode()
         bearer = f"Bearer {self.key}"
         path = "/v1/chat/completions"
@@ -130,8 +138,7 @@ class Served:
         return self.ask("GET", target, cookie=self.cookie)
 
     def sign_in(self) -> None:
-        """Sign in with the link, once the console answers."""
-        until(lambda: self.ask("GET", "/login").status == 200, WAIT_S)
+        """Sign in with the link."""
         body = urlencode({"token": self.link.partition("=")[2]}).encode()
         form = "application/x-www-form-urlencoded"
         reply = self.ask("POST", "/login", body, content_type=form)
@@ -151,7 +158,6 @@ def served(folder: Path, **environment: str) -> Iterator[Served]:
     made = Served(folder, **environment)
     made.start()
     try:
-        made.greeted()
         yield made
     finally:
         made.stop()

@@ -137,7 +137,7 @@ def test_calls_are_followed_as_they_end(server: Served) -> None:
 
 def test_the_doctor_asks_the_running_server(server: Served) -> None:
     found = checks()
-    assert {check["state"] for check in found.values()} <= {"ok", "warn"}
+    assert not [check for check in found.values() if check["state"] == "fail"]
     assert "is ready on" in found["server"]["finding"]
     assert "open in the running server" in found["ledger"]["finding"]
     assert "0 entries wait" in found["journal"]["finding"]
@@ -196,7 +196,7 @@ def test_a_folder_nobody_served_is_no_empty_ledger(
     monkeypatch.chdir(tmp_path)
     for verb in ("calls", "spend"):
         ended = invoke(verb)
-        assert (ended.code, ended.out) == (1, "")
+        assert (ended.code, ended.out) == (1, ""), list(Path.cwd().iterdir())
         assert "there is no store" in ended.err
     assert list(tmp_path.iterdir()) == []
 

@@ -10,19 +10,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from tollkeeper import clock
-from tollkeeper.bootstrap.running_server import server_of
+from tollkeeper.bootstrap.running_server import RunningServer, server_of
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.ports import DataFolder, Ledger, ReportSource
+from tollkeeper.storage import folder_lock
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.store.schema_check import organisation_name
 
 if TYPE_CHECKING:
     from tollkeeper.config import Configuration
 
+_STARTING_S: Final = 10.0
+_POLL_S: Final = 0.1
 WAITING: Final = (
     "calls wait in the journal that are in no number yet; start the server, which loads them"
 )
@@ -37,7 +41,7 @@ def open_source(
     Raises ConfigError when there is no store in the folder or its server may not be asked,
     LedgerInUse when another process than a server has the ledger open.
     """
-    server = server_of(data)
+    server = _running(data)
     if server is not None:
         yield server
         return
@@ -55,6 +59,20 @@ def open_source(
         yield _reports(ledger, org, configuration, data)
     finally:
         ledger.close()
+
+
+def _running(data: DataFolder) -> RunningServer | None:
+    """Find the running server, and give one that is just starting the time to open its socket."""
+    deadline_s = clock.monotonic_s() + _STARTING_S
+    while True:
+        server = server_of(data)
+        started = any(
+            folder_lock.holder(data.run / f"serve-{role}.lock") is not None
+            for role in ("all", "console")
+        )
+        if server is not None or not started or clock.monotonic_s() > deadline_s:
+            return server
+        sleep(_POLL_S)
 
 
 def open_ledger_to_read(path: Path) -> Ledger:
