@@ -6,6 +6,7 @@ cost is a sum of products that is rounded once. It says until when it may be use
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -59,7 +60,8 @@ class Rate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PricePlan:
-    """Prices from ``since_us`` to before ``until_us``; ``segments`` start above ``thresholds``.
+    """Prices from ``since_us`` to before ``until_us``; ``segments`` start above ``thresholds``
+    in growing order.
 
     ``reason`` is set where no price applies at all. ``keys``, ``rates`` and ``weights`` have
     one element for each segment, one more than there are thresholds.
@@ -114,8 +116,7 @@ class PricePlan:
         return lines
 
     def _segment(self, usage: Usage) -> int:
-        prompt_tokens = usage.prompt_tokens()
-        return sum(prompt_tokens > threshold for threshold in self.thresholds)
+        return bisect_left(self.thresholds, usage.prompt_tokens())
 
     def _line(self, segment: int, name: str, count: int) -> PriceLine:
         rate = self.rates[segment].get(name)

@@ -52,6 +52,7 @@ OUTPUT_TOKENS: Final[tuple[str, ...]] = (
     OUTPUT_VIDEO,
 )
 TOKENS: Final[tuple[str, ...]] = INPUT_TOKENS + OUTPUT_TOKENS
+_INPUT_NAMES: Final = frozenset(INPUT_TOKENS)
 
 # Things that are billed by the piece. They live in the ledger's ``units`` column.
 WEB_SEARCHES: Final = "web_searches"
@@ -109,8 +110,7 @@ class Usage(NamedTuple):
 
     def prompt_tokens(self) -> int:
         """Count all input tokens: what long-context price tiers are chosen by."""
-        quantities = self.quantities
-        return sum(quantities[name] for name in INPUT_TOKENS if name in quantities)
+        return sum([n for name, n in self.quantities.items() if name in _INPUT_NAMES])
 
     def total_tokens(self) -> int:
         """Count all tokens of this usage, without its components."""

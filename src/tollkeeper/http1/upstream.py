@@ -72,7 +72,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._by_close = False
         self._received = False
         self._interim = 0
-        self._head_bytes = 0
+        self._head_bytes = 0  # of reads that did not complete the head
+        self._read_bytes = 0  # of those and the present read: no head is longer
         self._on_idle = on_idle
         self._on_closed = on_closed
         self._parser = httptools.HttpResponseParser(self)
@@ -150,6 +151,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._received = True
         self.deadline_s = clock.monotonic_s() + self.silence_max_s
+        self._read_bytes = self._head_bytes + len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -235,7 +237,9 @@ class UpstreamConnection(asyncio.Protocol):
             if status == 101 or self._interim > INTERIM_MAX:
                 raise UpstreamFailed("the provider answered with an unexpected interim reply")
             return
-        if len(headers) > HEADERS_MAX or sum(map(_field_size, headers)) > HEAD_BYTES_MAX:
+        if len(headers) > HEADERS_MAX or (
+            self._read_bytes > HEAD_BYTES_MAX and sum(map(_field_size, headers)) > HEAD_BYTES_MAX
+        ):
             raise UpstreamFailed("the provider's reply head is too large")
         self._status = status
         self._reply_headers = headers

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.calls import Held, Part, Settled
 from tollkeeper.domain.ledger import Basis, Outcome
-from tollkeeper.domain.usage import Usage
+from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.services import estimates
 
 _TEXT_MAX = 256
@@ -203,7 +203,7 @@ def _saved(held: Held, model: str, usage: Usage, prices: Prices, cost: int) -> i
     uncached = prices.price(
         held.profile.price_provider,
         model,
-        usage._replace(quantities=quantities),
+        new_usage((quantities, *usage[1:])),
         held.started_at_us,
     )
     return 0 if uncached.nanos is None else uncached.nanos - cost

@@ -7,6 +7,7 @@ where servers differ in what they let pass, the price would differ too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ Reader = Callable[[str, bytes], Any]
 CHOICES_MAX: Final = 128
 _TEXT_BYTES_MAX: Final = 4 << 10
 _DIGITS_MAX: Final = 12
+_MODELS_REMEMBERED: Final = 1_000
 _NULL: Final = b"null"
 
 
@@ -50,9 +52,15 @@ def model(name: str, value: bytes) -> str:
     if value == _NULL:
         return ""
     try:
-        return require_model_name(string_of(value))
+        return _model_name(value)
     except ValueError:
         raise wrong(name, "a string") from None
+
+
+@lru_cache(_MODELS_REMEMBERED)
+def _model_name(value: bytes) -> str:
+    """Check a name once: the same few are asked for again and again. Errors are not kept."""
+    return require_model_name(string_of(value))
 
 
 def flag(name: str, value: bytes) -> bool:

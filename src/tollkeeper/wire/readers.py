@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tollkeeper.wire.anthropic_messages import MessageStreamReader, message_reader
@@ -46,6 +47,9 @@ _FAMILIES: Final[Mapping[str, _Family]] = {
     "none": _Family(NoReader, NoReader),
 }
 
+_TYPE_CHARS_MAX: Final = 256  # longer ones differ behind the part that decides
+_TYPES_REMEMBERED: Final = 500
+
 
 def reader_for(reader: str, *, streamed: bool, content_type: str) -> ReplyReader:
     """Give a reader for one reply.
@@ -54,15 +58,20 @@ def reader_for(reader: str, *, streamed: bool, content_type: str) -> ReplyReader
     reply's own header and decides; ``streamed``, what was asked for, only counts where the
     provider does not say what it sent. Raises LookupError for an unknown kind.
     """
+    return _maker(reader, streamed, content_type[:_TYPE_CHARS_MAX])()
+
+
+@lru_cache(_TYPES_REMEMBERED)
+def _maker(reader: str, streamed: bool, content_type: str) -> Callable[[], ReplyReader]:
     family = _FAMILIES[reader]
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "text/event-stream":
-        return family.stream()
+        return family.stream
     if media_type == "application/json" or media_type.endswith("+json"):
-        return family.whole()
+        return family.whole
     if media_type in {"", "text/plain", "application/octet-stream"} and reader not in _BINARY:
-        return family.stream() if streamed else family.whole()
-    return NoReader()
+        return family.stream if streamed else family.whole
+    return NoReader
 
 
 _BINARY: Final = frozenset({"openai_speech", "openai_transcription"})
