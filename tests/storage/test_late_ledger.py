@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -87,21 +88,26 @@ def test_errors_that_are_raised_again_do_not_grow(opening: Opening) -> None:
     assert depths[1] == depths[-1]
 
 
-def test_nobody_waits_while_one_thread_opens(tmp_path: Path) -> None:
+def slow_opening(tmp_path: Path, begun: threading.Event, go_on: threading.Event) -> Ledger:
+    begun.set()
+    assert go_on.wait(20)
+    return open_duckdb(tmp_path)
+
+
+@pytest.mark.parametrize("wait_s", [0.01, 20.0])
+def test_while_one_thread_opens_the_others_wait_a_while(tmp_path: Path, wait_s: float) -> None:
     begun, go_on = threading.Event(), threading.Event()
-
-    def slowly() -> Ledger:
-        begun.set()
-        assert go_on.wait(20)
-        return open_duckdb(tmp_path)
-
-    ledger = LateLedger("duckdb", slowly)
+    ledger = LateLedger("duckdb", partial(slow_opening, tmp_path, begun, go_on), wait_s=wait_s)
     opener = threading.Thread(target=ledger.positions)
     opener.start()
     assert begun.wait(20)
-    with pytest.raises(LedgerUnavailable, match="being opened"):
-        ledger.positions()
-    go_on.set()
+    if wait_s < 1:
+        with pytest.raises(LedgerUnavailable, match="being opened"):
+            ledger.positions()
+        go_on.set()
+    else:
+        threading.Timer(0.05, go_on.set).start()
+        assert ledger.positions() == {}
     opener.join(20)
     assert ledger.positions() == {}
     ledger.close()

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import uvloop
 
 from tollkeeper.domain.errors import TollkeeperError
-from tollkeeper.telemetry import LogSink, logger
+from tollkeeper.lifeline import end_with
+from tollkeeper.telemetry import LogSink, logger, spawn
 
 EXIT_UNUSABLE = 78  # EX_CONFIG: starting again would not help
 _GC_OBJECTS = 50_000
@@ -50,7 +51,7 @@ def run_child(
     log = LogSink(name, level=given.log_level.upper())
     code = 0
     try:
-        _run(serve(options))
+        _run(serve(options), supervised=options.ready_fd >= 0)
     except TollkeeperError as error:
         logger.error("cannot start", extra={"reason": error.message})
         code = EXIT_UNUSABLE
@@ -64,8 +65,10 @@ def run_child(
     sys.exit(code)
 
 
-def _run(work: Awaitable[None]) -> None:
+def _run(work: Awaitable[None], *, supervised: bool) -> None:
     async def bounded() -> None:
+        if supervised:
+            spawn(end_with(os.getppid()), name="watch-parent")
         # What was made at the start stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()

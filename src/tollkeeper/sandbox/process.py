@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from tollkeeper.domain.errors import BadRequest
 from tollkeeper.http1.listener import ConnectionSet, ServerLimits
+from tollkeeper.lifeline import end_with
 from tollkeeper.sandbox.application import Sandbox
 from tollkeeper.sandbox.behaviour import OPTIONS, ORDINARY, Behaviour, with_options
 from tollkeeper.telemetry import spawn
@@ -88,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def on_ready(url: str) -> None:
         if given.ready_fd >= 0:  # the supervisor waits for it
+            spawn(end_with(os.getppid()), name="watch-parent")
             os.write(given.ready_fd, b"ready\n")
             os.close(given.ready_fd)
         else:

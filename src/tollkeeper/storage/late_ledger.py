@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 RETRY_S: Final = 1.0
+WAIT_S: Final = 5.0
+"""How long a use waits while another thread opens; after a crash that can take longer."""
 
 
 class LateLedger:
@@ -34,10 +36,12 @@ class LateLedger:
         opened: Callable[[], Ledger],
         *,
         now_s: Callable[[], float] = clock.monotonic_s,
+        wait_s: float = WAIT_S,
     ) -> None:
         self.engine = engine
         self._opened = opened
         self._now_s = now_s
+        self._wait_s = wait_s
         self._opening = threading.Lock()
         self._ledger: Ledger | None = None
         self._failure = LedgerUnavailable("the ledger is being opened")
@@ -89,8 +93,7 @@ class LateLedger:
         return self._open() if ledger is None else ledger
 
     def _open(self) -> Ledger:
-        # One thread opens, which can take seconds after a crash; nobody waits for it.
-        if self._opening.acquire(blocking=False):
+        if self._opening.acquire(timeout=self._wait_s):
             try:
                 if self._ledger is not None:
                     return self._ledger
