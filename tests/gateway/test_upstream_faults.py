@@ -10,7 +10,7 @@ from booked import quantities_of
 from books import Books
 from gauges import metrics, wait_until_at_rest
 from protocols import ALL, OPENAI, Protocol
-from raw_http import RawConnection, ask, get
+from raw_http import RawConnection, ask, get, request
 from running import Deployment
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
 
@@ -364,3 +364,26 @@ def test_a_refusal_before_the_body_is_read(gateway: Deployment, books: Books) ->
     answer = ask(gateway.port, OPENAI.call(gateway.key, _faulty("early-413"), body=body))
     assert answer.status == 413
     _require_nothing_spent(books.entry(), Outcome.UPSTREAM_ERROR)
+
+
+def test_an_upload_that_is_refused_while_it_comes(gateway: Deployment, books: Books) -> None:
+    """U13: the client hears it at once, and need not send the rest."""
+    start = (
+        b'--b0\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b0\r\n'
+        b'Content-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    )
+    headers: dict[str, str | None] = {
+        "authorization": f"Bearer {gateway.key}",
+        "content-type": "multipart/form-data; boundary=b0",
+        "content-length": str(50 << 20),
+        "x-sandbox-fault": "early-413",
+    }
+    with RawConnection(gateway.port) as connection:
+        connection.send(request("/v1/audio/transcriptions", headers=headers), start)
+        connection.send(b"\1" * (1 << 20))
+        answer = connection.answer()
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+        assert connection.is_closed(5)
+    entry = books.entry()
+    _require_nothing_spent(entry, Outcome.UPSTREAM_ERROR)
+    assert entry.model_requested == "whisper-1"
