@@ -38,5 +38,5 @@ class Watched:
 
     def entries(self, count: int) -> list[tuple[str, str]]:
         """Wait for so many new entries; give outcome and error code of each."""
-        entries = self.gateway.entries_when(self._entries + count)[self._entries :]
+        entries = self.gateway.entries_when(self._entries + count, 30)[self._entries :]
         return [(entry.outcome, entry.error_code) for entry in entries]

@@ -16,7 +16,7 @@ import zstandard
 from books import Books
 from memory import grows_by_less_than
 from protocols import ALL, ANTHROPIC, OPENAI, RESPONSES, Protocol
-from raw_http import RawConnection, ask, get
+from raw_http import RawConnection, ask, request
 from running import Deployment, deployment, usual_configuration
 from tollkeeper.domain.ledger import Outcome
 
@@ -119,7 +119,7 @@ def test_many_large_bodies_at_once_share_one_limit(
             filled.wait()
             connection.send(last)
             try:
-                statuses.append(connection.answer(60).status)
+                statuses.append(connection.answer(240).status)
             except AssertionError:
                 statuses.append(0)  # no answer: the gateway was stopped
 
@@ -140,7 +140,7 @@ def test_many_large_bodies_at_once_share_one_limit(
                 more = OPENAI.call(gateway.key, body=_padded(ANTHROPIC, LIMIT))
                 fault = OPENAI.fault(ask(gateway.port, more, 60))
                 assert (fault.status, fault.code) == (503, "buffers_full")
-        assert ask(gateway.port, OPENAI.call(gateway.key)).status == 200
+        assert ask(gateway.port, OPENAI.call(gateway.key), 60).status == 200
         if answer == "never":
             assert gateway.gateway is not None
             gateway.gateway.signal(signal.SIGTERM)
@@ -151,7 +151,7 @@ def test_many_large_bodies_at_once_share_one_limit(
 
 
 def _metrics(gateway: Deployment) -> str:
-    return get(gateway.port, "/metrics").body.decode()
+    return ask(gateway.port, request("/metrics", method="GET"), 60).body.decode()
 
 
 def _wait_until(true: Callable[[], bool]) -> None:

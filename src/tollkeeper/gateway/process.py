@@ -57,7 +57,7 @@ class GatewayProcess:
         self._listening = listening
         self._reload = reload
         self._watched = watched
-        self._seen = self._file_mark()
+        self._seen = self._changing = self._file_mark()
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         application = GatewayApplication(gateway, LocalAnswers(gateway))
@@ -115,9 +115,10 @@ class GatewayProcess:
             self._connections.sweep()
             self._gateway.pool.sweep()
             mark = self._file_mark()
-            if mark != self._seen:
+            if mark != self._seen and mark == self._changing:
                 self._seen = mark
                 self.reload()
+            self._changing = mark  # whoever writes it may not be done yet
 
     async def _refresh(self) -> None:
         """Learn of revoked keys and changed secrets, four times a second."""
