@@ -132,9 +132,12 @@ PLACES: dict[str, Callable[[str], tuple[str, dict[str, str | None]]]] = {
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, RoughUpstream]]:
     """A gateway before a provider that keeps every byte it is sent."""
-    with RoughUpstream(lambda conversation: conversation.answer(json_reply({"id": "r"}))) as rough:
-        with deployment(tmp_path_factory.mktemp("watched"), rough.url) as made:
-            yield made, rough
+    folder = tmp_path_factory.mktemp("watched")
+    with (
+        RoughUpstream(lambda conversation: conversation.answer(json_reply({"id": "r"}))) as rough,
+        deployment(folder, rough.url) as made,
+    ):
+        yield made, rough
 
 
 def _call(protocol: Protocol, place: str, key: str) -> bytes:
