@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 HOST: Final = "127.0.0.1"
 USER: Final = "alice@acme.com"
 TEAM: Final = "core"
-_START_S: Final = 30.0
+_START_S: Final = 60.0
 _STOP_S: Final = 20.0
 _SETTLED_S: Final = 2.0
 """So long no further call may turn up before a run's calls are taken for all."""

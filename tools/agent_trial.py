@@ -22,7 +22,8 @@ REFUSED_REQUESTS_MAX: Final = 4
 """Some agents ask twice at their start; none may go on asking after a refusal."""
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
-_SHOWN_CHARS: Final = 300
+_SHOWN_CHARS: Final = 160
+_BEFORE_CHARS: Final = 60
 
 
 class Refusal(NamedTuple):
@@ -185,11 +186,18 @@ def _refusal_faults(refusal: Refusal, finished: Finished) -> list[str]:
 
 
 def shown_text(output: str, words: str = "") -> str:
-    """Give the line of an output that has some words, "" if none has; else its last lines."""
+    """Give the line of an output that has some words, "" if none has; else its last lines.
+
+    Of a long line only what stands around the words is given.
+    """
     lines = [line.strip() for line in _COLOURS.sub("", output).splitlines() if line.strip()]
-    if words:
-        return next((line[:_SHOWN_CHARS] for line in lines if words in line), "")
-    return " / ".join(lines[-3:])[-_SHOWN_CHARS:]
+    if not words:
+        return " / ".join(lines[-3:])[-_SHOWN_CHARS:]
+    line = next((line for line in lines if words in line), "")
+    if len(line) <= _SHOWN_CHARS:
+        return line
+    start = max(0, line.index(words) - _BEFORE_CHARS)
+    return f"{'…' if start else ''}{line[start : start + _SHOWN_CHARS]}…"
 
 
 def _trial(

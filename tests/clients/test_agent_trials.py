@@ -98,6 +98,7 @@ def test_an_agent_that_calls_nobody_and_asks_on_after_a_refusal(
     )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the child in /proc")
 def test_a_program_that_does_not_end_is_ended_with_its_children(tmp_path: Path) -> None:
     text = "import subprocess, sys\n"
     text += 'child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)"])\n'
@@ -119,6 +120,7 @@ def test_a_program_that_does_not_end_is_ended_with_its_children(tmp_path: Path) 
         ("one\ntwo\nthree\nfour\n", "", "two / three / four"),
         ("\x1b[31mError:\x1b[0m key is revoked\nbye\n", "is revoked", "Error: key is revoked"),
         ("nothing of that\n", "is revoked", ""),
+        (f"{'a' * 99} is revoked {'b' * 200}", "is revoked", f"…{'a' * 59} is revoked {'b' * 89}…"),
         ("", "", ""),
     ],
 )
