@@ -37,6 +37,11 @@ def machine() -> dict[str, str]:
     }
 
 
+def is_busy() -> bool:
+    """Tell whether something else has kept a quarter of the machine busy for a minute."""
+    return os.getloadavg()[0] > (os.cpu_count() or 1) / 4
+
+
 def versions() -> dict[str, str]:
     """Give the versions of everything that takes part."""
     found = {"CPython": platform.python_version()}

@@ -14,6 +14,11 @@ Written by `make bench` ({command}), which measured everything below in one run 
 Run it on your own machine: ratios carry over between machines, absolute figures do not.
 """
 
+_BUSY = """\
+**The machine had other work during this run**, so no figure here says what it could do in
+peace: run it again when nothing else runs.
+"""
+
 _METHOD = """\
 ## How this was measured
 
@@ -45,9 +50,12 @@ def document(
     command: str,
     rounds: int,
     took_s: float,
+    busy: bool = False,
 ) -> str:
-    """Give the whole document."""
+    """Give the whole document; ``busy`` tells that the machine had other work as well."""
     parts = [_INTRODUCTION.format(command=f"`{command}`", date=date)]
+    if busy:
+        parts.append(_BUSY)
     parts.append("## Targets\n\n" + outcome(findings))
     parts += [section(found) for found in findings]
     parts.append(_METHOD.format(rounds=rounds))

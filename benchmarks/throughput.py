@@ -22,6 +22,7 @@ from benchmarks.targets import Target as Answering
 _SATURATED: Final = 0.97
 _SLOW: Final = "LiteLLM"
 _SLOW_S: Final = 4.0
+_WARM_S: Final = 1.0
 
 
 class Workload(NamedTuple):
@@ -74,8 +75,9 @@ def measure(setting: Setting, workload: Workload, advance: Callable[[str], None]
     targets = [setting.targets[name] for name in workload.compared if name in setting.targets]
     runs: Runs = {target.name: [] for target in targets}
     scripts = {target.name: _script(setting.folder, workload, target) for target in targets}
-    for target in targets:  # warm: connections, caches
-        _run(setting, target, scripts[target.name])
+    for target in targets:
+        if target.name != _SLOW:
+            wrk.run(target, scripts[target.name], _WARM_S)  # connections, caches
     for turn in range(setting.rounds):
         for target in targets if turn % 2 == 0 else reversed(targets):
             setting.settle()

@@ -88,6 +88,12 @@ def test_document_has_everything() -> None:
         assert part in text
 
 
+def test_document_of_a_busy_machine_says_so() -> None:
+    facts = {"machine": {}, "versions": {}, "date": "today", "command": "c"}
+    assert "had other work" in document([], rounds=1, took_s=1, busy=True, **facts)
+    assert "had other work" not in document([], rounds=1, took_s=1, busy=False, **facts)
+
+
 def test_findings_survive_json() -> None:
     found = json.loads(json.dumps(some_findings().as_json()))
     assert [target["verdict"] for target in found["targets"]] == ["met", "MISSED", "not measured"]

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks import figures
+from benchmarks import figures, hot_path
 from benchmarks.figures import Bound, Target, Verdict
 
 
@@ -80,3 +80,31 @@ def test_numbers_keep_the_digits_that_mean_something(value: float | None, text: 
 def test_spread() -> None:
     assert figures.spread([2_000.0, 1_500.0]) == "1,500 to 2,000"
     assert figures.spread([]) == "n/a"
+
+
+def test_a_profile_is_summed_up_by_package() -> None:
+    relay, send = ("/src/tollkeeper/gateway/relay.py", 1, "f"), ("/x/http1/exchange.py", 80, "send")
+    usage, queue = ("/src/tollkeeper/domain/usage.py", 5, "g"), ("/lib/queue.py", 9, "put")
+    stats = {
+        relay: (100, 100, 0.002, 0.009, {}),
+        send: (100, 100, 0.004, 0.004, {}),
+        usage: (100, 100, 0.001, 0.001, {}),
+        queue: (1, 1, 0.0005, 0.0005, {}),
+        ("~", 0, "<len>"): (
+            300,
+            300,
+            0.003,
+            0.003,
+            {relay: (200, 200, 0.002, 0.002), usage: (100, 100, 0.001, 0.001)},
+        ),
+    }
+    shares = hot_path.by_package(stats, 100)
+    assert {name: round(took_us, 6) for name, took_us in shares.items()} == {
+        "gateway": 40.0,
+        "sending (the kernel's part of two writes)": 40.0,
+        "domain": 20.0,
+        "standard library and others": 5.0,
+    }
+    functions = hot_path.by_function(stats, 100)
+    assert functions[0][0].endswith("exchange.py: send`")
+    assert [round(took_us, 6) for _, took_us in functions] == [40.0, 30.0, 20.0, 10.0, 5.0]
