@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -29,7 +30,8 @@ from tollkeeper.services.first_run import first_run
 
 ADMIN: Final = "olive@acme.com"
 MEMBER: Final = "ada@acme.com"
-_START_S: Final = 30.0
+_START_S: Final = 60.0
+_STOP_S: Final = 90.0
 _BATCH: Final = 2_000
 _SECRET: Final = "demo" * 8
 
@@ -81,14 +83,17 @@ class Company:
         """Stop it as a terminal does."""
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(_START_S)
+            self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(_START_S)
+            os.killpg(self._process.pid, signal.SIGKILL)  # and its children
+            self._process.wait(_STOP_S)
+            raise
 
 
 @contextmanager
-def company(folder: Path, entries: Iterable[LedgerEntry] | None = None) -> Iterator[Company]:
+def company(
+    folder: Path, entries: Iterable[LedgerEntry] | None = None, **environment: str
+) -> Iterator[Company]:
     """Run a deployment with a past; with none, a new one that nobody has called yet."""
     data = DataFolder(folder / "data")
     data.root.mkdir(mode=0o700, parents=True)
@@ -101,7 +106,7 @@ def company(folder: Path, entries: Iterable[LedgerEntry] | None = None) -> Itera
     if entries is not None:
         _fill(data, [each._replace(user_id=ids.get(each.user_id, "")) for each in entries])
     port = free_port()
-    process = _serve(folder, data, port)
+    process = _serve(folder, data, port, environment)
     made = Company(folder, process, port)
     try:
         yield made
@@ -147,13 +152,17 @@ def _fill(data: DataFolder, entries: Sequence[LedgerEntry]) -> None:
         ledger.close()
 
 
-def _serve(folder: Path, data: DataFolder, port: int) -> subprocess.Popen[str]:
+def _serve(
+    folder: Path, data: DataFolder, port: int, environment: Mapping[str, str]
+) -> subprocess.Popen[str]:
     PLANTED.keep(folder / "serve.log")
     log = (folder / "serve.log").open("w")
     command = [sys.executable, "-m", "tollkeeper", "serve", "--data", str(data.root)]
     process = subprocess.Popen(
         [*command, "--host", HOST, "--port", str(port)],
+        env={**os.environ, **environment},  # noqa: TID251 - the child needs a PATH
         cwd=folder,
+        start_new_session=True,
         stdout=log,
         stderr=subprocess.STDOUT,
         text=True,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator
 
 from browsers import Visitor, expect
 from companies import Company, company, demo_company_entries
+from tollkeeper.reports.formatting import money_tile
 
 pytestmark = pytest.mark.browser
 
@@ -129,3 +132,43 @@ def test_a_new_installation_comes_to_life(
         expect(page.locator("#start")).to_have_count(0)
         assert visitor.faults == []
         visitor.context.close()
+
+
+def test_stopping_does_not_wait_for_open_pages(browser: Browser, tmp_path: Path) -> None:
+    with company(tmp_path, TOLLKEEPER_TIMEOUTS__DRAIN_S="3600") as made:
+        visitor = Visitor(browser, made).sign_in()
+        until_live(visitor)
+    expect(visitor.page.locator("#live")).not_to_have_attribute("data-state", "on")
+    visitor.context.close()
+
+
+AMOUNTS = (
+    *("0", "0.000000001", "0.0099", "0.01", "0.0421", "0.9994", "0.9996", "1", "12.346", "184.27"),
+    *("999.994", "999.996", "1000", "12216.48", "999999.4", "999999.6", "1240000", "99950000"),
+    *("1234567890.12", "-3.5", "-12216.48"),
+)
+
+
+def test_a_figure_ticks_as_the_server_writes_it(watcher: Visitor) -> None:
+    page = watcher.page
+    events = "".join(
+        f'event: figures\ndata: {{"tz":"UTC","today":{{"cost_usd":"{amount}"}}}}\n\n'
+        for amount in AMOUNTS
+    )
+    page.add_init_script(
+        "window.seen = []; addEventListener('DOMContentLoaded', () => new MutationObserver(() =>"
+        " seen.push(document.querySelector('[data-tick=today]').textContent)).observe("
+        " document.querySelector('[data-tick=today]'), {childList: true, characterData: true}))"
+    )
+    page.route(
+        "**/events?*",
+        lambda route: route.fulfill(
+            status=200, content_type="text/event-stream", body=f"retry: 60000\n\n{events}"
+        ),
+    )
+    page.goto("/?tz=UTC")
+    last = money_tile(Decimal(AMOUNTS[-1]))
+    expect(page.locator("[data-tick=today]")).to_have_text(last)
+    expected = [money_tile(Decimal(amount)) for amount in AMOUNTS]
+    changes = [each for each, before in zip(expected[1:], expected, strict=False) if each != before]
+    assert page.evaluate("() => seen")[-len(changes) :] == changes

@@ -132,8 +132,15 @@ class ConsoleRelay:
             more=False,
         )
 
+    def cut(self) -> None:
+        """End a reply that has no end of its own; the page opens it again elsewhere."""
+        lines, self._lines = self._lines, b""
+        self.client_gone()
+        self._exchange.end(b"", lines)
+
     def client_gone(self) -> None:
         self._gone = True
+        self._gateway.page_streams.discard(self)
         self._forget_body()
         if self._connection is not None:
             self._connection.give_up(self)
@@ -149,17 +156,21 @@ class ConsoleRelay:
 
     def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
         self._data = b""
+        if any(_is_event_stream(field) for field in headers):
+            self._gateway.page_streams.add(self)
         self._lines = self._exchange.head(status, b"".join(_passed_on(headers)), length)
 
     def reply_data(self, data: bytes, *, last: bool) -> None:
         lines, self._lines = self._lines, b""
         if last:
+            self._gateway.page_streams.discard(self)
             self._exchange.end(data, lines)
         else:
             self._exchange.write(data, lines)
 
     def reply_failed(self, error: UpstreamFailed, *, retriable: bool) -> None:
         self._connection = None
+        self._gateway.page_streams.discard(self)
         if self._exchange.started:
             self._exchange.abort()
         elif retriable and self._data and not self._resent and not self._gone:
@@ -174,6 +185,11 @@ class ConsoleRelay:
     def _answer(self, status: int, lines: bytes, body: bytes) -> None:
         if not self._exchange.started:
             self._exchange.send(status, lines, body)
+
+
+def _is_event_stream(field: tuple[bytes, bytes]) -> bool:
+    name, value = field
+    return name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
 
 
 def _passed_on(headers: Headers) -> list[bytes]:

@@ -182,6 +182,8 @@ class GatewayProcess:
         gateway = self._gateway
         gateway.draining = True
         self._connections.drain()
+        for stream in list(gateway.page_streams):  # open pages; nobody waits for their end
+            stream.cut()
         deadline_s = clock.monotonic_s() + gateway.settings.drain_s
         logger.info("draining", extra={"calls": len(gateway.relays)})
         while (gateway.relays or self._connections.busy) and clock.monotonic_s() < deadline_s:

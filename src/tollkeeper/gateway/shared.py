@@ -23,6 +23,7 @@ from tollkeeper.wire.clients import ClientTable
 from tollkeeper.wire.headers import HeaderFilter
 
 if TYPE_CHECKING:
+    from tollkeeper.gateway.console_relay import ConsoleRelay
     from tollkeeper.gateway.relay import Relay
     from tollkeeper.gateway.ways import Way
 
@@ -60,6 +61,7 @@ class Gateway:
         self.relays: set[Relay] = set()
         self.buffered_bytes = 0
         self.page_bytes = 0  # of requests for the console
+        self.page_streams: set[ConsoleRelay] = set()  # replies to open pages, which never end
         self.drains = 0
         self.draining = False
         self.locked: Overloaded | None = None  # why no call is taken at the moment
