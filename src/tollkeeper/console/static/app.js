@@ -9,7 +9,7 @@ const policy = window.trustedTypes
 const parsed = (text) => new DOMParser().parseFromString(policy.createHTML(text), 'text/html');
 const $ = (id) => document.getElementById(id);
 const main = () => $('main');
-const SUFFIX_MS = 700;
+const FLASH_MS = 700;
 document.documentElement.classList.add('js');
 
 /* ---------- partial page loads: the address is the view ---------- */
@@ -232,7 +232,7 @@ function flash(node) {
   node.classList.remove('ticked');
   requestAnimationFrame(() => {
     node.classList.add('ticked');
-    setTimeout(() => node.classList.remove('ticked'), SUFFIX_MS);
+    setTimeout(() => node.classList.remove('ticked'), FLASH_MS);
   });
 }
 /* Written as the server writes them: reports/formatting.py, money_tile. */
@@ -264,7 +264,7 @@ async function refresh() {
   const url = location.href, began = performance.now();
   try {
     const next = await part(url);
-    if (next && url === location.href && !paused) for (const region of next.querySelectorAll('[data-live]')) renew(region);
+    if (next && url === location.href && !paused) renew(next);
   } catch { /* the next hint tries again */ }
   took_ms = performance.now() - began;
   refreshed_ms = performance.now();
@@ -272,14 +272,23 @@ async function refresh() {
   if (missed) soon();
 }
 
-/* What is under the pointer, has the focus or is open stays as it is until it is let go. */
+/* What is under the pointer, is read with the keys or is open stays as it is until it is let go. */
 const held = (node) =>
-  node.querySelector('details.menu[open]') || node.contains(document.activeElement) ||
-  (('hold' in node.dataset || node.querySelector('#tip:not([hidden])')) && node.matches(':hover'));
+  node.querySelector('details.menu[open], #tip:not([hidden])') ||
+  ('hold' in node.dataset && node.matches(':hover')) ||
+  (node.contains(document.activeElement) && !document.activeElement.id);
 
-function renew(region) {
-  const old = $(region.id);
-  if (!old || old.isEqualNode(region)) return;
+function renew(next) {
+  const ids = (page) => [...page.querySelectorAll('[data-live]')].map((region) => region.id).join();
+  if (ids(next) !== ids(main())) {  // the first call of all: another page altogether
+    if (!held(main())) { main().replaceWith(document.adoptNode(next)); arrived(); }
+    return;
+  }
+  for (const region of next.querySelectorAll('[data-live]')) renew_region($(region.id), region);
+}
+
+function renew_region(old, region) {
+  if (old.isEqualNode(region)) return;
   if (held(old)) {
     old.addEventListener('pointerleave', soon, { once: true });
     old.addEventListener('focusout', soon, { once: true });
@@ -287,8 +296,10 @@ function renew(region) {
   }
   const before = new Map([...old.querySelectorAll('[data-num]')].map((node) => [node.dataset.num, node.textContent]));
   const known = new Set([...old.querySelectorAll('tr[data-row]')].map((row) => row.dataset.row));
+  const focused = old.contains(document.activeElement) ? document.activeElement.id : '';
   for (const details of region.querySelectorAll('details[id]')) details.open = Boolean($(details.id)?.open);
   old.replaceChildren(...document.adoptNode(region).childNodes);
+  if (focused) $(focused)?.focus({ preventScroll: true });
   for (const node of old.querySelectorAll('[data-num]')) {
     if (before.has(node.dataset.num) && before.get(node.dataset.num) !== node.textContent) flash(node);
   }
