@@ -71,7 +71,9 @@ def test_a_line_must_say_everything() -> None:
         {"method": "POST", "auth": Auth.SESSION_FORM, "kind": Kind.API},
         {"method": "POST", "auth": Auth.MANAGEMENT_WRITE, "kind": Kind.FORM},
     ],
-    ids=str,
+    ids=lambda changes: " ".join(
+        f"{name}={getattr(value, '__name__', value)}" for name, value in changes.items()
+    ),
 )
 def test_a_faulty_line_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(IncompleteRoute):
