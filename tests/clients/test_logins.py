@@ -1,4 +1,4 @@
-"""A vendor's own login beside our key: where the call goes, and that it costs nothing."""
+"""A vendor's own login beside our key goes where it belongs; what is listed can be called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sdk_clients import of_response, require_booked
 from tollkeeper.domain.errors import UnknownRoute
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.gateway.plans import Planner
-from tollkeeper.providers.catalogue import login_providers
+from tollkeeper.providers.catalogue import login_providers, provider_from
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.runtime import Routing
 
@@ -57,3 +57,16 @@ def test_no_setting_is_needed_for_logins_and_no_model_leads_there() -> None:
     with pytest.raises(UnknownRoute):
         planner.plan_unnamed(Dialect.OPENAI)
     assert planner.models() == []
+
+
+def test_a_listed_model_can_be_called_by_the_name_that_is_listed() -> None:
+    azure = provider_from("azure", {"api_key": "k" * 16, "base_url": "https://a.openai.azure.com"})
+    google = provider_from("google", {"api_key": "k" * 16})
+    planner = Planner(Routing({"azure": azure, "google": google}, {}), shipped_price_book())
+    listed = {each.model: each.owner for each in planner.models()}
+    assert listed["azure/o1"] == listed["phi-4"] == "azure"
+    assert listed["gemini-2.5-flash"] == "google"
+    assert not [model for model in listed if model.startswith("claude")]  # Vertex AI's, not here
+    for model, owner in listed.items():
+        dialect = Dialect.OPENAI if owner == "azure" else Dialect.GEMINI
+        assert planner.plan(model, dialect).provider == owner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.errors import NotAllowed, Refused, UnknownRoute
-from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.domain.pricing import FIRST_PARTIES, PriceBook
 from tollkeeper.domain.routing import AuthStyle, CutPolicy, Dialect, Provider, RouteTable
 from tollkeeper.http1.origin import Origin, parse_base_url
 from tollkeeper.runtime import Routing
@@ -131,8 +131,8 @@ class Planner:
     def models(self) -> list[ListedModel]:
         """List what may be asked for by the name that is listed: aliases, then models.
 
-        A provider lists the models that lead to it by their bare names. One that only serves
-        what others make (Azure) lists them with its own name in front.
+        A provider lists the models that lead to it by their bare names; what it serves of
+        other makers is listed with its own name in front, where it is a reseller (Azure).
         """
         listed = {
             alias: ListedModel(alias, "tollkeeper")
@@ -146,8 +146,10 @@ class Planner:
 
     def _models_of(self, provider: Provider) -> list[str]:
         known = self._book.models(provider.price_id)
-        own = [model for model in known if self._book.owner_of(model) == provider.price_id]
-        return own or [f"{provider.name}/{model}" for model in known]
+        own = {model for model in known if self._book.owner_of(model) == provider.price_id}
+        if provider.price_id in FIRST_PARTIES:
+            return [model for model in known if model in own]
+        return [model if model in own else f"{provider.name}/{model}" for model in known]
 
 
 _VENDORS: Final = {
