@@ -16,7 +16,6 @@ from tollkeeper.console.links import Links
 from tollkeeper.console.shared import Console, Query, Redirect
 from tollkeeper.domain.access import KeyKind, Role, Viewer
 from tollkeeper.domain.errors import BadRequest, LedgerUnavailable, Refused
-from tollkeeper.domain.pricing import FIRST_PARTIES
 from tollkeeper.ports import KeyRecord
 from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.keys import KeyUse, key_uses
@@ -96,7 +95,6 @@ class KeysPage:
     lifetimes: tuple[tuple[str, str], ...]
     emails: tuple[str, ...]
     teams: tuple[str, ...]
-    providers: tuple[str, ...]
     tools: tuple[ToolSettings, ...]
     ledger_answers: bool
     done: str = ""
@@ -191,7 +189,6 @@ def _page(
         lifetimes=LIFETIMES,
         emails=_emails(console, viewer, issuer) if may_choose else (),
         teams=_teams(console, issuer) if may_choose else (),
-        providers=FIRST_PARTIES,
         tools=connect.tool_settings(Connection(console.public_url)),
         ledger_answers=uses is not None,
         done=done.name if done else "",
