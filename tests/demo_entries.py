@@ -6,9 +6,10 @@ costs, reasons and price keys agree with each other as they do in a running depl
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from tollkeeper.domain.calls import Held, Profile
 from tollkeeper.domain.ids import IdMint
@@ -291,7 +292,8 @@ class _Company:
                 quantities["reasoning"] = round(dice.lognormvariate(5.9, 0.9))
             if dice.random() < 0.03 and profile.provider == "anthropic":
                 quantities["web_searches"] = dice.randint(1, 3)
-        return Usage(quantities, model=profile.model, raw='{"shape":"made up"}')
+        raw = _as_reported(profile.provider, quantities)
+        return Usage(quantities, model=profile.model, raw=json.dumps(raw, separators=(",", ":")))
 
     def _refused(self, call_id: str, at_us: int, profile: Profile) -> list[LedgerEntry]:
         held = self._held(call_id, 1, at_us, profile)
@@ -326,3 +328,31 @@ class _Company:
 
     def _id(self, at_us: int) -> str:
         return self.mint.next(at_us // 1_000)
+
+
+def _as_reported(provider: str, quantities: Mapping[str, int]) -> dict[str, Any]:
+    """Write quantities in the shape in which their provider reports usage."""
+
+    def count(*names: str) -> int:
+        return sum(quantities.get(name, 0) for name in names)
+
+    if provider == "anthropic":
+        return {
+            "input_tokens": count("input"),
+            "cache_creation_input_tokens": count("cache_write"),
+            "cache_read_input_tokens": count("cache_read"),
+            "output_tokens": count("output"),
+        }
+    if provider == "google":
+        return {
+            "promptTokenCount": count("input", "cache_read"),
+            "cachedContentTokenCount": count("cache_read"),
+            "candidatesTokenCount": count("output"),
+            "thoughtsTokenCount": count("reasoning"),
+        }
+    return {
+        "prompt_tokens": count("input", "cache_read"),
+        "completion_tokens": count("output", "reasoning"),
+        "prompt_tokens_details": {"cached_tokens": count("cache_read")},
+        "completion_tokens_details": {"reasoning_tokens": count("reasoning")},
+    }
