@@ -389,7 +389,7 @@ class Relay:
         return lines
 
     def _done(self) -> None:
-        self._sending.answered()
+        self._sending.close()
         self._gateway.relays.discard(self)
         if self._drain_limit is not None:
             self._drain_limit.cancel()

@@ -13,6 +13,7 @@ from tollkeeper import clock
 from tollkeeper.domain.calls import Held
 from tollkeeper.domain.errors import Overloaded, TollkeeperError, UpstreamFailed
 from tollkeeper.gateway.shared import Gateway
+from tollkeeper.http1.messages import Headers
 from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.upstream import ReplySink, UpstreamConnection
 
@@ -51,6 +52,25 @@ class Owner(ReplySink, Protocol):
         """The call was not sent because its client had left."""
 
 
+class _Nobody:
+    """Stands in for the owner of a call that is over (``Owner``)."""
+
+    def wanted(self) -> bool:
+        return False
+
+    def reply_head(self, status: int, headers: Headers, length: int | None) -> None: ...
+    def reply_data(self, data: bytes, *, last: bool) -> None: ...
+    def reply_failed(self, error: UpstreamFailed, *, retriable: bool) -> None: ...
+    def upload_writable(self, *, writable: bool) -> None: ...
+    def sending_started(self) -> None: ...
+    def not_held(self, error: Overloaded) -> None: ...
+    def not_sent(self, error: TollkeeperError) -> None: ...
+    def not_wanted(self) -> None: ...
+
+
+_NOBODY: Final = _Nobody()
+
+
 class Sending:
     """The outgoing half of one call. ``sent`` is true once the first byte is on its way."""
 
@@ -65,7 +85,7 @@ class Sending:
         self._origin = origin
         self._call = held
         self._request = request
-        self._owner = owner
+        self._owner: Owner = owner
         self._counted_bytes = 0  # of a large body, while it is kept
 
     def start(self) -> None:
@@ -175,6 +195,15 @@ class Sending:
         self._request = _ANSWERED
         self._gateway.buffered_bytes -= self._counted_bytes
         self._counted_bytes = 0
+
+    def close(self) -> None:
+        """Part from the owner, whose call is over.
+
+        Two objects that hold each other would wait for the collector, and with them the
+        bytes of the reply.
+        """
+        self.answered()
+        self._owner = _NOBODY
 
     def upload(self, data: bytes, *, last: bool) -> None:
         """Send more of a streamed body."""
