@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -92,7 +91,7 @@ def main() -> None:
         machine=before,
         versions=machine.versions(),
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        command=" ".join(["python -m benchmarks", *sys.argv[1:]]),
+        command=_command(given),
         rounds=rounds,
         took_s=time.monotonic() - began_s,
         busy=busy,
@@ -100,6 +99,14 @@ def main() -> None:
     Console().print(Markdown(document))
     if not given.only and not given.quick:
         DOCUMENT.write_text(document)
+
+
+def _command(given: argparse.Namespace) -> str:
+    """Write the command that measures the same again."""
+    words = ["python -m benchmarks"]
+    words += [f"--only {given.only}"] if given.only else []
+    words += ["--quick"] if given.quick else []
+    return " ".join([*words, f"--rounds {given.rounds} --seconds {given.seconds:g}"])
 
 
 def _run(names: list[str], rounds: int, seconds: float) -> list[Findings]:

@@ -79,7 +79,13 @@ class HiddenUsage:
 
 def _extra_in(events: bytes) -> tuple[int, int] | None:
     """Give where the extra chunk starts and ends, or None if it is not there."""
+    marked = _NO_CHOICES.search(events)
+    if marked is None:
+        return None
     start = 0
+    if b"\r" not in events:  # the usual stream: what is in front of the mark can be skipped
+        before = events.rfind(b"\n\n", 0, marked.start())
+        start = before + 2 if before >= 0 else 0
     while start < len(events):
         found = _EVENT_END.search(events, start)
         end = found.end() if found else len(events)
