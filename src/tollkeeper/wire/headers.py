@@ -116,7 +116,7 @@ class HeaderFilter:
                 start = _remember(known, name, _passes_to_provider(name.lower(), login))
             if start:
                 lines.append(start + value)
-            elif _names_others(name, value):
+            elif len(name) == 10 and _names_others(name, value):
                 return self.request_lines(_without_named(headers), credentials)
         lines.append(_IDENTITY)
         text = b"\r\n".join(lines) + b"\r\n"
@@ -140,7 +140,7 @@ class HeaderFilter:
                 start = _remember(known, name, _passes_to_client(name.lower()))
             if start:
                 lines.append(start + value)
-            elif _names_others(name, value):
+            elif len(name) == 10 and _names_others(name, value):
                 return self.reply_lines(_without_named(headers))
         if not lines:
             return b""
@@ -169,7 +169,7 @@ def _remember(known: dict[bytes, bytes], name: bytes, passes: bool) -> bytes:
 
 def _names_others(name: bytes, value: bytes) -> bool:
     """Tell whether this is a Connection field that lists fields of this connection only."""
-    if len(name) != 10 or name.lower() != b"connection":
+    if name.lower() != b"connection":
         return False
     return not all(option in _HARMLESS_OPTIONS for option in _options(value))
 
