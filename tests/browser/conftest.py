@@ -14,9 +14,13 @@ from companies import Company, company, demo_company_entries
 Visits = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
+    """The system's Chromium.
+
+    Not for the whole session: while Playwright runs, its event loop counts as the running one
+    of this process, and other tests could start none.
+    """
     with chromium() as started:
         yield started
 
