@@ -83,6 +83,8 @@ class Settled(NamedTuple):
     """How a held call ended: its last record. ``parts`` begins with the call's own model.
 
     ``status`` is what the provider answered, 0 for nothing; times are milliseconds.
+    ``streamed`` tells that the reply was a stream, also where the request had not yet said so
+    when the call was held.
     """
 
     entry_id: str
@@ -94,3 +96,4 @@ class Settled(NamedTuple):
     request_id: str
     price_version: str
     parts: list[Part]
+    streamed: bool = False

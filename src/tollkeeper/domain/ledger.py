@@ -176,7 +176,7 @@ def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry
         model_served=part.model,
         endpoint=profile.endpoint,
         wire=profile.wire,
-        streamed=profile.streamed,
+        streamed=profile.streamed or settled.streamed,
         status=settled.status,
         outcome=settled.outcome,
         error_code=settled.error_code,

@@ -318,6 +318,7 @@ class Relay:
             self._way.endpoint.free,
             complete=ended and reading.final and not reading.partial,
             goes_on=abandoned and self._works_on(),
+            streamed=meter.event_stream,
         )
 
     def _outcome_of(self, meter: ReplyMeter, reading: Reading) -> Outcome:

@@ -104,7 +104,9 @@ class UploadCall:
     # ------------------------------------------------------------------ sending
 
     def _knows_enough(self, scanner: FormScanner) -> bool:
-        return "model" in scanner.fields or self._size_bytes > _BEGINNING_BYTES
+        """Tell whether to begin. A small form is read whole: a field behind the file may say
+        that the reply is to be a stream."""
+        return scanner.complete or self._size_bytes > _BEGINNING_BYTES
 
     def _begin(self, *, ended: bool) -> None:
         """Admit the call with what is known of it, and send what came so far."""

@@ -42,7 +42,7 @@ class Ending(NamedTuple):
     known to cost nothing. ``complete`` tells that the reply came to its end, even if its
     client did not wait for it, and that ``usage`` is all of it. ``unknown`` tells that the
     request was sent and nobody knows what became of it, ``goes_on`` that the provider works
-    on and bills what nobody reads any more.
+    on and bills what nobody reads any more. ``streamed`` tells that the reply was a stream.
     """
 
     status: int
@@ -57,6 +57,7 @@ class Ending(NamedTuple):
     complete: bool = True
     unknown: bool = False
     goes_on: bool = False
+    streamed: bool = False
 
 
 def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
@@ -81,6 +82,7 @@ def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
         ending.request_id[:128],
         prices.version,
         parts,
+        ending.streamed,
     )
 
 
