@@ -34,6 +34,14 @@ class Replay(NamedTuple):
     framing: str = "length"
     cuts: tuple[int, ...] = ()
 
+    @property
+    def is_stream(self) -> bool:
+        """Tell whether the reply is a stream of events."""
+        return any(
+            name == "content-type" and value.startswith("text/event-stream")
+            for name, value in self.fields
+        )
+
 
 class Received(NamedTuple):
     """A request as it arrived: its head, and its body without the framing."""
