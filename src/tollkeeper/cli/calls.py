@@ -122,19 +122,28 @@ def follow_calls(
     pause: Callable[[float], object] = sleep,
 ) -> Iterator[dict[str, Any]]:
     """Give the newest calls, then each further call once, soon after it has ended."""
+    # What ended just before the newest that are shown was not asked for, and is not news.
+    earlier = _ended_lately(source, asked, now_us())
     rows = source.calls(asked)["calls"]
-    seen: deque[str] = deque((row["entry_id"] for row in rows), _SEEN_MAX)
+    seen: deque[str] = deque((row["entry_id"] for row in (*earlier, *rows)), _SEEN_MAX)
     yield from reversed(rows)
     while True:
         pause(POLL_S)
-        after = datetime.fromtimestamp(now_us() / 1e6, UTC) - _OVERLAP
-        question = {name: asked[name] for name in ("tz", "filter") if name in asked}
-        question |= {"finished_after": after.isoformat(), "limit": str(FOLLOW_LIMIT)}
         known = set(seen)
-        for row in reversed(_all_pages(source, question)):
+        for row in reversed(_ended_lately(source, asked, now_us())):
             if row["entry_id"] not in known:
                 seen.append(row["entry_id"])
                 yield row
+
+
+def _ended_lately(
+    source: ReportSource, asked: Mapping[str, str], now_us: int
+) -> list[dict[str, Any]]:
+    """Give the calls that ended within the overlap, newest first."""
+    after = datetime.fromtimestamp(now_us / 1e6, UTC) - _OVERLAP
+    question = {name: asked[name] for name in ("tz", "filter") if name in asked}
+    question |= {"finished_after": after.isoformat(), "limit": str(FOLLOW_LIMIT)}
+    return _all_pages(source, question)
 
 
 def _all_pages(source: ReportSource, question: Mapping[str, str]) -> list[dict[str, Any]]:

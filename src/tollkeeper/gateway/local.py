@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 import json
+from importlib import import_module
 from ipaddress import ip_address
 from typing import Final
 
 from tollkeeper.domain.errors import Refused
 from tollkeeper.gateway.answers import JSON_LINE, Answer
 from tollkeeper.gateway.console_relay import ConsoleQuestion
-from tollkeeper.gateway.counters import exposition
 from tollkeeper.gateway.head_notes import Caller
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.http1.exchange import BodySink, Exchange
@@ -20,6 +20,7 @@ from tollkeeper.wire.models import model_body, models_body, models_dialect
 from tollkeeper.wire.refusals import refusal
 
 _TEXT: Final = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
+_EXPOSITION: Final = "tollkeeper.gateway.exposition"
 _PLAIN: Final = b"content-type: text/plain; charset=utf-8\r\n"
 _NO_STORE: Final = b"cache-control: no-store\r\n"
 
@@ -118,7 +119,7 @@ class MetricsAnswer:
         gauges = gauges_of(self._gateway) | {
             "tollkeeper_console_up": ("1 while the console process answers", float(up))
         }
-        own = exposition(self._gateway.counters, gauges)
+        own = import_module(_EXPOSITION).exposition(self._gateway.counters, gauges)
         self._exchange.send(200, _TEXT + _NO_STORE, own + (from_console if up else b""))
 
     def client_gone(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -16,6 +16,8 @@ import msgspec
 from tollkeeper.domain.price_data import ModelRow, OverlayRow, ProviderRow
 from tollkeeper.domain.price_overlay import with_overlay
 from tollkeeper.domain.pricing import PriceBook
+
+PRICES: Final = Path(__file__).resolve().parent.parent / "prices"
 
 OTHER_NAMES: Final[Mapping[str, str]] = {
     "gemini": "google",
@@ -38,10 +40,9 @@ def shipped_price_book() -> PriceBook:
     Its version names the source's release and a digest of every price and correction, so
     two books with the same version price everything alike.
     """
-    folder = files("tollkeeper") / "prices"
-    source = next(item for item in folder.iterdir() if item.name.startswith("genai-prices-"))
-    overlay = (folder / "overlay.jsonl").read_bytes()
-    return price_book(source.name.removesuffix(".jsonl"), source.read_bytes(), overlay)
+    source = next(PRICES.glob("genai-prices-*.jsonl"))
+    overlay = (PRICES / "overlay.jsonl").read_bytes()
+    return price_book(source.stem, source.read_bytes(), overlay)
 
 
 def price_book(name: str, compiled: bytes, overlay: bytes) -> PriceBook:
