@@ -50,11 +50,15 @@ def money_tile(amount: Decimal | None) -> str:
 
 
 def money_axis(amount: Decimal) -> str:
-    """Write an amount beside an axis, as short as it can be: ``$1.2K``, ``$800``, ``$0.5``."""
+    """Write an amount beside an axis, as short as it can be: ``$1.2K``, ``$800``, ``$0.5``.
+
+    However small it is, two digits of it remain, down to one nano-dollar.
+    """
     size = abs(amount)
     if size >= _THOUSAND:
         return f"{_sign(amount)}${_trimmed(_short(size))}"
-    return f"{_sign(amount)}${_trimmed(f'{_rounded(size, 2 if size >= 1 else 4):f}')}"
+    decimals = 2 if size >= 1 or not size else min(9, max(4, 1 - size.adjusted()))
+    return f"{_sign(amount)}${_trimmed(f'{_rounded(size, decimals):f}')}"
 
 
 def money_exact(amount: Decimal | None) -> str:
