@@ -113,6 +113,18 @@ QUANTITIES: Final[Mapping[str, tuple[str, str]]] = {
     u.IMAGES: ("Images", "images"),
     u.AUDIO_MS: ("Audio", "milliseconds"),
     u.INPUT_CHARACTERS: ("Input characters", "characters"),
+    u.CITATION_TOKENS: ("Citations", "tokens"),
+    u.SOCIAL_SEARCHES: ("Searches on X", "searches"),
+    u.MAPS_SEARCHES: ("Maps searches", "searches"),
+    u.CODE_EXECUTIONS: ("Code executions", "runs"),
+    u.ANNOTATED_PAGES: ("Annotated pages", "pages"),
+    u.MESSAGES: ("Messages", "messages"),
+    u.VIDEO_MS: ("Video", "ms"),
+    u.OUTPUT_PIXELS: ("Pixels", "pixels"),
+    u.CLASSIFICATIONS: ("Classifications", "classifications"),
+    u.IMAGE_PIXELS: ("Image input, by size", "pixels"),
+    u.VIDEO_PIXELS: ("Video input, by size", "pixels"),
+    u.GPU_MS: ("Time of the machine", "milliseconds"),
     REQUESTS: ("Fee for the request", "request"),
 }
 """Quantity → what it is called, and what is counted."""
@@ -121,6 +133,7 @@ _PER: Final = {
     1: "each",
     1_000: "per thousand",
     1_000_000: "per million",
+    1_000_000_000: "per thousand million",
     3_600_000: "per hour",
 }
 

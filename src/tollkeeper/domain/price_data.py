@@ -25,36 +25,69 @@ PER: Final[Mapping[str, int]] = {
     u.IMAGES: 1,
     u.AUDIO_MS: 3_600_000,
     u.INPUT_CHARACTERS: 1_000_000,
+    u.CITATION_TOKENS: 1_000_000,
+    u.SOCIAL_SEARCHES: 1_000,
+    u.MAPS_SEARCHES: 1_000,
+    u.CODE_EXECUTIONS: 1_000,
+    u.ANNOTATED_PAGES: 1_000,
+    u.MESSAGES: 1_000,
+    u.VIDEO_MS: 1_000,
+    u.OUTPUT_PIXELS: 1_000_000,
+    u.CLASSIFICATIONS: 1_000,
+    u.IMAGE_PIXELS: 1_000_000_000,
+    u.VIDEO_PIXELS: 1_000_000_000,
+    u.GPU_MS: 3_600_000,
     REQUESTS: 1_000,
 }
 """How many pieces of each quantity a price is for."""
 
 
-class PriceRow(TypedDict):
-    """Prices that hold from a time on, or during a window of each day (UTC "HH:MM").
+Prices = Mapping[str, str]
+"""Quantity → decimal string in USD for ``PER[quantity]`` pieces."""
 
-    ``above`` lists long-context tiers: where the whole prompt is larger than so many
-    tokens, these prices replace the ordinary ones for the whole request. Of the rows of a
-    model's history, the last one that is active applies.
+Tiers = Sequence[tuple[int, Prices]]
+"""Long-context tiers: (prompt tokens, prices), ascending. The prices replace the ordinary ones
+for the whole request."""
+
+
+class PriceRow(TypedDict):
+    """Prices that hold from a time on, or during a window (UTC; see ``price_windows``).
+
+    ``above`` holds where the whole prompt is larger than so many tokens, ``at_least`` where it
+    is as large or larger. ``daily`` are two times of day, ``weekdays`` ISO numbers (1 is
+    Monday), ``holidays`` names a calendar of the provider on whose days the window is closed.
+    Of the rows of a model's history, the last one that is active applies. ``said_by`` is the
+    release that first said so, where it is not the book's own; ``source_usd`` what the source
+    had literally where that was noise; ``replaced`` what the source said before a correction.
     """
 
-    usd: Mapping[str, str]
-    above: NotRequired[Sequence[tuple[int, Mapping[str, str]]]]
+    usd: Prices
+    above: NotRequired[Tiers]
+    at_least: NotRequired[Tiers]
     since: NotRequired[str]
     daily: NotRequired[tuple[str, str]]
+    weekdays: NotRequired[Sequence[int]]
+    holidays: NotRequired[str]
+    said_by: NotRequired[str]
+    source_usd: NotRequired[Prices]
+    replaced: NotRequired[Prices]
 
 
 class VariantRow(TypedDict):
     """Prices under a condition (``{"tier": "flex"}``): absolute, or factors on the ordinary ones.
 
-    The first variant that names a quantity decides its price.
+    Beside ``tier`` and ``speed`` a condition may name any of a usage's terms
+    (``{"search_context": "low"}``). The first variant that names a quantity decides its price.
     """
 
     when: Mapping[str, str]
-    usd: NotRequired[Mapping[str, str]]
-    above: NotRequired[Sequence[tuple[int, Mapping[str, str]]]]
-    multiply: NotRequired[Mapping[str, str]]
+    usd: NotRequired[Prices]
+    above: NotRequired[Tiers]
+    at_least: NotRequired[Tiers]
+    multiply: NotRequired[Prices]
     since: NotRequired[str]
+    said_by: NotRequired[str]
+    source_usd: NotRequired[Prices]
 
 
 class ModelRow(TypedDict):
@@ -62,7 +95,9 @@ class ModelRow(TypedDict):
 
     ``aliases`` are further names for exactly this model. ``geo`` maps a place to the factor
     on token prices there. ``falls_back`` names the quantity whose price stands in for one
-    that is not listed.
+    that is not listed. ``votes`` is what other sources say of the ordinary prices: their name
+    → quantity → price. ``said_by`` names the source of a row that fills a gap of the first
+    one, ``gone`` the day since which the source lists the model no more.
     """
 
     model: str
@@ -71,6 +106,9 @@ class ModelRow(TypedDict):
     variants: NotRequired[Sequence[VariantRow]]
     geo: NotRequired[Mapping[str, str]]
     falls_back: NotRequired[Mapping[str, str]]
+    votes: NotRequired[Mapping[str, Prices]]
+    said_by: NotRequired[str]
+    gone: NotRequired[str]
 
 
 class ProviderRow(TypedDict):
@@ -80,7 +118,9 @@ class ProviderRow(TypedDict):
     here. ``owns`` lists beginnings of model names that are this provider's own products:
     for routing a model that is too new for the book, never for its price. ``tiers`` maps the
     provider's words for what was served to the book's ("" is standard). ``usd`` replaces
-    prices of all models here, borrowed ones included.
+    prices of all models here, borrowed ones included. ``renamed`` are names that mean another
+    model from a time on: name → (since, model), ascending. ``calendars`` are holidays: name →
+    ISO dates.
     """
 
     provider: str
@@ -90,7 +130,9 @@ class ProviderRow(TypedDict):
     owns: NotRequired[Sequence[str]]
     tiers: NotRequired[Mapping[str, str]]
     falls_back: NotRequired[Mapping[str, str]]
-    usd: NotRequired[Mapping[str, str]]
+    usd: NotRequired[Prices]
+    renamed: NotRequired[Mapping[str, Sequence[tuple[str, str]]]]
+    calendars: NotRequired[Mapping[str, Sequence[str]]]
 
 
 class OverlayRow(TypedDict):

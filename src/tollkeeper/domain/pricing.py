@@ -90,7 +90,7 @@ class PriceBook:
         self._other_names = other_names or {}
         self._lists: dict[str, PriceList] = {}
         self._owners: dict[str, str] = {}
-        self._plans: dict[tuple[str, str, str, bool, str, str], PricePlan] = {}
+        self._plans: dict[tuple[str, str, str, bool, str, str, str], PricePlan] = {}
 
     def with_cards(self, cards: Mapping[str, RateCard]) -> PriceBook:
         """Give this book with an operator's own prices: provider name → card for all its models.
@@ -108,7 +108,7 @@ class PriceBook:
     def price(self, provider: str, model: str, usage: Usage, at_us: int) -> Priced:
         """Price one usage, without its components: each of those is priced by itself."""
         plan = self._plans.get(
-            (provider, model, usage.tier, usage.batch, usage.speed, usage.geo),
+            (provider, model, usage.tier, usage.batch, usage.speed, usage.geo, usage.terms),
         )
         if plan is None or not plan.since_us <= at_us < plan.until_us:
             plan = self._plan(provider, model, conditions_of(usage), at_us)

@@ -7,9 +7,8 @@ without a price of their own the price that the provider applies instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -23,7 +22,10 @@ from tollkeeper.domain.price_plan import (
     Rate,
     weights_of,
 )
+from tollkeeper.domain.price_windows import Calendars, active_row, edges, has_begun, instant_us
 from tollkeeper.domain.usage import Usage
+
+__all__ = ["FALLS_BACK", "Conditions", "RateCard", "conditions_of", "instant_us"]
 
 STANDARD_WORDS: Final = frozenset({"", "default", "standard"})
 """Tier and speed words that mean the ordinary price with every provider."""
@@ -51,10 +53,10 @@ _CUSTOM_FALLS_BACK: Final[Mapping[str, str]] = {
 }
 _STAND_INS_MAX: Final = 5
 _WORD_CHARS_MAX: Final = 64  # no provider's word for a tier is as long
-_DAY_US: Final = 86_400_000_000
+_TERMS_CHARS_MAX: Final = 128
+_SERVED: Final = frozenset({"tier", "speed"})
 _BEGINNING_US: Final = -(2**62)
 _END_US: Final = 2**62
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Steps = tuple[tuple[int, Decimal], ...]
 """Prices by prompt size: (more than so many tokens, price), ascending; the first is (-1, base)."""
@@ -67,6 +69,7 @@ class Conditions(NamedTuple):
     batch: bool = False
     speed: str = ""
     geo: str = ""
+    terms: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class RateCard:
     """Prices of one model. ``name`` begins the key of everything priced with it.
 
     ``tiers`` maps the provider's tier words to the book's. A card with ``any_tier`` has one
-    price whatever was served.
+    price whatever was served. ``calendars`` are the holidays that windows go by.
     """
 
     name: str
@@ -82,6 +85,7 @@ class RateCard:
     tiers: Mapping[str, str] = field(default_factory=dict)
     falls_back: Mapping[str, str] = field(default_factory=lambda: FALLS_BACK)
     any_tier: bool = False
+    calendars: Calendars = field(default_factory=dict)
 
     @staticmethod
     def custom(prices: Mapping[str, str]) -> RateCard:
@@ -115,19 +119,22 @@ class RateCard:
         since_us, until_us = self._validity(at_us)
         label = self.name + (f" rule={rule}" if rule else "")
         wanted, label, reason = self._wanted(conditions, label)
-        active = _active(self.row["prices"], at_us)
+        active = active_row(self.row["prices"], at_us, self.calendars)
         if "since" in active:
             label += f" since={active['since']}"
         steps = _steps(active)
+        terms = _terms(conditions.terms)
         variants = [
             variant
             for variant in self.row.get("variants", ())
-            if _has_begun(variant, at_us) and variant["when"].items() <= wanted.items()
+            if has_begun(variant, at_us) and _applies(variant, wanted, terms)
         ]
-        if wanted and not any(variant["when"] == wanted for variant in variants):
+        if wanted and not any(_served(variant) == wanted for variant in variants):
             # Two conditions at once need a price for exactly both: neither alone is the answer.
             kind = "speed" if "tier" not in wanted else "tier"
             reason = reason or f"unknown_{kind}:{'+'.join(wanted.values())}"
+        decisive = {name for variant in variants for name in variant["when"]} - _SERVED
+        label += "".join(f" {name}={terms[name]}" for name in sorted(decisive))
         if reason:
             return PricePlan(since_us, until_us, (label,), reason)
         steps = _factored(_varied(steps, variants), self._factor(conditions))
@@ -161,21 +168,12 @@ class RateCard:
         return wanted, label, "" if known else f"unknown_geo:{conditions.geo}"
 
     def _validity(self, at_us: int) -> tuple[int, int]:
-        edges = [_BEGINNING_US, _END_US, *self._edges(at_us)]
+        found = [_BEGINNING_US, _END_US]
+        found += edges(self.row["prices"], self.row.get("variants", ()), at_us)
         return (
-            max(edge for edge in edges if edge <= at_us),
-            min(edge for edge in edges if edge > at_us),
+            max(edge for edge in found if edge <= at_us),
+            min(edge for edge in found if edge > at_us),
         )
-
-    def _edges(self, at_us: int) -> Iterator[int]:
-        midnight_us = at_us - at_us % _DAY_US
-        for row in (*self.row["prices"], *self.row.get("variants", ())):
-            if "since" in row:
-                yield instant_us(row["since"])
-        for price_row in self.row["prices"]:
-            if "daily" in price_row:
-                yield from (midnight_us, midnight_us + _DAY_US)
-                yield from (midnight_us + _clock_us(edge) for edge in price_row["daily"])
 
 
 def conditions_of(usage: Usage) -> Conditions:
@@ -185,48 +183,34 @@ def conditions_of(usage: Usage) -> Conditions:
         usage.batch,
         usage.speed[:_WORD_CHARS_MAX],
         usage.geo[:_WORD_CHARS_MAX],
+        usage.terms[:_TERMS_CHARS_MAX],
     )
 
 
-def instant_us(text: str) -> int:
-    """Read an ISO date or timestamp as epoch microseconds; without a zone it is UTC."""
-    moment = datetime.fromisoformat(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+def _terms(text: str) -> dict[str, str]:
+    """Read ``name=word`` pairs; what is not one is no term."""
+    pairs = (word.partition("=") for word in text.split(" "))
+    return {name: word for name, sign, word in pairs if sign and name not in _SERVED}
 
 
-def _clock_us(text: str) -> int:
-    clock = time.fromisoformat(text)
-    return ((clock.hour * 60 + clock.minute) * 60 + clock.second) * 1_000_000
+def _applies(variant: VariantRow, wanted: Mapping[str, str], terms: Mapping[str, str]) -> bool:
+    return all(
+        (wanted if name in _SERVED else terms).get(name) == word
+        for name, word in variant["when"].items()
+    )
 
 
-def _has_begun(row: PriceRow | VariantRow, at_us: int) -> bool:
-    return "since" not in row or instant_us(row["since"]) <= at_us
-
-
-def _active(rows: Sequence[PriceRow], at_us: int) -> PriceRow:
-    """Give the last row that is active; where none is, the first one."""
-    for row in reversed(rows):
-        if _has_begun(row, at_us) and _is_in_window(row, at_us):
-            return row
-    return rows[0]
-
-
-def _is_in_window(row: PriceRow, at_us: int) -> bool:
-    if "daily" not in row:
-        return True
-    start_us, end_us = (_clock_us(edge) for edge in row["daily"])
-    clock_us = at_us % _DAY_US
-    if end_us < start_us:
-        return clock_us >= start_us or clock_us < end_us
-    return start_us <= clock_us < end_us
+def _served(variant: VariantRow) -> dict[str, str]:
+    return {name: word for name, word in variant["when"].items() if name in _SERVED}
 
 
 def _steps(row: PriceRow | VariantRow) -> dict[str, Steps]:
     steps: dict[str, Steps] = {
         name: ((-1, Decimal(price)),) for name, price in row.get("usd", {}).items()
     }
-    for tokens, prices in row.get("above", ()):
+    # Tokens are whole: as many as n or more is more than n - 1.
+    tiers = [*row.get("above", ()), *((n - 1, prices) for n, prices in row.get("at_least", ()))]
+    for tokens, prices in sorted(tiers, key=lambda tier: tier[0]):
         for name, price in prices.items():
             steps[name] = (*steps[name], (tokens, Decimal(price)))
     return steps

@@ -64,6 +64,18 @@ PAGES: Final = "pages"
 IMAGES: Final = "images"
 AUDIO_MS: Final = "audio_ms"  # duration, for prices per second or hour
 INPUT_CHARACTERS: Final = "input_characters"
+CITATION_TOKENS: Final = "citation_tokens"  # Perplexity's, beside prompt and completion
+SOCIAL_SEARCHES: Final = "social_searches"  # xAI's search on X
+MAPS_SEARCHES: Final = "maps_searches"  # grounding with Google Maps
+CODE_EXECUTIONS: Final = "code_executions"  # by the run, where sessions are by the container
+ANNOTATED_PAGES: Final = "annotated_pages"  # pages read with a schema of annotations
+MESSAGES: Final = "messages"
+VIDEO_MS: Final = "video_ms"  # duration of generated video
+OUTPUT_PIXELS: Final = "output_pixels"
+CLASSIFICATIONS: Final = "classifications"
+IMAGE_PIXELS: Final = "image_pixels"  # of pictures that went in
+VIDEO_PIXELS: Final = "video_pixels"
+GPU_MS: Final = "gpu_ms"  # how long a server of one's own was busy
 UNITS: Final[tuple[str, ...]] = (
     WEB_SEARCHES,
     WEB_SEARCHES_PREVIEW,
@@ -74,7 +86,22 @@ UNITS: Final[tuple[str, ...]] = (
     IMAGES,
     AUDIO_MS,
     INPUT_CHARACTERS,
+    CITATION_TOKENS,
+    SOCIAL_SEARCHES,
+    MAPS_SEARCHES,
+    CODE_EXECUTIONS,
+    ANNOTATED_PAGES,
+    MESSAGES,
+    VIDEO_MS,
+    OUTPUT_PIXELS,
+    CLASSIFICATIONS,
+    IMAGE_PIXELS,
+    VIDEO_PIXELS,
+    GPU_MS,
 )
+
+MEASURES: Final = frozenset({GPU_MS})
+"""What is measured beside the bill: it costs something only where it has a price."""
 
 QUANTITY_MAX: Final = 10**12
 """A count above this is not a count. Nothing a provider reports comes near it."""
@@ -95,6 +122,9 @@ class Usage(NamedTuple):
     such a usage is kept and shown but its cost is unknown.
     ``provider_cost_nanos`` is the provider's own statement of the cost, if it makes one.
     ``raw`` is the provider's usage object as it came, JSON.
+    ``terms`` are further words that decide the price where a provider has such prices:
+    ``name=word`` pairs sorted by name, with a space between ("quality=high size=1024x1024",
+    "search_context=low"). A term that the model's prices do not know is no fault.
     """
 
     quantities: Mapping[str, int] = NO_QUANTITIES
@@ -107,6 +137,7 @@ class Usage(NamedTuple):
     fault: str = ""
     provider_cost_nanos: int | None = None
     raw: str = ""
+    terms: str = ""
 
     def prompt_tokens(self) -> int:
         """Count all input tokens: what long-context price tiers are chosen by."""
@@ -119,5 +150,8 @@ class Usage(NamedTuple):
 
 
 def new_usage(fields: tuple[object, ...]) -> Usage:
-    """Make a usage from all its fields, in order: for the hot path, where this is faster."""
+    """Make a usage from all its fields, in order: for the hot path, where this is faster.
+
+    None may be left out, ``terms`` included.
+    """
     return tuple.__new__(Usage, fields)

@@ -13,6 +13,8 @@ from tollkeeper.domain.usage import Usage
 
 _CUSTOM: Final = "custom"
 _BATCH: Final = "batch"
+_NO_TERMS: Final = frozenset({"rule", "borrowed", "since", "tier", "speed", "geo", "above"})
+"""Words of a price's key that are no terms of the usage."""
 
 
 def explain(entry: LedgerEntry, book: PriceBook) -> Sequence[PriceLine]:
@@ -34,6 +36,9 @@ def explain(entry: LedgerEntry, book: PriceBook) -> Sequence[PriceLine]:
         speed=conditions.get("speed", ""),
         geo=conditions.get("geo", ""),
         batch=batch == _BATCH,
+        terms=" ".join(
+            f"{name}={word}" for name, word in conditions.items() if name not in _NO_TERMS
+        ),
     )
     provider = entry.provider if place == _CUSTOM else place.partition("/")[0]
     model = entry.model_served or entry.model_requested
