@@ -27,6 +27,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import (
+    hot_calls,
     hot_path,
     latency,
     ledger_side,
@@ -51,6 +52,7 @@ SUITES: Final[dict[str, tuple[Suite, set[str]]]] = {
     "memory": (memory.memory, {"tollkeeper"}),
     "latency": (latency.latency, {"nginx", "tollkeeper"}),
     "page": (ledger_side.page, {"tollkeeper"}),
+    "hot": (hot_calls.hot_calls, set()),
     "profile": (hot_path.hot_path, {"tollkeeper"}),
     "start": (startup.startup, {"tollkeeper"}),
     "loader": (ledger_side.loader, set()),
