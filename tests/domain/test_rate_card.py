@@ -242,3 +242,16 @@ def test_instants() -> None:
     assert instant_us("1970-01-01") == 0
     assert instant_us("2026-11-20T01:00:00+01:00") == NOW_US
     assert datetime.fromtimestamp(NOW_US / 10**6, UTC).isoformat() == "2026-11-20T00:00:00+00:00"
+
+
+def test_time_of_a_machine_costs_something_only_where_it_has_a_price() -> None:
+    used = {"input": 1_000, "output": 10, "gpu_ms": 1_800_000}
+    by_token = RateCard.custom({"input": "1", "output": "2"})
+    assert _cost(by_token, **used) == _cost(by_token, input=1_000, output=10) == 1_020_000
+    explained = by_token.explain(Usage(used), NOW_US)
+    assert [line.quantity for line in explained] == ["input", "output"]
+    by_hour = RateCard.custom({"gpu_ms": "3.60", "input": "0", "output": "0"})
+    assert _cost(by_hour, **used) == 1_800_000_000
+    assert [line.price for line in by_hour.explain(Usage(used), NOW_US)] == ["0.00", "0.00", "3.60"]
+    only_by_hour = RateCard.custom({"gpu_ms": "3.60"})
+    assert only_by_hour.price(Usage(used), NOW_US).reason == "unknown_dimension:input"

@@ -124,6 +124,10 @@ QUANTITIES: Final[Mapping[str, tuple[str, str]]] = {
     u.CLASSIFICATIONS: ("Classifications", "classifications"),
     u.IMAGE_PIXELS: ("Image input, by size", "pixels"),
     u.VIDEO_PIXELS: ("Video input, by size", "pixels"),
+    u.WEB_FETCHES: ("Pages opened", "pages"),
+    u.WEB_SOURCES: ("Sources searched", "sources"),
+    u.DOCUMENT_SEARCHES: ("Searches in attachments", "searches"),
+    u.TOOL_CALLS: ("Calls of a provider's tool", "calls"),
     u.GPU_MS: ("Time of the machine", "milliseconds"),
     REQUESTS: ("Fee for the request", "request"),
 }

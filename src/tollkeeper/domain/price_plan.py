@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tollkeeper.domain.money import PRICE_UNITS_PER_USD, nanos_of_price_units, price_units
 from tollkeeper.domain.price_data import PER, REQUESTS
-from tollkeeper.domain.usage import Usage
+from tollkeeper.domain.usage import MEASURES, Usage
 
 _COST_DIGITS_MAX = 40
 _new = tuple.__new__  # half the time of calling the class, on every call that is made
@@ -97,9 +97,16 @@ class PricePlan:
         return _new(Priced, (nanos_of_price_units(total), "", key))
 
     def _partly_unpriced(self, usage: Usage, segment: int) -> Priced:
-        """Name the quantity without a price; one that was not used does not matter."""
+        """Name the quantity without a price; one that was not used does not matter.
+
+        Nor does one that is only measured, where it is not what the price is for.
+        """
         weights = self.weights[segment]
-        used = {name: count for name, count in usage.quantities.items() if count}
+        used = {
+            name: count
+            for name, count in usage.quantities.items()
+            if count and (name in weights or name not in MEASURES)
+        }
         for name in used:
             if name not in weights:
                 return Priced(None, f"unknown_dimension:{name}", self.keys[segment])
@@ -108,8 +115,11 @@ class PricePlan:
     def explain(self, usage: Usage) -> list[PriceLine]:
         """Give one line for each quantity that was used, and one for a fee per request."""
         segment = self._segment(usage)
+        priced = self.rates[segment]
         lines = [
-            self._line(segment, name, count) for name, count in usage.quantities.items() if count
+            self._line(segment, name, count)
+            for name, count in usage.quantities.items()
+            if count and (name in priced or name not in MEASURES)
         ]
         if self.fee:
             lines.append(self._line(segment, REQUESTS, 1))
