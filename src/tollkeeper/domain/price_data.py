@@ -36,6 +36,10 @@ PER: Final[Mapping[str, int]] = {
     u.CLASSIFICATIONS: 1_000,
     u.IMAGE_PIXELS: 1_000_000_000,
     u.VIDEO_PIXELS: 1_000_000_000,
+    u.WEB_FETCHES: 1_000,
+    u.WEB_SOURCES: 1_000,
+    u.DOCUMENT_SEARCHES: 1_000,
+    u.TOOL_CALLS: 1_000,
     u.GPU_MS: 3_600_000,
     REQUESTS: 1_000,
 }

@@ -75,6 +75,10 @@ OUTPUT_PIXELS: Final = "output_pixels"
 CLASSIFICATIONS: Final = "classifications"
 IMAGE_PIXELS: Final = "image_pixels"  # of pictures that went in
 VIDEO_PIXELS: Final = "video_pixels"
+WEB_FETCHES: Final = "web_fetches"  # pages that a provider's tool opened
+WEB_SOURCES: Final = "web_sources"  # xAI's search before it was a tool: by the source
+DOCUMENT_SEARCHES: Final = "document_searches"  # in files attached to a message
+TOOL_CALLS: Final = "tool_calls"  # of a provider's tool that nobody has a price for
 GPU_MS: Final = "gpu_ms"  # how long a server of one's own was busy
 UNITS: Final[tuple[str, ...]] = (
     WEB_SEARCHES,
@@ -97,6 +101,10 @@ UNITS: Final[tuple[str, ...]] = (
     CLASSIFICATIONS,
     IMAGE_PIXELS,
     VIDEO_PIXELS,
+    WEB_FETCHES,
+    WEB_SOURCES,
+    DOCUMENT_SEARCHES,
+    TOOL_CALLS,
     GPU_MS,
 )
 
@@ -125,6 +133,8 @@ class Usage(NamedTuple):
     ``terms`` are further words that decide the price where a provider has such prices:
     ``name=word`` pairs sorted by name, with a space between ("quality=high size=1024x1024",
     "search_context=low"). A term that the model's prices do not know is no fault.
+    ``provider_list_nanos`` is what the provider says that somebody else bills for the same
+    reply: with a caller's own key at a reseller, the maker of the model does.
     """
 
     quantities: Mapping[str, int] = NO_QUANTITIES
@@ -138,6 +148,7 @@ class Usage(NamedTuple):
     provider_cost_nanos: int | None = None
     raw: str = ""
     terms: str = ""
+    provider_list_nanos: int | None = None
 
     def prompt_tokens(self) -> int:
         """Count all input tokens: what long-context price tiers are chosen by."""
@@ -152,6 +163,6 @@ class Usage(NamedTuple):
 def new_usage(fields: tuple[object, ...]) -> Usage:
     """Make a usage from all its fields, in order: for the hot path, where this is faster.
 
-    None may be left out, ``terms`` included.
+    None may be left out, the last ones included.
     """
     return tuple.__new__(Usage, fields)

@@ -144,7 +144,7 @@ def chat_usage(raw: bytes, model: str = "", tier: str = "") -> Usage:
         cost = _stated_cost(counts)
     text = compact_text(raw)
     return new_usage(
-        (quantities, model, tier, "", "", False, (), fault or contradiction, cost, text, "")
+        (quantities, model, tier, "", "", False, (), fault or contradiction, cost, text, "", None)
     )
 
 
