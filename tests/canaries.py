@@ -122,7 +122,12 @@ def _columns(file: Path) -> Iterator[bytes]:
 
 def _rows(file: Path) -> Iterator[bytes]:
     """Give the text of a SQLite file's tables, which it may store in pieces."""
-    store = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        store = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+    except sqlite3.OperationalError:
+        if file.exists():
+            raise  # it would go unsearched
+        return
     try:
         tables = store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (table,) in tables:
