@@ -2,7 +2,8 @@
 
 In a stream it stands in the last event (completed, incomplete or failed). Searches and
 pictures are counted beside it: in ``tool_usage`` where the reply has it, else by the items
-of the output. A reply to a background call has no usage yet.
+of the output. A reply to a background call has no usage yet: it only begins a job, whose bill
+stands in a later reply (see ``background``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from tollkeeper.domain import usage as u
+from tollkeeper.domain.jobs import JobNews
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text
@@ -54,13 +56,16 @@ def responses_reader() -> JsonReader:
 
 
 class ResponsesStreamReader:
-    """Reads a reply that is a stream of events."""
+    """Reads a reply that is a stream of events.
+
+    ``last_response`` is the response in its last event, JSON; empty until that came.
+    """
 
     def __init__(self) -> None:
         self.finished = False
         self._events = EventStream()
         self._recent = RecentEvents(_EVENT, look_at_event)
-        self._response = b""
+        self.last_response = b""
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body."""
@@ -77,17 +82,19 @@ class ResponsesStreamReader:
     def close(self, *, complete: bool) -> Reading:
         """Say what was read; without a usage, what went by is looked at for an estimate."""
         self.feed(self._events.rest())
-        reading = response_reading(self._response) if self._response else Reading()
+        reading = response_reading(self.last_response) if self.last_response else Reading()
         if reading.usage is not None:
             return reading
         seen = self._recent.glimpse()
+        response_id = reading.response_id or seen.response_id
         return Reading(
             None,
-            reading.response_id or seen.response_id,
+            response_id,
             seen.text_bytes,
             reading.error_code or seen.error_code,
             final=self.finished or not seen.known,
             marked=True,
+            job=_begun(response_id) if seen.background else reading.job,
         )
 
     def _until_last(self, region: bytes, name: bytes) -> bytes:
@@ -98,7 +105,7 @@ class ResponsesStreamReader:
             event, _ = _LAST_EVENT.read(data_of(region[start:end]))
             if event is not None and event.type == name.decode():
                 self.finished = True
-                self._response = bytes(event.response)
+                self.last_response = bytes(event.response)
                 return region[:start]
             at = region.find(name, end)
         return region
@@ -110,10 +117,23 @@ def response_reading(text: bytes) -> Reading:
     if response is None:
         return Reading()
     error = error_word(response.error) if response.error else ""
+    response_id = response.id or ""
     if bytes(response.usage) in {b"", b"null", b"{}"}:
         pending = response.status in _UNFINISHED
-        return Reading(None, response.id or "", None, error, pending)
-    return Reading(_usage_of(response), response.id or "", None, error)
+        job = _begun(response_id) if pending else None
+        return Reading(None, response_id, None, error, pending, job=job)
+    # Its stored copy will say the same usage again, and be no second bill.
+    job = _begun(response_id, billed=True) if response.background else None
+    return Reading(usage_of(response), response_id, None, error, job=job)
+
+
+def job_name(response_id: str) -> str:
+    """Name the job that a response is."""
+    return f"response/{response_id}"
+
+
+def _begun(response_id: str, *, billed: bool = False) -> JobNews | None:
+    return JobNews(job_name(response_id), begun=True, billed=billed) if response_id else None
 
 
 def look_at_event(event: Event, glimpse: Glimpse) -> None:
@@ -121,6 +141,7 @@ def look_at_event(event: Event, glimpse: Glimpse) -> None:
     if event.response is not None and not glimpse.response_id:
         glimpse.response_id = event.response.id or ""
         glimpse.model = event.response.model or ""
+        glimpse.background = bool(event.response.background)
     kind = event.type or ""
     if isinstance(event.delta, str) and kind != "response.audio.delta":
         glimpse.text_bytes += text_size(event.delta)
@@ -143,7 +164,8 @@ def image_quantities(counts: ImageUsage) -> dict[str, int]:
     return {name: count for name, count in quantities.items() if count}
 
 
-def _usage_of(response: Response) -> Usage:
+def usage_of(response: Response) -> Usage:
+    """Give the usage of a response that has one."""
     model, tier = response.model or "", response.service_tier or ""
     counts, fault = _USAGE.read(response.usage)
     if counts is None:

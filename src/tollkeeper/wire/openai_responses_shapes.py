@@ -70,6 +70,8 @@ class Response(msgspec.Struct):
     output: list[Item] | None = None
     tools: list[Tool] | None = None
     error: Any = None
+    background: bool | None = None
+    created_at: Count = None
 
 
 class LastEvent(msgspec.Struct):
@@ -80,6 +82,7 @@ class LastEvent(msgspec.Struct):
 class Begun(msgspec.Struct):
     id: str | None = None
     model: str | None = None
+    background: bool | None = None
 
 
 class Event(msgspec.Struct):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from tollkeeper.domain.jobs import JobNews
 from tollkeeper.domain.usage import Usage
 
 
@@ -23,6 +24,7 @@ class Reading(NamedTuple):
     ``final`` is false when the body ended before its own end, whatever HTTP said; ``marked``
     tells that it is of a kind whose end is marked, so that a client must not take it for whole.
     ``partial`` tells that ``usage`` is only what was known at the start.
+    ``job`` is what the reply says of work whose usage arrives later, None for nearly all.
     """
 
     usage: Usage | None = None
@@ -33,6 +35,7 @@ class Reading(NamedTuple):
     final: bool = True
     marked: bool = False
     partial: bool = False
+    job: JobNews | None = None
 
 
 class ReplyReader(Protocol):

@@ -135,10 +135,20 @@ class Glimpse:
     """What the events of a stream say beside the usage, gathered only if that is missing.
 
     ``known`` tells that it is the kind of stream that was expected, or empty; ``ended`` that
-    some event said that nothing more would be generated.
+    some event said that nothing more would be generated; ``background`` that the work goes on
+    when nobody reads. ``tools`` are the provider's own tools that ran, by their place.
     """
 
-    __slots__ = ("ended", "error_code", "events", "model", "response_id", "text_bytes")
+    __slots__ = (
+        "background",
+        "ended",
+        "error_code",
+        "events",
+        "model",
+        "response_id",
+        "text_bytes",
+        "tools",
+    )
 
     def __init__(self) -> None:
         self.response_id = ""
@@ -146,7 +156,9 @@ class Glimpse:
         self.error_code = ""
         self.text_bytes = 0
         self.ended = False
+        self.background = False
         self.events = 0
+        self.tools: dict[int, str] = {}
 
     @property
     def known(self) -> bool:
@@ -157,14 +169,21 @@ class RecentEvents(Generic[T]):
     """Holds on to the latest events, unread, and reads them when there is no other way.
 
     ``look`` takes one event and adds what it says to the glimpse. It is called for events
-    that make room for newer ones, and for the rest when a glimpse is wanted.
+    that make room for newer ones, and for the rest when a glimpse is wanted. ``texts`` takes
+    the JSON out of a region.
     """
 
-    __slots__ = ("_glimpse", "_look", "_regions", "_room", "_shape")
+    __slots__ = ("_glimpse", "_look", "_regions", "_room", "_shape", "_texts")
 
-    def __init__(self, shape: Shape[T], look: Callable[[T, Glimpse], None]) -> None:
+    def __init__(
+        self,
+        shape: Shape[T],
+        look: Callable[[T, Glimpse], None],
+        texts: Callable[[bytes], list[bytes]] | None = None,
+    ) -> None:
         self._shape = shape
         self._look = look
+        self._texts = texts or all_data
         self._regions: list[bytes] = []
         self._room = _GLIMPSE_BYTES_MAX
         self._glimpse = Glimpse()
@@ -176,17 +195,21 @@ class RecentEvents(Generic[T]):
         if self._room < 0:
             self.glimpse()
 
+    def mentions(self, word: bytes) -> bool:
+        """Tell whether a word may have stood in any event so far."""
+        return self._glimpse.events > 0 or any(word in region for region in self._regions)
+
     def glimpse(self) -> Glimpse:
         """Say what all events so far have said."""
         text, self._regions, self._room = b"".join(self._regions), [], _GLIMPSE_BYTES_MAX
         look, glimpse = self._look, self._glimpse
-        for event in self._shape.read_all(_all_data(text)):
+        for event in self._shape.read_all(self._texts(text)):
             look(event, glimpse)
             glimpse.events += 1
         return glimpse
 
 
-def _all_data(region: bytes) -> list[bytes]:
+def all_data(region: bytes) -> list[bytes]:
     """Give the data of every event. Nearly all streams are written in one of two ways."""
     if region.startswith(b"data: ") and region.count(b"\n") == 2 * region.count(b"\n\ndata: ") + 2:
         return region[6:-2].split(b"\n\ndata: ")
