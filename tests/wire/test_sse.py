@@ -118,5 +118,5 @@ def test_recent_events_are_read_in_one_go_however_they_are_written() -> None:
     plain = b'data: {"a":1}\n\ndata: {"a":2}\n\n'
     named = b'event: x\ndata: {"a":1}\n\n: c\n\ndata:{"a":\ndata: 2}\n\n'
     for region in (plain, named):
-        data = [text for text in sse._all_data(region) if text]
+        data = [text for text in sse.all_data(region) if text]
         assert [text.replace(b"\n", b"") for text in data] == [b'{"a":1}', b'{"a":2}']
