@@ -1,0 +1,109 @@
+"""Streams of JSON objects whose last one says what the reply used.
+
+What differs between the families is how the objects are framed, how the last one is
+recognised, and what it means. That it is looked for without decoding the others, and that
+the others are looked at only when it never came, is the same for all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from tollkeeper.wire.json_lines import LineStream, lines_in
+from tollkeeper.wire.lenient_json import Shape
+from tollkeeper.wire.readings import Reading
+from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, all_data
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Frames(Protocol):
+    """Cuts a body into regions of whole frames."""
+
+    def feed(self, data: bytes) -> bytes: ...
+    def rest(self) -> bytes: ...
+
+
+class Framing(NamedTuple):
+    """How the objects of a stream are framed."""
+
+    frames: Callable[[], Frames]
+    texts: Callable[[bytes], list[bytes]]
+
+
+EVENTS: Final = Framing(EventStream, all_data)
+LINES: Final = Framing(LineStream, lines_in)
+
+
+class ObjectRule(NamedTuple, Generic[T]):
+    """What is known of the objects of one family.
+
+    ``mark`` is found in every object that can be the last. ``last`` takes an object's text,
+    the object, and what is wrong with it in one word ("" for nothing); it gives the reading
+    of the last one, and None for any other. ``look`` adds to a glimpse what any object says.
+    """
+
+    shape: Shape[T]
+    mark: re.Pattern[bytes]
+    last: Callable[[bytes, T, str], Reading | None]
+    look: Callable[[T, Glimpse], None]
+
+
+class ObjectStreamReader(Generic[T]):
+    """Reads such a stream (``ReplyReader``)."""
+
+    def __init__(self, rule: ObjectRule[T], framing: Framing) -> None:
+        self.finished = False
+        self._rule = rule
+        self._texts = framing.texts
+        self._frames = framing.frames()
+        self._recent = RecentEvents(rule.shape, rule.look, framing.texts)
+        self._last: Reading | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        if self.finished:
+            return
+        region = self._frames.feed(data)
+        if not region:
+            return
+        if self._rule.mark.search(region) is not None:
+            self._take(region)
+        self._recent.keep(region)
+
+    def close(self, *, complete: bool) -> Reading:
+        """Say what was read; without a usage, what went by is looked at for an estimate."""
+        self.feed(self._frames.rest())
+        last = self._last
+        if last is not None and last.usage is not None:
+            return last
+        seen = self.glimpse()
+        found = Reading(
+            None,
+            seen.response_id,
+            seen.text_bytes,
+            seen.error_code,
+            final=last is not None or seen.ended or not seen.known,
+            marked=True,
+        )
+        return found if last is None else found._replace(error_code=last.error_code)
+
+    def glimpse(self) -> Glimpse:
+        """Say what all objects so far have said."""
+        return self._recent.glimpse()
+
+    def _take(self, region: bytes) -> None:
+        rule = self._rule
+        for text in self._texts(region):
+            if rule.mark.search(text) is None:
+                continue
+            found, fault = rule.shape.read(text)
+            last = rule.last(text, found, fault) if found is not None else None
+            if last is not None:
+                self._last = last
+                self.finished = True
+                return
