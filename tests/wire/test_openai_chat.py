@@ -233,15 +233,6 @@ def test_fields_of_other_types_are_passed_over() -> None:
     assert _usage(CHAT_USAGE | {"prompt_tokens_details": []}).fault == ""
 
 
-def test_a_cost_that_the_provider_states() -> None:
-    assert _usage(CHAT_USAGE | {"cost": 0.0004970133333333333}).provider_cost_nanos == 497_013
-    assert _usage(CHAT_USAGE | {"cost": 0}).provider_cost_nanos == 0
-    assert _usage(CHAT_USAGE | {"cost": {"total_cost": 1}}).provider_cost_nanos is None
-    assert _usage(CHAT_USAGE | {"cost": -1}).provider_cost_nanos is None
-    assert _usage(CHAT_USAGE | {"cost_in_usd_ticks": 37_756_005}).provider_cost_nanos == 3_775_600
-    assert _usage(CHAT_USAGE | {"cost_in_usd_ticks": 0}).provider_cost_nanos is None  # Azure's
-
-
 def test_the_raw_usage_is_kept_compact_and_never_too_long() -> None:
     pretty = json.dumps(json.loads(chat_reply()), indent=2).encode()
     found = read(CHAT, pretty).usage

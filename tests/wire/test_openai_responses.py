@@ -161,10 +161,3 @@ def test_pictures_without_tokens_are_counted_and_so_unpriced() -> None:
 )
 def test_counts_that_cannot_be_are_faults(change: dict[str, Any], fault: str) -> None:
     assert _usage(usage=RESPONSES_USAGE | change).fault == fault
-
-
-def test_a_cost_that_the_provider_states() -> None:
-    found = _usage(usage=RESPONSES_USAGE | {"cost_in_usd_ticks": 10})
-    assert found.provider_cost_nanos == 1
-    assert _usage(usage=RESPONSES_USAGE | {"cost_in_usd_ticks": 0}).provider_cost_nanos is None
-    assert _usage(usage=RESPONSES_USAGE | {"cost": 0.5}).provider_cost_nanos == 500_000_000

@@ -3,7 +3,8 @@
 Read from OpenAI, Azure and everything that imitates them. In a stream the usage stands in
 the last chunk (OpenAI, when asked for), in the last chunk with content (DeepSeek, Mistral),
 in ``x_groq`` (Groq), in a choice (old Moonshot) or grows in every chunk (Perplexity, xAI):
-the last one that is not null is it. Copies are never added up.
+the last one that is not null is it. Copies are never added up. Groq's compound systems call
+several models: each is billed by itself.
 """
 
 from __future__ import annotations
@@ -18,22 +19,26 @@ from tollkeeper.wire.openai_chat_shapes import (
     ChatReply,
     ChatUsage,
     Chunk,
+    CompoundReply,
     Message,
+    OneModel,
     OutputDetails,
     PromptDetails,
     UnusualReply,
 )
+from tollkeeper.wire.openai_extras import (
+    SONAR,
+    executed_units,
+    with_search,
+    with_statement,
+    with_units,
+)
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
-from tollkeeper.wire.token_counts import (
-    NO_PARTS,
-    Parts,
-    exclusive,
-    nanos_of_stated_usd,
-    nanos_of_ticks,
-)
+from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, NO_PARTS, Parts, exclusive
 
 _NOTHING: Final = frozenset({b"", b"null", b"{}"})
+_EXECUTED_TOOLS: Final = b'"executed_tools"'
 _LAST_CHUNK: Final = re.compile(rb'"finish_reason"\s*:\s*"|"choices"\s*:\s*\[\s*\]')
 
 
@@ -41,6 +46,7 @@ _USAGE: Final = Shape(ChatUsage)
 _REPLY: Final = Shape(ChatReply)
 _UNUSUAL_REPLY: Final = Shape(UnusualReply)
 _CHUNK: Final = Shape(Chunk)
+_COMPOUND: Final = Shape(CompoundReply)
 _NO_PROMPT_DETAILS: Final = PromptDetails()
 _NO_OUTPUT_DETAILS: Final = OutputDetails()
 
@@ -83,7 +89,11 @@ class ChatStreamReader:
         self.feed(self._events.rest())
         if self._usage_chunk:
             reading = _reading_of(self._usage_chunk)
-            if reading.usage is not None:
+            usage = reading.usage
+            if usage is not None:
+                if b'"x_groq"' in self._usage_chunk and self._recent.mentions(_EXECUTED_TOOLS):
+                    executed = _with_executed(usage, self._recent.glimpse())
+                    reading = reading._replace(usage=executed)
                 if self.finished or _may_be_last(self._usage_chunk):
                     return reading
                 error = self._recent.glimpse().error_code
@@ -139,13 +149,17 @@ def chat_usage(raw: bytes, model: str = "", tier: str = "") -> Usage:
         rare_parts(prompt, output),
         hides_reasoning="gemini-" in model,
     )
-    cost = None
-    if counts.cost is not ABSENT or counts.cost_in_usd_ticks is not None:
-        cost = _stated_cost(counts)
     text = compact_text(raw)
-    return new_usage(
-        (quantities, model, tier, "", "", False, (), fault or contradiction, cost, text, "", None)
+    usage = new_usage(
+        (quantities, model, tier, "", "", False, (), fault or contradiction, None, text, "", None)
     )
+    if (
+        counts.cost is not ABSENT
+        or counts.cost_in_usd_ticks is not ABSENT
+        or counts.num_sources_used
+    ):
+        usage = with_statement(usage, counts)
+    return with_search(usage, counts) if model.startswith(SONAR) else usage
 
 
 def rare_parts(prompt: PromptDetails, output: OutputDetails) -> Parts:
@@ -169,12 +183,6 @@ def rare_parts(prompt: PromptDetails, output: OutputDetails) -> Parts:
     )
 
 
-def _stated_cost(counts: ChatUsage) -> int | None:
-    if counts.cost_in_usd_ticks:  # Azure writes 0 where xAI writes the cost
-        return nanos_of_ticks(counts.cost_in_usd_ticks)
-    return None if counts.cost is ABSENT else nanos_of_stated_usd(bytes(counts.cost))
-
-
 def look_at_chunk(chunk: Chunk, glimpse: Glimpse) -> None:
     """Add to a glimpse what one chunk, or a whole reply, says and generates."""
     if not glimpse.response_id:
@@ -186,6 +194,8 @@ def look_at_chunk(chunk: Chunk, glimpse: Glimpse) -> None:
         message = choice.delta or choice.message
         if message is not None:
             glimpse.text_bytes += _message_size(message)
+            for place, tool in enumerate(message.executed_tools or ()):
+                glimpse.tools[place if tool.index is None else tool.index] = tool.type or ""
         if choice.finish_reason:
             glimpse.ended = True
         if choice.text:
@@ -224,7 +234,7 @@ def text_size(text: Any) -> int:
     return 0
 
 
-def _reading_of(text: bytes) -> Reading:
+def _reading_of(text: bytes, *, whole: bool = False) -> Reading:
     reply, _ = _REPLY.read(text)
     if reply is None:
         return Reading()
@@ -233,10 +243,38 @@ def _reading_of(text: bytes) -> Reading:
         raw = _unusual_usage(text)
     if raw in _NOTHING:
         return Reading(None, reply.id or "")
-    return Reading(
-        chat_usage(raw, reply.model or "", reply.service_tier or ""),
-        reply.id or "",
-    )
+    usage = chat_usage(raw, reply.model or "", reply.service_tier or "")
+    if reply.x_groq is not ABSENT:
+        if b'"usage_breakdown"' in text:
+            usage = _by_model(usage, text)
+        if whole and _EXECUTED_TOOLS in text:
+            usage = _with_executed(usage, _glimpse_of(text))
+    if reply.error is not ABSENT and is_present(reply.error):
+        return Reading(usage, reply.id or "", None, _glimpse_of(text).error_code)
+    return Reading(usage, reply.id or "")
+
+
+def _by_model(usage: Usage, text: bytes) -> Usage:
+    """Bill each model that a compound system called, in place of their sum."""
+    reply, _ = _COMPOUND.read(text)
+    if reply is None:
+        return usage
+    inner = reply.x_groq.usage_breakdown if reply.x_groq else None
+    breakdown = reply.usage_breakdown or inner
+    models: list[OneModel] = breakdown.models if breakdown else []
+    parts = [chat_usage(bytes(one.usage), one.model or "", usage.tier) for one in models]
+    if not parts:
+        return usage
+    fault = usage.fault or next((part.fault for part in parts if part.fault), "")
+    if sum(part.total_tokens() for part in parts) != usage.total_tokens():
+        fault = fault or CONTRADICTS_TOTAL
+    return usage._replace(quantities={}, components=tuple(parts), fault=fault)
+
+
+def _with_executed(usage: Usage, seen: Glimpse) -> Usage:
+    """Add the tools that Groq ran on the way, which are billed by the call."""
+    units = executed_units(seen.tools.values())
+    return usage._replace(quantities=with_units(usage.quantities, units))
 
 
 def _unusual_usage(text: bytes) -> bytes:
@@ -252,10 +290,15 @@ def _unusual_usage(text: bytes) -> bytes:
 
 
 def _reply_reading(text: bytes, complete: bool) -> Reading:
-    reading = _reading_of(text)
+    reading = _reading_of(text, whole=True)
     if reading.usage is not None:
         return reading
+    glimpse = _glimpse_of(text)
+    return Reading(None, glimpse.response_id, glimpse.text_bytes, glimpse.error_code)
+
+
+def _glimpse_of(text: bytes) -> Glimpse:
     glimpse = Glimpse()
     for reply in _CHUNK.read_all([text]):
         look_at_chunk(reply, glimpse)
-    return Reading(None, glimpse.response_id, glimpse.text_bytes, glimpse.error_code)
+    return glimpse

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tollkeeper.wire.lenient_json import ABSENT, Count
+from tollkeeper.wire.stated_costs import Statement
 
 
 class PromptDetails(msgspec.Struct):
@@ -27,7 +28,7 @@ class OutputDetails(msgspec.Struct):
     image_tokens: Count = None
 
 
-class ChatUsage(msgspec.Struct):
+class ChatUsage(Statement):
     """The ``usage`` object, with the fields that compatible servers add."""
 
     prompt_tokens: Count = None
@@ -38,8 +39,10 @@ class ChatUsage(msgspec.Struct):
     prompt_cache_hit_tokens: Count = None  # DeepSeek
     cached_tokens: Count = None  # Moonshot, Together
     num_cached_tokens: Count = None  # Mistral
-    cost: msgspec.Raw = ABSENT  # OpenRouter: USD
-    cost_in_usd_ticks: Count = None  # xAI
+    search_context_size: str | None = None  # Perplexity, as all that follow
+    citation_tokens: Count = None
+    num_search_queries: Count = None
+    reasoning_tokens: Count = None
 
 
 class Carrier(msgspec.Struct):
@@ -51,6 +54,8 @@ class ChatReply(msgspec.Struct):
     model: str | None = None
     service_tier: str | None = None
     usage: msgspec.Raw = ABSENT
+    x_groq: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
 
 
 class UnusualReply(msgspec.Struct):
@@ -58,6 +63,33 @@ class UnusualReply(msgspec.Struct):
 
     x_groq: Carrier | None = None
     choices: list[Carrier] = []
+
+
+class OneModel(msgspec.Struct):
+    """What one model of a compound system used."""
+
+    model: str | None = None
+    usage: msgspec.Raw = ABSENT
+
+
+class Breakdown(msgspec.Struct):
+    models: list[OneModel] = []
+
+
+class CompoundCarrier(msgspec.Struct):
+    usage_breakdown: Breakdown | None = None
+
+
+class CompoundReply(msgspec.Struct):
+    """A reply of Groq, as far as other models than the one that was asked had a part in it."""
+
+    usage_breakdown: Breakdown | None = None
+    x_groq: CompoundCarrier | None = None
+
+
+class ExecutedTool(msgspec.Struct):
+    index: int | None = None
+    type: str | None = None
 
 
 class Function(msgspec.Struct):
@@ -81,6 +113,7 @@ class Message(msgspec.Struct):
     tool_calls: list[ToolCall] | None = None
     function_call: Function | None = None
     audio: Speech | None = None
+    executed_tools: list[ExecutedTool] | None = None
 
 
 class Choice(msgspec.Struct):

@@ -17,12 +17,13 @@ from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import QUANTITY_MAX, Usage
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, compact_text, is_present
-from tollkeeper.wire.openai_chat import error_word
+from tollkeeper.wire.openai_chat import chat_usage, error_word
+from tollkeeper.wire.openai_extras import with_statement
 from tollkeeper.wire.openai_media_shapes import AudioParts, AudioUsage, ImageTotals, Reply
 from tollkeeper.wire.openai_responses import image_quantities
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, data_of, events_in
-from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, Parts, exclusive
+from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, MISSING_COUNT, Parts, exclusive
 
 _MS_PER_SECOND: Final = 1000
 
@@ -37,15 +38,23 @@ _AUDIO: Final = Shape(AudioUsage)
 
 def images_usage(reply: Reply) -> Usage | None:
     """Read the usage of generated or edited pictures."""
+    pictures = {u.IMAGES: len(reply.data)} if reply.data else {}
     if not is_present(reply.usage):
-        return Usage({u.IMAGES: len(reply.data)}) if reply.data else None
+        return Usage(pictures) if pictures else None
     counts, fault = _IMAGES.read(reply.usage)
     if counts is None:
         return Usage(fault=fault)
-    stated = (counts.input_tokens or 0) + (counts.output_tokens or 0)
-    if not fault and counts.total_tokens not in {None, stated}:
-        fault = CONTRADICTS_TOTAL
-    return Usage(image_quantities(counts), fault=fault, raw=compact_text(reply.usage))
+    if counts.prompt_tokens is not None:
+        return chat_usage(bytes(reply.usage))
+    raw = compact_text(reply.usage)
+    if counts.input_tokens is None and counts.output_tokens is None:
+        return with_statement(Usage(pictures, fault=fault, raw=raw), counts)  # xAI: the cost alone
+    quantities, contradiction = image_quantities(counts)
+    if counts.input_tokens is None or counts.output_tokens is None:
+        contradiction = contradiction or MISSING_COUNT
+    elif counts.total_tokens not in {None, counts.input_tokens + counts.output_tokens}:
+        contradiction = contradiction or CONTRADICTS_TOTAL
+    return with_statement(Usage(quantities, fault=fault or contradiction, raw=raw), counts)
 
 
 def transcription_usage(reply: Reply) -> Usage | None:
@@ -56,17 +65,10 @@ def transcription_usage(reply: Reply) -> Usage | None:
     if counts is None:
         return Usage(fault=fault)
     if counts.type == "duration":
-        return _seconds_usage(counts.seconds, reply.usage)
+        usage = _seconds_usage(counts.seconds, reply.usage)
+        return None if usage is None else with_statement(usage, counts)
     parts = counts.input_token_details or AudioParts()
-    quantities, contradiction = exclusive(
-        counts.input_tokens,
-        counts.output_tokens,
-        counts.total_tokens,
-        0,
-        0,
-        Parts(input_audio=parts.audio_tokens or 0),
-    )
-    return Usage(quantities, fault=fault or contradiction, raw=compact_text(reply.usage))
+    return _spoken_usage(reply, counts, fault, Parts(input_audio=parts.audio_tokens or 0))
 
 
 def speech_usage(reply: Reply) -> Usage | None:
@@ -76,11 +78,15 @@ def speech_usage(reply: Reply) -> Usage | None:
     counts, fault = _AUDIO.read(reply.usage)
     if counts is None:
         return Usage(fault=fault)
-    output = counts.output_tokens or 0
+    return _spoken_usage(reply, counts, fault, Parts(output_audio=counts.output_tokens or 0))
+
+
+def _spoken_usage(reply: Reply, counts: AudioUsage, fault: str, parts: Parts) -> Usage:
     quantities, contradiction = exclusive(
-        counts.input_tokens, output, counts.total_tokens, 0, 0, Parts(output_audio=output)
+        counts.input_tokens, counts.output_tokens, counts.total_tokens, 0, 0, parts
     )
-    return Usage(quantities, fault=fault or contradiction, raw=compact_text(reply.usage))
+    usage = Usage(quantities, fault=fault or contradiction, raw=compact_text(reply.usage))
+    return with_statement(usage, counts)
 
 
 def media_reader(rule: UsageRule) -> JsonReader:

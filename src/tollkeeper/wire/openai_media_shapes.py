@@ -8,6 +8,7 @@ import msgspec
 
 from tollkeeper.wire.lenient_json import ABSENT, Count
 from tollkeeper.wire.openai_responses_shapes import ImageUsage
+from tollkeeper.wire.stated_costs import Statement
 
 
 class Picture(msgspec.Struct):
@@ -24,6 +25,7 @@ class Reply(msgspec.Struct):
 
 class ImageTotals(ImageUsage):
     total_tokens: Count = None
+    prompt_tokens: Count = None  # OpenRouter counts pictures as chats
 
 
 class AudioParts(msgspec.Struct):
@@ -31,7 +33,7 @@ class AudioParts(msgspec.Struct):
     audio_tokens: Count = None
 
 
-class AudioUsage(msgspec.Struct):
+class AudioUsage(Statement):
     type: str | None = None
     seconds: msgspec.Raw = ABSENT
     input_tokens: Count = None

@@ -14,13 +14,14 @@ from tollkeeper.domain import usage as u
 from tollkeeper.domain.jobs import JobNews
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.json_body import JsonReader
-from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text
+from tollkeeper.wire.lenient_json import Shape, compact_text
 from tollkeeper.wire.openai_chat import (
     error_word,
     rare_parts,
     text_size,
 )
 from tollkeeper.wire.openai_chat_shapes import OutputDetails, PromptDetails
+from tollkeeper.wire.openai_extras import tool_units, with_statement, with_units
 from tollkeeper.wire.openai_responses_shapes import (
     ByKind,
     Event,
@@ -31,11 +32,7 @@ from tollkeeper.wire.openai_responses_shapes import (
 )
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
-from tollkeeper.wire.token_counts import (
-    exclusive,
-    nanos_of_stated_usd,
-    nanos_of_ticks,
-)
+from tollkeeper.wire.token_counts import PARTS_EXCEED_WHOLE, exclusive
 
 _LAST_EVENTS: Final = (b"response.completed", b"response.incomplete", b"response.failed")
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
@@ -149,19 +146,24 @@ def look_at_event(event: Event, glimpse: Glimpse) -> None:
         glimpse.error_code = event.code or error_word(event.error)
 
 
-def image_quantities(counts: ImageUsage) -> dict[str, int]:
-    """Give the exclusive quantities of making pictures; what is not said to be text is not."""
+def image_quantities(counts: ImageUsage) -> tuple[dict[str, int], str]:
+    """Give the exclusive quantities of making pictures, and a fault.
+
+    What is not said to be text is a picture.
+    """
     into = counts.input_tokens_details or ByKind()
     out = counts.output_tokens_details or ByKind()
     input_image = into.image_tokens or 0
     output_text = out.text_tokens or 0
     quantities = {
-        u.INPUT: max((counts.input_tokens or 0) - input_image, 0),
+        u.INPUT: (counts.input_tokens or 0) - input_image,
         u.INPUT_IMAGE: input_image,
         u.OUTPUT: output_text,
-        u.OUTPUT_IMAGE: max((counts.output_tokens or 0) - output_text, 0),
+        u.OUTPUT_IMAGE: (counts.output_tokens or 0) - output_text,
     }
-    return {name: count for name, count in quantities.items() if count}
+    if min(quantities.values()) < 0:
+        return {}, PARTS_EXCEED_WHOLE
+    return {name: count for name, count in quantities.items() if count}, ""
 
 
 def usage_of(response: Response) -> Usage:
@@ -180,26 +182,28 @@ def usage_of(response: Response) -> Usage:
         output.reasoning_tokens or 0,
         rare_parts(prompt, output),
     )
-    stated = None
-    if counts.cost_in_usd_ticks:  # 0 is no statement: Azure writes it for everything
-        stated = nanos_of_ticks(counts.cost_in_usd_ticks)
-    elif counts.cost is not ABSENT:
-        stated = nanos_of_stated_usd(bytes(counts.cost))
-    if response.output or response.tool_usage:
-        quantities.update(_tool_units(response))
-    return Usage(
+    usage = Usage(
         quantities,
         model,
         tier,
         components=_pictures(response),
         fault=fault or contradiction,
-        provider_cost_nanos=stated,
         raw=compact_text(response.usage),
     )
+    usage = with_statement(usage, counts)
+    if response.output or response.tool_usage:
+        # What a provider counted itself comes before what we count.
+        seen = _tool_units(response).items()
+        units = {name: count for name, count in seen if name not in tool_units(counts)}
+        usage = usage._replace(quantities=with_units(usage.quantities, units))
+    return usage
 
 
 def _tool_units(response: Response) -> dict[str, int]:
-    """Count what is billed by the piece: searches, and containers that ran code."""
+    """Count what is billed by the piece: searches, and where code ran.
+
+    OpenAI bills a container, however often it is used in one reply, xAI each run of code.
+    """
     items = response.output or ()
     searches = sum(
         item.type == "web_search_call" and (item.action is None or item.action.type == "search")
@@ -212,13 +216,16 @@ def _tool_units(response: Response) -> dict[str, int]:
     is_preview = "web_search" not in kinds and any(
         kind.startswith("web_search_preview") for kind in kinds
     )
-    containers = {item.container_id for item in items if item.type == "code_interpreter_call"}
-    units = {
+    runs = [item.container_id for item in items if item.type == "code_interpreter_call"]
+    shells = [item.environment for item in items if item.type == "shell_call"]
+    containers = {*runs, *(shell.container_id for shell in shells if shell)} - {None}
+    return {
         u.WEB_SEARCHES_PREVIEW if is_preview else u.WEB_SEARCHES: searches,
+        u.SOCIAL_SEARCHES: sum(item.type == "x_search_call" for item in items),
         u.FILE_SEARCHES: sum(item.type == "file_search_call" for item in items),
         u.CODE_SESSIONS: len(containers),
+        u.CODE_EXECUTIONS: runs.count(None),
     }
-    return {name: count for name, count in units.items() if count}
 
 
 def _pictures(response: Response) -> tuple[Usage, ...]:
@@ -230,8 +237,8 @@ def _pictures(response: Response) -> tuple[Usage, ...]:
     models = [tool.model for tool in response.tools or () if tool.type == _IMAGE_TOOL]
     model = next((name for name in models if name), _IMAGE_TOOL)
     counts = response.tool_usage.image_gen if response.tool_usage else None
-    quantities = image_quantities(counts) if counts else {}
-    if not quantities and counts is None:
-        made = sum(item.type == "image_generation_call" for item in response.output or ())
-        quantities = {u.IMAGES: made} if made else {}
-    return (Usage(quantities, model),) if quantities else ()
+    if counts is not None:
+        quantities, fault = image_quantities(counts)
+        return (Usage(quantities, model, fault=fault),) if quantities or fault else ()
+    made = sum(item.type == "image_generation_call" for item in response.output or ())
+    return (Usage({u.IMAGES: made}, model),) if made else ()

@@ -8,9 +8,10 @@ import msgspec
 
 from tollkeeper.wire.lenient_json import ABSENT, Count
 from tollkeeper.wire.openai_chat_shapes import OutputDetails, PromptDetails
+from tollkeeper.wire.stated_costs import Statement
 
 
-class ResponsesUsage(msgspec.Struct):
+class ResponsesUsage(Statement):
     """The ``usage`` object."""
 
     input_tokens: Count = None
@@ -18,8 +19,6 @@ class ResponsesUsage(msgspec.Struct):
     total_tokens: Count = None
     input_tokens_details: PromptDetails | None = None
     output_tokens_details: OutputDetails | None = None
-    cost: msgspec.Raw = ABSENT  # OpenRouter: USD
-    cost_in_usd_ticks: Count = None  # xAI
 
 
 class ByKind(msgspec.Struct):
@@ -27,7 +26,7 @@ class ByKind(msgspec.Struct):
     image_tokens: Count = None
 
 
-class ImageUsage(msgspec.Struct):
+class ImageUsage(Statement):
     """Tokens of making pictures."""
 
     input_tokens: Count = None
@@ -49,10 +48,17 @@ class Action(msgspec.Struct):
     type: str | None = None
 
 
+class Environment(msgspec.Struct):
+    """Where a shell ran: in a container of the provider, or on the caller's machine."""
+
+    container_id: str | None = None
+
+
 class Item(msgspec.Struct):
     type: str | None = None
     action: Action | None = None
     container_id: str | None = None
+    environment: Environment | None = None
 
 
 class Tool(msgspec.Struct):

@@ -21,6 +21,7 @@ UNUSABLE: Final = "stated_cost"
 STATED_USD_MAX: Final = 10_000
 """One reply that costs more than this was not billed so: it is a mistake of units."""
 
+_NO_TICKS: Final = frozenset({b"", b"null", b"0", b"0.0"})  # Azure writes 0 for everything
 _USD_DECIMALS: Final = 9  # of the nano-dollars that USD are kept in
 _TICK_DECIMALS: Final = -1  # ticks are finer than nano-dollars
 _TEXT_BYTES_MAX: Final = 64  # no amount is written longer
@@ -81,10 +82,10 @@ _UPSTREAM: Final = Shape(_Upstream)
 
 def stated_cost(usage: Statement) -> StatedCost:
     """Read the cost that a usage object states."""
-    if is_present(usage.cost_in_usd_ticks):
-        nanos, fault = _amount(bytes(usage.cost_in_usd_ticks), _TICK_DECIMALS)
-        if nanos or fault:
-            return StatedCost(nanos, None, fault)  # 0 is no statement: Azure writes it for all
+    ticks = bytes(usage.cost_in_usd_ticks)
+    if ticks not in _NO_TICKS:
+        nanos, fault = _amount(ticks, _TICK_DECIMALS)
+        return StatedCost(nanos, None, fault)
     if not is_present(usage.cost):
         return _NOT_STATED
     nanos, fault = _usd(bytes(usage.cost))
@@ -94,6 +95,11 @@ def stated_cost(usage: Statement) -> StatedCost:
             upstream, wrong = _amount(bytes(details.upstream_inference_cost), _USD_DECIMALS)
             return StatedCost(nanos, upstream, fault or wrong)
     return StatedCost(nanos, None, fault)
+
+
+def nanos_of_stated_usd(text: bytes) -> int | None:
+    """Round a cost that is stated in USD to nano-dollars; None if it is no amount."""
+    return _amount(text, _USD_DECIMALS)[0]
 
 
 def _usd(text: bytes) -> tuple[int | None, str]:

@@ -10,13 +10,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from tollkeeper.domain import usage as u
-from tollkeeper.domain.money import nanos_of_price_units, price_units
 
 CONTRADICTS_TOTAL: Final = "contradicts_total"
 PARTS_EXCEED_WHOLE: Final = "parts_exceed_whole"
 MISSING_COUNT: Final = "missing_count"
-
-_TICKS_PER_USD: Final = 10**10
 
 
 class Parts(NamedTuple):
@@ -46,11 +43,14 @@ def exclusive(
     """Give the quantities that are not zero, and a fault ("" if the counts agree).
 
     ``cache_read`` is contained in the prompt, ``reasoning`` in the output. xAI reports
-    reasoning beside the output, which its total shows. ``hides_reasoning`` tells of a
-    provider whose total holds reasoning that no other field names (Gemini's
-    OpenAI-compatible endpoint).
+    reasoning beside the output, which its total shows; cached tokens beside the prompt are
+    believed only where the total shows them too. ``hides_reasoning`` tells of a provider
+    whose total holds reasoning that no other field names (Gemini's OpenAI-compatible
+    endpoint). An output may only be missing where the total says that there was none.
     """
-    fault = "" if prompt is not None else MISSING_COUNT
+    fault = ""
+    if prompt is None or (output is None and total is None):
+        fault = MISSING_COUNT
     prompt, output = prompt or 0, output or 0
     hidden = 0 if total is None or fault else total - prompt - output
     if not hidden and parts is NO_PARTS and cache_read <= prompt and reasoning <= output:
@@ -65,6 +65,9 @@ def exclusive(
             quantities[u.REASONING] = reasoning
         return quantities, fault
     text = output - reasoning - parts.output_audio - parts.output_image
+    if cache_read > prompt and hidden and hidden in {cache_read, cache_read + reasoning}:
+        prompt += cache_read  # counted beside the prompt, as the total proves
+        hidden -= cache_read
     if hidden and hidden == reasoning:
         text += reasoning
     elif hides_reasoning and hidden > 0:
@@ -92,16 +95,3 @@ def exclusive(
         u.OUTPUT_IMAGE: parts.output_image,
     }
     return {name: count for name, count in quantities.items() if count}, fault
-
-
-def nanos_of_stated_usd(text: bytes) -> int | None:
-    """Round a cost that a provider states in USD to nano-dollars; None if it is no number."""
-    try:
-        return nanos_of_price_units(price_units(text.decode()))
-    except ValueError:
-        return None
-
-
-def nanos_of_ticks(ticks: int) -> int:
-    """Round a cost in xAI's ticks (1e-10 USD) to nano-dollars."""
-    return nanos_of_price_units(price_units(str(ticks), _TICKS_PER_USD))
