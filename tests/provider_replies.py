@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import bedrock_replies
 from tollkeeper.wire.readers import reader_for
 from tollkeeper.wire.readings import Reading
 
@@ -352,5 +353,6 @@ REPLIES: dict[str, tuple[str, str, bytes]] = {
     "images": ("openai_images", JSON, images_reply()),
     "images stream": ("openai_images", SSE, images_stream()),
     "transcription stream": ("openai_transcription", SSE, transcription_stream()),
+    **bedrock_replies.REPLIES,
 }
 """Name → (reader, content type, body)."""

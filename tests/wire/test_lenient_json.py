@@ -80,3 +80,9 @@ def test_compact_text() -> None:
     assert compact_text(b'{"a":1}') == '{"a":1}'
     assert compact_text(b'{"a": ') == ""
     assert compact_text(b"x" * 20_000) == ""
+
+
+def test_a_list_in_the_place_of_an_object_is_left_out() -> None:
+    found, fault = SHAPE.read(b'{"count":5,"inner":[{"count":1}],"many":{"count":1}}')
+    assert found == Outer(count=5)
+    assert fault == ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any, Final, Generic, TypeVar, get_args
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -90,7 +90,7 @@ def _fitting(wanted: Any, value: Any, faults: list[str]) -> Any:
             and issubclass(option, msgspec.Struct)
         ):
             return _fitted(option, value, faults)
-        if isinstance(value, list) and get_args(option):
+        if isinstance(value, list) and get_origin(option) is list:
             items = [_fitting(get_args(option)[0], item, faults) for item in value]
             return [item for item in items if item is not None]
     return None

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tollkeeper.wire.anthropic_messages import MessageStreamReader, message_reader
+from tollkeeper.wire.bedrock import (
+    ConverseStreamReader,
+    InvokeReader,
+    InvokeStreamReader,
+    converse_reader,
+)
 from tollkeeper.wire.gemini import GeminiStreamReader, gemini_reader
 from tollkeeper.wire.openai_chat import ChatStreamReader, chat_reader
 from tollkeeper.wire.openai_media import (
@@ -44,6 +50,8 @@ _FAMILIES: Final[Mapping[str, _Family]] = {
     ),
     "anthropic_messages": _Family(message_reader, MessageStreamReader),
     "gemini": _Family(gemini_reader, GeminiStreamReader),
+    "bedrock_converse": _Family(converse_reader, ConverseStreamReader),
+    "bedrock_invoke": _Family(InvokeReader, InvokeStreamReader),
     "none": _Family(NoReader, NoReader),
 }
 
@@ -61,12 +69,26 @@ def reader_for(reader: str, *, streamed: bool, content_type: str) -> ReplyReader
     return _maker(reader, streamed, content_type[:_TYPE_CHARS_MAX])()
 
 
+def take_head(reader: ReplyReader, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Give the reply's header fields to a reader of those that ``COUNT_IN_HEAD``."""
+    if isinstance(reader, InvokeReader | InvokeStreamReader):
+        reader.take_head(headers)
+
+
+COUNT_IN_HEAD: Final = "bedrock_invoke"
+"""The kind of call whose replies say in their headers what they used."""
+
+_AWS_EVENTS: Final = "application/vnd.amazon.eventstream"
+_AWS: Final = frozenset({"bedrock_converse", "bedrock_invoke"})
+
+
 @lru_cache(_TYPES_REMEMBERED)
 def _maker(reader: str, streamed: bool, content_type: str) -> Callable[[], ReplyReader]:
     family = _FAMILIES[reader]
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type == "text/event-stream":
-        return family.stream
+    if media_type in {"text/event-stream", _AWS_EVENTS}:
+        is_spoken = (media_type == _AWS_EVENTS) == (reader in _AWS)
+        return family.stream if is_spoken else NoReader
     if media_type == "application/json" or media_type.endswith("+json"):
         return family.whole
     if media_type in {"", "text/plain", "application/octet-stream"} and reader not in _BINARY:
