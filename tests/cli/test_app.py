@@ -19,7 +19,8 @@ from command_line import CommandLine, invoke, run_command
 from tollkeeper import __version__
 from tollkeeper.cli import output
 from tollkeeper.cli.app import VERBS
-from tollkeeper.cli.moments import end_us, iso, span_us
+from tollkeeper.cli.moments import end_us, span_us
+from tollkeeper.clock import second_text
 
 _LIGHT = """
 import sys
@@ -233,5 +234,5 @@ def test_times_are_read_and_written() -> None:
         with pytest.raises(typer.BadParameter):
             span_us(wrong)
     assert end_us("1d", 5) == 24 * 60 * minute + 5
-    assert iso(end_us("2027-01-31", 0)) == "2027-01-31T23:59:59Z"
-    assert iso(None) is None
+    assert second_text(end_us("2027-01-31", 0)) == "2027-01-31T23:59:59Z"
+    assert second_text(None) is None

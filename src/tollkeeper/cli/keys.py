@@ -15,6 +15,7 @@ from tollkeeper.domain.access import KeyKind
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.ports import KeyRecord, Store, Vault
 from tollkeeper.services import keys, people
+from tollkeeper.services.key_documents import emails_of, key_document, key_state
 
 app = typer.Typer(
     help="Issue, list and revoke virtual keys.",
@@ -89,7 +90,7 @@ def issue(
         if create:
             _add_owners(store, request, now)
         issued = _issue(store, vault, request, now)
-        row = _row(issued.record, _emails(store), now)
+        row = key_document(issued.record, emails_of(store), now)
     _print_issued(issued, row, as_json)
 
 
@@ -108,14 +109,14 @@ def list_keys(
         if team:
             team = people.find_team(store, team).name
         records = store.keys_of(people.find_user(store, user).user_id) if user else store.keys()
-        emails = _emails(store)
+        emails = emails_of(store)
     now = now_us()
     if team:
         records = [record for record in records if record.key.team == team]
     if active:
-        records = [record for record in records if state(record, now) == "active"]
+        records = [record for record in records if key_state(record, now) == "active"]
     if as_json:
-        output.print_json([_row(record, emails, now) for record in records])
+        output.print_json([key_document(record, emails, now) for record in records])
     else:
         _print_table(records, emails, now)
 
@@ -137,7 +138,7 @@ def revoke(
     now = now_us()
     with opened(data) as (store, _):
         record = keys.revoke(store, key_id, keys.OPERATOR, now)
-        row = _row(record, _emails(store), now)
+        row = key_document(record, emails_of(store), now)
     if as_json:
         output.print_json(row)
     elif record.revoked_at_us == now:
@@ -145,17 +146,6 @@ def revoke(
     else:
         since = moments.local(record.revoked_at_us)
         output.print_line(f"Key {key_id} ({record.key.name}) has been revoked since {since}.")
-
-
-def state(record: KeyRecord, now: int) -> str:
-    """Say in one word whether a key works, and if not, why."""
-    if record.revoked_at_us is not None:
-        return "revoked"
-    if not record.key.active:
-        return "off"  # its person or team is switched off
-    if record.key.expires_at_us is not None and now >= record.key.expires_at_us:
-        return "expired"
-    return "active"
 
 
 def _add_owners(store: Store, request: keys.KeyRequest, now: int) -> None:
@@ -206,7 +196,7 @@ def _print_table(records: list[KeyRecord], emails: Mapping[str, str], now: int) 
                 record.key.kind.value,
                 emails.get(record.key.user_id, ""),
                 record.key.team,
-                state(record, now),
+                key_state(record, now),
                 moments.local(record.created_at_us),
                 moments.local(record.key.expires_at_us, "never"),
             )
@@ -214,29 +204,6 @@ def _print_table(records: list[KeyRecord], emails: Mapping[str, str], now: int) 
         ],
         "No keys yet. Issue one with: tollkeeper keys issue --user EMAIL --name NAME --create",
     )
-
-
-def _row(record: KeyRecord, emails: Mapping[str, str], now: int) -> dict[str, Any]:
-    key = record.key
-    return {
-        "id": key.key_id,
-        "name": key.name,
-        "role": key.kind.value,
-        "user": emails.get(key.user_id) or None,
-        "team": key.team or None,
-        "state": state(record, now),
-        "models": list(key.models),
-        "providers": list(key.providers),
-        "tags": dict(key.tags),
-        "created_at": moments.iso(record.created_at_us),
-        "created_by": record.created_by,
-        "expires_at": moments.iso(key.expires_at_us),
-        "revoked_at": moments.iso(record.revoked_at_us),
-    }
-
-
-def _emails(store: Store) -> dict[str, str]:
-    return {user.user_id: user.email for user in store.users()}
 
 
 def _tags(texts: list[str]) -> dict[str, str]:

@@ -34,13 +34,6 @@ def end_us(text: str, now_us: int) -> int:
     return int(datetime.combine(day, time.max, UTC).timestamp()) * 10**6
 
 
-def iso(at_us: int | None) -> str | None:
-    """Write a time for programs: ISO 8601 in UTC, whole seconds."""
-    if at_us is None:
-        return None
-    return f"{datetime.fromtimestamp(at_us // 10**6, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def local(at_us: int | None, never: str = "") -> str:
     """Write a time for people: this machine's time zone, to the minute."""
     if at_us is None:

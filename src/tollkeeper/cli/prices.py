@@ -18,9 +18,9 @@ from tollkeeper.bootstrap.price_books import (
     price_places,
 )
 from tollkeeper.bootstrap.routing import SANDBOX
-from tollkeeper.cli import moments, output
+from tollkeeper.cli import output
 from tollkeeper.cli.context import DataOption, JsonOption, data_folder
-from tollkeeper.clock import now_us
+from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.money import usd_text
@@ -104,7 +104,7 @@ def _document(
         "found": "own prices" if own else rule[1] if rule else "",
         "aliases": list(listed.aliases),
         "since": since[1] if since else None,
-        "at": moments.iso(at_us),
+        "at": second_text(at_us),
         "source": _source(book, place, own=own),
         "price_version": book.version,
         "rows": [

@@ -12,7 +12,7 @@ import typer
 from tollkeeper import bootstrap
 from tollkeeper.cli import moments, output
 from tollkeeper.cli.context import DataOption, JsonOption, opened
-from tollkeeper.clock import now_us
+from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.errors import BadRequest
 from tollkeeper.services import secrets
 
@@ -53,7 +53,7 @@ def list_keys(as_json: JsonOption = False, data: DataOption = None) -> None:
         stored = secrets.list_secrets(store)
     if as_json:
         output.print_json(
-            [{"provider": item.provider, "set_at": moments.iso(item.set_at_us)} for item in stored]
+            [{"provider": item.provider, "set_at": second_text(item.set_at_us)} for item in stored]
         )
         return
     output.print_table(

@@ -9,7 +9,7 @@ import typer
 
 from tollkeeper.cli import moments, output
 from tollkeeper.cli.context import DataOption, JsonOption, opened
-from tollkeeper.clock import now_us
+from tollkeeper.clock import now_us, second_text
 from tollkeeper.ports import Team
 from tollkeeper.services import people
 
@@ -95,7 +95,7 @@ def _row(team: Team) -> dict[str, Any]:
         "id": team.team_id,
         "name": team.name,
         "state": _state(team),
-        "created_at": moments.iso(team.created_at_us),
+        "created_at": second_text(team.created_at_us),
     }
 
 

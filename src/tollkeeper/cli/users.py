@@ -9,7 +9,7 @@ import typer
 from tollkeeper import bootstrap
 from tollkeeper.cli import moments, output
 from tollkeeper.cli.context import DataOption, JsonOption, opened
-from tollkeeper.clock import now_us
+from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.access import Role
 from tollkeeper.ports import User
 from tollkeeper.services import people, sign_in
@@ -141,7 +141,7 @@ def link(
         made = sign_in.make_link(store, vault, people.find_user(store, email), now_us())
     address = url.rstrip("/") + made.path
     if as_json:
-        expires_at = moments.iso(made.expires_at_us)
+        expires_at = second_text(made.expires_at_us)
         output.print_json({"url": address, "path": made.path, "expires_at": expires_at})
         return
     output.print_line(address)
@@ -163,7 +163,7 @@ def _row(user: User) -> dict[str, Any]:
         "role": user.role.value,
         "team": user.team or None,
         "state": _state(user),
-        "created_at": moments.iso(user.created_at_us),
+        "created_at": second_text(user.created_at_us),
     }
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -16,16 +15,15 @@ from tollkeeper.console.api.reading import (
     issuer_of,
     list_page,
     read_body,
-    second_text,
 )
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import KeyKind
 from tollkeeper.domain.errors import NotFound
-from tollkeeper.ports import KeyRecord, Store
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.zones import epoch_us_of
 from tollkeeper.services import keys as service
 from tollkeeper.services.idempotent_keys import issue_once
+from tollkeeper.services.key_documents import emails_of, key_document
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 
@@ -47,7 +45,7 @@ def list_keys(console: Console, access: Access, question: Question) -> Answer:
     """List the keys that whoever asks may see, oldest first."""
     check_names(question.query, PAGING)
     records = service.readable_keys(console.store, issuer_of(access))
-    emails, now_us = _emails(console.store), console.now_us()
+    emails, now_us = emails_of(console.store), console.now_us()
     page = list_page([key_document(record, emails, now_us) for record in records], question.query)
     return Document({"keys": list(page.rows), "next_cursor": page.next_cursor})
 
@@ -58,7 +56,7 @@ def get_key(console: Console, access: Access, question: Question) -> Answer:
     wanted = question.path["key_id"]
     for record in service.readable_keys(console.store, issuer_of(access)):
         if record.key.key_id == wanted:
-            return Document(key_document(record, _emails(console.store), console.now_us()))
+            return Document(key_document(record, emails_of(console.store), console.now_us()))
     raise NotFound("there is no such key", code="key_not_found")
 
 
@@ -78,7 +76,7 @@ def issue_key(console: Console, access: Access, question: Question) -> Answer:
     else:
         issued, repeated = issue_once(console.store, console.vault, request, issuer, once, now_us)
         headers["Idempotent-Replayed"] = "true" if repeated else "false"
-    row = key_document(issued.record, _emails(console.store), now_us)
+    row = key_document(issued.record, emails_of(console.store), now_us)
     headers["Location"] = f"/api/v1/keys/{issued.record.key.key_id}"
     return Document({"key": issued.token, **row}, 201, headers)
 
@@ -88,37 +86,7 @@ def revoke_key(console: Console, access: Access, question: Question) -> Answer:
     check_names(question.query, ())
     now_us = console.now_us()
     record = service.revoke(console.store, question.path["key_id"], issuer_of(access), now_us)
-    return Document(key_document(record, _emails(console.store), now_us))
-
-
-def key_document(record: KeyRecord, emails: Mapping[str, str], now_us: int) -> dict[str, Any]:
-    """Give a key as data, as the command line prints it, too."""
-    key = record.key
-    return {
-        "id": key.key_id,
-        "name": key.name,
-        "role": key.kind.value,
-        "user": emails.get(key.user_id) or None,
-        "team": key.team or None,
-        "state": key_state(record, now_us),
-        "models": list(key.models),
-        "providers": list(key.providers),
-        "tags": dict(key.tags),
-        "created_at": second_text(record.created_at_us),
-        "created_by": record.created_by,
-        "expires_at": second_text(key.expires_at_us),
-        "revoked_at": second_text(record.revoked_at_us),
-    }
-
-
-def key_state(record: KeyRecord, now_us: int) -> str:
-    """Say in one word whether a key works, and if not, why."""
-    if record.revoked_at_us is not None:
-        return "revoked"
-    if not record.key.active:
-        return "off"  # its person or team is switched off
-    expires_at_us = record.key.expires_at_us
-    return "expired" if expires_at_us is not None and now_us >= expires_at_us else "active"
+    return Document(key_document(record, emails_of(console.store), now_us))
 
 
 def _request(body: NewKeyBody) -> service.KeyRequest:
@@ -134,7 +102,3 @@ def _request(body: NewKeyBody) -> service.KeyRequest:
         providers=tuple(body.providers),
         tags=body.tags,
     )
-
-
-def _emails(store: Store) -> dict[str, str]:
-    return {user.user_id: user.email for user in store.users()}

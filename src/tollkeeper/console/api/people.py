@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tollkeeper.clock import second_text
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
-from tollkeeper.console.api.reading import PAGING, check_names, list_page, second_text, viewer_of
+from tollkeeper.console.api.reading import PAGING, check_names, list_page, viewer_of
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Viewer
 from tollkeeper.ports import Store, Team, User

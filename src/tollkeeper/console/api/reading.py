@@ -12,14 +12,12 @@ import msgspec
 from tollkeeper.console.access import Access
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.errors import KeyRejected
-from tollkeeper.reports.answers import time_text
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 from tollkeeper.services.keys import Issuer
 
 LIMIT_MAX: Final = 1_000
 LIMIT: Final = 100
 PAGING: Final = ("limit", "cursor")
-_SECOND_US: Final = 1_000_000
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -79,11 +77,6 @@ def read_body(body: Mapping[str, Any], shape: type[T]) -> T:
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$.")
         raise BadQuestion(place.rstrip("`") or "body", _small(message)) from None
-
-
-def second_text(at_us: int | None) -> str | None:
-    """Write a time to the second; None where there is none."""
-    return None if at_us is None else time_text(at_us // _SECOND_US * _SECOND_US)
 
 
 def _small(message: str) -> str:

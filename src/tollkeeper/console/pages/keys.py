@@ -10,7 +10,6 @@ from typing import ClassVar, Final, NamedTuple
 
 from tollkeeper.console import words
 from tollkeeper.console.access import issuer_of
-from tollkeeper.console.api.keys import key_state
 from tollkeeper.console.first_call import READERS, connection
 from tollkeeper.console.links import Links
 from tollkeeper.console.shared import Console, Query, Redirect
@@ -24,6 +23,7 @@ from tollkeeper.services import connect
 from tollkeeper.services import keys as service
 from tollkeeper.services.connect import Connection, ToolSettings
 from tollkeeper.services.idempotent_keys import issue_once
+from tollkeeper.services.key_documents import key_state
 
 PERIOD: Final = "30d"
 LIFETIMES: Final = (("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"))
