@@ -46,11 +46,11 @@ def stored_reading(text: bytes) -> Reading:
         return Reading()
     if not response.background or response.status not in _ENDED:
         return Reading(None, response.id)
+    bills: tuple[Bill, ...] = ()
     if bytes(response.usage) not in {b"", b"null", b"{}"}:
-        bill = Bill(usage_of(response), at_s=response.created_at or 0)
-    else:
+        bills = (Bill(usage_of(response), at_s=response.created_at or 0),)
+    elif response.status != _COSTLESS:
         # Of one that was cancelled nobody says what it had used until then.
-        reason = "" if response.status == _COSTLESS else NO_USAGE
-        bill = Bill(Usage(model=response.model or ""), reason=reason)
-    job = JobNews(job_name(response.id), bills=(bill,), ended=True)
+        bills = (Bill(Usage(model=response.model or ""), reason=NO_USAGE),)
+    job = JobNews(job_name(response.id), bills=bills, ended=True)
     return Reading(None, response.id, job=job)
