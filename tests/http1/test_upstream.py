@@ -16,6 +16,7 @@ from tollkeeper.domain.errors import Overloaded, TollkeeperError, UpstreamFailed
 from tollkeeper.http1.messages import Headers
 from tollkeeper.http1.origin import Origin, Proxies
 from tollkeeper.http1.pool import PoolLimits, UpstreamPool
+from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.http1.upstream import UpstreamConnection
 
 REQUEST = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
@@ -34,8 +35,8 @@ class Reply:
         self.retriable = False
         self.ended = asyncio.Event()
 
-    def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
-        self.status, self.headers, self.length = status, headers, length
+    def reply_head(self, head: ReplyHead, length: int | None) -> None:
+        self.status, self.headers, self.length = head.status, head.headers, length
 
     def reply_data(self, data: bytes, *, last: bool) -> None:
         self.data += data

@@ -22,7 +22,7 @@ def sent(headers: Fields, headers_filter: HeaderFilter | None = None) -> list[by
 
 
 def returned(headers: Fields) -> list[bytes]:
-    lines = HeaderFilter().reply_lines(headers)
+    lines = HeaderFilter().reply_template(headers) % ()
     return lines[:-2].split(b"\r\n") if lines else []
 
 
@@ -206,3 +206,27 @@ def test_what_is_remembered_is_bounded_and_makes_no_difference() -> None:
         sent([(b"x-%d" % number, b"1")], headers_filter)
     assert sent([(b"x-new", b"1"), (b"Cookie", b"1")], headers_filter) == [b"x-new: 1", *IDENTITY]
     assert sum(len(known) for known in vars(headers_filter).values()) < 6_000
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=12), st.data())
+def test_a_template_filled_with_a_replys_values_is_its_lines(
+    headers: Fields, data: st.DataObject
+) -> None:
+    varying = [
+        place
+        for place, (name, _) in enumerate(headers)
+        if name.lower() != b"connection" and data.draw(st.booleans())
+    ]
+    template = HeaderFilter().reply_template(headers, varying)
+    filled = template % tuple(headers[place][1] for place in varying)
+    assert filled == HeaderFilter().reply_template(headers) % ()
+    named = {
+        option.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    }
+    dropped = {b"connection"} | named
+    assert filled == b"".join(
+        name + b": " + value + b"\r\n" for name, value in headers if name.lower() not in dropped
+    )

@@ -14,6 +14,7 @@ from tollkeeper.gateway.shared import Gateway
 from tollkeeper.http1.exchange import Exchange
 from tollkeeper.http1.messages import Headers, Request
 from tollkeeper.http1.origin import Origin
+from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.http1.upstream import UpstreamConnection
 
 # Anybody may send these bodies, so they are small (the console takes 64 KB) and few at once.
@@ -154,11 +155,12 @@ class ConsoleRelay:
 
     # ------------------------------------------------------------------ the reply
 
-    def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
+    def reply_head(self, head: ReplyHead, length: int | None) -> None:
         self._data = b""
+        headers = head.headers
         if any(_is_event_stream(field) for field in headers):
             self._gateway.page_streams.add(self)
-        self._lines = self._exchange.head(status, b"".join(_passed_on(headers)), length)
+        self._lines = self._exchange.head(head.status, b"".join(_passed_on(headers)), length)
 
     def reply_data(self, data: bytes, *, last: bool) -> None:
         lines, self._lines = self._lines, b""
@@ -224,8 +226,8 @@ class ConsoleQuestion:
         deadline_s = clock.monotonic_s() + 2.0
         connection.send(self._data, self, deadline_s=deadline_s, head_only=False, more=False)
 
-    def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
-        self._status = status
+    def reply_head(self, head: ReplyHead, length: int | None) -> None:
+        self._status = head.status
 
     def reply_data(self, data: bytes, *, last: bool) -> None:
         self._body.append(data)

@@ -17,12 +17,14 @@ from tollkeeper.domain.ledger import Outcome, entries_of
 from tollkeeper.domain.money import usd_text
 from tollkeeper.domain.routing import CutPolicy
 from tollkeeper.gateway.reply_meter import BUFFERED_BYTES_MAX, ReplyMeter
+from tollkeeper.gateway.reply_notes import notes_of
 from tollkeeper.gateway.sending import OutgoingRequest, Sending
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.gateway.ways import Way
 from tollkeeper.http1.exchange import Exchange
-from tollkeeper.http1.messages import Headers
+from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.services.settlement import Ending, settle, total_cost_nanos
+from tollkeeper.wire.asked import Asked
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.refusals import refusal, stream_error
 
@@ -106,6 +108,10 @@ class Relay:
         profile = self._held.profile._replace(model=model, model_requested=model)
         self._held = self._held._replace(profile=profile)
 
+    def ask_for(self, asked: Asked) -> None:
+        """Take in what the body said of its price only after it was being sent."""
+        self._held = self._held._replace(asked_units=asked.units, asked_terms=asked.terms)
+
     def upload(self, data: bytes, *, last: bool) -> None:
         """Send more of a streamed body."""
         self._sending.upload(data, last=last)
@@ -118,28 +124,29 @@ class Relay:
 
     # ------------------------------------------------------------------ the reply
 
-    def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
+    def reply_head(self, head: ReplyHead, length: int | None) -> None:
+        status = head.status
         if 300 <= status < 400 and status != 304:
             self._refuse_head(
                 UpstreamFailed("the provider answered with a redirect", code="redirect")
             )
             return
         try:
-            lines = self._gateway.headers.reply_lines(headers)
+            notes = notes_of(head, self._gateway.headers)
         except UpstreamFailed as error:
             self._refuse_head(error)
             return
         self._sending.answered()
         if self._blocked:
             self._sending.pause()
-        way = self._way
+        way, lines = self._way, notes.lines(head)
         if status >= 400:
             lines = way.plan.without_key(lines)
         self._lines = lines + CALL_ID_LINE % self._held.call_id.encode()
         meter = self._meter = ReplyMeter(
             way.endpoint.reader,
-            status,
-            headers,
+            head,
+            notes,
             length,
             streamed=way.profile.streamed,
             hides_usage=way.hides_usage,

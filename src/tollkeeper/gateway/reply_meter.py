@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from tollkeeper.http1.messages import Headers
+from tollkeeper.gateway.reply_notes import ReplyNotes
+from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.wire.encodings import Decoder, decoder_for
 from tollkeeper.wire.hidden_usage import HiddenUsage
 from tollkeeper.wire.readers import reader_for
@@ -16,19 +17,6 @@ BUFFERED_BYTES_MAX: Final = 2 << 20
 """A plain reply up to this size is held until its cost can stand in its head."""
 
 _ERROR_BYTES_MAX: Final = 8 << 10
-_CONTENT_TYPE: Final = 1
-_CONTENT_ENCODING: Final = 2
-_REQUEST_ID: Final = 3
-_MEANING: Final = {
-    b"content-type": _CONTENT_TYPE,
-    b"content-encoding": _CONTENT_ENCODING,
-    b"request-id": _REQUEST_ID,
-    b"x-request-id": _REQUEST_ID,
-    b"apim-request-id": _REQUEST_ID,
-    b"x-amzn-requestid": _REQUEST_ID,
-    b"x-goog-request-id": _REQUEST_ID,
-}
-_MEANING_SIZES: Final = frozenset(len(name) for name in _MEANING)
 _UNREAD: Final = NoReader()
 _EVENT_ENDS: Final = (b"\n\n", b"\r\r", b"\r\n\r\n")
 _LONGEST_END: Final = 4
@@ -43,17 +31,30 @@ class ReplyMeter:
     own end marker went by.
     """
 
+    __slots__ = (
+        "_decoder",
+        "_error",
+        "_hidden",
+        "_reader",
+        "_shown_last",
+        "_undecodable",
+        "event_stream",
+        "request_id",
+        "status",
+        "whole",
+    )
+
     def __init__(
         self,
         reader: str,
-        status: int,
-        headers: Headers,
+        head: ReplyHead,
+        notes: ReplyNotes,
         length: int | None,
         *,
         streamed: bool,
         hides_usage: bool,
     ) -> None:
-        self.request_id = ""
+        self.request_id = notes.request_id(head)
         self.event_stream = False
         self.whole = False
         self._error: list[bytes] | None = None
@@ -62,18 +63,8 @@ class ReplyMeter:
         self._undecodable = False
         self._hidden: HiddenUsage | None = None
         self._shown_last = b""
-        self.status = status
-        content_type = encoding = ""
-        for name, value in headers:
-            if len(name) not in _MEANING_SIZES:
-                continue
-            meaning = _MEANING.get(name.lower())
-            if meaning == _CONTENT_TYPE:
-                content_type = value.decode("latin-1")
-            elif meaning == _CONTENT_ENCODING:
-                encoding = value.decode("latin-1")
-            elif meaning == _REQUEST_ID and not self.request_id:
-                self.request_id = value.decode("latin-1")
+        status = self.status = head.status
+        content_type, encoding = notes.content_type, notes.encoding
         if content_type.startswith("text/event-stream"):
             self.event_stream = True
         elif length is None or length <= BUFFERED_BYTES_MAX:

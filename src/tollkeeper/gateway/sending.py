@@ -13,8 +13,8 @@ from tollkeeper import clock
 from tollkeeper.domain.calls import Held
 from tollkeeper.domain.errors import Overloaded, TollkeeperError, UpstreamFailed
 from tollkeeper.gateway.shared import Gateway
-from tollkeeper.http1.messages import Headers
 from tollkeeper.http1.origin import Origin
+from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.http1.upstream import ReplySink, UpstreamConnection
 
 _JOIN_BYTES_MAX: Final = 64 << 10
@@ -58,7 +58,7 @@ class _Nobody:
     def wanted(self) -> bool:
         return False
 
-    def reply_head(self, status: int, headers: Headers, length: int | None) -> None: ...
+    def reply_head(self, head: ReplyHead, length: int | None) -> None: ...
     def reply_data(self, data: bytes, *, last: bool) -> None: ...
     def reply_failed(self, error: UpstreamFailed, *, retriable: bool) -> None: ...
     def upload_writable(self, *, writable: bool) -> None: ...
@@ -97,7 +97,7 @@ class Sending:
         self.connection = gateway.pool.take_idle(self._origin)
         if self.connection is not None:
             # One record says both, where nothing can come between holding and sending.
-            held = Held(*held[:4], True, *held[5:])
+            held = Held._make((*held[:4], True, *held[5:]))
         if gateway.failpoint:
             gateway.failpoint("gateway.hold.before")
         gateway.journal.hold(held, self._held)

@@ -17,6 +17,7 @@ from tollkeeper.domain.errors import (
     UpstreamTimeout,
 )
 from tollkeeper.http1.origin import Origin, Proxies
+from tollkeeper.http1.reply_heads import ReplyHeadMemory
 from tollkeeper.http1.tunnel import authorization_line, open_tunnel
 from tollkeeper.http1.upstream import UpstreamConnection
 from tollkeeper.telemetry import spawn
@@ -63,6 +64,7 @@ class UpstreamPool:
         self._proxies = proxies
         self._origins: dict[Origin, _OriginPool] = {}
         self._busy: set[UpstreamConnection] = set()
+        self._heads = ReplyHeadMemory()
         self.opened = 0
 
     # ------------------------------------------------------------------ taking
@@ -97,7 +99,9 @@ class UpstreamPool:
 
     async def _open(self, pool: _OriginPool, on_connected: OnConnected) -> None:
         connection = UpstreamConnection(
-            lambda idle: self._became_idle(pool, idle), lambda lost: self._was_closed(pool, lost)
+            lambda idle: self._became_idle(pool, idle),
+            lambda lost: self._was_closed(pool, lost),
+            self._heads,
         )
         connection.silence_max_s = self._limits.silence_s
         error: TollkeeperError

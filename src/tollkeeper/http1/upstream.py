@@ -8,6 +8,7 @@ ends the connection: unsolicited bytes, a second length, a broken chunk.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
@@ -16,17 +17,19 @@ import httptools
 from tollkeeper import clock
 from tollkeeper.domain.errors import UpstreamFailed, UpstreamTimeout
 from tollkeeper.http1.messages import Headers
+from tollkeeper.http1.reply_heads import HeadKind, ReplyHead, ReplyHeadMemory
 
 WRITE_BUFFER_BYTES: Final = 256 << 10
 HEAD_BYTES_MAX: Final = 64 << 10
 HEADERS_MAX: Final = 200
 INTERIM_MAX: Final = 8
+_CHUNKED: Final = b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class ReplySink(Protocol):
     """Takes the reply to one request."""
 
-    def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
+    def reply_head(self, head: ReplyHead, length: int | None) -> None:
         """The head came. ``length`` is None when the body's size is not declared."""
 
     def reply_data(self, data: bytes, *, last: bool) -> None:
@@ -46,14 +49,15 @@ class ReplySink(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection. ``on_idle`` and ``on_closed`` tell the pool about it.
 
-    ``target_prefix`` goes in front of each request target, and ``proxy_lines`` behind the
-    request line (for a plain-HTTP proxy).
+    ``heads`` remembers what heads look like. ``target_prefix`` goes in front of each request
+    target, and ``proxy_lines`` behind the request line (for a plain-HTTP proxy).
     """
 
     def __init__(
         self,
         on_idle: Callable[[UpstreamConnection], None],
         on_closed: Callable[[UpstreamConnection], None],
+        heads: ReplyHeadMemory,
     ) -> None:
         self.target_prefix = self.proxy_lines = b""
         self.closed = False
@@ -65,7 +69,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._sink: ReplySink | None = None
         self._method_head = False
         self._body_unsent = False
-        self._status = 0  # of the reply being read, 0 until its head is complete
+        self._head: ReplyHead | None = None  # of the reply being read, once it is complete
+        self._length: int | None = None  # what that head declares
         self._complete = False
         self._keep_alive = False
         self._head_given = False
@@ -74,13 +79,16 @@ class UpstreamConnection(asyncio.Protocol):
         self._interim = 0
         self._head_bytes = 0  # of reads that did not complete the head
         self._read_bytes = 0  # of those and the present read: no head is longer
+        self._head_data: bytes | None = None  # the read that began with the head being parsed
+        self._kind: HeadKind | None = None  # of the latest head, if it is remembered
+        self._heads = heads
         self._on_idle = on_idle
         self._on_closed = on_closed
-        self._parser = httptools.HttpResponseParser(self)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set when made
         self._headers: Headers = []  # being read: of the head, afterwards of the trailers
-        self._reply_headers: Headers = []
         self._parts: list[bytes] = []
+        self.on_body = self._parts.append  # a parser event, of which a stream has very many
+        self._parser = httptools.HttpResponseParser(self)
 
     # ------------------------------------------------------------------ requests
 
@@ -149,24 +157,60 @@ class UpstreamConnection(asyncio.Protocol):
         if sink is None:
             self._close()  # nobody asked: this connection cannot be trusted any more
             return
+        if not (self._received or self._method_head):
+            kind, match = self._kind, None
+            if kind is not None and kind.match is not None:
+                match = kind.match(data)
+            if match is None:
+                found = self._heads.find(data)
+                if found is not None:
+                    kind, match = found
+            if kind is not None and match is not None:
+                self._kind = kind
+                self._take_known(kind, match, data, sink)
+                return
+            self._head_data = data
         self._received = True
         self.deadline_s = clock.monotonic_s() + self.silence_max_s
-        self._read_bytes = self._head_bytes + len(data)
+        self._parse(data, len(data))
+
+    def _take_known(
+        self, kind: HeadKind, match: re.Match[bytes], data: bytes, sink: ReplySink
+    ) -> None:
+        """Take the first read of a reply whose head need not be parsed again.
+
+        What follows of it is read by the parser, behind a head that stands in for its own.
+        """
+        head, end = ReplyHead(kind, match.groups()), match.end()
+        group = kind.length_group
+        length = int(match[group]) if group else None
+        if length == len(data) - end:  # the usual small reply, in one read
+            self._keep_alive = True
+            self._release()
+            sink.reply_head(head, length)
+            sink.reply_data(data[end:], last=True)
+            return
+        self._received = True
+        self.deadline_s = clock.monotonic_s() + self.silence_max_s
+        self._head, self._length = head, length
+        framing = _CHUNKED if length is None else b"Content-Length: %d\r\n\r\n" % length
+        self._parser.feed_data(b"HTTP/1.1 200 OK\r\n" + framing)
+        self._parse(memoryview(data)[end:], len(data))
+
+    def _parse(self, data: bytes | memoryview, size: int) -> None:
+        """Let the parser read on; ``size`` bytes came with this read."""
+        sink = self._sink
+        self._read_bytes = self._head_bytes + size
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._parser_stopped(error)
             return
-        if self._complete and not self._head_given:  # the usual small reply, in one read
-            status, headers, parts = self._status, self._reply_headers, self._parts
-            body = parts[0] if len(parts) == 1 else b"".join(parts)
-            self._release()
-            sink.reply_head(status, headers, len(body))
-            sink.reply_data(body, last=True)
-        elif self._status:
+        if self._head is not None and sink is not None:
             self._deliver(sink)
         else:
-            self._head_bytes += len(data)
+            self._head_data = None
+            self._head_bytes += size
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._fail(UpstreamFailed("the provider's reply head is too large"))
 
@@ -178,7 +222,7 @@ class UpstreamConnection(asyncio.Protocol):
             raise error
         self._keep_alive = False
         complete, sink = self._complete, self._sink
-        if sink is not None and self._status:
+        if sink is not None and self._head is not None:
             self._deliver(sink)
         if not complete:  # else the reply was whole, and only what followed it was not asked for
             self._fail(
@@ -224,15 +268,16 @@ class UpstreamConnection(asyncio.Protocol):
         self._headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(name) == 17 and name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
-            # llhttp refuses two lengths, and a length beside chunks, but not other codings.
-            raise UpstreamFailed("the provider's reply has an unknown framing")
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
         headers, self._headers = self._headers, []  # what follows are trailers, and no headers
+        if self._head is not None:
+            return  # what was parsed only stands in for it
+        status = self._parser.get_status_code()
+        length, chunked = _framing_of(headers)
         if status < 200:
+            self._head_data = None
             self._interim += 1
             if status == 101 or self._interim > INTERIM_MAX:
                 raise UpstreamFailed("the provider answered with an unexpected interim reply")
@@ -241,14 +286,14 @@ class UpstreamConnection(asyncio.Protocol):
             self._read_bytes > HEAD_BYTES_MAX and sum(map(_field_size, headers)) > HEAD_BYTES_MAX
         ):
             raise UpstreamFailed("the provider's reply head is too large")
-        self._status = status
-        self._reply_headers = headers
-
-    def on_body(self, data: bytes) -> None:
-        self._parts.append(data)
+        if self._head_data is not None and not self._method_head:
+            self._heads.learn(self._head_data, status, headers)
+        self._head = ReplyHead(HeadKind(status, headers))
+        self._length = length
+        self._by_close = length is None and not chunked
 
     def on_message_complete(self) -> None:
-        if self._status:
+        if self._head is not None:
             self._complete = True
             # llhttp answers this rightly only here, not after the message.
             self._keep_alive = self._parser.should_keep_alive()
@@ -257,40 +302,35 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _deliver(self, sink: ReplySink) -> None:
         """Give the sink what this read brought."""
-        status, headers, length = 0, self._reply_headers, None
+        head, length = None, self._length
         if not self._head_given:
             self._head_given = True
-            status, length = self._status, self._declared_length()
+            self._head_data = None
+            head = self._head
             if self._method_head:
                 self._complete, self._keep_alive = True, False
-        parts, self._parts = self._parts, []
+        parts = self._parts
         data = b"" if not parts else parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
         last = self._complete
         if last:
+            if head is not None and length is None and not self._method_head:
+                length = len(data)  # it came whole, however it was framed
             self._release()
-        if status:
-            sink.reply_head(status, headers, length)
+        if head is not None:
+            sink.reply_head(head, length)
         if last or data:
             sink.reply_data(data, last=last)
-
-    def _declared_length(self) -> int | None:
-        """Give the declared body size; without one, and without chunks, the end is the end."""
-        chunked = False
-        for name, value in self._reply_headers:
-            if len(name) == 14 and name.lower() == b"content-length":
-                return int(value)
-            chunked = chunked or (len(name) == 17 and name.lower() == b"transfer-encoding")
-        self._by_close = not chunked and not self._complete
-        return None
 
     def _release(self) -> None:
         """The exchange is over: back to the pool if the connection can serve again."""
         self._sink = None
         reusable = self._keep_alive and not self.closed and not self._is_sending()
-        self._reply_headers = []
-        self._parts = []
-        self._status = self._interim = self._head_bytes = 0
-        self._complete = self._head_given = self._by_close = self._received = False
+        if self._received:
+            self._head = self._length = None
+            self._parts.clear()
+            self._interim = self._head_bytes = 0
+            self._complete = self._head_given = self._by_close = self._received = False
         if not reusable:
             self._close()
             return
@@ -328,6 +368,23 @@ class UpstreamConnection(asyncio.Protocol):
     def busy(self) -> bool:
         """Tell whether a request is open on this connection."""
         return self._sink is not None
+
+
+def _framing_of(headers: Headers) -> tuple[int | None, bool]:
+    """Give the declared size of a body, and whether it comes in chunks.
+
+    llhttp refuses two lengths, and a length beside chunks, but not other codings.
+    """
+    length, chunked = None, False
+    for name, value in headers:
+        size = len(name)
+        if size == 14 and name.lower() == b"content-length":
+            length = int(value)
+        elif size == 17 and name.lower() == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise UpstreamFailed("the provider's reply has an unknown framing")
+            chunked = True
+    return length, chunked
 
 
 def _field_size(field: tuple[bytes, bytes]) -> int:

@@ -8,7 +8,7 @@ and what was addressed to a gateway.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from tollkeeper.domain.errors import BadRequest, UpstreamFailed
@@ -127,27 +127,34 @@ class HeaderFilter:
             raise BadRequest("a header field that is more than one line", code="header_invalid")
         return text
 
-    def reply_lines(self, headers: Headers) -> bytes:
-        """Give the header lines for the client, without framing.
+    def reply_template(self, headers: Headers, varying: Collection[int] = ()) -> bytes:
+        """Give the header lines for the client, without framing, as a template.
 
-        Raises UpstreamFailed for a field that would be more than one line.
+        It is to be filled (with ``%``) with the values of the fields whose places are
+        ``varying``, in order; without any, with an empty tuple. Raises UpstreamFailed for a
+        field that would be more than one line.
         """
         known = self._reply
-        lines: list[bytes] = []
+        named: Collection[bytes] = ()
         for name, value in headers:
+            if len(name) == 10 and _names_others(name, value):
+                named = _named_in(headers)
+                break
+        parts: list[bytes] = []
+        for place, (name, value) in enumerate(headers):
             start = known.get(name)
             if start is None:
                 start = _remember(known, name, _passes_to_client(name.lower()))
-            if start:
-                lines.append(start + value)
-            elif len(name) == 10 and _names_others(name, value):
-                return self.reply_lines(_without_named(headers))
-        if not lines:
-            return b""
-        text = b"\r\n".join(lines) + b"\r\n"
-        if not _is_lines(text, len(lines)):
-            raise UpstreamFailed("the provider sent a header field that is more than one line")
-        return text
+            passes = start and name.lower() not in named
+            if place in varying:
+                parts.append(start.replace(b"%", b"%%") + b"%b\r\n" if passes else b"%.0b")
+            elif passes:
+                if not _is_lines(value, 0):
+                    raise UpstreamFailed(
+                        "the provider sent a header field that is more than one line"
+                    )
+                parts.append((start + value).replace(b"%", b"%%") + b"\r\n")
+        return b"".join(parts)
 
 
 def _passes_to_provider(lower: bytes, login: bool) -> bool:
@@ -175,11 +182,17 @@ def _names_others(name: bytes, value: bytes) -> bool:
 
 
 def _without_named(headers: Headers) -> Headers:
+    named = _named_in(headers)
+    return [field for field in headers if field[0].lower() not in named]
+
+
+def _named_in(headers: Headers) -> set[bytes]:
+    """Give the names of the fields that are of this connection only, as its own fields say."""
     named = {b"connection"}
     for name, value in headers:
         if name.lower() == b"connection":
             named |= _options(value)
-    return [field for field in headers if field[0].lower() not in named]
+    return named
 
 
 def _options(value: bytes) -> set[bytes]:
