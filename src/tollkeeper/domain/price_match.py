@@ -1,17 +1,19 @@
 """Finding a model in a provider's price list: exactly, or without its date, never by guess.
 
-A name is looked up as it is, then without a date or version suffix ("-20250929",
-"@20250929", "-latest"), then as a fine-tuned model under its base's name. A prefix is never
-enough: "gpt-4.1-nano" is not "gpt-4.1".
+A name that means another model from a time on is looked up as what it meant then. Any other
+is looked up as it is, then without a date or version suffix ("-20250929", "@20250929",
+"-latest"), then as a fine-tuned model under its base's name. A prefix is never enough:
+"gpt-4.1-nano" is not "gpt-4.1".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.price_data import ModelRow, ProviderRow
+from tollkeeper.domain.price_windows import instant_us
 
 _DATE: Final = re.compile(
     r"[-@]20\d{2}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])$"  # -20250929, -2025-09-29, @…
@@ -27,7 +29,7 @@ _FINE_TUNED: Final = re.compile(r"^(ft:[^:]+)(?::|$)|^(.+\.ft-)")
 
 
 class Match(NamedTuple):
-    """A model row and how it was found: "exact", "alias", "dated" or "fine_tuned"."""
+    """A model row and how it was found: "exact", "alias", "renamed", "dated" or "fine_tuned"."""
 
     row: ModelRow
     rule: str
@@ -44,15 +46,38 @@ class PriceList:
                 self._rows.setdefault(alias.lower(), Match(row, "alias"))
         for row in provider["models"]:
             self._rows[row["model"].lower()] = Match(row, "exact")
+        self._renamed = {
+            name.lower(): [(instant_us(since), target) for since, target in meanings]
+            for name, meanings in provider.get("renamed", {}).items()
+        }
 
-    def find(self, model: str) -> Match | None:
-        """Give the row of a model, or None if it is not listed."""
+    def edges(self, model: str) -> Sequence[int]:
+        """Give the instants (epoch microseconds) at which a name begins to mean another model."""
+        meanings = self._renamed.get(_RESOURCE.sub("", model.lower()), ())
+        return [since_us for since_us, _ in meanings[1:]]
+
+    def find(self, model: str, at_us: int) -> Match | None:
+        """Give the row of a model as its name was meant at a time, or None if it is not listed."""
         name = model.lower()
         for candidate in (name, _RESOURCE.sub("", name)):
-            found = self._rows.get(candidate) or self._dated(candidate) or self._tuned(candidate)
+            found = (
+                self._meant(candidate, at_us)
+                or self._rows.get(candidate)
+                or self._dated(candidate)
+                or self._tuned(candidate)
+            )
             if found:
                 return found
         return None
+
+    def _meant(self, name: str, at_us: int) -> Match | None:
+        """Look up what a name meant at a time; before the first meaning that is known, that one."""
+        meanings = self._renamed.get(name)
+        if not meanings:
+            return None
+        begun = [target for since_us, target in meanings if since_us <= at_us]
+        found = self._rows.get((begun[-1] if begun else meanings[0][1]).lower())
+        return Match(found.row, "renamed") if found else None
 
     def _dated(self, name: str) -> Match | None:
         for suffix in (_DATE, self._suffix):

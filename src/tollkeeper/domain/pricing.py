@@ -7,12 +7,14 @@ is a price; a price that is not known is None with a reason, never 0 and never a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.price_data import PER, ModelRow, PriceRow, ProviderRow
 from tollkeeper.domain.price_match import Match, PriceList
 from tollkeeper.domain.price_plan import Priced, PriceLine, PricePlan, plain
+from tollkeeper.domain.price_rules import NO_RULES, PriceRules, base_of, under_rule
 from tollkeeper.domain.rate_card import FALLS_BACK, Conditions, RateCard, conditions_of
 from tollkeeper.domain.usage import Usage
 
@@ -83,8 +85,10 @@ class PriceBook:
         providers: Mapping[str, ProviderRow],
         other_names: Mapping[str, str] | None = None,
         cards: Mapping[str, RateCard] | None = None,
+        rules: PriceRules = NO_RULES,
     ) -> None:
         self.version = version
+        self.rules = rules
         self._cards = cards or {}
         self._providers = providers
         self._other_names = other_names or {}
@@ -103,7 +107,21 @@ class PriceBook:
         prices = sorted((name, str(card.row["prices"])) for name, card in cards.items())
         digest = sha256(repr(prices).encode()).hexdigest()[:_DIGEST_CHARS]
         version = f"{self.version}+own.{digest}"
-        return PriceBook(version, self._providers, self._other_names, cards)
+        return PriceBook(version, self._providers, self._other_names, cards, self.rules)
+
+    def with_rules(self, rules: PriceRules) -> PriceBook:
+        """Give this book under an operator's contracts and own prices, told by its version."""
+        if not rules:
+            return self
+        version = f"{self.version}+rules.{rules.digest}"
+        return PriceBook(version, self._providers, self._other_names, self._cards, rules)
+
+    def place(self, provider: str, account: str, team: str) -> str:
+        """Say where the price of a call stands: what ``price`` takes as its provider.
+
+        ``account`` is the operator's name for the provider. Without rules it is ``provider``.
+        """
+        return self.rules.place(provider, account, team) if self.rules else provider
 
     def price(self, provider: str, model: str, usage: Usage, at_us: int) -> Priced:
         """Price one usage, without its components: each of those is priced by itself."""
@@ -144,7 +162,7 @@ class PriceBook:
 
     def show(self, provider: str, model: str, at_us: int) -> ModelPrices | None:
         """Give the whole price table of a model at a time, or None if it is not listed."""
-        card, rule = self._card(provider, model)
+        card, rule = self._card(provider, model, at_us)
         if card is None:
             return None
         row = card.row
@@ -162,30 +180,44 @@ class PriceBook:
         aliases = row.get("aliases", ())
         return ModelPrices(self._id(provider), row["model"], ordinary.keys[0], rows, aliases)
 
-    def _plan(self, provider: str, model: str, conditions: Conditions, at_us: int) -> PricePlan:
-        card, rule = self._card(provider, model)
-        if card is None:
-            label = f"{self._id(provider)}/{model[:_NAME_CHARS_MAX]} rule=none"
-            plan = PricePlan(-_FOREVER_US, _FOREVER_US, (label,), "unknown_model")
-        else:
-            plan = card.plan(conditions, at_us, rule=rule)
+    def _plan(self, place: str, model: str, conditions: Conditions, at_us: int) -> PricePlan:
+        plan = self._listed(base_of(place), model, conditions, at_us)
+        rule = self.rules.deciding(place, model, at_us)
+        if rule is not None:
+            plan = under_rule(rule, plan, conditions)
+        plan = _between(plan, self.rules.edges_us(place, model), at_us)
         if len(self._plans) >= _PLANS_MAX:
             self._plans.clear()
         if len(model) <= _NAME_CHARS_MAX:  # a longer one is made up
-            self._plans[(provider, model, *conditions)] = plan
+            self._plans[(place, model, *conditions)] = plan
         return plan
 
-    def _card(self, provider: str, model: str) -> tuple[RateCard | None, str]:
+    def _listed(self, provider: str, model: str, conditions: Conditions, at_us: int) -> PricePlan:
+        """Make the plan that the book has, or the card for all models of a provider."""
+        card, rule = self._card(provider, model, at_us)
+        if card is None:
+            label = f"{self._id(provider)}/{model[:_NAME_CHARS_MAX]} rule=none"
+            return PricePlan(-_FOREVER_US, _FOREVER_US, (label,), "unknown_model")
+        return self._clipped(card.plan(conditions, at_us, rule=rule), provider, model, at_us)
+
+    def _clipped(self, plan: PricePlan, provider: str, model: str, at_us: int) -> PricePlan:
+        """End a plan where the name begins to mean another model."""
+        edges = (
+            [] if self._provider(provider) is None else self._list(self._id(provider)).edges(model)
+        )
+        return _between(plan, edges, at_us)
+
+    def _card(self, provider: str, model: str, at_us: int) -> tuple[RateCard | None, str]:
         if provider in self._cards:
             return self._cards[provider], ""
         row = self._provider(provider)
         if row is None:
             return None, ""
-        own = self._list(row["provider"]).find(model)
+        own = self._list(row["provider"]).find(model, at_us)
         if own:
             return _card_of(row, own.row), own.rule
         for lender in row.get("borrows", ()):
-            lent = self._list(lender).find(model)
+            lent = self._list(lender).find(model, at_us)
             if lent:
                 return _card_of(row, _standard_only(lent)), f"{lent.rule} borrowed={lender}"
         return None, ""
@@ -193,7 +225,7 @@ class PriceBook:
     def _owner_of(self, model: str) -> str:
         makers = [provider for provider in FIRST_PARTIES if provider in self._providers]
         for provider in makers:
-            if self._list(provider).find(model):
+            if self._lists_itself(provider, model):
                 return provider
         beginnings = {
             beginning: provider
@@ -204,9 +236,14 @@ class PriceBook:
         if beginnings:
             return beginnings[max(beginnings, key=len)]
         for provider in self._providers:
-            if provider not in makers and self._list(provider).find(model):
+            if provider not in makers and self._lists_itself(provider, model):
                 return provider
         return ""
+
+    def _lists_itself(self, provider: str, model: str) -> bool:
+        """Tell whether a provider lists a model now; what only fills a gap routes no call."""
+        found = self._list(provider).find(model, _FOREVER_US)
+        return found is not None and "said_by" not in found.row
 
     def _provider(self, provider: str) -> ProviderRow | None:
         return self._providers.get(self._id(provider))
@@ -220,6 +257,15 @@ class PriceBook:
         return self._lists[provider]
 
 
+def _between(plan: PricePlan, edges_us: Sequence[int], at_us: int) -> PricePlan:
+    """Let a plan hold no further than the nearest edges around a time."""
+    if not edges_us:
+        return plan
+    since_us = max([plan.since_us, *(edge for edge in edges_us if edge <= at_us)])
+    until_us = min([plan.until_us, *(edge for edge in edges_us if edge > at_us)])
+    return replace(plan, since_us=since_us, until_us=until_us)
+
+
 def _card_of(provider: ProviderRow, row: ModelRow) -> RateCard:
     fixed = provider.get("usd")
     if fixed:
@@ -230,6 +276,7 @@ def _card_of(provider: ProviderRow, row: ModelRow) -> RateCard:
         row,
         provider.get("tiers", {}),
         {**FALLS_BACK, **provider.get("falls_back", {})},
+        calendars={name: frozenset(days) for name, days in provider.get("calendars", {}).items()},
     )
 
 
