@@ -184,8 +184,8 @@ def test_a_models_name_in_a_path_is_a_name(watched: Watched, model: str) -> None
 
 
 UNKNOWN = (
-    *("/v1/nothing", "/v1/chat", "/v1beta/models/x:doWhatYouWant", "/openai/v1/x", "/providers"),
-    *("/providers/", "/providers/lab", "/v1/responses/a/b", "/internal/metrics", "/v2/chat"),
+    *("/v1/nothing", "/v1/chats", "/v1beta/models/x:doWhatYouWant", "/openai/v1/x", "/providers"),
+    *("/providers/", "/providers/lab", "/v1/responses/a/b", "/internal/metrics", "/v3/chat"),
     *("/v1/chat/completions/", "/V1/chat/completions", "/v1/Chat/Completions", "/v1internal:x/y"),
 )
 

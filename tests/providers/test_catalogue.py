@@ -144,7 +144,11 @@ def test_a_key_may_come_later() -> None:
             "gpu",
             {"kind": "vllm", "base_url": "http://gpu-box:8000/v1"},
             "http://gpu-box:8000",
-            {"openai": "http://gpu-box:8000/v1", "anthropic": "http://gpu-box:8000/v1"},
+            {
+                "openai": "http://gpu-box:8000/v1",
+                "anthropic": "http://gpu-box:8000/v1",
+                "cohere": "http://gpu-box:8000",
+            },
         ),
         (
             "moonshot",
@@ -340,7 +344,7 @@ def test_plain_http_elsewhere_must_be_allowed() -> None:
 
 def test_the_sandbox_needs_nothing() -> None:
     sandbox = provider_from("sandbox", {})
-    assert set(sandbox.bases) == set(Dialect)
+    assert set(sandbox.bases) == {Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.GEMINI}
     assert set(sandbox.auth.values()) == {AuthStyle.NONE}
     assert sandbox.models == ("echo",)
     assert sandbox.custom_prices is not None

@@ -19,6 +19,16 @@ KINDS = (
     "openai_speech",
     "anthropic_messages",
     "gemini",
+    "cohere_chat",
+    "cohere_embed",
+    "ollama_chat",
+    "ollama_embed",
+    "mistral_ocr",
+    "mistral_conversations",
+    "rerank",
+    "voyage_multimodal",
+    "watsonx_text",
+    "watsonx_counts",
     "none",
 )
 

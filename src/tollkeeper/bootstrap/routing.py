@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 from tollkeeper.config import Configuration
 from tollkeeper.domain.pricing import PriceBook, RateCard
-from tollkeeper.domain.routing import AuthStyle, CutPolicy, Dialect, Provider
+from tollkeeper.domain.routing import AuthStyle, CutPolicy, Provider
 from tollkeeper.ports import DataFolder, Vault
 from tollkeeper.providers.catalogue import login_providers, with_api_key
+from tollkeeper.providers.kinds import KINDS
 from tollkeeper.runtime import Routing
 from tollkeeper.services.secrets import open_secrets
 from tollkeeper.telemetry import logger
@@ -74,8 +75,8 @@ def sandbox_provider(data: DataFolder) -> Provider:
         kind=SANDBOX,
         price_id="",
         root=address,
-        bases=dict.fromkeys(Dialect, address),
-        auth=dict.fromkeys(Dialect, AuthStyle.NONE),
+        bases=dict.fromkeys(KINDS[SANDBOX].dialects, address),
+        auth=dict.fromkeys(KINDS[SANDBOX].dialects, AuthStyle.NONE),
         cut_policy=CutPolicy.CANCEL,
         custom_prices=SANDBOX_PRICES,
         models=("echo",),

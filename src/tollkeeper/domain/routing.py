@@ -16,6 +16,9 @@ class Dialect(enum.StrEnum):
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"
+    COHERE = "cohere"
+    OLLAMA = "ollama"
+    WATSONX = "watsonx"
 
 
 class AuthStyle(enum.StrEnum):
@@ -25,6 +28,7 @@ class AuthStyle(enum.StrEnum):
     X_API_KEY = "x-api-key"
     X_GOOG_API_KEY = "x-goog-api-key"
     API_KEY = "api-key"
+    X_PORTKEY_API_KEY = "x-portkey-api-key"
     NONE = "none"
 
 
@@ -85,16 +89,24 @@ class RouteTable:
     aliases: Mapping[str, Sequence[str]]
     owner_of: Callable[[str], str]
 
-    def targets(self, model: str, dialect: Dialect) -> list[Target]:
+    def targets(self, model: str, dialect: Dialect, kind: str = "") -> list[Target]:
         """Give the ordered targets for a requested model.
 
-        Raises UnknownRoute when nothing is configured for it, BadRequest when the provider
-        that was found does not speak the caller's dialect.
+        ``kind`` is whose API it is that the caller speaks, where only one vendor has it: what
+        no alias and no provider's name sends elsewhere goes there, whatever it is called.
+        Raises UnknownRoute when nothing is configured for the model, BadRequest when the
+        provider that was found does not speak the caller's dialect.
         """
         if not model:
             raise BadRequest("the request names no model", code="model_missing")
         named = self._named(model)
         speaking = [target for target in named if dialect in target.provider.bases]
+        if not speaking and kind and not self._is_sent(model):
+            speaking = [
+                Target(provider, model)
+                for provider in self.providers.values()
+                if provider.kind == kind and dialect in provider.bases
+            ]
         if speaking:
             return speaking
         if named:
@@ -121,6 +133,11 @@ class RouteTable:
             for provider in self.providers.values()
             if model in provider.models
         ] or self._owners(model)
+
+    def _is_sent(self, model: str) -> bool:
+        """Tell whether the operator, or the caller, says by name where a model is."""
+        name, slash, rest = model.partition("/")
+        return self._alias(model) is not None or bool(slash and rest and name in self.providers)
 
     def _alias(self, model: str) -> str | None:
         if model in self.aliases:

@@ -15,14 +15,18 @@ from tollkeeper.gateway.shared import Gateway
 from tollkeeper.gateway.ways import Way
 from tollkeeper.wire.clients import Client
 from tollkeeper.wire.controls import Controls
-from tollkeeper.wire.endpoints import Body
+from tollkeeper.wire.endpoints import Body, Match
+from tollkeeper.wire.native_endpoints import at_kind
 from tollkeeper.wire.rewrite import path_below, with_path_model
 from tollkeeper.wire.tags import read_tags
 
 _WITH_OUTPUT: Final = frozenset(
-    {"openai_chat", "openai_completions", "openai_responses", "anthropic_messages", "gemini"}
+    {
+        *("openai_chat", "openai_completions", "openai_responses", "anthropic_messages", "gemini"),
+        *("cohere_chat", "ollama_chat", "watsonx_text", "mistral_conversations"),
+    }
 )
-_WITH_PROMPT: Final = _WITH_OUTPUT | {"openai_embeddings"}
+_WITH_PROMPT: Final = _WITH_OUTPUT | {"openai_embeddings", "cohere_embed", "ollama_embed"}
 _WITH_HIDDEN_USAGE: Final = frozenset({"openai_chat", "openai_completions"})
 _SHARED_LISTINGS: Final = frozenset({"/files", "/batches", "/messages/batches"})
 _PREDICT: Final = "predict"  # of any kind of model: its size says nothing
@@ -60,20 +64,25 @@ def held_call(
         expected = gateway.lengths.expected(way.plan.model, controls.max_output_tokens)
         output = expected * controls.choices
     prompt_bytes = body_bytes if way.has_prompt else 0
-    return Held(call_id, call_id, now_us, 1, False, prompt_bytes, output, way.profile)
+    units, terms = controls.asked
+    return Held(call_id, call_id, now_us, 1, False, prompt_bytes, output, way.profile, units, terms)
 
 
 def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Controls) -> Way:
-    match, endpoint = notes.match, notes.match.endpoint
+    match = notes.match
     _require_not_shared(notes)
     requested = match.model or controls.model
-    plan = _plan(gateway, notes, requested)
+    plan = _plan(gateway, notes, match, requested)
+    there = at_kind(plan.kind, match)
+    if there.endpoint.dialect is not match.endpoint.dialect:
+        plan = _plan(gateway, notes, there, requested)
+    match, endpoint = there, there.endpoint
     key.require_model(plan.provider, plan.model or requested)
     credential = plan.credential_lines(vendor_login=notes.credentials.vendor_login)
     streamed = match.streamed or controls.stream
     head = b"%b %b HTTP/1.1\r\n%b%b%b" % (
         notes.request.method,
-        _target(notes, plan).encode("latin-1"),
+        _target(notes, match, plan).encode("latin-1"),
         plan.head_lines,
         credential,
         notes.lines,
@@ -81,7 +90,7 @@ def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Cont
     return Way(
         plan=plan,
         endpoint=endpoint,
-        profile=_profile(gateway, notes, key, controls, plan),
+        profile=_profile(gateway, notes, match, key, controls, plan),
         head=head,
         hides_usage=streamed
         and plan.injects_usage
@@ -108,8 +117,8 @@ def _require_not_shared(notes: HeadNotes) -> None:
         )
 
 
-def _plan(gateway: Gateway, notes: HeadNotes, model: str) -> Plan:
-    match, planner = notes.match, gateway.planner
+def _plan(gateway: Gateway, notes: HeadNotes, match: Match, model: str) -> Plan:
+    planner = gateway.planner
     dialect = match.endpoint.dialect
     if match.provider:
         return planner.plan_at(match.provider, model, dialect)
@@ -118,16 +127,21 @@ def _plan(gateway: Gateway, notes: HeadNotes, model: str) -> Plan:
         plan = planner.plan_for_login(subscription, model, dialect)
         if plan is not None:
             return plan
-    may_be_unnamed = match.endpoint.free or match.endpoint.name == "batches"
+    may_be_unnamed = match.endpoint.free or match.endpoint.name == "batches" or match.kind
     if not model and (may_be_unnamed or notes.body_kind is Body.MULTIPART):
-        return planner.plan_unnamed(dialect)
+        return planner.plan_unnamed(dialect, match.kind)
     return planner.plan(model, dialect, match.kind)
 
 
 def _profile(
-    gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Controls, plan: Plan
+    gateway: Gateway,
+    notes: HeadNotes,
+    match: Match,
+    key: VirtualKey,
+    controls: Controls,
+    plan: Plan,
 ) -> Profile:
-    request, match, client = notes.request, notes.match, notes.client
+    request, client = notes.request, notes.client
     if controls.session_id or controls.prompt_cache_key:
         client = gateway.clients.identify(request.header, controls)
     tags = read_tags(request.header, request.headers, controls.tags, key.tags)
@@ -155,8 +169,7 @@ def _profile(
     )
 
 
-def _target(notes: HeadNotes, plan: Plan) -> str:
-    match = notes.match
+def _target(notes: HeadNotes, match: Match, plan: Plan) -> str:
     path = match.upstream_path
     if match.model and plan.model and plan.model != match.model and not match.provider:
         path = with_path_model(path, plan.model)

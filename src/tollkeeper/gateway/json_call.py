@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tollkeeper.domain.errors import Overloaded, Refused, TooLarge
+from tollkeeper.domain.routing import Dialect
 from tollkeeper.gateway.admission import held_call, way_of
 from tollkeeper.gateway.answers import refuse_call
 from tollkeeper.gateway.gathered_body import GatheredBody
@@ -60,10 +61,14 @@ def _rewritten(notes: HeadNotes, way: Way, controls: Controls, body: bytes) -> b
         body = rewrite.without_tags(body)
     # An older Azure path names the model, and nothing in the body does.
     if way.renamed or notes.match.query_dropped:
-        body = rewrite.with_model(body, way.plan.model)
+        body = rewrite.with_model(body, way.plan.model, _model_field(way))
     if way.hides_usage:
         body = rewrite.with_usage_requested(body)
     return body
+
+
+def _model_field(way: Way) -> str:
+    return "model_id" if way.endpoint.dialect is Dialect.WATSONX else "model"
 
 
 class JsonCall:

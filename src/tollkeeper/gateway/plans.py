@@ -20,11 +20,15 @@ _AUTH_LINES: Final = {
     AuthStyle.X_API_KEY: "x-api-key: {}\r\n",
     AuthStyle.X_GOOG_API_KEY: "x-goog-api-key: {}\r\n",
     AuthStyle.API_KEY: "api-key: {}\r\n",
+    AuthStyle.X_PORTKEY_API_KEY: "x-portkey-api-key: {}\r\n",
 }
 
 
 class Plan(NamedTuple):
-    """Where one call goes. ``head_lines`` are the Host line and the provider's own headers."""
+    """Where one call goes, and to which kind of provider.
+
+    ``head_lines`` are the Host line and the provider's own headers.
+    """
 
     provider: str
     price_provider: str
@@ -37,6 +41,7 @@ class Plan(NamedTuple):
     cut_policy: CutPolicy
     login: bool
     api_key: bytes = b""
+    kind: str = ""
 
     def credential_lines(self, *, vendor_login: bool) -> bytes:
         """Give the header lines of our credential, none where the caller brought a login.
@@ -86,10 +91,13 @@ class Planner:
         """
         plan = self._plans.get((model, dialect, kind))
         if plan is None:
-            targets = self._table.targets(model, dialect)
+            # What only Google has is also at Google's other address, under the same names.
+            only_there = "" if dialect is Dialect.GEMINI else kind
+            targets = self._table.targets(model, dialect, only_there)
             target = next((it for it in targets if it.provider.kind == kind), targets[0])
             plan = _plan(target.provider, target.model, dialect, target.provider.bases[dialect])
-            if kind and target.provider.kind != kind and not plan.base_path.strip("/"):
+            elsewhere = dialect is Dialect.GEMINI and target.provider.kind != kind
+            if kind and elsewhere and not plan.base_path.strip("/"):
                 plan = plan._replace(base_path=_GEMINI_BASE)  # no such places there
             if len(self._plans) >= _PLANS_MAX:
                 self._plans.clear()
@@ -117,14 +125,21 @@ class Planner:
                 return _plan(provider, model, dialect, provider.bases[dialect])
         return None
 
-    def plan_unnamed(self, dialect: Dialect) -> Plan:
-        """Plan a call that names no model (files, stored responses): the dialect's own vendor."""
+    def plan_unnamed(self, dialect: Dialect, kind: str = "") -> Plan:
+        """Plan a call that names no model (files, stored responses): the dialect's own vendor.
+
+        One that only one ``kind`` of provider knows goes to such a provider, or nowhere.
+        """
         speaking = [
             provider for provider in self._routing.providers.values() if dialect in provider.bases
         ]
+        if kind and dialect is not Dialect.GEMINI:
+            speaking = [provider for provider in speaking if provider.kind == kind]
         own = [provider for provider in speaking if provider.kind in _VENDORS[dialect]]
         if not speaking:
-            raise UnknownRoute(f"no configured provider speaks {dialect}", code="no_provider")
+            raise UnknownRoute(
+                f"no configured provider speaks {kind or dialect}", code="no_provider"
+            )
         chosen = (own or speaking)[0]
         return _plan(chosen, "", dialect, chosen.bases[dialect])
 
@@ -156,6 +171,9 @@ _VENDORS: Final = {
     Dialect.OPENAI: ("openai", "azure"),
     Dialect.ANTHROPIC: ("anthropic",),
     Dialect.GEMINI: ("google", "vertex"),
+    Dialect.COHERE: ("cohere",),
+    Dialect.OLLAMA: ("ollama",),
+    Dialect.WATSONX: ("watsonx",),
 }
 
 
@@ -181,4 +199,5 @@ def _plan(provider: Provider, model: str, dialect: Dialect, base: str) -> Plan:
         cut_policy=provider.cut_policy,
         login=provider.login,
         api_key=provider.api_key.encode("latin-1"),
+        kind=provider.kind,
     )

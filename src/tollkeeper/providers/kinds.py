@@ -54,9 +54,12 @@ def _openai_at(path: str = "/v1") -> dict[Dialect, Spoken]:
     return {_OPENAI: Spoken(path)}
 
 
-def _local(port: int) -> Kind:
+_NO_MORE: Final[Mapping[Dialect, Spoken]] = {}
+
+
+def _local(port: int, more: Mapping[Dialect, Spoken] = _NO_MORE) -> Kind:
     """A model server on this machine: it stops when hung up on, and has no price list."""
-    dialects = {_OPENAI: Spoken("/v1"), _ANTHROPIC: Spoken("/v1")}
+    dialects = {_OPENAI: Spoken("/v1"), _ANTHROPIC: Spoken("/v1"), **more}
     return Kind(f"http://127.0.0.1:{port}", dialects, needs_key=False)
 
 
@@ -120,7 +123,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "cohere": Kind(
         # Its compatible endpoint refuses stream_options.
         "https://api.cohere.ai",
-        _openai_at("/compatibility/v1"),
+        {_OPENAI: Spoken("/compatibility/v1"), Dialect.COHERE: Spoken("")},
         "cohere",
         injects_usage=False,
     ),
@@ -151,10 +154,28 @@ KINDS: Final[Mapping[str, Kind]] = {
     "nebius": Kind("https://api.studio.nebius.com", _openai_at(), "", _DRAIN),
     "sambanova": Kind("https://api.sambanova.ai", _openai_at(), "", _DRAIN),
     "huggingface": Kind("https://router.huggingface.co", _openai_at(), "", _DRAIN),
+    "voyage": Kind("https://api.voyageai.com", _openai_at(), "voyageai", _DRAIN),
+    "jina": Kind("https://api.jina.ai", _openai_at(), "", _DRAIN),
+    "writer": Kind("https://api.writer.com", _openai_at(), "", _DRAIN),
+    "ai21": Kind("https://api.ai21.com", _openai_at("/studio/v1"), "", _DRAIN),
+    # The key is a token of IBM's identity service; other regions are set by base_url.
+    "watsonx": Kind("https://us-south.ml.cloud.ibm.com", {Dialect.WATSONX: Spoken("")}, "", _DRAIN),
+    "databricks": Kind("", _openai_at("/serving-endpoints"), "databricks", _DRAIN),
+    "snowflake": Kind("", _openai_at("/api/v2/cortex/v1"), "", _DRAIN),
+    "cloudflare": Kind("", _openai_at("/ai/v1"), "cloudflare", _DRAIN),
+    "heroku": Kind("https://us.inference.heroku.com", _openai_at(), "", _DRAIN),
+    "crusoe": Kind("https://api.inference.crusoecloud.com", _openai_at(), "", _DRAIN),
+    "portkey": Kind(
+        "https://api.portkey.ai", {_OPENAI: Spoken("/v1", AuthStyle.X_PORTKEY_API_KEY)}, "", _DRAIN
+    ),
+    "pydantic-gateway": Kind(
+        "https://gateway.pydantic.dev", _openai_at("/proxy/openai"), "", _DRAIN
+    ),
     "nvidia": Kind("https://integrate.api.nvidia.com", _openai_at()),
     "baseten": Kind("https://inference.baseten.co", _openai_at(), "baseten"),
-    "ollama": _local(11434),
-    "vllm": _local(8000),
+    "ollama": _local(11434, {Dialect.OLLAMA: Spoken("")}),
+    # Its rerank and embeddings are also where Cohere has them.
+    "vllm": _local(8000, {Dialect.COHERE: Spoken("")}),
     "lmstudio": _local(1234),
     "llamacpp": _local(8080),
     "sglang": Kind("http://127.0.0.1:30000", _openai_at(), needs_key=False),

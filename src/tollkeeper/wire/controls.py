@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from tollkeeper.domain.errors import BadRequest
 from tollkeeper.domain.routing import Dialect
+from tollkeeper.wire import asked
 from tollkeeper.wire import field_values as values
 from tollkeeper.wire.endpoints import Endpoint
 from tollkeeper.wire.json_object import Members, read_members
@@ -28,7 +31,7 @@ class Controls(NamedTuple):
     multiplies the output (n, best_of, candidateCount). ``asks_for_usage`` tells that the
     caller wants the usage in its stream. ``tags`` holds the JSON of the body's tags, the
     most specific first. ``session_id`` and ``end_customer`` are what the body says of them
-    ("" when nothing).
+    ("" when nothing). ``asked`` is what the request itself says of its price.
     """
 
     model: str = ""
@@ -46,6 +49,7 @@ class Controls(NamedTuple):
     end_customer: str = ""
     session_id: str = ""
     tags: tuple[bytes, ...] = ()
+    asked: asked.Asked = asked.NOTHING
 
 
 NO_CONTROLS: Final = Controls()
@@ -114,6 +118,8 @@ _GENERATION: Final[Mapping[str, values.Reader]] = {
     "maxOutputTokens": values.limit,
     "candidateCount": values.choices,
 }
+_STREAMS_UNLESS_TOLD: Final = "ollama_chat"
+_WATSONX_MODEL: Final = "model_id"
 _CODE_ASSIST: Final[Mapping[str, values.Reader]] = {
     "generationConfig": values.raw,
     "session_id": values.text,
@@ -138,24 +144,46 @@ def read_controls(body: bytes, endpoint: Endpoint) -> Controls:
     members = read_members(body)
     if endpoint.dialect is Dialect.GEMINI:
         return _gemini_controls(members)
+    if endpoint.dialect is Dialect.WATSONX:
+        members = _with_watsonx_model(members)
     found = _read(members, _FLAT, _FLAT_FOLDED)
-    return _flat_controls(found, limit_min=0 if endpoint.name == "completions" else 1)
+    controls = _flat_controls(found, limit_min=0 if endpoint.name == "completions" else 1)
+    reader = endpoint.reader
+    if reader in asked.READERS:
+        said = asked.asked_in_json(reader, members, controls.model, controls.choices)
+        return controls._replace(asked=said)
+    if reader == _STREAMS_UNLESS_TOLD and bytes(members.get("stream", b"null")) == b"null":
+        return controls._replace(stream=True)
+    return controls
 
 
-def form_controls(fields: Mapping[str, str]) -> Controls:
+def form_controls(fields: Mapping[str, str], reader: str = "") -> Controls:
     """Read the controls of a form from its text fields. Raises BadRequest as well."""
     _require_usual_spelling(fields, _FLAT_FOLDED)
     for name in _NOT_SETTABLE:
         if name in fields:
             values.not_settable(name, b"")
     model = fields.get("model", "")
+    choices = values.choices("n", fields.get("n", "1").encode())
     return Controls(
         model=require_model_name(model) if model else "",
         stream=values.form_flag("stream", fields.get("stream", "false")),
-        choices=values.choices("n", fields.get("n", "1").encode()),
+        choices=choices,
         user=fields.get("user", ""),
         end_customer=_shown(fields.get("user", "")),
+        asked=asked.asked_in_form(reader, fields, model, choices),
     )
+
+
+def _with_watsonx_model(members: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """Put the model where all others have it. A second name for it would be somebody's mistake."""
+    if "model" in members:
+        raise BadRequest(
+            f"the field 'model' is not known here: it is {_WATSONX_MODEL!r}", code="field_ambiguous"
+        )
+    _require_usual_spelling(members, {_fold(_WATSONX_MODEL): _WATSONX_MODEL})
+    model = members.get(_WATSONX_MODEL)
+    return members if model is None else {**members, "model": model}
 
 
 def _folded(names: Iterable[str]) -> dict[str, str]:

@@ -9,6 +9,13 @@ from typing import Final
 from tollkeeper.domain.key_tokens import PREFIX
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.wire.endpoint_types import Body, Endpoint, Match
+from tollkeeper.wire.native_endpoints import (
+    EXACT_GET,
+    EXACT_POST,
+    OPENAI_SHAPED,
+    ends_of,
+    native_match,
+)
 from tollkeeper.wire.paths import model_in_path, require_clean_path
 
 __all__ = ["Body", "Endpoint", "Match", "body_kind", "match"]
@@ -60,6 +67,7 @@ _OPENAI_POST: Final = {
     "/files": _FILES,
     "/uploads": _UPLOADS,
     "/batches": _BATCHES,
+    **OPENAI_SHAPED,
 }
 _OPENAI_GET: Final = {
     "/models": MODELS,
@@ -112,8 +120,10 @@ _AZURE_INFERENCE: Final = {
 _EXACT: Final[Mapping[str, Mapping[str, Match]]] = {
     "POST": _placed(_OPENAI_POST, ("", *_OPENAI_PREFIXES))
     | _AZURE_INFERENCE
-    | _placed(_ANTHROPIC_POST, ("", *_ANTHROPIC_PREFIXES)),
+    | _placed(_ANTHROPIC_POST, ("", *_ANTHROPIC_PREFIXES))
+    | EXACT_POST,
     "GET": _placed(_OPENAI_GET, _OPENAI_PREFIXES)
+    | EXACT_GET
     | {
         path: Match(ANTHROPIC_MODELS, "/models")
         for path in ("/anthropic/v1/models", "/anthropic/models")
@@ -190,7 +200,11 @@ _DIALECT_OF: Final = {
     "google": _GEMINI,
     "vertex": _GEMINI,
     "code-assist": _GEMINI,
+    "cohere": Dialect.COHERE,
+    "ollama": Dialect.OLLAMA,
+    "watsonx": Dialect.WATSONX,
 }
+_ENDS: Final = ends_of(_OPENAI_POST) | {"/v1/messages": MESSAGES}
 _METHODS: Final = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 }
@@ -250,7 +264,7 @@ def _beside(method: str, path: str) -> Match | None:
 def _passed(method: str, provider: str, path: str, inner: str) -> Match:
     exact = _EXACT.get(method)
     found = exact.get(inner) if exact is not None else None
-    found = found or _by_pattern(method, inner)
+    found = found or _by_pattern(method, inner) or _by_end(method, inner)
     if found is None or found.endpoint is HELLO:
         endpoint = PASSTHROUGH._replace(dialect=_DIALECT_OF.get(provider, _OPENAI))
         return Match(endpoint, path, provider=provider)
@@ -258,6 +272,15 @@ def _passed(method: str, provider: str, path: str, inner: str) -> Match:
     return found._replace(
         endpoint=endpoint, upstream_path=path, provider=provider, query_dropped=()
     )
+
+
+def _by_end(method: str, path: str) -> Match | None:
+    """Recognise a call that a provider keeps below a path of its own, as resellers do."""
+    if method != "POST":
+        return None
+    parts = path.rsplit("/", 2)
+    endpoint = _ENDS.get("/" + "/".join(parts[1:])) or _ENDS.get(f"/{parts[-1]}")
+    return None if endpoint is None else Match(endpoint, path)
 
 
 def _by_pattern(method: str, path: str) -> Match | None:
@@ -272,7 +295,7 @@ def _by_pattern(method: str, path: str) -> Match | None:
         listed = _LISTED_MODEL.fullmatch(path)
         if listed is not None:
             return _listed_model(listed)
-    return _with_id(method, path)
+    return native_match(method, path) or _with_id(method, path)
 
 
 def _gemini(path: str) -> Match | None:

@@ -13,7 +13,16 @@ from tollkeeper.wire.bedrock import (
     InvokeStreamReader,
     converse_reader,
 )
+from tollkeeper.wire.cohere import (
+    CohereEventReader,
+    CohereLineReader,
+    cohere_chat_reader,
+    cohere_reader,
+)
 from tollkeeper.wire.gemini import GeminiStreamReader, gemini_reader
+from tollkeeper.wire.json_lines import MEDIA_TYPES
+from tollkeeper.wire.mistral import ConversationStreamReader, conversation_reader, ocr_reader
+from tollkeeper.wire.ollama import OllamaLineReader, ollama_chat_reader, ollama_embed_reader
 from tollkeeper.wire.openai_chat import ChatStreamReader, chat_reader
 from tollkeeper.wire.openai_media import (
     MediaStreamReader,
@@ -24,13 +33,17 @@ from tollkeeper.wire.openai_media import (
 )
 from tollkeeper.wire.openai_responses import ResponsesStreamReader, responses_reader
 from tollkeeper.wire.readings import NoReader, ReplyReader
+from tollkeeper.wire.rerank import rerank_reader
+from tollkeeper.wire.voyage import voyage_reader
+from tollkeeper.wire.watsonx import WatsonxStreamReader, watsonx_reader
 
 
 class _Family(NamedTuple):
-    """The readers of one kind of call."""
+    """The readers of one kind of call: of one object, of a stream, of a stream of lines."""
 
     whole: Callable[[], ReplyReader]
-    stream: Callable[[], ReplyReader]
+    stream: Callable[[], ReplyReader] = NoReader
+    lines: Callable[[], ReplyReader] = NoReader
 
 
 _CHAT: Final = _Family(chat_reader, ChatStreamReader)
@@ -52,7 +65,17 @@ _FAMILIES: Final[Mapping[str, _Family]] = {
     "gemini": _Family(gemini_reader, GeminiStreamReader),
     "bedrock_converse": _Family(converse_reader, ConverseStreamReader),
     "bedrock_invoke": _Family(InvokeReader, InvokeStreamReader),
-    "none": _Family(NoReader, NoReader),
+    "cohere_chat": _Family(cohere_chat_reader, CohereEventReader, CohereLineReader),
+    "cohere_embed": _Family(cohere_reader),
+    "ollama_chat": _Family(ollama_chat_reader, OllamaLineReader, OllamaLineReader),
+    "ollama_embed": _Family(ollama_embed_reader),
+    "mistral_ocr": _Family(ocr_reader),
+    "mistral_conversations": _Family(conversation_reader, ConversationStreamReader),
+    "rerank": _Family(rerank_reader),
+    "voyage_multimodal": _Family(voyage_reader),
+    "watsonx_text": _Family(watsonx_reader, WatsonxStreamReader),
+    "watsonx_counts": _Family(watsonx_reader),
+    "none": _Family(NoReader),
 }
 
 _TYPE_CHARS_MAX: Final = 256  # longer ones differ behind the part that decides
@@ -89,6 +112,8 @@ def _maker(reader: str, streamed: bool, content_type: str) -> Callable[[], Reply
     if media_type in {"text/event-stream", _AWS_EVENTS}:
         is_spoken = (media_type == _AWS_EVENTS) == (reader in _AWS)
         return family.stream if is_spoken else NoReader
+    if media_type in MEDIA_TYPES:
+        return family.lines
     if media_type == "application/json" or media_type.endswith("+json"):
         return family.whole
     if media_type in {"", "text/plain", "application/octet-stream"} and reader not in _BINARY:

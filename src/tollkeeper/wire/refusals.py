@@ -61,6 +61,10 @@ class _Words(NamedTuple):
     google: str
 
 
+_NATIVE: Final = frozenset({Dialect.COHERE, Dialect.OLLAMA, Dialect.WATSONX})
+_OF_MANY: Final = frozenset({"rerank", "multimodalembeddings", "contextualizedembeddings"})
+"""Calls in OpenAI's place that clients of several other vendors make."""
+
 _INTERNAL: Final = _Words("server_error", "api_error", "INTERNAL")
 _WORDS: Final[tuple[tuple[type[TollkeeperError], _Words], ...]] = (
     (KeyRejected, _Words("authentication_error", "authentication_error", "UNAUTHENTICATED")),
@@ -105,7 +109,7 @@ def refusal(
         headers = b"retry-after: %d\r\n" % (error.retry_after_s or _OVERLOADED_RETRY_S)
     elif isinstance(error, Refused):
         headers = _STOP
-    body = _body(endpoint.dialect, error.status, _words(error), error, call_id)
+    body = _body(endpoint, error.status, _words(error), error, call_id)
     return _shaped(endpoint.dialect, error.status, headers, body, call_id)
 
 
@@ -116,8 +120,9 @@ def upgrade_required() -> Reply:
     return Reply(426, _JSON + b"upgrade: HTTP/1.1\r\n", _encode(body))
 
 
-def stream_error(endpoint: Endpoint, error: TollkeeperError) -> bytes:
-    """Give the event that ends a broken stream, for a reply of server-sent events.
+def stream_error(endpoint: Endpoint, error: TollkeeperError, *, lines: bool = False) -> bytes:
+    """Give the event that ends a broken stream, for a reply of server-sent events or of
+    JSON ``lines``.
 
     It is no comment and no end marker, because a stream that broke must not look complete.
     """
@@ -129,6 +134,8 @@ def stream_error(endpoint: Endpoint, error: TollkeeperError) -> bytes:
     if endpoint.dialect is Dialect.GEMINI:
         fault = {"code": error.status, "message": message, "status": words.google}
         return b"data: " + _encode({"error": fault}) + b"\r\n\r\n"
+    if endpoint.dialect in _NATIVE:
+        return _framed(_native_body(endpoint.dialect, error.status, error, ""), lines=lines)
     if endpoint.reader == "openai_responses":
         failed = {
             "type": "response.failed",
@@ -158,7 +165,7 @@ def _for_money(
         body = _encode({"error": {**fault, "request_id": call_id}})
         return _shaped(dialect, 429, headers, body, call_id)
     status = forced or (400 if tool in _ENDS_ON_400 else 402)
-    body = _body(dialect, status, _MONEY, error, call_id)
+    body = _body(endpoint, status, _MONEY, error, call_id)
     return _shaped(dialect, status, _STOP, body, call_id)
 
 
@@ -177,9 +184,12 @@ def _words(error: TollkeeperError) -> _Words:
 
 
 def _body(
-    dialect: Dialect, status: int, words: _Words, error: TollkeeperError, call_id: str
+    endpoint: Endpoint, status: int, words: _Words, error: TollkeeperError, call_id: str
 ) -> bytes:
     fault: dict[str, Any]
+    dialect = endpoint.dialect
+    if dialect in _NATIVE:
+        return _encode(_native_body(dialect, status, error, call_id))
     if dialect is Dialect.ANTHROPIC:
         fault = {"type": words.anthropic, "message": _message(error), "code": error.code}
         return _encode({"type": "error", "error": fault, "request_id": call_id})
@@ -195,7 +205,29 @@ def _body(
     kind = words.openai
     code = "insufficient_quota" if words is _MONEY else error.code
     fault = {"message": _message(error), "type": kind, "param": None, "code": code}
-    return _encode({"error": {**fault, "request_id": call_id}})
+    body: dict[str, Any] = {"error": {**fault, "request_id": call_id}}
+    if endpoint.name in _OF_MANY:
+        # Cohere's clients look for a message, Voyage's and Jina's for a detail.
+        body |= {"message": _message(error), "detail": _message(error)}
+    return _encode(body)
+
+
+def _native_body(
+    dialect: Dialect, status: int, error: TollkeeperError, call_id: str
+) -> dict[str, Any]:
+    """Say it as Cohere, Ollama or watsonx do."""
+    message, code = _message(error), error.code
+    if dialect is Dialect.COHERE:
+        return {"id": call_id, "message": message, "code": code}
+    if dialect is Dialect.OLLAMA:
+        return {"error": message, "code": code}
+    fault = {"code": code, "message": message}
+    return {"errors": [fault], "trace": call_id, "status_code": status}
+
+
+def _framed(body: dict[str, Any], *, lines: bool) -> bytes:
+    text = _encode(body)
+    return text + b"\n" if lines else b"event: error\ndata: " + text + b"\n\n"
 
 
 def _shaped(dialect: Dialect, status: int, headers: bytes, body: bytes, call_id: str) -> Reply:

@@ -19,12 +19,13 @@ _MODEL_PART: Final = re.compile(r"(.*/)((?:models/|tunedModels/).+):([A-Za-z]+)"
 _encode: Final = msgspec.json.encode
 
 
-def with_model(body: bytes, model: str) -> bytes:
+def with_model(body: bytes, model: str, field: str = "model") -> bytes:
     """Put another model's name into a JSON body; add it where none was named."""
     members = read_members(body)
-    if "model" not in members:
-        return _with_member(body, b'"model":' + _encode(model), empty=not members)
-    return _replaced(body, value_span(body, members, "model"), _encode(model))
+    if field not in members:
+        member = _encode(field) + b":" + _encode(model)
+        return _with_member(body, member, empty=not members)
+    return _replaced(body, value_span(body, members, field), _encode(model))
 
 
 def with_usage_requested(body: bytes) -> bytes:
