@@ -55,16 +55,26 @@ def _recount(
 def _recount_chat(stated: dict[str, Any], record: Record) -> dict[str, int]:
     prompt = stated.get("prompt_tokens_details") or {}
     output = stated.get("completion_tokens_details") or {}
-    hidden = 0
-    if record.corpus == "gemini":  # its total holds the thoughts
-        hidden = stated["total_tokens"] - stated["prompt_tokens"] - stated["completion_tokens"]
+    thought = output.get("reasoning_tokens") or 0
+    if record.reader == "openai_embeddings" and "prompt_tokens" not in stated:
+        return _recount(stated["total_tokens"], 0)
+    spoken = stated.get("completion_tokens", 0)
+    beside = stated["total_tokens"] - stated["prompt_tokens"] - spoken
+    if record.corpus == "gemini":  # its total holds the thoughts, which no other field names
+        thought = beside
+    for inner in record.single_models():
+        thought += (inner.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    cached = [
+        *(prompt.get("cached_tokens"), stated.get("prompt_cache_hit_tokens")),
+        *(stated.get("cached_tokens"), stated.get("num_cached_tokens")),
+    ]
     return _recount(
         stated["prompt_tokens"],
-        stated.get("completion_tokens", 0) + hidden,
-        prompt.get("cached_tokens") or 0,
+        spoken + beside,
+        next((count for count in cached if count is not None), 0),
         prompt.get("cache_write_tokens") or 0,
         0,
-        (output.get("reasoning_tokens") or 0) + hidden,
+        thought,
     )
 
 
@@ -80,7 +90,9 @@ def _recount_responses(stated: dict[str, Any], _: Record) -> dict[str, int]:
     )
 
 
-def _recount_tokens(stated: dict[str, Any], _: Record) -> dict[str, int]:
+def _recount_tokens(stated: dict[str, Any], record: Record) -> dict[str, int]:
+    if "prompt_tokens" in stated:
+        return _recount_chat(stated, record)
     return _recount(stated.get("input_tokens", 0), stated.get("output_tokens", 0))
 
 

@@ -28,6 +28,12 @@ from tollkeeper.wire.readers import reader_for
 from tollkeeper.wire.readings import Reading
 
 CORPORA = ("openai", "anthropic", "gemini", "azure", "vertex")
+COMPATIBLE = (
+    # Whoever else speaks OpenAI's dialect, and says more or less than OpenAI does.
+    *("alibaba", "cerebras", "crusoe", "databricks", "deepseek", "groq", "heroku"),
+    *("huggingface", "local", "moonshot", "openrouter", "other", "perplexity", "portkey"),
+    *("pydantic-gateway", "snowflake", "together", "writer", "xai", "zai"),
+)
 READERS = {
     "chat": "openai_chat",
     "completions": "openai_completions",
@@ -44,6 +50,7 @@ NOT_METERED = {
     "assistants": "the Assistants API reports the usage of runs that it made by itself",
     "batch": "a batch object or its results, collected by a later call",
     "other": "file content, cached contents and other calls that bill nothing themselves",
+    "converse": "Bedrock's own dialect, at a server that only passes it on",
     "interactions": "the Interactions API is not among the endpoints yet",
 }
 CONTENT_TYPES = {
@@ -92,6 +99,8 @@ class Record:
     @cached_property
     def reader(self) -> str:
         """Name the kind of call, "" where no reader is meant for it."""
+        if self.row["path"].endswith("/api/v1/images"):
+            return "openai_images"  # OpenRouter's own place for them
         if self.api in NOT_METERED:
             return ""
         if self.api == "chat" and _is_response(self.row["response_body"]):
@@ -131,11 +140,18 @@ class Record:
             return dict(ended[-1])
         return self.objects()[-1]
 
+    def single_models(self) -> list[dict[str, Any]]:
+        """Give the usage objects of the models that a compound system called, mostly none."""
+        if "usage_breakdown" not in self.row["response_body"]:
+            return []
+        return [entry["usage"] for entry in self.row["usage"][1:]]
+
     def stated(self) -> dict[str, Any]:
         """Give the usage object as the recording's own index has it, merged over a stream."""
+        entries = self.row["usage"][: 1 if self.single_models() else None]
         found = [
             value
-            for entry in self.row["usage"]
+            for entry in entries
             for key, value in entry.items()
             if key in {"usage", "usageMetadata"} and isinstance(value, dict)
         ]

@@ -95,7 +95,7 @@ def test_prices_equal_the_oracles_or_differ_by_a_named_rule(billed: Both) -> Non
         "tool fees": 30,
         "web_search_preview fee": 6,
         "search model fee": 3,
-        "container fee": 6,
+        "container fee": 8,
         "audio rates": 3,
         "tier before the source looked": 5,
         "iterations": 6,
@@ -197,8 +197,10 @@ def _preview_fee(nanos: Decimal, record: Record, made: Billed) -> Decimal | None
 
 
 def _container_fee(nanos: Decimal, record: Record, made: Billed) -> Decimal | None:
-    calls = _output_items(record, "code_interpreter_call")
-    containers = {call["container_id"] for call in calls}
+    """Code interpreters and hosted shells run in containers: $0.03 for each of them."""
+    containers = {call["container_id"] for call in _output_items(record, "code_interpreter_call")}
+    shells = [call.get("environment") or {} for call in _output_items(record, "shell_call")]
+    containers |= {shell["container_id"] for shell in shells if "container_id" in shell}
     return nanos + len(containers) * 30_000_000 if containers else None
 
 
