@@ -39,6 +39,51 @@ def test_our_key_is_found_in_each_header(named: dict[str, str], place: str) -> N
     assert {b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"} < found.headers_dropped
 
 
+SCOPE = "20261127/us-east-1/bedrock/aws4_request"
+SIGNATURE = f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
+
+
+@pytest.mark.parametrize("between", [", ", ","])
+@pytest.mark.parametrize("first", [True, False])
+def test_our_key_is_found_as_the_access_key_of_a_signature(between: str, first: bool) -> None:
+    credential = f"Credential={KEY}/{SCOPE}"
+    parts = (credential, SIGNATURE) if first else (SIGNATURE, credential)
+    found = read(Authorization=f"AWS4-HMAC-SHA256 {between.join(parts)}")
+    assert (found.key, found.place, found.vendor_login) == (KEY, "authorization", False)
+    assert require_token(found).key_id == "Abcd1234"
+    assert b"authorization" in found.headers_dropped
+
+
+@pytest.mark.parametrize("beside", [{}, {"x_api_key": KEY}, {"x_tollkeeper_key": KEY}])
+def test_a_signature_by_amazons_own_key_is_no_login_and_goes_nowhere(
+    beside: dict[str, str],
+) -> None:
+    signed = f"AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/{SCOPE}, {SIGNATURE}"
+    found = read(Authorization=signed, **beside)
+    assert (found.key, found.vendor_login) == (KEY if beside else "", False)
+    assert b"authorization" in found.headers_dropped
+
+
+def test_a_bearer_of_the_callers_own_beside_our_key_is_a_login() -> None:
+    found = read(Authorization="Bearer ABSKtheirs", x_tollkeeper_key=KEY)
+    assert found.vendor_login
+    assert b"authorization" not in found.headers_dropped
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "AWS4-HMAC-SHA256",
+        "AWS4-HMAC-SHA256 Credential=",
+        f"AWS4-HMAC-SHA256 Credential={KEY}",
+        f"AWS4-HMAC-SHA256 SignedHeaders=Credential={KEY}/",
+        "AWS4-ECDSA-P256-SHA256 " + ", " * 4_000,
+    ],
+)
+def test_a_signature_that_names_no_key_of_ours_is_none(value: str) -> None:
+    assert read(Authorization=value).key == ""
+
+
 def test_our_key_is_found_in_the_query_and_never_passed_on() -> None:
     query = f"alt=sse&key={KEY}&x=1"
     found = read(query)

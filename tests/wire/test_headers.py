@@ -79,6 +79,11 @@ def test_what_a_vendor_should_see_passes_unchanged_and_in_order() -> None:
         "x-goog-user-project",
         "chatgpt-account-id",
         "Idempotency-Key",
+        "X-Amz-Date",
+        "X-Amz-Security-Token",
+        "X-Amz-Content-SHA256",
+        "amz-sdk-request",
+        "X-Amzn-Bedrock-ProjectIdentifier",
         "Sec-WebSocket-Key",
     ],
 )

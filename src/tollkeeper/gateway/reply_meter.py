@@ -6,19 +6,24 @@ from typing import Final
 
 import msgspec
 
+from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.gateway.reply_notes import ReplyNotes
 from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.wire.encodings import Decoder, decoder_for
+from tollkeeper.wire.endpoints import Endpoint
 from tollkeeper.wire.hidden_usage import HiddenUsage
-from tollkeeper.wire.readers import reader_for
+from tollkeeper.wire.readers import COUNT_IN_HEAD, reader_for, take_head
 from tollkeeper.wire.readings import NoReader, Reading, ReplyReader
+from tollkeeper.wire.refusals import stream_error
 
 BUFFERED_BYTES_MAX: Final = 2 << 20
 """A plain reply up to this size is held until its cost can stand in its head."""
 
 _ERROR_BYTES_MAX: Final = 8 << 10
+_AWS_ERROR: Final = b"x-amzn-errortype"
 _UNREAD: Final = NoReader()
 _EVENT_ENDS: Final = (b"\n\n", b"\r\r", b"\r\n\r\n")
+_LINE_ENDS: Final = (b"\n",)
 _LONGEST_END: Final = 4
 _decode = msgspec.json.Decoder().decode
 
@@ -26,15 +31,17 @@ _decode = msgspec.json.Decoder().decode
 class ReplyMeter:
     """Looks at the head and body of one reply.
 
-    ``event_stream`` tells that the reply is server-sent events, ``whole`` that it is small
-    and plain, so that it is given on in one piece. ``finished`` is true once the reply's
-    own end marker went by.
+    ``event_stream`` tells that the reply is a stream of events (server-sent ones, or JSON
+    lines), ``whole`` that it is small and plain, so that it is given on in one piece.
+    ``finished`` is true once the reply's own end marker went by.
     """
 
     __slots__ = (
         "_decoder",
         "_error",
+        "_error_word",
         "_hidden",
+        "_lines",
         "_reader",
         "_shown_last",
         "_undecodable",
@@ -58,6 +65,7 @@ class ReplyMeter:
         self.event_stream = False
         self.whole = False
         self._error: list[bytes] | None = None
+        self._error_word = ""
         self._reader: ReplyReader = _UNREAD
         self._decoder: Decoder | None = None
         self._undecodable = False
@@ -65,19 +73,23 @@ class ReplyMeter:
         self._shown_last = b""
         status = self.status = head.status
         content_type, encoding = notes.content_type, notes.encoding
-        if content_type.startswith("text/event-stream"):
+        self._lines = notes.json_lines
+        if self._lines or content_type.startswith("text/event-stream"):
             self.event_stream = True
         elif length is None or length <= BUFFERED_BYTES_MAX:
             is_plain = "json" in content_type and (not streamed or status >= 300)
             self.whole = is_plain or status >= 400
         if status < 300:
             self._reader = reader_for(reader, streamed=streamed, content_type=content_type)
+            if reader == COUNT_IN_HEAD:
+                take_head(self._reader, head.headers)
         elif status >= 400:
             self._error = []
+            self._error_word = _error_in_head(head)
         if encoding not in {"", "identity"}:
             self._decoder = decoder_for(encoding)
             self._undecodable = self._decoder is None
-        elif hides_usage and self.event_stream:
+        elif hides_usage and self.event_stream and not self._lines:
             self._hidden = HiddenUsage()
 
     @property
@@ -102,10 +114,15 @@ class ReplyMeter:
             self._shown_last = data[-_LONGEST_END:]
         return data
 
-    def event_end(self) -> bytes:
-        """Give what ends the event that the client has read a part of; mostly nothing."""
-        shown = self._shown_last
-        return b"" if not shown or shown.endswith(_EVENT_ENDS) else b"\n\n"
+    def last_words(self, endpoint: Endpoint, error: TollkeeperError) -> bytes:
+        """Give what ends a broken stream: the end of the event that the client has read a
+        part of, if it has, and the error in the caller's own protocol.
+        """
+        shown, ends, end = self._shown_last, _EVENT_ENDS, b"\n\n"
+        if self._lines:
+            ends, end = _LINE_ENDS, b"\n"
+        begun = bool(shown) and not shown.endswith(ends)
+        return (end if begun else b"") + stream_error(endpoint, error, lines=self._lines)
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read."""
@@ -121,11 +138,19 @@ class ReplyMeter:
                 word = error.get(name)
                 if isinstance(word, str) and word:
                     return word
-        return str(self.status)
+        return self._error_word or str(self.status)
 
     def _keep_error(self, kept: list[bytes], data: bytes) -> None:
         if sum(map(len, kept)) < _ERROR_BYTES_MAX:
             kept.append(data)
+
+
+def _error_in_head(head: ReplyHead) -> str:
+    """Give AWS's word for an error, which stands in front of where it was defined."""
+    for name, value in head.headers:
+        if name.lower() == _AWS_ERROR:
+            return value.partition(b":")[0].decode("latin-1").strip()
+    return ""
 
 
 def _error_in(body: bytes) -> object:

@@ -1,14 +1,16 @@
 """Which of our keys a request presents, and which credentials of a vendor travel beside it.
 
 Our key may stand where a vendor's would (Authorization, x-api-key, x-goog-api-key, api-key,
-``?key=``). Then the call is made with the operator's key for the provider, and nothing that
-the caller sent is passed on. Or it stands in a place of its own (x-tollkeeper-key, or
+``?key=``), also as the access key id of a client that signs its requests for AWS. Then the
+call is made with the operator's key for the provider, and nothing that the caller sent is
+passed on. Or it stands in a place of its own (x-tollkeeper-key, or
 ``/k/<key>/`` in front of the path). Then the other credentials belong to the vendor, and
 travel on: this is how people bring their own subscription.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
@@ -50,6 +52,8 @@ class Credentials(NamedTuple):
 
 _ALL_HEADERS: Final = VENDOR_HEADERS | {OWN_HEADER}
 _BY_BEARER: Final = "authorization"
+_AWS_SIGNED: Final = b"AWS4-"
+_ACCESS_KEY_ID: Final = re.compile(rb"[ ,]Credential=([^/, ]+)/")
 
 
 def read_credentials(
@@ -63,7 +67,7 @@ def read_credentials(
     """
     own = _text(header(OWN_HEADER))
     authorization = header(AUTHORIZATION)
-    bearer = _bearer(authorization)
+    bearer = _bearer(authorization) or _signed_by(authorization)
     in_query = _in_query(query) if query else None
     if not own and not path_key:
         return _in_vendor_place(header, bearer, in_query)
@@ -78,6 +82,8 @@ def read_credentials(
             if value != key:
                 raise _two_keys()
             dropped.add(name)
+        elif name == AUTHORIZATION and authorization and authorization.startswith(_AWS_SIGNED):
+            dropped.add(name)  # made for this address: worth nothing anywhere else
         elif value or (name == AUTHORIZATION and authorization):
             login = True
     query_dropped: set[str] = set()
@@ -166,6 +172,16 @@ def _bearer(value: bytes | None) -> str:
     if not value or value[:7].lower() != b"bearer ":
         return ""
     return value[7:].decode("latin-1").strip()
+
+
+def _signed_by(value: bytes | None) -> str:
+    """Give our key from where a signature for AWS names its access key; "" for Amazon's own.
+
+    The signature itself is not looked at: who can name the key has it.
+    """
+    signed = _ACCESS_KEY_ID.search(value) if value and value.startswith(_AWS_SIGNED) else None
+    key = signed[1].decode("latin-1") if signed is not None else ""
+    return key if key.startswith(PREFIX) else ""
 
 
 def _in_query(query: str) -> dict[str, str] | None:

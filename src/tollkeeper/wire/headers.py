@@ -43,6 +43,13 @@ _REQUEST_DROPPED: Final = _HOP_BY_HOP | {
     b"x-client-ip",
     b"true-client-ip",
     b"cf-connecting-ip",
+    # A caller's signature for AWS holds for this gateway's address only, and is none of Amazon's.
+    b"x-amz-date",
+    b"x-amz-security-token",
+    b"x-amz-content-sha256",
+    b"x-amz-region-set",
+    b"amz-sdk-request",
+    b"amz-sdk-invocation-id",
 }
 _REQUEST_DROPPED_PREFIXES: Final = (
     b"x-forwarded-",
@@ -64,6 +71,7 @@ _ACCOUNT_HEADERS: Final = frozenset(
         b"chatgpt-account-id",
         b"idempotency-key",
         b"x-idempotency-key",
+        b"x-amzn-bedrock-projectidentifier",
     }
 )
 _REPLY_DROPPED: Final = _HOP_BY_HOP | {
