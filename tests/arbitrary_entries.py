@@ -13,6 +13,7 @@ LAST_US = 4_000_000_000_000_000
 TOKENS_MAX = 2**58  # sixteen columns of this size still fit their sum
 
 texts = st.text(max_size=12)
+_AMOUNTS = ("cost_nanos", "list_cost_nanos", "saved_nanos")
 tag_sets = st.dictionaries(texts, texts, max_size=3)
 moneys = st.none() | st.integers(-(10**15), 10**15) | st.integers(-(10**25), 10**25)
 
@@ -47,6 +48,12 @@ def any_entry(draw: st.DrawFn) -> LedgerEntry:
         list_cost_nanos=draw(moneys),
         saved_nanos=draw(moneys),
         tags=draw(tag_sets),
+        batch=draw(st.booleans()),
+        stated=draw(st.booleans()),
+        provider_cost_nanos=draw(moneys),
+        revision=draw(st.integers(0, 3)),
+        sign=draw(st.sampled_from([1, -1])),
+        corrected_at_us=draw(st.none() | st.integers(FIRST_US, LAST_US)),
     )
 
 
@@ -92,3 +99,37 @@ def plausible_entry(draw: st.DrawFn, moments: st.SearchStrategy[int]) -> LedgerE
             )
         ),
     )
+
+
+@st.composite
+def corrected_entries(draw: st.DrawFn, moments: st.SearchStrategy[int]) -> list[LedgerEntry]:
+    """Plausible entries, some of which were taken back and booked anew, up to three times."""
+    entries = draw(st.lists(plausible_entry(moments), max_size=20))
+    for entry in [each for each in entries if not each.corrects]:
+        standing = entry
+        for revision in range(1, draw(st.sampled_from([1, 1, 2, 4]))):
+            pair = standing._replace(
+                corrects=entry.entry_id, revision=revision, corrected_at_us=LAST_US
+            )
+            back = pair._replace(
+                entry_id=new_id(),
+                sign=-1,
+                **{name: -getattr(pair, name) for name, _ in TOKEN_FIELDS},
+                **{name: taken_back(getattr(pair, name)) for name in _AMOUNTS},
+            )
+            standing = pair._replace(
+                entry_id=new_id(),
+                sign=1,
+                basis=draw(st.sampled_from(Basis)),
+                cost_nanos=draw(  # what is known once stays known
+                    st.integers(0, 10**9)
+                    | (st.none() if standing.cost_nanos is None else st.nothing())
+                ),
+            )
+            entries += [back, standing]
+    return entries
+
+
+def taken_back(nanos: int | None) -> int | None:
+    """Give an amount that takes another back; what is not known stays so."""
+    return None if nanos is None else -nanos

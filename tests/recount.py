@@ -42,10 +42,15 @@ def money(entries: Sequence[LedgerEntry], field: str) -> Decimal | None:
     return Decimal(sum(known)).scaleb(-9)
 
 
+def counts(entry: LedgerEntry) -> int:
+    """A correction counts only where it takes an entry back, or books it anew."""
+    if entry.corrects and not entry.revision:
+        return 0
+    return entry.sign
+
+
 def attempts(entries: Iterable[LedgerEntry], outcome: Callable[[str], bool]) -> int:
-    return sum(
-        entry.part == 0 and not entry.corrects and outcome(entry.outcome) for entry in entries
-    )
+    return sum(counts(entry) for entry in entries if entry.part == 0 and outcome(entry.outcome))
 
 
 def tokens(entries: Iterable[LedgerEntry], names: Iterable[str]) -> int:
@@ -69,13 +74,15 @@ def measures(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
         "cost_usd": money(entries, "cost_nanos"),
         "list_cost_usd": money(entries, "list_cost_nanos"),
         "saved_usd": money(entries, "saved_nanos"),
-        "requests": len(requests),
-        "calls": sum(entry.attempt == 1 for entry in requests),
+        "requests": attempts(entries, lambda outcome: outcome != "refused"),
+        "calls": attempts(
+            [entry for entry in entries if entry.attempt == 1], lambda outcome: outcome != "refused"
+        ),
         "refusals": attempts(entries, lambda outcome: outcome == "refused"),
         "errors": attempts(entries, lambda outcome: outcome in ERRORS),
         "disconnects": attempts(entries, lambda outcome: outcome == "disconnected"),
-        "unpriced": sum(entry.cost_nanos is None and not entry.corrects for entry in entries),
-        "entries": len(entries),
+        "unpriced": sum(counts(entry) for entry in entries if entry.cost_nanos is None),
+        "entries": sum(entry.sign for entry in entries),
         "tokens": tokens(entries, u.TOKENS),
         "tokens_in": tokens(entries, u.INPUT_TOKENS),
         "tokens_out": tokens(entries, u.OUTPUT_TOKENS),
@@ -107,4 +114,5 @@ def grouped(
     for entry in entries:
         key = tuple(group_of(entry, name, zone) for name in names)
         groups.setdefault(key, []).append(entry)
-    return {key: measures(members) for key, members in groups.items()}
+    found = {key: measures(members) for key, members in groups.items()}
+    return {key: values for key, values in found.items() if values["entries"]}

@@ -124,10 +124,11 @@ class Ledger(Protocol):
     def positions(self) -> Mapping[str, int]:
         """Give the loaded offset of every segment that the ledger remembers."""
 
-    def append(self, entries: Sequence[LedgerEntry], position: Position) -> int:
+    def append(self, entries: Sequence[LedgerEntry], position: Position | None) -> int:
         """Add a batch and move its segment's position, in one transaction.
 
-        Entries that are already present are skipped. Returns how many were added. After
+        Entries that come from no segment have no position. Entries that are already present
+        (by ``entry_id`` and ``part``, among those of the same start) are skipped. Returns how many were added. After
         LedgerUnavailable it is not known whether the batch was stored: ask ``positions``.
         Raises EntriesRejected, and stores nothing, when an entry fits no column.
         """

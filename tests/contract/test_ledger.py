@@ -56,8 +56,9 @@ def stored(ledger: Ledger, org: str | None = None) -> list[LedgerEntry]:
     table = ledger.entries()
     if org is not None:
         table = table.filter(table.org == bindings.text("org"))
-    renamed = {"started_at_us": "started_at"} | {
-        f"{name}_nanos": f"{name}_usd" for name in ("cost", "list_cost", "saved")
+    renamed = {"started_at_us": "started_at", "corrected_at_us": "corrected_at"} | {
+        f"{name}_nanos": f"{name}_usd"
+        for name in ("cost", "list_cost", "saved", "provider_cost", "provider_list")
     }
     columns = [renamed.get(field, field) for field in LedgerEntry._fields]
     found = ledger.run(table.select(*columns).order_by("entry_id", "part"), {"org": org})

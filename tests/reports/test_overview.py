@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import recount
-from arbitrary_entries import plausible_entry
+from arbitrary_entries import corrected_entries
 from ledger_entries import ledger_entry
 from ledgers import open_duckdb
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import Basis, LedgerEntry, is_attempt
 from tollkeeper.ports import Ledger, Position
 from tollkeeper.reports import zones
-from tollkeeper.reports.comparison import MEASURES, Change, Sums
+from tollkeeper.reports.comparison import MEASURES, NOTHING, Change, Sums
 from tollkeeper.reports.filters import parse_filters
 from tollkeeper.reports.overview import (
     SERIES,
@@ -69,13 +69,15 @@ def check_sums(found: Sums, entries: Sequence[LedgerEntry]) -> None:
     assert found.cost_per_request_usd == expected["cost_per_request_usd"]
     assert found.error_rate == expected["error_rate"]
     assert found.cached_share == expected["cached_share"]
-    assert sum(requests for requests, _ in found.by_basis.values()) == found.requests
+    assert sum(share.requests for share in found.by_basis.values()) == found.requests
+    assert sum(share.tokens for share in found.by_basis.values()) == expected["tokens"]
     for basis in Basis:
         members = [entry for entry in entries if entry.basis == basis]
         counted = recount.measures(members)
-        assert found.by_basis.get(basis, (0, None))[0] == counted["requests"]
-        if members:
-            assert found.by_basis[basis][1] == counted["cost_usd"]
+        share = found.by_basis.get(basis, NOTHING)
+        assert (share.requests, share.entries) == (counted["requests"], counted["entries"])
+        if counted["entries"]:
+            assert share.cost_usd == counted["cost_usd"]
 
 
 sometime = st.integers(NOW_US - 70 * DAY_US, NOW_US) | st.sampled_from(
@@ -89,7 +91,7 @@ sometime = st.integers(NOW_US - 70 * DAY_US, NOW_US) | st.sampled_from(
 
 @settings(max_examples=80, deadline=None)
 @given(
-    st.lists(plausible_entry(sometime), max_size=40),
+    corrected_entries(sometime),
     st.sampled_from(["7d", "30d", "month", "24h"]),
     st.sampled_from(["model", "team", "user", "tag:feature", "streamed", "status"]),
 )

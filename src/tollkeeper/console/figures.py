@@ -11,7 +11,7 @@ from tollkeeper.console.heads import elapsed_day
 from tollkeeper.console.links import Links
 from tollkeeper.domain.ledger import ERROR_OUTCOMES, Basis, Outcome
 from tollkeeper.reports import formatting
-from tollkeeper.reports.comparison import Change, Comparison, Sums
+from tollkeeper.reports.comparison import NOTHING, Change, Comparison, Sums
 from tollkeeper.reports.measures import ratio
 from tollkeeper.reports.overview import Overview
 from tollkeeper.reports.period import Period
@@ -187,13 +187,13 @@ def _notes(now: Sums, calls: Links) -> Iterator[Note]:
     def rows(basis: Basis) -> str:
         return calls.narrowed("basis", basis).calls()
 
-    estimated, estimated_usd = now.by_basis.get(Basis.ESTIMATED, (0, None))
-    flat, _ = now.by_basis.get(Basis.FLAT_RATE, (0, None))
-    if estimated:
-        share = formatting.share(ratio(estimated_usd, now.cost_usd))
+    estimated = now.by_basis.get(Basis.ESTIMATED, NOTHING)
+    flat = now.by_basis.get(Basis.FLAT_RATE, NOTHING).requests
+    if estimated.requests:
+        share = formatting.share(ratio(estimated.cost_usd, now.cost_usd))
         yield Note(
             f"{share} estimated",
-            f"{formatting.money_full(estimated_usd)} of this was counted here, because the "
+            f"{formatting.money_full(estimated.cost_usd)} of this was counted here, because the "
             "provider could not say what was used.",
             rows(Basis.ESTIMATED),
         )
@@ -209,7 +209,7 @@ def _notes(now: Sums, calls: Links) -> Iterator[Note]:
             "Calls that a subscription pays. They count as $0 here.",
             rows(Basis.FLAT_RATE),
         )
-    if now.requests and not (estimated or now.unpriced or flat):
+    if now.requests and not (estimated.requests or now.unpriced or flat):
         yield Note(
             "All measured",
             "Every cost is the usage that the provider reported, times its price.",

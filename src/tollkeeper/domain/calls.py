@@ -64,7 +64,10 @@ class Held(NamedTuple):
 class Part(NamedTuple):
     """What one model did in a call, and what that costs (nano-dollars, None if unknown).
 
-    ``model`` is the one that answered. ``reason`` says why the cost is unknown.
+    ``model`` is the one that answered. ``reason`` says why the cost is unknown. The last
+    fields are what a price depends on besides, so that the same part can be priced again:
+    the provider's own words for what was served, whether it stated this usage itself, and
+    the amounts that it stated (None where it stated none).
     """
 
     model: str
@@ -77,6 +80,14 @@ class Part(NamedTuple):
     price_key: str = ""
     tier: str = ""
     usage_raw: str = ""
+    tier_served: str = ""
+    batch: bool = False
+    speed: str = ""
+    geo: str = ""
+    stated: bool = True
+    provider_cost_nanos: int | None = None
+    terms: str = ""
+    provider_list_nanos: int | None = None
 
 
 class Settled(NamedTuple):

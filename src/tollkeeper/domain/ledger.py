@@ -1,7 +1,7 @@
 """The ledger entry: one line of the one true table.
 
-Entries are only ever added. A correction is a new entry that names the one it corrects.
-Names (team, user, key) are those at the time of use.
+Entries are only ever added. A correction is made of new entries that name the one they
+correct (see ``domain.corrections``). Names (team, user, key) are those at the time of use.
 """
 
 from __future__ import annotations
@@ -47,6 +47,16 @@ class LedgerEntry(NamedTuple):
 
     Times are epoch microseconds UTC; money is nano-dollars; ``cost`` is None when it is
     not known. Token fields are exclusive quantities (see ``domain.usage``).
+
+    ``price_provider``, ``tier_served``, ``batch``, ``speed``, ``geo``, ``terms`` and
+    ``stated`` are what a price depends on besides quantities, model and time.
+    ``provider_cost_nanos`` is the cost that the provider stated, booked or not, and
+    ``provider_list_nanos`` what it says that another bills.
+
+    A correction with a ``revision`` comes as a pair: the entry of ``sign`` -1 takes back all
+    that was booked before it, counts and amounts, and the one of sign 1 books it anew, so
+    sums of any group come out right. One without a revision only adds its amounts.
+    ``correction`` says why, ``corrected_at_us`` when; ``started_at_us`` stays the call's.
     """
 
     entry_id: str
@@ -105,6 +115,19 @@ class LedgerEntry(NamedTuple):
     tags: Mapping[str, str] = NO_TAGS
     request_id_upstream: str = ""
     usage_raw: str = ""
+    price_provider: str = ""
+    tier_served: str = ""
+    batch: bool = False
+    speed: str = ""
+    geo: str = ""
+    stated: bool = True
+    provider_cost_nanos: int | None = None
+    terms: str = ""
+    provider_list_nanos: int | None = None
+    revision: int = 0
+    sign: int = 1
+    corrected_at_us: int | None = None
+    correction: str = ""
 
 
 TOKEN_FIELDS: tuple[tuple[str, str], ...] = tuple((f"{name}_tokens", name) for name in u.TOKENS)
@@ -125,24 +148,29 @@ def is_attempt(entry: LedgerEntry) -> bool:
     return entry.part == 0 and not entry.corrects
 
 
-def is_request(entry: LedgerEntry) -> bool:
-    """Tell whether an entry counts as a request: an attempt that was let through."""
-    return is_attempt(entry) and entry.outcome != Outcome.REFUSED
+def weight(entry: LedgerEntry) -> int:
+    """Say how much an entry counts: 1, -1 where it takes another back, 0 where it only adds."""
+    return entry.sign if entry.revision or not entry.corrects else 0
 
 
-def is_refusal(entry: LedgerEntry) -> bool:
-    """Tell whether an entry counts as a refusal, which is no request."""
-    return is_attempt(entry) and entry.outcome == Outcome.REFUSED
+def request_count(entry: LedgerEntry) -> int:
+    """Count the entry as a request: an attempt that was let through."""
+    return weight(entry) if entry.part == 0 and entry.outcome != Outcome.REFUSED else 0
 
 
-def is_error(entry: LedgerEntry) -> bool:
-    """Tell whether an entry counts as a request that failed, whoever was to blame."""
-    return is_attempt(entry) and entry.outcome in ERROR_OUTCOMES
+def refusal_count(entry: LedgerEntry) -> int:
+    """Count the entry as a refusal, which is no request."""
+    return weight(entry) if entry.part == 0 and entry.outcome == Outcome.REFUSED else 0
 
 
-def is_unpriced(entry: LedgerEntry) -> bool:
-    """Tell whether an entry's cost is unknown, so that it is missing in every sum."""
-    return entry.cost_nanos is None and not entry.corrects
+def error_count(entry: LedgerEntry) -> int:
+    """Count the entry as a request that failed, whoever was to blame."""
+    return weight(entry) if entry.part == 0 and entry.outcome in ERROR_OUTCOMES else 0
+
+
+def unpriced_count(entry: LedgerEntry) -> int:
+    """Count the entry as one whose cost is unknown, so that it is missing in every sum."""
+    return weight(entry) if entry.cost_nanos is None else 0
 
 
 def entries_of(held: Held, settled: Settled) -> list[LedgerEntry]:
@@ -192,5 +220,14 @@ def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry
         tags=profile.tags,
         request_id_upstream=settled.request_id,
         usage_raw=part.usage_raw,
+        price_provider=profile.price_provider,
+        tier_served=part.tier_served,
+        batch=part.batch,
+        speed=part.speed,
+        geo=part.geo,
+        stated=part.stated,
+        provider_cost_nanos=part.provider_cost_nanos,
+        terms=part.terms,
+        provider_list_nanos=part.provider_list_nanos,
         **tokens,  # type: ignore[arg-type]  # only the token fields, which are ints
     )

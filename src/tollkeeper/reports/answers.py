@@ -109,7 +109,9 @@ def _entry(detail: EntryDetail) -> dict[str, Any]:
     """Give an entry by the names of the ledger's columns."""
     found: dict[str, Any] = detail.entry._asdict()
     found["started_at"] = time_text(found.pop("started_at_us"))
-    for name in ("cost", "list_cost", "saved"):
+    corrected_us = found.pop("corrected_at_us")
+    found["corrected_at"] = None if corrected_us is None else time_text(corrected_us)
+    for name in ("cost", "list_cost", "saved", "provider_cost", "provider_list"):
         nanos = found.pop(f"{name}_nanos")
         found[f"{name}_usd"] = None if nanos is None else usd_text(nanos)
     found |= {"units": dict(detail.entry.units), "tags": dict(detail.entry.tags)}
@@ -176,8 +178,12 @@ def _sums(sums: Sums) -> dict[str, Any]:
         if name != "by_basis"
     }
     found["basis"] = {
-        basis: {"requests": requests, "cost_usd": _amount(cost)}
-        for basis, (requests, cost) in sorted(sums.by_basis.items())
+        basis: {
+            "requests": share.requests,
+            "cost_usd": _amount(share.cost_usd),
+            "tokens": share.tokens,
+        }
+        for basis, share in sorted(sums.by_basis.items())
     }
     return found
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tollkeeper.domain.access import Scope
-from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry
+from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry, unpriced_count
 from tollkeeper.domain.money import nanos_of_usd, usd
 from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.ports import Ledger
@@ -30,9 +30,12 @@ _MONEY: Final = {
     "cost_usd": "cost_nanos",
     "list_cost_usd": "list_cost_nanos",
     "saved_usd": "saved_nanos",
+    "provider_cost_usd": "provider_cost_nanos",
+    "provider_list_usd": "provider_list_nanos",
 }
 _RENAMED: Final = {field: column for column, field in _MONEY.items()} | {
-    "started_at_us": "started_at"
+    "started_at_us": "started_at",
+    "corrected_at_us": "corrected_at",
 }
 _COLUMNS: Final = tuple(_RENAMED.get(field, field) for field in LedgerEntry._fields)
 
@@ -82,9 +85,7 @@ class CallDetail:
     @property
     def unpriced(self) -> int:
         """Count the entries whose cost is unknown."""
-        return sum(
-            each.entry.cost_nanos is None and not each.entry.corrects for each in self.entries
-        )
+        return sum(unpriced_count(each.entry) for each in self.entries)
 
 
 def call(ledger: Ledger, scope: Scope, identifier: str) -> CallDetail:
@@ -137,6 +138,8 @@ def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
     """Read a whole row of the table back into the entry it was made from."""
     fields = dict(row)
     fields["started_at_us"] = zones.epoch_us_of(fields.pop("started_at"))
+    corrected = fields.pop("corrected_at")
+    fields["corrected_at_us"] = None if corrected is None else zones.epoch_us_of(corrected)
     fields["units"] = json.loads(fields["units"])
     fields["usage_raw"] = fields["usage_raw"] or ""
     for column, field in _MONEY.items():

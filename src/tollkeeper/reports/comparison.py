@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tollkeeper.domain.ledger import Basis
 from tollkeeper.reports.measures import Value, added, known, ratio
@@ -26,13 +26,29 @@ MEASURES: Final = (
 )
 
 
+class BasisSums(NamedTuple):
+    """What is known in one way: how many requests and tokens, and what they cost.
+
+    ``entries`` counts further models of a call as well; ``cost_usd`` is None where nothing of
+    it is known.
+    """
+
+    requests: int = 0
+    cost_usd: Decimal | None = None
+    tokens: int = 0
+    entries: int = 0
+
+
+NOTHING: Final = BasisSums()
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """What one stretch of time adds up to.
 
     Money is Decimal USD: 0 when nothing happened, None when nothing of what happened has a
     known amount. ``unpriced`` counts the entries that are in no sum. ``saved_usd`` is what
-    caches saved. ``by_basis`` has requests and cost for each ``Basis`` that occurs.
+    caches saved. ``by_basis`` has the sums of each ``Basis`` that occurs.
     """
 
     entries: int
@@ -46,7 +62,7 @@ class Sums:
     tokens_in: int
     tokens_out: int
     tokens_cached: int
-    by_basis: Mapping[str, tuple[int, Decimal | None]]
+    by_basis: Mapping[str, BasisSums]
 
     @property
     def cost_per_request_usd(self) -> Decimal | None:
@@ -63,7 +79,7 @@ class Sums:
 
     def share(self, basis: Basis) -> Decimal | None:
         """Give the part of the requests whose cost is known in one way; None without any."""
-        return ratio(self.by_basis.get(basis, (0, None))[0], self.requests)
+        return ratio(self.by_basis.get(basis, NOTHING).requests, self.requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +125,18 @@ class Change:
 def sums_of(rows: Iterable[Mapping[str, Any]]) -> Sums:
     """Add up rows that have ``basis`` and every one of ``MEASURES``."""
     totals: dict[str, Value] = dict.fromkeys(MEASURES)
-    by_basis: dict[str, tuple[int, Decimal | None]] = {}
+    by_basis: dict[str, BasisSums] = {}
     for row in rows:
         for name in MEASURES:
             totals[name] = added(totals[name], row[name])
-        requests, cost = by_basis.get(row["basis"], (0, None))
-        by_basis[row["basis"]] = (requests + row["requests"], added(cost, row["cost_usd"]))  # type: ignore[assignment]
+        before = by_basis.get(row["basis"], NOTHING)
+        by_basis[row["basis"]] = BasisSums(
+            before.requests + row["requests"],
+            added(before.cost_usd, row["cost_usd"]),  # type: ignore[arg-type]
+            before.tokens + row["tokens_in"] + row["tokens_out"],
+            before.entries + row["entries"],
+        )
     entries = int(totals["entries"] or 0)
     found: dict[str, Any] = {name: known(name, totals[name], entries) for name in MEASURES}
-    return Sums(**found, by_basis=by_basis)
+    standing = {basis: sums for basis, sums in by_basis.items() if sums.entries}
+    return Sums(**found, by_basis=standing)

@@ -56,7 +56,7 @@ def _uses(ledger: Ledger, shape: SelectionShape) -> ir.Table:
         table.started_at < bindings.moment("end")
     )
     return table.group_by("key_id").agg(
-        entries=table.count(where=within),
+        entries=table.sign.sum(where=within),
         cost=table.cost_usd.sum(where=within),
         requests=table.requests.sum(where=within),
         unpriced=table.unpriced.sum(where=within),

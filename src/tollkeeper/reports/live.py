@@ -9,7 +9,7 @@ from typing import Any
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.access import Scope
-from tollkeeper.domain.ledger import LedgerEntry, is_attempt, is_unpriced
+from tollkeeper.domain.ledger import LedgerEntry, is_attempt, unpriced_count
 from tollkeeper.domain.money import usd
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import overview_queries as queries
@@ -90,7 +90,7 @@ def _sums(entry: LedgerEntry) -> dict[str, Any]:
         "cost_usd": _money(entry.cost_nanos),
         "list_cost_usd": _money(entry.list_cost_nanos),
         "saved_usd": _money(entry.saved_nanos),
-        "unpriced": int(is_unpriced(entry)),
+        "unpriced": unpriced_count(entry),
     }
 
 

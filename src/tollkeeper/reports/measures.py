@@ -48,8 +48,8 @@ class Measure(NamedTuple):
 
 
 def is_request(table: ir.Table) -> ir.BooleanValue:
-    """Tell whether an entry counts as a request (see ``domain.ledger.is_request``)."""
-    return table.requests == 1
+    """Tell whether an entry is a request as it happened; corrections of it are no others."""
+    return (table.requests == 1) & (table.revision == 0)
 
 
 def _count(column: str) -> Measure:
@@ -81,7 +81,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
         lambda table: table.requests.sum(where=table.outcome == Outcome.DISCONNECTED.value),
     ),
     "unpriced": _count("unpriced"),
-    "entries": Measure(Kind.COUNT, lambda table: table.count()),
+    "entries": _count("sign"),  # those that stand: what was taken back is no entry any more
     "tokens": Measure(
         # Two sums: they are wider than 64 bits, the sum of two columns of a row is not.
         Kind.COUNT,

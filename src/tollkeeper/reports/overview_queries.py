@@ -44,8 +44,8 @@ def by_part(ledger: Ledger, shape: SelectionShape, name: str, limit: int) -> ir.
     now = table.started_at >= bindings.moment("now_start")
     before = table.started_at < bindings.moment("before_until")
     found = {
-        "entries": table.count(where=now),
-        "entries_before": table.count(where=before),
+        "entries": table.sign.sum(where=now),
+        "entries_before": table.sign.sum(where=before),
         "cost": table.cost_usd.sum(where=now),
         "cost_before": table.cost_usd.sum(where=before),
         "requests": table.requests.sum(where=now),

@@ -68,7 +68,8 @@ def grouped(
 ) -> ir.Table:
     """Give the measures of each group.
 
-    Groups are columns ``group_0``…, the latest name of an id is ``name_0``….
+    Groups are columns ``group_0``…, the latest name of an id is ``name_0``…. A group of which
+    corrections have taken everything back is none.
     """
     table = selected(ledger, shape.selection)
     groups = group_columns(ledger, table, shape)
@@ -76,7 +77,10 @@ def grouped(
     for index, name in enumerate(shape.group_by):
         if name in NAMES:
             found[f"name_{index}"] = table[NAMES[name]].argmax(table.started_at)
-    answer = table.group_by(**groups).agg(**found) if groups else table.agg(**found)
+    if not groups:
+        return table.agg(**found)
+    answer = table.group_by(**groups).agg(**found)
+    answer = answer.filter(answer.entries != 0)
     if order:
         answer = answer.order_by(
             [

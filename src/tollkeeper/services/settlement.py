@@ -11,6 +11,7 @@ from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.services import estimates
 
 _TEXT_MAX = 256
+_WORD_MAX = 64  # as many characters of a tier, a speed or a place decide the price
 _NOTHING_SPENT = frozenset({Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_FAILED, Outcome.REFUSED})
 _NO_USAGE = Usage()
 
@@ -67,10 +68,11 @@ def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
         stated = True
     else:
         usage, stated = _usage_to_book(held, ending)
-    parts = [_part(held, ending, usage, prices, stated=stated)]
+    parts = [part_of(held, ending, usage, prices, stated=stated)]
     if usage.components:
         parts += [
-            _part(held, ending, component, prices, stated=stated) for component in usage.components
+            part_of(held, ending, component, prices, stated=stated)
+            for component in usage.components
         ]
     return Settled(
         held.entry_id,
@@ -143,16 +145,28 @@ def _output_seen(held: Held, ending: Ending) -> int:
 # --------------------------------------------------------------------------------- cost
 
 
-def _part(held: Held, ending: Ending, usage: Usage, prices: Prices, *, stated: bool) -> Part:
-    """Price one usage, and say how its cost is known."""
+def part_of(held: Held, ending: Ending, usage: Usage, prices: Prices, *, stated: bool) -> Part:
+    """Price one usage, and say how its cost is known. What the price depends on is kept."""
     profile, quantities = held.profile, usage.quantities
     model = usage.model[:_TEXT_MAX] or profile.model
     tier = usage.tier[:32] or profile.tier
+    kept = (
+        tier,
+        usage.raw,
+        usage.tier[:_WORD_MAX],
+        usage.batch,
+        usage.speed[:_WORD_MAX],
+        usage.geo[:_WORD_MAX],
+        stated,
+        usage.provider_cost_nanos,
+        usage.terms[:_TEXT_MAX],
+        usage.provider_list_nanos,
+    )
     unpriced = _unpriced_reason(ending, usage, stated=stated)
     if unpriced or ending.free or ending.outcome in _NOTHING_SPENT:
         cost = None if unpriced else 0
         basis = Basis.UNPRICED if unpriced else Basis.FREE
-        return Part(model, quantities, basis, cost, cost, None, unpriced[:128], "", tier, usage.raw)
+        return Part(model, quantities, basis, cost, cost, None, unpriced[:128], "", *kept)
     priced = prices.price(profile.price_provider, model, usage, held.started_at_us)
     cost = list_cost = priced.nanos
     saved = None if list_cost is None else 0
@@ -167,9 +181,8 @@ def _part(held: Held, ending: Ending, usage: Usage, prices: Prices, *, stated: b
         if not _CACHE.keys().isdisjoint(quantities):
             saved = _saved(held, model, usage, prices, list_cost)
     key = priced.key[:_TEXT_MAX]
-    return Part(
-        model, quantities, basis, cost, list_cost, saved, priced.reason[:128], key, tier, usage.raw
-    )
+    reason = priced.reason[:128]
+    return Part(model, quantities, basis, cost, list_cost, saved, reason, key, *kept)
 
 
 def _unpriced_reason(ending: Ending, usage: Usage, *, stated: bool) -> str:

@@ -38,7 +38,7 @@ def arrow_table(entries: Sequence[LedgerEntry]) -> pa.Table:
     for name, parts in TOKEN_SUMS.items():
         arrays[name] = reduce(pc.add_checked, (arrays[part] for part in parts))
     for name, counts in COUNTS.items():
-        arrays[name] = pa.array([int(counts(entry)) for entry in entries], pa.int64())
+        arrays[name] = pa.array([counts(entry) for entry in entries], pa.int64())
     return pa.table(arrays)
 
 
@@ -65,8 +65,9 @@ def _flags(values: Sequence[bool]) -> pa.Array:
     return pa.array(values, pa.bool_())
 
 
-def _times(values: Sequence[int]) -> pa.Array:
-    if min(values) < _YEAR_0001_US or max(values) > _YEAR_9999_US:
+def _times(values: Sequence[int | None]) -> pa.Array:
+    known = [value for value in values if value is not None]
+    if known and (min(known) < _YEAR_0001_US or max(known) > _YEAR_9999_US):
         raise OverflowError("a time outside the years 1 to 9999")
     return pa.array(values, pa.int64()).cast(pa.timestamp("us"))
 

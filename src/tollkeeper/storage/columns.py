@@ -10,10 +10,10 @@ from tollkeeper.domain import usage as u
 from tollkeeper.domain.ledger import (
     TOKEN_FIELDS,
     LedgerEntry,
-    is_error,
-    is_refusal,
-    is_request,
-    is_unpriced,
+    error_count,
+    refusal_count,
+    request_count,
+    unpriced_count,
 )
 
 TABLE: Final = "entries"
@@ -28,13 +28,14 @@ TOKEN_SUMS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Columns that are the sum of others."""
 
-COUNTS: Final[Mapping[str, Callable[[LedgerEntry], bool]]] = {
-    "requests": is_request,
-    "refusals": is_refusal,
-    "errors": is_error,
-    "unpriced": is_unpriced,
+COUNTS: Final[Mapping[str, Callable[[LedgerEntry], int]]] = {
+    "requests": request_count,
+    "refusals": refusal_count,
+    "errors": error_count,
+    "unpriced": unpriced_count,
 }
-"""Columns that are 1 or 0: their sums count, and whoever writes SQL counts as we do."""
+"""Columns that are 1, 0 or, where an entry takes another back, -1: their sums count, and
+whoever writes SQL counts as we do."""
 
 
 class Kind(enum.Enum):
@@ -89,4 +90,15 @@ COLUMNS: Final[tuple[Column, ...]] = (
     *_texts("request_id_upstream"),
     Column("usage_raw", Kind.JSON, "usage_raw", nullable=True),
     *(Column(name, Kind.INTEGER) for name in (*TOKEN_SUMS, *COUNTS)),
+    *_texts("price_provider tier_served"),
+    Column("batch", Kind.FLAG, "batch"),
+    *_texts("speed geo"),
+    Column("stated", Kind.FLAG, "stated"),
+    _money("provider_cost_usd", "provider_cost_nanos"),
+    *_texts("terms"),
+    _money("provider_list_usd", "provider_list_nanos"),
+    Column("revision", Kind.INTEGER, "revision"),
+    Column("sign", Kind.INTEGER, "sign"),
+    Column("corrected_at", Kind.TIME, "corrected_at_us", nullable=True),
+    *_texts("correction"),
 )

@@ -56,7 +56,7 @@ class LateLedger:
     def positions(self) -> Mapping[str, int]:
         return self._required().positions()
 
-    def append(self, entries: Sequence[LedgerEntry], position: Position) -> int:
+    def append(self, entries: Sequence[LedgerEntry], position: Position | None) -> int:
         return self._required().append(entries, position)
 
     def forget(self, segments: Sequence[str]) -> None:

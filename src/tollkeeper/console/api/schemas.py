@@ -143,13 +143,14 @@ def _entry() -> Schema:
             found[name.removesuffix(_NANOS) + "_usd"] = MONEY
         else:
             found[name] = _of_hint(hint)
-    del found["started_at_us"]
+    del found["started_at_us"], found["corrected_at_us"]
     return exactly(
         found
         | {
             "started_at": TIME,
+            "corrected_at": or_null(TIME),
             "usage_raw": {"description": "The provider's own usage object, null without one."},
-            "quantities": mapping(COUNT),
+            "quantities": mapping({"type": "integer"}),
             "lines": listed(named("PriceLine")),
         }
     )

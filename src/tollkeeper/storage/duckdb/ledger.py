@@ -113,7 +113,11 @@ class DuckDbLedger:
         self._of_thread = threading.local()
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(_compile)
         self._entries = ibis.table(
-            {column.name: _IBIS_TYPES[column.kind] for column in COLUMNS}, name=TABLE
+            {
+                column.name: _IBIS_TYPES[column.kind].copy(nullable=column.nullable)
+                for column in COLUMNS
+            },
+            name=TABLE,
         )
 
     def positions(self) -> Mapping[str, int]:
@@ -122,8 +126,8 @@ class DuckDbLedger:
             rows = cursor.execute("SELECT segment, loaded_bytes FROM loaded_segments").fetchall()
         return dict(rows)
 
-    def append(self, entries: Sequence[LedgerEntry], position: Position) -> int:
-        """Add a batch and move its segment's position, in one transaction."""
+    def append(self, entries: Sequence[LedgerEntry], position: Position | None) -> int:
+        """Add a batch and move its segment's position, if it has one, in one transaction."""
         fresh = _without_copies(entries)
         batch = _arrow(fresh) if fresh else None
         with self._writing, self._handle.cursor() as cursor:
@@ -131,7 +135,8 @@ class DuckDbLedger:
             try:
                 added = _insert(cursor, fresh, batch) if batch is not None else 0
                 self._failpoint("ledger.insert.after")
-                _move(cursor, position)
+                if position is not None:
+                    _move(cursor, position)
                 self._failpoint("ledger.commit.before")
                 cursor.execute("COMMIT")
                 self._failpoint("ledger.commit.after")

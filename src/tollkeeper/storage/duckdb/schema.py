@@ -97,7 +97,34 @@ CREATE TABLE entries (
 
 _LOADED = "CREATE TABLE loaded_segments (segment VARCHAR NOT NULL, loaded_bytes BIGINT NOT NULL)"
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = ((_ENTRIES, _LOADED),)
+
+def _added(name: str, kind: str, default: str) -> tuple[str, ...]:
+    """Add a column that is never NULL; a constraint cannot be given with the column itself."""
+    return (
+        f"ALTER TABLE entries ADD COLUMN {name} {kind} DEFAULT {default}",
+        f"ALTER TABLE entries ALTER COLUMN {name} SET NOT NULL",
+        f"ALTER TABLE entries ALTER COLUMN {name} DROP DEFAULT",
+    )
+
+
+_PRICE_AGAIN: Final = (
+    *_added("price_provider", "VARCHAR", "''"),
+    *_added("tier_served", "VARCHAR", "''"),
+    *_added("batch", "BOOLEAN", "FALSE"),
+    *_added("speed", "VARCHAR", "''"),
+    *_added("geo", "VARCHAR", "''"),
+    *_added("stated", "BOOLEAN", "TRUE"),
+    "ALTER TABLE entries ADD COLUMN provider_cost_usd DECIMAL(38,9)",
+    *_added("terms", "VARCHAR", "''"),
+    "ALTER TABLE entries ADD COLUMN provider_list_usd DECIMAL(38,9)",
+    *_added("revision", "BIGINT", "0"),
+    *_added("sign", "BIGINT", "1"),
+    "ALTER TABLE entries ADD COLUMN corrected_at TIMESTAMP",
+    *_added("correction", "VARCHAR", "''"),
+)
+"""What a price needs is kept, so that a call can be priced again, and corrections in pairs."""
+
+MIGRATIONS: Final[Sequence[Sequence[str]]] = ((_ENTRIES, _LOADED), _PRICE_AGAIN)
 
 
 def migrate(
