@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tollkeeper.domain.routing import Provider
+from tollkeeper.domain.seat_plans import SeatPlan
 
 
 class GatewaySettings(NamedTuple):
@@ -27,8 +28,10 @@ class Routing(NamedTuple):
     """Which providers there are and what leads to them. Replaced as a whole on a reload.
 
     ``logins`` are services that only callers' own logins lead to, and no model's name.
+    ``seat_plans`` say which calls are paid by the month.
     """
 
     providers: Mapping[str, Provider]
     aliases: Mapping[str, list[str]]
     logins: Mapping[str, Provider] = {}
+    seat_plans: tuple[SeatPlan, ...] = ()

@@ -11,19 +11,21 @@ import msgspec
 import pytest
 
 from tollkeeper import config
-from tollkeeper.config.settings import NOT_YET, Settings
+from tollkeeper.config.settings import NOT_YET, PlanOptions, PriceRuleOptions, Settings
 from tollkeeper.providers import catalogue
 from tollkeeper.providers.kinds import KINDS
 
 DOCUMENT = Path(__file__).resolve().parent.parent.parent / "docs" / "configuration.md"
 TEXT = DOCUMENT.read_text("utf-8")
 ROWS = {
-    cells[1].strip().strip("`"): [cell.strip() for cell in cells[2:-1]]
+    name: [cell.strip() for cell in cells[2:-1]]
     for line in TEXT.splitlines()
     if line.startswith("| `")
     for cells in [line.split("|")]
+    for name in re.findall(r"`([^`]+)`", cells[1])
 }
-SECTIONS = ("providers", "models")
+SECTIONS = ("providers", "models", "prices", "plans")
+LISTED = (PriceRuleOptions, PlanOptions)
 
 
 def options(shape: Any = Settings, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -50,7 +52,9 @@ def test_every_number_has_a_unit() -> None:
 
 
 def test_every_setting_of_a_provider_is_there_and_nothing_else() -> None:
-    assert set(ROWS) == {option for option, _ in options()} | set(catalogue._SETTINGS)
+    assert set(ROWS) == {option for option, _ in options()} | set(catalogue._SETTINGS) | {
+        field.name for shape in LISTED for field in msgspec.structs.fields(shape)
+    }
 
 
 def test_every_known_provider_and_every_section_is_named() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tollkeeper import bootstrap
-from tollkeeper.bootstrap.routing import SANDBOX, SANDBOX_PRICES, sandbox_provider
+from tollkeeper.bootstrap.routing import SANDBOX, own_book, sandbox_provider
 from tollkeeper.config import Configuration
 from tollkeeper.domain.errors import Refused
-from tollkeeper.domain.pricing import PriceBook, RateCard
+from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.routing import Dialect, RouteTable
 from tollkeeper.ports import DataFolder
 from tollkeeper.providers.price_data import shipped_price_book
@@ -25,15 +25,10 @@ def configured_book(configuration: Configuration, data: DataFolder) -> PriceBook
 
     Only the prices of the configuration matter here, so no provider's key is opened.
     """
-    prices = {
-        name: provider.custom_prices
-        for name, provider in configuration.providers.items()
-        if provider.custom_prices is not None
-    }
+    providers = [*configuration.providers.values()]
     if bootstrap.wants_sandbox(configuration, data):
-        prices[SANDBOX] = SANDBOX_PRICES
-    cards = {name: RateCard.custom(each) for name, each in prices.items()}
-    return shipped_price_book().with_cards(cards)
+        providers.append(sandbox_provider(data))
+    return own_book(shipped_price_book(), providers, configuration.price_rules)
 
 
 class PricePlace(NamedTuple):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from tollkeeper.config import Configuration
+from tollkeeper.domain.price_rules import PriceRule, PriceRules
 from tollkeeper.domain.pricing import PriceBook, RateCard
 from tollkeeper.domain.routing import AuthStyle, CutPolicy, Provider
 from tollkeeper.ports import DataFolder, Vault
@@ -38,8 +39,12 @@ def route(
     vault: Vault,
     shipped: PriceBook,
     data: DataFolder,
+    stored_rules: Iterable[PriceRule] = (),
 ) -> Routed:
-    """Put providers, their keys and their prices together."""
+    """Put providers, their keys and their prices together.
+
+    Of the operator's price rules those that were made on the page are tried first.
+    """
     providers = dict(configuration.providers)
     base_urls = {name: provider.root for name, provider in providers.items()}
     opened = open_secrets(sealed, vault, base_urls)
@@ -47,18 +52,27 @@ def route(
         logger.warning("a stored provider key cannot be used", extra={"provider": name})
     for name, secret in opened.secrets.items():
         provider = providers.get(name)
-        if provider is not None and not provider.api_key:
+        if provider is not None and not (provider.api_key or provider.aws_key):
             providers[name] = with_api_key(provider, secret)
     if sandbox_wanted(configuration, sealed):
         providers[SANDBOX] = sandbox_provider(data)
+    rules = (*stored_rules, *configuration.price_rules)
+    book = own_book(shipped, providers.values(), rules)
+    logins = {name: it for name, it in login_providers().items() if name not in providers}
+    plans = configuration.seat_plans
+    return Routed(Routing(providers, configuration.aliases, logins, plans), book)
+
+
+def own_book(
+    shipped: PriceBook, providers: Iterable[Provider], rules: Iterable[PriceRule]
+) -> PriceBook:
+    """Lay the operator's own prices and rules over a book."""
     cards = {
-        name: RateCard.custom(provider.custom_prices)
-        for name, provider in providers.items()
+        provider.name: RateCard.custom(provider.custom_prices)
+        for provider in providers
         if provider.custom_prices is not None
     }
-    book = shipped.with_cards(cards) if cards else shipped
-    logins = {name: it for name, it in login_providers().items() if name not in providers}
-    return Routed(Routing(providers, configuration.aliases, logins), book)
+    return shipped.with_cards(cards).with_rules(PriceRules(rules))
 
 
 def sandbox_wanted(configuration: Configuration, sealed: Mapping[str, bytes]) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 from zoneinfo import ZoneInfo
@@ -16,10 +17,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 import yaml
 
-from tollkeeper.config import yaml_file
+from tollkeeper.config import terms, yaml_file
 from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.domain.errors import ConfigError
+from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.routing import Provider
+from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.http1.origin import Proxies, parse_base_url
 from tollkeeper.providers.catalogue import provider_from
 
@@ -27,6 +30,7 @@ DEFAULT_FILE = "tollkeeper.yaml"
 PREFIX = "TOLLKEEPER_"
 _SHORT = {"HOST": ("listen", "host"), "PORT": ("listen", "port")}
 _OWN_WORDS = {"CONFIG"}
+_STEP = re.compile(r"\.([^.\[\]]+)|\[([^\]]*)\]")
 
 
 class Configuration(NamedTuple):
@@ -41,6 +45,8 @@ class Configuration(NamedTuple):
     providers: dict[str, Provider]
     aliases: dict[str, list[str]]
     proxies: Proxies
+    price_rules: tuple[PriceRule, ...] = ()
+    seat_plans: tuple[SeatPlan, ...] = ()
 
 
 def environment() -> Mapping[str, str]:
@@ -84,6 +90,8 @@ def load(
         _providers(document, settings),
         _aliases(document, settings),
         _proxies(settings, variables),
+        terms.price_rules(document, settings.prices),
+        terms.seat_plans(document, settings.plans),
     )
 
 
@@ -146,7 +154,7 @@ def _convert(document: yaml_file.Document, data: dict[str, Any]) -> Settings:
         return msgspec.convert(data, Settings)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
-        path = tuple(step for step in place.rstrip("`").split(".") if step and "[" not in step)
+        path = tuple(_steps(place.rstrip("`")))
         unknown = message.partition("unknown field `")[2].partition("`")[0]
         if not unknown:
             raise document.error(path, message[:1].lower() + message[1:]) from None
@@ -156,11 +164,22 @@ def _convert(document: yaml_file.Document, data: dict[str, Any]) -> Settings:
         raise document.error((*path, unknown), "no such option", hint) from None
 
 
-def _options_at(path: tuple[str, ...]) -> list[str]:
+def _steps(place: str) -> Iterator[str | int]:
+    """Read a place in the options as the error words it: ``.prices[2].usd``."""
+    for name, index in _STEP.findall(place):
+        if name:
+            yield name
+        elif index.isdigit():
+            yield int(index)
+
+
+def _options_at(path: yaml_file.Path) -> list[str]:
     here: Any = Settings
     for step in path:
-        fields = {field.name: field.type for field in msgspec.structs.fields(here)}
-        here = fields[step]
+        if isinstance(step, int):
+            (here,) = get_args(here)
+        else:
+            here = {field.name: field.type for field in msgspec.structs.fields(here)}[step]
     return sorted(field.name for field in msgspec.structs.fields(here))
 
 

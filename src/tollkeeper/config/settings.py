@@ -66,6 +66,32 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str = ""
 
 
+class PriceRuleOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule of ``prices``: whom it concerns, and own prices or a discount."""
+
+    name: str = ""
+    provider: str = "*"
+    model: str = "*"
+    team: str = "*"
+    usd: dict[str, Any] = {}
+    discount_bp: int = 0
+    discount: str = ""
+    since: Any = None
+    until: Any = None
+    reason: str = ""
+
+
+class PlanOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One flat-rate plan: what is paid by the seat and month, whatever is used."""
+
+    name: str
+    provider: str
+    seat_usd: Any
+    seats: Positive = 1
+    team: str = "*"
+    covers: Literal["logins", "all"] = "logins"
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in tollkeeper.yaml. ``providers`` is checked by the catalogue."""
 
@@ -74,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     providers: dict[str, dict[str, Any] | None] = {}
     models: dict[str, str | list[str]] = {}
+    prices: list[PriceRuleOptions] = []
+    plans: list[PlanOptions] = []
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     journal: JournalSettings = JournalSettings()

@@ -9,6 +9,7 @@ from tollkeeper.domain.calls import Held, Profile
 from tollkeeper.domain.errors import NotAllowed, TollkeeperError
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
 from tollkeeper.domain.routing import Dialect
+from tollkeeper.domain.seat_plans import plan_of
 from tollkeeper.gateway.head_notes import Caller, HeadNotes
 from tollkeeper.gateway.plans import Plan
 from tollkeeper.gateway.shared import Gateway
@@ -133,6 +134,15 @@ def _plan(gateway: Gateway, notes: HeadNotes, match: Match, model: str) -> Plan:
     return planner.plan(model, dialect, match.kind)
 
 
+def _is_flat_rate(gateway: Gateway, notes: HeadNotes, plan: Plan, team: str) -> bool:
+    """Tell whether a call is paid by a subscription or by a plan of the operator's."""
+    if notes.credentials.flat_rate:
+        return True
+    login = bool(notes.credentials.vendor_login)
+    plans = gateway.planner.seat_plans
+    return bool(plans) and plan_of(plans, plan.provider, team, vendor_login=login) is not None
+
+
 def _profile(
     gateway: Gateway,
     notes: HeadNotes,
@@ -157,13 +167,13 @@ def _profile(
         tool=client.tool,
         tool_version=client.version,
         provider=plan.provider,
-        price_provider=plan.price_provider,
+        price_provider=gateway.prices.place(plan.price_provider, plan.provider, key.team),
         model=plan.model,
         model_requested=match.model or controls.model,
         endpoint=match.endpoint.name,
         wire=match.endpoint.dialect,
         streamed=match.streamed or controls.stream,
-        flat_rate=bool(notes.credentials.flat_rate),
+        flat_rate=_is_flat_rate(gateway, notes, plan, key.team),
         tier=controls.service_tier[:32],
         tags=tags.values,
     )

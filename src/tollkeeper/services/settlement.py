@@ -6,12 +6,16 @@ from typing import NamedTuple, Protocol
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.calls import Held, Part, Settled
+from tollkeeper.domain.jobs import JobNews
 from tollkeeper.domain.ledger import Basis, Outcome
+from tollkeeper.domain.price_rules import base_of
 from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.services import estimates
 
 _TEXT_MAX = 256
 _WORD_MAX = 64  # as many characters of a tier, a speed or a place decide the price
+_RULED = "@"  # in a place where the operator's price rules may apply
+_OWN_PRICES = "custom"  # how the key of a price begins that the operator set
 _NOTHING_SPENT = frozenset({Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_FAILED, Outcome.REFUSED})
 _NO_USAGE = Usage()
 
@@ -33,6 +37,7 @@ class Prices(Protocol):
     @property
     def version(self) -> str: ...
     def price(self, provider: str, model: str, usage: Usage, at_us: int) -> Priced: ...
+    def place(self, provider: str, account: str, team: str) -> str: ...
 
 
 class Ending(NamedTuple):
@@ -44,6 +49,7 @@ class Ending(NamedTuple):
     client did not wait for it, and that ``usage`` is all of it. ``unknown`` tells that the
     request was sent and nobody knows what became of it, ``goes_on`` that the provider works
     on and bills what nobody reads any more. ``streamed`` tells that the reply was a stream.
+    ``job`` is what it said of work whose usage arrives later (see ``job_settlement``).
     """
 
     status: int
@@ -59,10 +65,13 @@ class Ending(NamedTuple):
     unknown: bool = False
     goes_on: bool = False
     streamed: bool = False
+    job: JobNews | None = None
 
 
 def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
     """Give the outcome of one attempt: the call itself, then further models it billed."""
+    if held.asked_units:
+        ending = _as_asked(held, ending)
     usage = ending.usage
     if usage is not None and ending.complete and ending.outcome not in _NOTHING_SPENT:
         stated = True
@@ -72,7 +81,7 @@ def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
     if usage.components:
         parts += [
             part_of(held, ending, component, prices, stated=stated)
-            for component in usage.components
+            for component in _components(usage)
         ]
     return Settled(
         held.entry_id,
@@ -123,6 +132,32 @@ def _usage_to_book(held: Held, ending: Ending) -> tuple[Usage, bool]:
     return usage._replace(quantities=quantities, components=()), False
 
 
+def _as_asked(held: Held, ending: Ending) -> Ending:
+    """Bill what the request itself fixes, where the reply does not say it better.
+
+    Whoever asks for speech pays for its characters once there is an answer, and for pictures
+    by the size that was asked for.
+    """
+    usage, units = ending.usage, held.asked_units
+    if usage is not None:
+        by_the_piece = not units.keys().isdisjoint(usage.quantities)
+        return (
+            ending._replace(usage=usage._replace(terms=held.asked_terms))
+            if by_the_piece
+            else ending
+        )
+    if u.INPUT_CHARACTERS in units and 200 <= ending.status < 300 and not ending.unknown:
+        return ending._replace(usage=Usage(units, terms=held.asked_terms), complete=True)
+    return ending
+
+
+def _components(usage: Usage) -> tuple[Usage, ...]:
+    """Give the further models; a stated cost is that of the whole call, theirs included."""
+    if usage.provider_cost_nanos is None:
+        return usage.components
+    return tuple(component._replace(provider_cost_nanos=0) for component in usage.components)
+
+
 def _estimated(held: Held, ending: Ending) -> Usage:
     """Guess a usage from the request's size and from what of the reply went by."""
     quantities = {}
@@ -133,7 +168,8 @@ def _estimated(held: Held, ending: Ending) -> Usage:
         output = _output_seen(held, ending)
     if output:
         quantities[u.OUTPUT] = output
-    return Usage(quantities, tier=held.profile.tier)
+    quantities.update(held.asked_units)
+    return Usage(quantities, tier=held.profile.tier, terms=held.asked_terms)
 
 
 def _output_seen(held: Held, ending: Ending) -> int:
@@ -168,18 +204,27 @@ def part_of(held: Held, ending: Ending, usage: Usage, prices: Prices, *, stated:
         basis = Basis.UNPRICED if unpriced else Basis.FREE
         return Part(model, quantities, basis, cost, cost, None, unpriced[:128], "", *kept)
     priced = prices.price(profile.price_provider, model, usage, held.started_at_us)
+    if priced.nanos is None and profile.model.endswith(f"/{model}"):
+        model = profile.model  # a reseller left the maker out of the name
+        priced = prices.price(profile.price_provider, model, usage, held.started_at_us)
     cost = list_cost = priced.nanos
     saved = None if list_cost is None else 0
+    if list_cost and not profile.flat_rate and not _CACHE.keys().isdisjoint(quantities):
+        saved = _saved(held, model, usage, prices, list_cost)
+    if _RULED in profile.price_provider and list_cost is not None:
+        # What the provider's list says, beside what the operator's own terms make of it.
+        listed = prices.price(base_of(profile.price_provider), model, usage, held.started_at_us)
+        list_cost = list_cost if listed.nanos is None else listed.nanos
     if profile.flat_rate:
         basis, cost = Basis.FLAT_RATE, 0
-    elif stated and usage.provider_cost_nanos is not None:
+    elif stated and usage.provider_cost_nanos is not None and not _is_own(priced):
         basis, cost = Basis.PROVIDER_REPORTED, usage.provider_cost_nanos
+        if usage.provider_list_nanos is not None:
+            list_cost = usage.provider_list_nanos
     elif list_cost is None:
         basis = Basis.UNPRICED
     else:
         basis = Basis.ESTIMATED if not stated else Basis.MEASURED if list_cost else Basis.FREE
-        if not _CACHE.keys().isdisjoint(quantities):
-            saved = _saved(held, model, usage, prices, list_cost)
     key = priced.key[:_TEXT_MAX]
     reason = priced.reason[:128]
     return Part(model, quantities, basis, cost, list_cost, saved, reason, key, *kept)
@@ -191,9 +236,14 @@ def _unpriced_reason(ending: Ending, usage: Usage, *, stated: bool) -> str:
         return "no_reply"
     if ending.free or ending.outcome in _NOTHING_SPENT:
         return ""
-    if usage.fault:
+    if usage.fault and (usage.provider_cost_nanos is None or not stated):
         return f"inconsistent_usage:{usage.fault}"
     return "" if stated or usage.quantities else "no_usage"
+
+
+def _is_own(priced: Priced) -> bool:
+    """Tell whether a price is the operator's own, which comes before what a provider states."""
+    return priced.nanos is not None and priced.key.startswith(_OWN_PRICES)
 
 
 _CACHE = {
