@@ -88,7 +88,6 @@ def test_stored_things_cost_nothing(method: str, path: str, name: str, upstream:
     assert found is not None
     assert (found.endpoint.name, found.upstream_path) == (name, upstream)
     assert found.endpoint.free
-    assert found.endpoint.reader == "none"
 
 
 @pytest.mark.parametrize(

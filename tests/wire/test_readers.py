@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provider_replies import JSON, SSE, chat_reply, chat_stream
-from tollkeeper.wire import endpoints
+from tollkeeper.wire import endpoints, job_endpoints
 from tollkeeper.wire.readers import reader_for
 from tollkeeper.wire.readings import NoReader, Reading
 
@@ -29,6 +29,18 @@ KINDS = (
     "voyage_multimodal",
     "watsonx_text",
     "watsonx_counts",
+    "openai_stored",
+    "new_batch",
+    "batch",
+    "batch_page",
+    "batch_results",
+    "runs",
+    "stored_runs",
+    "interactions",
+    "stored_interactions",
+    "new_operation",
+    "operation",
+    "gemini_cache",
     "none",
 )
 
@@ -51,6 +63,11 @@ def test_an_unknown_kind_is_an_error() -> None:
 def test_every_endpoint_names_a_kind_that_exists() -> None:
     named = {
         value.reader for value in vars(endpoints).values() if isinstance(value, endpoints.Endpoint)
+    }
+    named |= {
+        value.reader
+        for value in vars(job_endpoints).values()
+        if isinstance(value, endpoints.Endpoint)
     }
     for table in vars(endpoints).values():
         if isinstance(table, dict):

@@ -129,6 +129,7 @@ QUANTITIES: Final[Mapping[str, tuple[str, str]]] = {
     u.DOCUMENT_SEARCHES: ("Searches in attachments", "searches"),
     u.TOOL_CALLS: ("Calls of a provider's tool", "calls"),
     u.GPU_MS: ("Time of the machine", "milliseconds"),
+    u.CACHE_KEPT_TOKENS: ("Kept in a cache", "tokens"),
     REQUESTS: ("Fee for the request", "request"),
 }
 """Quantity → what it is called, and what is counted."""

@@ -79,6 +79,7 @@ WEB_FETCHES: Final = "web_fetches"  # pages that a provider's tool opened
 WEB_SOURCES: Final = "web_sources"  # xAI's search before it was a tool: by the source
 DOCUMENT_SEARCHES: Final = "document_searches"  # in files attached to a message
 TOOL_CALLS: Final = "tool_calls"  # of a provider's tool that nobody has a price for
+CACHE_KEPT_TOKENS: Final = "cache_kept_tokens"  # of a cache that is billed by the hour it lives
 GPU_MS: Final = "gpu_ms"  # how long a server of one's own was busy
 UNITS: Final[tuple[str, ...]] = (
     WEB_SEARCHES,
@@ -106,6 +107,7 @@ UNITS: Final[tuple[str, ...]] = (
     DOCUMENT_SEARCHES,
     TOOL_CALLS,
     GPU_MS,
+    CACHE_KEPT_TOKENS,
 )
 
 MEASURES: Final = frozenset({GPU_MS})

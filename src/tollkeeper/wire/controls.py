@@ -118,6 +118,7 @@ _GENERATION: Final[Mapping[str, values.Reader]] = {
     "maxOutputTokens": values.limit,
     "candidateCount": values.choices,
 }
+_INTERACTIONS: Final = "interactions"  # Google's, whose body is flat and names the model
 _STREAMS_UNLESS_TOLD: Final = "ollama_chat"
 _WATSONX_MODEL: Final = "model_id"
 _CODE_ASSIST: Final[Mapping[str, values.Reader]] = {
@@ -142,7 +143,7 @@ _ORDINARY: Final = frozenset(
 def read_controls(body: bytes, endpoint: Endpoint) -> Controls:
     """Read the controls of a JSON body. Raises BadRequest, which names the field at fault."""
     members = read_members(body)
-    if endpoint.dialect is Dialect.GEMINI:
+    if endpoint.dialect is Dialect.GEMINI and endpoint.name != _INTERACTIONS:
         return _gemini_controls(members)
     if endpoint.dialect is Dialect.WATSONX:
         members = _with_watsonx_model(members)

@@ -22,6 +22,7 @@ class Endpoint(NamedTuple):
 
     ``name`` is the ledger's word for it. ``reader`` names the reader of its replies.
     ``free`` calls are known to cost nothing; ``local`` ones are answered by the gateway.
+    ``unnamed`` ones need not name a model.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Endpoint(NamedTuple):
     body: Body = Body.JSON
     free: bool = False
     local: bool = False
+    unnamed: bool = False
 
 
 class Match(NamedTuple):
@@ -41,6 +43,8 @@ class Match(NamedTuple):
     ``streamed`` tells that the path asks for a stream. ``query_dropped`` are the parameters
     that mean something to this path only, and nothing to the one upstream.
     ``kind`` is the kind of provider whose own path this is ("" for a path that many have).
+    ``job`` is the job (see ``domain.jobs``) whose bills the reply holds, where only the path
+    says which.
     """
 
     endpoint: Endpoint
@@ -50,3 +54,4 @@ class Match(NamedTuple):
     provider: str = ""
     query_dropped: tuple[str, ...] = ()
     kind: str = ""
+    job: str = ""

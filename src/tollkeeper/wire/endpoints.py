@@ -8,6 +8,8 @@ from typing import Final
 
 from tollkeeper.domain.key_tokens import PREFIX
 from tollkeeper.domain.routing import Dialect
+from tollkeeper.wire import job_endpoints
+from tollkeeper.wire.bedrock_paths import bedrock_call
 from tollkeeper.wire.endpoint_types import Body, Endpoint, Match
 from tollkeeper.wire.native_endpoints import (
     EXACT_GET,
@@ -36,15 +38,6 @@ GEMINI_MODELS: Final = MODELS._replace(dialect=_GEMINI)
 HELLO: Final = Endpoint("hello", _ANTHROPIC, body=Body.NONE, free=True, local=True)
 PASSTHROUGH: Final = Endpoint("passthrough", _OPENAI, body=Body.OPAQUE)
 
-# Retrieving a stored response repeats the usage of the call that made it: never metered again.
-_STORED: Final = Endpoint("responses/stored", _OPENAI, body=Body.NONE, free=True)
-_FILES: Final = Endpoint("files", _OPENAI, body=Body.OPAQUE, free=True)
-_UPLOADS: Final = Endpoint("uploads", _OPENAI, body=Body.OPAQUE, free=True)
-_BATCHES: Final = Endpoint("batches", _OPENAI)
-_BATCH_STATE: Final = Endpoint("batches", _OPENAI, body=Body.OPAQUE, free=True)
-_MESSAGE_BATCHES: Final = Endpoint("messages/batches", _ANTHROPIC)
-_MESSAGE_BATCH_STATE: Final = Endpoint("messages/batches", _ANTHROPIC, body=Body.OPAQUE, free=True)
-
 _OPENAI_POST: Final = {
     "/chat/completions": CHAT,
     "/responses": RESPONSES,
@@ -54,6 +47,7 @@ _OPENAI_POST: Final = {
     "/fim/completions": Endpoint("fim/completions", _OPENAI, "openai_chat"),
     "/embeddings": Endpoint("embeddings", _OPENAI, "openai_embeddings"),
     "/images/generations": Endpoint("images/generations", _OPENAI, "openai_images"),
+    "/images": Endpoint("images", _OPENAI, "openai_chat"),  # OpenRouter's, with a chat's usage
     "/images/edits": Endpoint("images/edits", _OPENAI, "openai_images", Body.MULTIPART),
     "/images/variations": Endpoint("images/variations", _OPENAI, "openai_images", Body.MULTIPART),
     "/audio/transcriptions": Endpoint(
@@ -64,21 +58,18 @@ _OPENAI_POST: Final = {
     ),
     "/audio/speech": Endpoint("audio/speech", _OPENAI, "openai_speech"),
     "/moderations": Endpoint("moderations", _OPENAI, free=True),
-    "/files": _FILES,
-    "/uploads": _UPLOADS,
-    "/batches": _BATCHES,
+    **job_endpoints.OPENAI_POST,
     **OPENAI_SHAPED,
 }
 _OPENAI_GET: Final = {
     "/models": MODELS,
-    "/files": _FILES._replace(body=Body.NONE),
-    "/batches": _BATCH_STATE._replace(body=Body.NONE),
+    **job_endpoints.OPENAI_GET,
     "/responses": RESPONSES_SOCKET,
 }
 _ANTHROPIC_POST: Final = {
     "/messages": MESSAGES,
     "/messages/count_tokens": COUNT_TOKENS,
-    "/messages/batches": _MESSAGE_BATCHES,
+    **job_endpoints.ANTHROPIC_POST,
 }
 
 # The same call under the different base URLs that people configure: with and without the
@@ -101,9 +92,11 @@ _GEMINI_MODEL_PATHS: Final = (
 )
 
 
-def _placed(calls: Mapping[str, Endpoint], prefixes: Iterable[str]) -> dict[str, Match]:
+def _placed(
+    calls: Mapping[str, Endpoint], prefixes: Iterable[str], kind: str = ""
+) -> dict[str, Match]:
     return {
-        prefix + path: Match(endpoint, path)
+        prefix + path: Match(endpoint, path, kind=kind)
         for prefix in prefixes
         for path, endpoint in calls.items()
     }
@@ -121,6 +114,7 @@ _EXACT: Final[Mapping[str, Mapping[str, Match]]] = {
     "POST": _placed(_OPENAI_POST, ("", *_OPENAI_PREFIXES))
     | _AZURE_INFERENCE
     | _placed(_ANTHROPIC_POST, ("", *_ANTHROPIC_PREFIXES))
+    | _placed(job_endpoints.MISTRAL_POST, _OPENAI_PREFIXES, "mistral")
     | EXACT_POST,
     "GET": _placed(_OPENAI_GET, _OPENAI_PREFIXES)
     | EXACT_GET
@@ -129,32 +123,12 @@ _EXACT: Final[Mapping[str, Mapping[str, Match]]] = {
         for path in ("/anthropic/v1/models", "/anthropic/models")
     }
     | {path: Match(GEMINI_MODELS, "/v1beta/models") for path in _GEMINI_MODEL_PATHS}
-    | {
-        f"{prefix}/messages/batches": Match(
-            _MESSAGE_BATCH_STATE._replace(body=Body.NONE), "/messages/batches"
-        )
-        for prefix in _ANTHROPIC_PREFIXES
-    }
+    | _placed(job_endpoints.ANTHROPIC_GET, _ANTHROPIC_PREFIXES)
     | _BARE_GET
     | _HELLO_MATCH,
     "HEAD": _HELLO_MATCH,
 }
 
-_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,255}"
-_OPENAI_ID_PATHS: Final = tuple(
-    (re.compile(pattern), methods, endpoint)
-    for pattern, methods, endpoint in (
-        (rf"/responses/{_ID}(?:/input_items)?", {"GET"}, _STORED),
-        (rf"/responses/{_ID}", {"DELETE"}, _STORED),
-        (rf"/responses/{_ID}/cancel", {"POST"}, _STORED._replace(body=Body.OPAQUE)),
-        (rf"/files/{_ID}(?:/content)?", {"GET"}, _FILES._replace(body=Body.NONE)),
-        (rf"/files/{_ID}", {"DELETE"}, _FILES._replace(body=Body.NONE)),
-        (rf"/uploads/{_ID}/(?:parts|complete|cancel)", {"POST"}, _UPLOADS),
-        (rf"/batches/{_ID}", {"GET"}, _BATCH_STATE._replace(body=Body.NONE)),
-        (rf"/batches/{_ID}/cancel", {"POST"}, _BATCH_STATE),
-    )
-)
-_MESSAGE_BATCH: Final = re.compile(rf"/messages/batches/{_ID}(?:/(results|cancel))?")
 _ANTHROPIC_PREFIX: Final = re.compile(r"(?:/anthropic)?(?:/v1){0,2}(?=/messages/)")
 _OPENAI_PREFIX: Final = re.compile(
     r"/openai/v1(?=/)|/openai(?=/)|/v1beta/openai(?=/)|(?:/v1){1,2}(?=/)"
@@ -183,6 +157,7 @@ _GEMINI_VERBS: Final = {
         ("embedContent", "gemini", False),
         ("batchEmbedContents", "gemini", False),
         ("predict", "gemini", False),
+        *((verb, "new_operation", False) for verb in job_endpoints.GEMINI_VERBS),
         ("countTokens", "none", True),
         ("computeTokens", "none", True),
     )
@@ -203,6 +178,7 @@ _DIALECT_OF: Final = {
     "cohere": Dialect.COHERE,
     "ollama": Dialect.OLLAMA,
     "watsonx": Dialect.WATSONX,
+    "bedrock": Dialect.BEDROCK,
 }
 _ENDS: Final = ends_of(_OPENAI_POST) | {"/v1/messages": MESSAGES}
 _METHODS: Final = {
@@ -227,6 +203,10 @@ def match(method: bytes | str, path: str) -> Match | None:
         endpoint = _GEMINI_VERBS.get(plain[2])
         if endpoint is not None:
             return Match(endpoint, path, plain[1], plain[2] in _STREAMING_VERBS)
+    if "/model/" in path:
+        called = bedrock_call(method, path)
+        if called is not None:
+            return called
     require_clean_path(path)
     return _beside(method, path) or _by_pattern(method, path)
 
@@ -341,16 +321,8 @@ def _listed_model(listed: re.Match[str]) -> Match:
 def _with_id(method: str, path: str) -> Match | None:
     prefix = _ANTHROPIC_PREFIX.match(path)
     if prefix is not None:
-        rest = path[prefix.end() :]
-        batch = _MESSAGE_BATCH.fullmatch(rest)
-        if batch is None or (method == "POST") != (batch[1] == "cancel"):
-            return None
-        return Match(_MESSAGE_BATCH_STATE, rest) if method in {"GET", "POST", "DELETE"} else None
+        return job_endpoints.anthropic_match(method, path[prefix.end() :])
     prefix = _OPENAI_PREFIX.match(path)
     if prefix is None:
-        return None
-    rest = path[prefix.end() :]
-    for pattern, methods, endpoint in _OPENAI_ID_PATHS:
-        if method in methods and pattern.fullmatch(rest):
-            return Match(endpoint, rest)
-    return None
+        return job_endpoints.gemini_match(method, path)
+    return job_endpoints.openai_match(method, path[prefix.end() :])

@@ -161,7 +161,7 @@ def _reading_of(texts: list[bytes], queries: set[str]) -> Reading:
         elif chunk.predictions is not None:
             usage = prediction_usage(chunk.predictions, chunk.metadata)
     if is_present(usage_raw):
-        searches = _billed_searches(model, queries)
+        searches = billed_searches(model, queries)
         usage = gemini_usage(usage_raw, model, searches, blocked=blocked)
     return Reading(usage, response_id, None, error)
 
@@ -181,7 +181,8 @@ def _queries_of(chunk: Chunk) -> set[str]:
     return found - {""}
 
 
-def _billed_searches(model: str, queries: set[str]) -> int:
+def billed_searches(model: str, queries: set[str]) -> int:
+    """Count the searches that a model's reply is billed for."""
     name = model.rpartition("/")[2]
     if name.startswith(_BILLED_PER_PROMPT):
         return 1 if queries else 0

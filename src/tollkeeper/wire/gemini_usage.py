@@ -39,7 +39,7 @@ def gemini_usage(
     if counts is None:
         return Usage(model=model, fault=fault, raw=compact_text(raw))
     tier = counts.service_tier or counts.traffic_type or ""
-    quantities, contradiction = _quantities(counts)
+    quantities, contradiction = usage_quantities(counts)
     if blocked and contradiction == MISSING_COUNT and not quantities:
         contradiction = ""
     if searches:
@@ -65,7 +65,8 @@ def prediction_usage(
     return Usage() if statistics else None
 
 
-def _quantities(counts: UsageMetadata) -> tuple[dict[str, int], str]:
+def usage_quantities(counts: UsageMetadata) -> tuple[dict[str, int], str]:
+    """Give the exclusive quantities of some counts, and a fault ("" if they agree)."""
     prompt = counts.prompt_token_count or 0
     output = counts.candidates_token_count or 0
     thoughts = counts.thoughts_token_count or 0

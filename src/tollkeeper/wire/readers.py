@@ -7,6 +7,21 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tollkeeper.wire.anthropic_messages import MessageStreamReader, message_reader
+from tollkeeper.wire.assistants import (
+    RunStreamReader,
+    later_run_stream,
+    run_reader,
+    stored_run_reader,
+)
+from tollkeeper.wire.background import StoredStreamReader, stored_reader
+from tollkeeper.wire.batches import (
+    ResultPageReader,
+    batch_reader,
+    new_batch_reader,
+    new_operation_reader,
+    operation_reader,
+)
+from tollkeeper.wire.batches_lines import ResultLinesReader
 from tollkeeper.wire.bedrock import (
     ConverseStreamReader,
     InvokeReader,
@@ -20,6 +35,13 @@ from tollkeeper.wire.cohere import (
     cohere_reader,
 )
 from tollkeeper.wire.gemini import GeminiStreamReader, gemini_reader
+from tollkeeper.wire.gemini_cache import cache_reader
+from tollkeeper.wire.interactions import (
+    InteractionStreamReader,
+    interaction_reader,
+    stored_interaction_reader,
+    stored_interaction_stream,
+)
 from tollkeeper.wire.json_lines import MEDIA_TYPES
 from tollkeeper.wire.mistral import ConversationStreamReader, conversation_reader, ocr_reader
 from tollkeeper.wire.ollama import OllamaLineReader, ollama_chat_reader, ollama_embed_reader
@@ -75,6 +97,18 @@ _FAMILIES: Final[Mapping[str, _Family]] = {
     "voyage_multimodal": _Family(voyage_reader),
     "watsonx_text": _Family(watsonx_reader, WatsonxStreamReader),
     "watsonx_counts": _Family(watsonx_reader),
+    "openai_stored": _Family(stored_reader, StoredStreamReader),
+    "new_batch": _Family(new_batch_reader),
+    "batch": _Family(batch_reader),
+    "batch_page": _Family(ResultPageReader),
+    "batch_results": _Family(ResultLinesReader, ResultLinesReader, ResultLinesReader),
+    "runs": _Family(run_reader, RunStreamReader),
+    "stored_runs": _Family(stored_run_reader, later_run_stream),
+    "interactions": _Family(interaction_reader, InteractionStreamReader),
+    "stored_interactions": _Family(stored_interaction_reader, stored_interaction_stream),
+    "new_operation": _Family(new_operation_reader),
+    "operation": _Family(operation_reader),
+    "gemini_cache": _Family(cache_reader),
     "none": _Family(NoReader),
 }
 
@@ -102,6 +136,7 @@ COUNT_IN_HEAD: Final = "bedrock_invoke"
 """The kind of call whose replies say in their headers what they used."""
 
 _AWS_EVENTS: Final = "application/vnd.amazon.eventstream"
+_RESULTS: Final = "batch_results"
 _AWS: Final = frozenset({"bedrock_converse", "bedrock_invoke"})
 
 
@@ -109,6 +144,8 @@ _AWS: Final = frozenset({"bedrock_converse", "bedrock_invoke"})
 def _maker(reader: str, streamed: bool, content_type: str) -> Callable[[], ReplyReader]:
     family = _FAMILIES[reader]
     media_type = content_type.partition(";")[0].strip().lower()
+    if reader == _RESULTS:
+        return family.lines  # whatever a file is called
     if media_type in {"text/event-stream", _AWS_EVENTS}:
         is_spoken = (media_type == _AWS_EVENTS) == (reader in _AWS)
         return family.stream if is_spoken else NoReader
