@@ -26,7 +26,7 @@ from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.services.settlement import Ending, settle, total_cost_nanos
 from tollkeeper.wire.asked import Asked
 from tollkeeper.wire.readings import Reading
-from tollkeeper.wire.refusals import refusal, stream_error
+from tollkeeper.wire.refusals import refusal
 
 CALL_ID_LINE: Final = b"x-tollkeeper-call-id: %b\r\n"
 _AS_IF_DISCONNECTED: Final = frozenset({Outcome.OK, Outcome.INCOMPLETE})
@@ -220,7 +220,7 @@ class Relay:
             self._settle(Outcome.UPSTREAM_FAILED, error)
         else:
             if meter.event_stream:
-                self._unreleased = meter.event_end() + stream_error(self._way.endpoint, error)
+                self._unreleased = meter.last_words(self._way.endpoint, error)
             self._settle(Outcome.INCOMPLETE, error)
 
     # ------------------------------------------------------------------ the client
@@ -337,7 +337,7 @@ class Relay:
             return Outcome.INCOMPLETE
         if meter.event_stream and reading.marked:
             error = UpstreamFailed("the provider's stream has no end", code="incomplete")
-            notice = meter.event_end() + stream_error(self._way.endpoint, error)
+            notice = meter.last_words(self._way.endpoint, error)
             self._unreleased = (self._unreleased or b"") + notice
         return Outcome.INCOMPLETE
 

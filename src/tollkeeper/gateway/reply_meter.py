@@ -23,7 +23,6 @@ _ERROR_BYTES_MAX: Final = 8 << 10
 _AWS_ERROR: Final = b"x-amzn-errortype"
 _UNREAD: Final = NoReader()
 _EVENT_ENDS: Final = (b"\n\n", b"\r\r", b"\r\n\r\n")
-_LINE_ENDS: Final = (b"\n",)
 _LONGEST_END: Final = 4
 _decode = msgspec.json.Decoder().decode
 
@@ -118,10 +117,9 @@ class ReplyMeter:
         """Give what ends a broken stream: the end of the event that the client has read a
         part of, if it has, and the error in the caller's own protocol.
         """
-        shown, ends, end = self._shown_last, _EVENT_ENDS, b"\n\n"
-        if self._lines:
-            ends, end = _LINE_ENDS, b"\n"
-        begun = bool(shown) and not shown.endswith(ends)
+        shown = self._shown_last
+        end = b"\n" if self._lines else b"\n\n"
+        begun = bool(shown) and not shown.endswith(end if self._lines else _EVENT_ENDS)
         return (end if begun else b"") + stream_error(endpoint, error, lines=self._lines)
 
     def close(self, *, complete: bool) -> Reading:

@@ -6,6 +6,7 @@ from typing import Final
 
 from tollkeeper.http1.reply_heads import HeadKind, ReplyHead
 from tollkeeper.wire.headers import HeaderFilter
+from tollkeeper.wire.json_lines import are_lines
 
 _CONTENT_TYPE: Final = 1
 _CONTENT_ENCODING: Final = 2
@@ -24,11 +25,19 @@ _MEANING: Final = {
 class ReplyNotes:
     """Facts of one kind of head.
 
-    ``content_type`` and ``encoding`` are header values as text ("" where there is none).
+    ``content_type`` and ``encoding`` are header values as text ("" where there is none);
+    ``json_lines`` tells that the body is a stream of JSON lines.
     Raises UpstreamFailed for a field that would be more than one line.
     """
 
-    __slots__ = ("_request_id", "_request_id_at", "_template", "content_type", "encoding")
+    __slots__ = (
+        "_request_id",
+        "_request_id_at",
+        "_template",
+        "content_type",
+        "encoding",
+        "json_lines",
+    )
 
     def __init__(self, kind: HeadKind, header_filter: HeaderFilter) -> None:
         self._template = header_filter.reply_template(kind.headers, kind.varying)
@@ -45,6 +54,7 @@ class ReplyNotes:
                     self._request_id_at = kind.varying.index(place)
                 else:
                     self._request_id = value.decode("latin-1")
+        self.json_lines = are_lines(self.content_type)
 
     def lines(self, head: ReplyHead) -> bytes:
         """Give the header lines of a head for the client, without framing."""

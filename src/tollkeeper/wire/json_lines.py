@@ -26,6 +26,11 @@ MEDIA_TYPES: Final = frozenset(
 _LONG_BYTES: Final = 256 << 10
 
 
+def are_lines(content_type: str) -> bool:
+    """Tell whether a body of this type is a stream of JSON lines."""
+    return content_type.partition(";")[0].strip().lower() in MEDIA_TYPES
+
+
 class LineStream:
     """Cuts a stream into regions of complete lines, each of which ends with a LF.
 

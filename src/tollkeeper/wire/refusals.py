@@ -26,6 +26,7 @@ from tollkeeper.domain.errors import (
 )
 from tollkeeper.domain.key_tokens import without_keys
 from tollkeeper.domain.routing import Dialect
+from tollkeeper.wire.bedrock_refusals import aws_error, aws_status
 from tollkeeper.wire.clients import CODEX
 from tollkeeper.wire.endpoints import Endpoint
 
@@ -109,6 +110,8 @@ def refusal(
         headers = b"retry-after: %d\r\n" % (error.retry_after_s or _OVERLOADED_RETRY_S)
     elif isinstance(error, Refused):
         headers = _STOP
+    if endpoint.dialect is Dialect.BEDROCK:
+        return _in_aws_words(error, aws_status(error), headers, call_id)
     body = _body(endpoint, error.status, _words(error), error, call_id)
     return _shaped(endpoint.dialect, error.status, headers, body, call_id)
 
@@ -126,16 +129,21 @@ def stream_error(endpoint: Endpoint, error: TollkeeperError, *, lines: bool = Fa
 
     It is no comment and no end marker, because a stream that broke must not look complete.
     """
+    fault: dict[str, Any]
     words = _words(error)
     message, code = _message(error), error.code
+    if endpoint.dialect in _NATIVE:
+        native = _encode(_native_body(endpoint.dialect, error.status, error, ""))
+        return native + b"\n" if lines else b"event: error\ndata: " + native + b"\n\n"
+    if lines:
+        fault = {"message": message, "type": words.openai, "code": code}
+        return _encode({"error": fault}) + b"\n"
     if endpoint.dialect is Dialect.ANTHROPIC:
         event = {"type": "error", "error": {"type": words.anthropic, "message": message}}
         return b"event: error\ndata: " + _encode(event) + b"\n\n"
     if endpoint.dialect is Dialect.GEMINI:
         fault = {"code": error.status, "message": message, "status": words.google}
         return b"data: " + _encode({"error": fault}) + b"\r\n\r\n"
-    if endpoint.dialect in _NATIVE:
-        return _framed(_native_body(endpoint.dialect, error.status, error, ""), lines=lines)
     if endpoint.reader == "openai_responses":
         failed = {
             "type": "response.failed",
@@ -165,8 +173,17 @@ def _for_money(
         body = _encode({"error": {**fault, "request_id": call_id}})
         return _shaped(dialect, 429, headers, body, call_id)
     status = forced or (400 if tool in _ENDS_ON_400 else 402)
+    if dialect is Dialect.BEDROCK:
+        return _in_aws_words(error, status, _STOP, call_id, for_money=True)
     body = _body(endpoint, status, _MONEY, error, call_id)
     return _shaped(dialect, status, _STOP, body, call_id)
+
+
+def _in_aws_words(
+    error: TollkeeperError, status: int, headers: bytes, call_id: str, *, for_money: bool = False
+) -> Reply:
+    lines, body = aws_error(error, _message(error), call_id, for_money=for_money)
+    return Reply(status, _JSON + headers + lines, body)
 
 
 def _message(error: TollkeeperError) -> str:
@@ -223,11 +240,6 @@ def _native_body(
         return {"error": message, "code": code}
     fault = {"code": code, "message": message}
     return {"errors": [fault], "trace": call_id, "status_code": status}
-
-
-def _framed(body: dict[str, Any], *, lines: bool) -> bytes:
-    text = _encode(body)
-    return text + b"\n" if lines else b"event: error\ndata: " + text + b"\n\n"
 
 
 def _shaped(dialect: Dialect, status: int, headers: bytes, body: bytes, call_id: str) -> Reply:
