@@ -46,8 +46,8 @@ screenshots: setup $(VENV)/.test ## pictures of the pages, for the documentation
 lock: setup $(VENV)/.lock ## pin every dependency again, with hashes and without addresses
 	$(BIN)/python tools/lock.py
 
-prices: setup $(VENV)/.test ## compile the shipped price book from the pinned source
-	$(BIN)/python tools/compile_prices.py
+prices: setup $(VENV)/.test ## compile the shipped price book from every release of its source
+	$(BIN)/python tools/compile_price_history.py --download --wheels $${TMPDIR:-/tmp}/price-wheels
 
 clean: ## remove everything that can be made again (not your data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

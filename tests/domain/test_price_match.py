@@ -58,7 +58,7 @@ ANTHROPIC = _list("anthropic", _model("claude-sonnet-4-5", "claude-sonnet-4.5"))
     ],
 )
 def test_a_model_is_found(prices: PriceList, name: str, model: str, rule: str) -> None:
-    found = prices.find(name)
+    found = prices.find(name, 0)
     assert found is not None
     assert (found.row["model"], found.rule) == (model, rule)
 
@@ -81,11 +81,11 @@ def test_a_model_is_found(prices: PriceList, name: str, model: str, rule: str) -
     ],
 )
 def test_what_is_not_listed_is_not_guessed(prices: PriceList, name: str) -> None:
-    assert prices.find(name) is None
+    assert prices.find(name, 0) is None
 
 
 def test_a_name_of_its_own_comes_before_an_alias() -> None:
     prices = _list("openai", _model("a", "b"), _model("b"))
-    found = prices.find("b")
+    found = prices.find("b", 0)
     assert found is not None
     assert found.row["model"] == "b"

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from importlib.metadata import version
+from importlib.metadata import distribution
 from pathlib import Path
-from types import ModuleType
 
 import msgspec
 import pytest
 
+from tollkeeper.domain.price_history import Release, with_release
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.rate_card import instant_us
 from tollkeeper.domain.usage import Usage
-from tollkeeper.providers.price_data import OTHER_NAMES, price_book, shipped_price_book
+from tollkeeper.providers.genai_rows import provider_rows
+from tollkeeper.providers.genai_source import checked, read_python
+from tollkeeper.providers.price_data import (
+    ARCHIVE,
+    OTHER_NAMES,
+    book_of,
+    price_book_version,
+    shipped_price_book,
+)
+from tollkeeper.providers.price_text import book_rows, book_text
+from tollkeeper.providers.price_versions import packed, parts_of, unpacked, version_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "src" / "tollkeeper" / "prices"
@@ -28,23 +37,29 @@ def book() -> PriceBook:
     return shipped_price_book()
 
 
-@pytest.fixture(scope="module")
-def compiler() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "compile_prices", ROOT / "tools/compile_prices.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_the_newest_release_adds_nothing_that_the_book_does_not_say() -> None:
+    text = (FOLDER / "book.jsonl").read_bytes()
+    package = distribution("genai-prices")
+    data = Path(str(package.locate_file("genai_prices/data.py"))).read_bytes()
+    rows, unread = provider_rows(checked(read_python(data)).providers)
+    head = json.loads(text.partition(b"\n")[0])
+    assert head["source"] == f"genai-prices {package.version}"
+    again = with_release(book_rows(text), Release(head["source"], head["released"], rows))
+    assert book_text(head["source"], head["released"], again) == text
+    assert not unread
 
 
-def test_the_committed_file_is_what_the_pinned_source_compiles_to(compiler: ModuleType) -> None:
-    committed = FOLDER / f"genai-prices-{version('genai-prices')}.jsonl"
-    assert committed.read_text("utf-8") == compiler.compiled()
-    assert compiler.compiled() == compiler.compiled()
-    assert [path.name for path in FOLDER.glob("genai-prices-*")] == [committed.name]
+def test_every_version_that_was_ever_shipped_is_there_and_unchanged() -> None:
+    for name, path in version_files(ARCHIVE):
+        parts = unpacked(path)
+        assert parts.version == name
+        assert packed(parts) == path.read_bytes()
+        found = price_book_version(name)
+        assert found is not None
+        assert found.version == name
+    first = price_book_version("genai-prices-0.2.3+1cdc8a783c72+own.06bf5834")
+    assert first is not None
+    assert first.version == "genai-prices-0.2.3+1cdc8a783c72"
 
 
 def test_every_provider_and_model_can_be_priced(book: PriceBook) -> None:
@@ -67,29 +82,38 @@ def test_every_correction_has_a_reason_and_a_source() -> None:
         assert row["checked"] >= "2026-11-01", row
 
 
+HEAD = b'{"source":"x 1","released":"2026-11-20"}\n'
+COMPILED = HEAD + b'{"provider":"p","name":"P"}\n{"model":"m","prices":[{"usd":{"input":"1"}}]}\n'
+
+
+def _book(compiled: bytes, overlay: bytes = b"", gaps: bytes = b"") -> PriceBook:
+    return book_of(parts_of((compiled, gaps, overlay)))
+
+
 def test_the_version_changes_with_the_prices_and_with_the_corrections() -> None:
-    compiled = b'{"provider":"p","name":"P"}\n{"model":"m","prices":[{"usd":{"input":"1"}}]}\n'
     correction = (
         b'{"provider":"p","models":["m"],"usd":{"input":"2"},'
         b'"reason":"r","source":"s","checked":"2026-11-20"}\n'
     )
-    plain = price_book("x", compiled, b"")
+    plain = _book(COMPILED)
+    assert plain.version.startswith("x-1+")
     assert plain.price("p", "m", Usage({"input": 1}), 0).nanos == 1_000
-    corrected = price_book("x", compiled, correction)
+    corrected = _book(COMPILED, correction)
     assert corrected.price("p", "m", Usage({"input": 1}), 0).nanos == 2_000
-    assert (
-        len({plain.version, corrected.version, price_book("x", compiled + b"\n", b"").version}) == 3
-    )
-    assert price_book("x", compiled, b"").version == plain.version
+    others = {_book(COMPILED + b"\n").version, _book(COMPILED, gaps=b"\n").version}
+    assert len({plain.version, corrected.version, *others}) == 4
+    assert _book(COMPILED).version == plain.version
     assert shipped_price_book().version == shipped_price_book().version
 
 
 def test_a_damaged_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="first line"):
+        _book(b'{"provider":"p","name":"P"}\n')
     with pytest.raises(msgspec.ValidationError):
-        price_book("x", b'{"provider":1}\n', b"")
+        _book(HEAD + b'{"provider":1}\n')
     with pytest.raises(msgspec.DecodeError):
-        price_book("x", b'{"provider":"p","name":"P"}\n', b"{]\n")
-    late = price_book("x", b'{"provider":"p","name":"P"}\n{"model":7}\n', b"")
+        _book(HEAD + b'{"provider":"p","name":"P"}\n', b"{]\n")
+    late = _book(HEAD + b'{"provider":"p","name":"P"}\n{"model":7}\n')
     with pytest.raises(msgspec.ValidationError):
         late.models("p")
 

@@ -41,6 +41,7 @@ PER: Final[Mapping[str, int]] = {
     u.DOCUMENT_SEARCHES: 1_000,
     u.TOOL_CALLS: 1_000,
     u.GPU_MS: 3_600_000,
+    u.CACHE_KEPT_TOKENS: 1_000_000,
     REQUESTS: 1_000,
 }
 """How many pieces of each quantity a price is for."""
@@ -139,11 +140,31 @@ class ProviderRow(TypedDict):
     calendars: NotRequired[Mapping[str, Sequence[str]]]
 
 
+class GapRow(TypedDict):
+    """What another source has of a model.
+
+    ``prices`` makes it a model that the first source does not list. Of a model that is listed,
+    ``fills`` are ordinary prices for quantities that it has none for, ``variants`` and ``geo``
+    conditions that it lacks, ``votes`` what others say of the prices that it has.
+    """
+
+    model: str
+    said_by: NotRequired[str]
+    aliases: NotRequired[Sequence[str]]
+    prices: NotRequired[Sequence[PriceRow]]
+    fills: NotRequired[Prices]
+    variants: NotRequired[Sequence[VariantRow]]
+    geo: NotRequired[Mapping[str, str]]
+    votes: NotRequired[Mapping[str, Prices]]
+
+
 class OverlayRow(TypedDict):
     """One reviewed correction: to the models named (globs), or to the whole provider.
 
     ``reason`` and ``source`` say why, and who published it. ``adds`` are models that the
     source lacks. ``same_as`` gives one tier the variants of another ({"flex": "batch"}).
+    ``prices`` replaces a model's whole history, ``without`` takes away prices that the source
+    has under a wrong quantity.
     """
 
     provider: str
@@ -153,11 +174,15 @@ class OverlayRow(TypedDict):
     models: NotRequired[Sequence[str]]
     adds: NotRequired[Sequence[ModelRow]]
     aliases: NotRequired[Sequence[str]]
-    usd: NotRequired[Mapping[str, str]]
-    above: NotRequired[Sequence[tuple[int, Mapping[str, str]]]]
+    prices: NotRequired[Sequence[PriceRow]]
+    without: NotRequired[Sequence[str]]
+    usd: NotRequired[Prices]
+    above: NotRequired[Tiers]
     variants: NotRequired[Sequence[VariantRow]]
     same_as: NotRequired[Mapping[str, str]]
     geo: NotRequired[Mapping[str, str]]
     falls_back: NotRequired[Mapping[str, str]]
     tiers: NotRequired[Mapping[str, str]]
     owns: NotRequired[Sequence[str]]
+    renamed: NotRequired[Mapping[str, Sequence[tuple[str, str]]]]
+    calendars: NotRequired[Mapping[str, Sequence[str]]]

@@ -1,15 +1,72 @@
-"""Our own reviewed corrections, laid over the prices of one provider.
+"""What is laid over the prices of one provider: what other sources add, and our corrections.
 
-The compiled book stays what its source says; what the source has wrong or lacks stands in
-the overlay, row by row with a reason, and is applied when the book is read.
+The compiled book stays what its source says. What it lacks and another source has fills its
+gaps; what it has wrong stands in the overlay, row by row with a reason. Both are applied when
+the book is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from tollkeeper.domain.price_data import ModelRow, OverlayRow, PriceRow, ProviderRow, VariantRow
+from tollkeeper.domain.price_data import (
+    GapRow,
+    ModelRow,
+    OverlayRow,
+    PriceRow,
+    ProviderRow,
+    VariantRow,
+)
+
+
+def with_gaps(provider: ProviderRow, rows: Iterable[GapRow]) -> ProviderRow:
+    """Fill the gaps of a provider; what it says itself is never replaced.
+
+    A model that the provider lists by now under any of its names is not added.
+    """
+    models = {model["model"]: model for model in provider["models"]}
+    taken = {name for model in models.values() for name in model.get("aliases", ())}
+    taken |= {name.lower() for name in models}
+    added: list[ModelRow] = []
+    for row in rows:
+        name = row["model"]
+        if name in models:
+            models[name] = _filled(models[name], row)
+        elif "prices" in row and name.lower() not in taken:
+            added.append(_model(row, taken))
+    return {**provider, "models": [*models.values(), *added]}
+
+
+def _model(row: GapRow, taken: set[str]) -> ModelRow:
+    model: ModelRow = {"model": row["model"], "prices": row["prices"]}
+    aliases = [name for name in row.get("aliases", ()) if name not in taken]
+    if aliases:
+        model["aliases"] = aliases
+    if "variants" in row:
+        model["variants"] = row["variants"]
+    if "geo" in row:
+        model["geo"] = row["geo"]
+    if "votes" in row:
+        model["votes"] = row["votes"]
+    if "said_by" in row:
+        model["said_by"] = row["said_by"]
+    return model
+
+
+def _filled(model: ModelRow, row: GapRow) -> ModelRow:
+    filled: ModelRow = {**model}
+    if "fills" in row:
+        fills = row["fills"]
+        filled["prices"] = [{**old, "usd": {**fills, **old["usd"]}} for old in model["prices"]]
+    if "variants" in row:
+        # Behind the model's own: the first variant that names a quantity decides.
+        filled["variants"] = [*model.get("variants", ()), *row["variants"]]
+    if "geo" in row:
+        filled["geo"] = {**row["geo"], **model.get("geo", {})}
+    if "votes" in row:
+        filled["votes"] = row["votes"]
+    return filled
 
 
 def with_overlay(provider: ProviderRow, rows: Iterable[OverlayRow]) -> ProviderRow:
@@ -31,6 +88,10 @@ def _with_row(provider: ProviderRow, row: OverlayRow) -> ProviderRow:
         changed["owns"] = [*provider.get("owns", ()), *row["owns"]]
     if "tiers" in row:
         changed["tiers"] = {**provider.get("tiers", {}), **row["tiers"]}
+    if "renamed" in row:
+        changed["renamed"] = {**provider.get("renamed", {}), **row["renamed"]}
+    if "calendars" in row:
+        changed["calendars"] = {**provider.get("calendars", {}), **row["calendars"]}
     if "models" in row:
         changed["models"] = _with_models(changed, row)
         return changed
@@ -56,8 +117,12 @@ def _corrected(model: ModelRow, row: OverlayRow) -> ModelRow:
     corrected: ModelRow = {**model}
     if "aliases" in row:
         corrected["aliases"] = [*model.get("aliases", ()), *row["aliases"]]
+    if "prices" in row:
+        corrected["prices"] = _replaced(model, row["prices"])
+    if "without" in row:
+        corrected["prices"] = [_without(old, row["without"]) for old in corrected["prices"]]
     if "usd" in row:
-        corrected["prices"] = [_repriced(old, row) for old in model["prices"]]
+        corrected["prices"] = [_repriced(old, row) for old in corrected["prices"]]
     if "variants" in row:
         corrected["variants"] = [*row["variants"], *model.get("variants", ())]
     for tier, other in row.get("same_as", {}).items():
@@ -85,6 +150,30 @@ def _repriced(old: PriceRow, row: OverlayRow) -> PriceRow:
     ]
     above = [(tokens, prices) for tokens, prices in kept if prices] + list(row.get("above", ()))
     repriced: PriceRow = {**old, "usd": {**old["usd"], **usd}}
+    replaced = {it: price for it, price in old["usd"].items() if usd.get(it, price) != price}
+    if replaced:
+        repriced["replaced"] = {**replaced, **old.get("replaced", {})}
     if "above" in old or above:
         repriced["above"] = above
     return repriced
+
+
+def _replaced(model: ModelRow, prices: Sequence[PriceRow]) -> list[PriceRow]:
+    """Replace a whole history; each row keeps what the source says that is different from it."""
+    latest = [row for row in model["prices"] if "daily" not in row][-1]["usd"]
+    rows: list[PriceRow] = []
+    for row in prices:
+        other = {it: usd for it, usd in latest.items() if row["usd"].get(it, usd) != usd}
+        rows.append({**row, "replaced": other} if other else row)
+    return rows
+
+
+def _without(old: PriceRow, names: Sequence[str]) -> PriceRow:
+    """Take prices away, with their long-context tiers."""
+    left: PriceRow = {**old, "usd": {it: usd for it, usd in old["usd"].items() if it not in names}}
+    if "above" in old:
+        left["above"] = [
+            (tokens, {it: usd for it, usd in prices.items() if it not in names})
+            for tokens, prices in old["above"]
+        ]
+    return left

@@ -1,23 +1,33 @@
-"""Reads the price book that the package ships: the compiled source and our overlay.
+"""Gives price books: the shipped one, the newest one, and any version that ever priced a call.
 
-The file is kept as bytes and cut into providers; a provider's models are decoded when they
-are first asked for, so that a process pays in time and memory only for what it uses.
+A book's parts are kept as bytes and cut into providers; a provider's models are decoded when
+they are first asked for, so that a process pays in time and memory only for what it uses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from hashlib import sha256
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from tollkeeper.domain.price_data import ModelRow, OverlayRow, ProviderRow
-from tollkeeper.domain.price_overlay import with_overlay
+from tollkeeper.domain.price_data import GapRow, ModelRow, OverlayRow, ProviderRow
+from tollkeeper.domain.price_overlay import with_gaps, with_overlay
 from tollkeeper.domain.pricing import PriceBook
-
-PRICES: Final = Path(__file__).resolve().parent.parent / "prices"
+from tollkeeper.ports import DataFolder
+from tollkeeper.providers.price_versions import (
+    PRICES,
+    DamagedBook,
+    Parts,
+    file_name,
+    parts_of,
+    plain_version,
+    shipped_parts,
+    unpacked,
+    version_files,
+)
 
 OTHER_NAMES: Final[Mapping[str, str]] = {
     "gemini": "google",
@@ -30,50 +40,154 @@ OTHER_NAMES: Final[Mapping[str, str]] = {
 }
 """What others call a provider, and what the book calls it."""
 
+ARCHIVE: Final = PRICES / "versions"
 _PROVIDER_LINE: Final = b'{"provider":'
-_DIGEST_CHARS: Final = 12
+_VERSIONS_MAX: Final = 4  # old books that are kept in memory: a repricing reads few at a time
+
+
+class NewestBook(NamedTuple):
+    """The book in force. ``fault`` says what is wrong with the fetched one where it is not used."""
+
+    book: PriceBook
+    fault: str = ""
+
+
+class KnownVersion(NamedTuple):
+    """A version that can be had: when its source was published, and who keeps it.
+
+    ``place`` is "shipped" (with this release), "archive" (with an earlier one) or "fetched".
+    """
+
+    version: str
+    released: str
+    place: str
+    in_force: bool
 
 
 def shipped_price_book() -> PriceBook:
-    """Give the price book of this release.
+    """Give the price book of this release of Tollkeeper."""
+    return book_of(shipped_parts())
 
-    Its version names the source's release and a digest of every price and correction, so
-    two books with the same version price everything alike.
+
+def newest_price_book(data: DataFolder) -> NewestBook:
+    """Give the newest book: the shipped one, or one that was fetched if its source is newer.
+
+    A fetched book that cannot be read is left alone, and ``fault`` says so. Never raises for
+    what is in the data folder.
     """
-    source = next(PRICES.glob("genai-prices-*.jsonl"))
-    overlay = (PRICES / "overlay.jsonl").read_bytes()
-    return price_book(source.stem, source.read_bytes(), overlay)
+    shipped = shipped_parts()
+    try:
+        fetched = fetched_parts(data)
+        if fetched is not None and fetched.released > shipped.released:
+            return NewestBook(book_of(fetched))
+    except (DamagedBook, msgspec.MsgspecError, OSError) as error:
+        return NewestBook(book_of(shipped), f"the fetched price book cannot be used: {error}")
+    return NewestBook(book_of(shipped))
 
 
-def price_book(name: str, compiled: bytes, overlay: bytes) -> PriceBook:
-    """Make a price book from a compiled source and an overlay, both JSON lines.
+def price_book_version(version: str, data: DataFolder | None = None) -> PriceBook | None:
+    """Give the book of a version as a ledger entry names it; None if nobody has it any more.
 
-    Raises ValueError (also as ``msgspec.ValidationError``) for lines that cannot be used;
-    a fault among a provider's models shows when that provider is first asked for.
+    The operator's own prices ("…+own.1a2b3c4d") are not part of a version: the book is the
+    one below them. Raises DamagedBook for a file that was changed.
     """
-    digest = sha256(sha256(compiled).digest() + sha256(overlay).digest()).hexdigest()
+    wanted = plain_version(version)
+    folder = None if data is None else str(fetched_folder(data))
+    return _version(wanted, folder)
+
+
+def known_versions(data: DataFolder) -> list[KnownVersion]:
+    """List all versions that can be had, the oldest source first. Damaged files are left out."""
+    shipped = shipped_parts()
+    in_force = newest_price_book(data).book.version
+    found = {shipped.version: KnownVersion(shipped.version, shipped.released, "shipped", False)}
+    for place, folder in (("archive", ARCHIVE), ("fetched", fetched_folder(data))):
+        for version, path in version_files(folder):
+            try:
+                parts = unpacked(path)
+            except (DamagedBook, OSError):
+                continue
+            found.setdefault(version, KnownVersion(version, parts.released, place, False))
+    listed = sorted(found.values(), key=lambda it: (it.released, it.place != "archive"))
+    return [it._replace(in_force=it.version == in_force) for it in listed]
+
+
+def fetched_folder(data: DataFolder) -> Path:
+    """Give the folder of fetched versions, which may not be there."""
+    return data.root / "prices"
+
+
+def fetched_mark(data: DataFolder) -> Path:
+    """Give the file that names the fetched version in use; who follows prices watches it."""
+    return fetched_folder(data) / "in-use"
+
+
+def fetched_parts(data: DataFolder) -> Parts | None:
+    """Give the fetched version in use, None where none was fetched. Raises DamagedBook, OSError."""
+    mark = fetched_mark(data)
+    if not mark.exists():
+        return None
+    version = mark.read_text("ascii", errors="replace").strip()
+    names = dict(version_files(fetched_folder(data)))
+    if version not in names:
+        raise DamagedBook(f"{mark} names {version[:80]!r}, which is not there")
+    return unpacked(names[version])
+
+
+def parts_of_version(version: str, data: DataFolder) -> Parts | None:
+    """Give the content of a version, None where nobody has it. Raises DamagedBook, OSError."""
+    shipped = shipped_parts()
+    if version == shipped.version:
+        return shipped
+    for folder in (ARCHIVE, fetched_folder(data)):
+        path = folder / file_name(version)
+        if version in dict(version_files(folder)):
+            return unpacked(path)
+    return None
+
+
+@lru_cache(maxsize=_VERSIONS_MAX)
+def _version(version: str, folder: str | None) -> PriceBook | None:
+    parts = parts_of_version(version, DataFolder(Path(folder).parent if folder else ARCHIVE))
+    return None if parts is None else book_of(parts)
+
+
+def book_of(parts: Parts) -> PriceBook:
+    """Make a price book of a version's content: see ``price_book``."""
+    return price_book(parts.version, *_ordered(parts.texts))
+
+
+def _ordered(texts: Sequence[bytes]) -> tuple[bytes, bytes, bytes]:
+    if len(texts) == 3:
+        return texts[0], texts[1], texts[2]
+    source, overlay = texts  # versions of before there were gaps
+    return source, b"", overlay
+
+
+def price_book(version: str, compiled: bytes, gaps: bytes, overlay: bytes) -> PriceBook:
+    """Make a price book of its parts, all JSON lines.
+
+    Raises ``msgspec.MsgspecError`` for lines that cannot be used; a fault among a provider's
+    models shows when that provider is first asked for.
+    """
     corrections = msgspec.json.Decoder(OverlayRow).decode_lines(overlay)
-    providers = _Providers(compiled, corrections)
-    return PriceBook(f"{name}+{digest[:_DIGEST_CHARS]}", providers, OTHER_NAMES)
+    return PriceBook(version, _Providers(compiled, gaps, corrections), OTHER_NAMES)
 
 
 class _Providers(Mapping[str, ProviderRow]):
-    """The providers of a compiled source, decoded one by one."""
+    """The providers of a book, decoded one by one. Who only fills gaps comes last."""
 
-    def __init__(self, compiled: bytes, corrections: list[OverlayRow]) -> None:
+    def __init__(self, compiled: bytes, gaps: bytes, corrections: list[OverlayRow]) -> None:
         self._corrections = corrections
         self._decoded: dict[str, ProviderRow] = {}
-        self._sections: dict[str, bytes] = {}
-        for section in compiled.split(b"\n" + _PROVIDER_LINE):
-            head, _, models = section.removeprefix(_PROVIDER_LINE).partition(b"\n")
-            # What was cut off is put back, so that the head is the provider's line again.
-            line = _PROVIDER_LINE + head
-            provider = msgspec.json.decode(line, type=_Head).provider
-            self._sections[provider] = line + b"\n" + models
+        self._sections = _sections(compiled)
+        self._gaps = _sections(gaps)
+        for provider, (line, _) in self._gaps.items():
+            self._sections.setdefault(provider, (line, b""))
 
     def __getitem__(self, provider: str) -> ProviderRow:
         if provider not in self._decoded:
-            self._decoded[provider] = self._decode(self._sections[provider])
+            self._decoded[provider] = self._decode(provider)
         return self._decoded[provider]
 
     def __iter__(self) -> Iterator[str]:
@@ -85,8 +199,8 @@ class _Providers(Mapping[str, ProviderRow]):
     def __contains__(self, provider: object) -> bool:
         return provider in self._sections
 
-    def _decode(self, section: bytes) -> ProviderRow:
-        line, _, models = section.partition(b"\n")
+    def _decode(self, provider: str) -> ProviderRow:
+        line, models = self._sections[provider]
         head = msgspec.json.decode(line, type=_Head)
         row: ProviderRow = {
             "provider": head.provider,
@@ -95,7 +209,20 @@ class _Providers(Mapping[str, ProviderRow]):
         }
         if head.borrows:
             row["borrows"] = head.borrows
+        if provider in self._gaps:
+            rows = msgspec.json.Decoder(GapRow).decode_lines(self._gaps[provider][1])
+            row = with_gaps(row, rows)
         return with_overlay(row, self._corrections)
+
+
+def _sections(text: bytes) -> dict[str, tuple[bytes, bytes]]:
+    """Cut a part into providers: each one's own line, and the lines of its models."""
+    found: dict[str, tuple[bytes, bytes]] = {}
+    for section in (b"\n" + text).split(b"\n" + _PROVIDER_LINE)[1:]:
+        rest, _, models = section.partition(b"\n")
+        line = _PROVIDER_LINE + rest  # what was cut off is put back
+        found[msgspec.json.decode(line, type=_Head).provider] = (line, models)
+    return found
 
 
 class _Head(msgspec.Struct):
@@ -104,3 +231,22 @@ class _Head(msgspec.Struct):
     provider: str
     name: str
     borrows: list[str] = []
+
+
+__all__ = [
+    "ARCHIVE",
+    "OTHER_NAMES",
+    "KnownVersion",
+    "NewestBook",
+    "book_of",
+    "fetched_folder",
+    "fetched_mark",
+    "fetched_parts",
+    "known_versions",
+    "newest_price_book",
+    "parts_of",
+    "parts_of_version",
+    "price_book",
+    "price_book_version",
+    "shipped_price_book",
+]
