@@ -11,6 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from tollkeeper.domain import usage as u
 from tollkeeper.domain.price_data import PER, ModelRow, PriceRow, ProviderRow
 from tollkeeper.domain.price_match import Match, PriceList
 from tollkeeper.domain.price_plan import Priced, PriceLine, PricePlan, plain
@@ -76,6 +77,7 @@ class PriceBook:
 
     ``providers`` may be lazy: a provider's rows are asked for when it is first needed.
     ``other_names`` maps further names of providers to the book's ("vertex" → "google").
+    ``by_the_hour`` names the providers whose machines cost the operator by the hour.
     Plans are remembered, so that a price costs a look-up and a sum of products.
     """
 
@@ -90,6 +92,9 @@ class PriceBook:
         self.version = version
         self.rules = rules
         self._cards = cards or {}
+        self.by_the_hour = frozenset(
+            name for name, card in self._cards.items() if card.has_price_of(u.GPU_MS)
+        )
         self._providers = providers
         self._other_names = other_names or {}
         self._lists: dict[str, PriceList] = {}

@@ -102,6 +102,10 @@ class RateCard:
         row: ModelRow = {"model": "", "prices": [{"usd": dict(prices)}]}
         return RateCard("custom", row, falls_back=_CUSTOM_FALLS_BACK, any_tier=True)
 
+    def has_price_of(self, quantity: str) -> bool:
+        """Tell whether the card ever had a price of a quantity's own."""
+        return any(quantity in row.get("usd", {}) for row in self.row["prices"])
+
     def price(self, usage: Usage, at_us: int) -> Priced:
         """Price one usage, without its components."""
         return self.plan_for(usage, at_us).price(usage)

@@ -36,6 +36,8 @@ class Prices(Protocol):
 
     @property
     def version(self) -> str: ...
+    @property
+    def by_the_hour(self) -> frozenset[str]: ...
     def price(self, provider: str, model: str, usage: Usage, at_us: int) -> Priced: ...
     def place(self, provider: str, account: str, team: str) -> str: ...
 
@@ -77,6 +79,8 @@ def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
         stated = True
     else:
         usage, stated = _usage_to_book(held, ending)
+    if prices.by_the_hour and base_of(held.profile.price_provider) in prices.by_the_hour:
+        usage, stated = _by_the_clock(ending, usage, stated=stated)
     parts = [part_of(held, ending, usage, prices, stated=stated)]
     if usage.components:
         parts += [
@@ -130,6 +134,16 @@ def _usage_to_book(held: Held, ending: Ending) -> tuple[Usage, bool]:
     if seen > stated:
         quantities[u.OUTPUT] = quantities.get(u.OUTPUT, 0) + seen - stated
     return usage._replace(quantities=quantities, components=()), False
+
+
+def _by_the_clock(ending: Ending, usage: Usage, *, stated: bool) -> tuple[Usage, bool]:
+    """Take the call's own duration for the time of a machine that does not state it."""
+    spent = ending.outcome not in _NOTHING_SPENT and not ending.free and not ending.unknown
+    if not spent or u.GPU_MS in usage.quantities:
+        return usage, stated
+    if not ending.duration_ms:
+        return usage._replace(fault=usage.fault or "missing_duration"), stated
+    return usage._replace(quantities={**usage.quantities, u.GPU_MS: ending.duration_ms}), False
 
 
 def _as_asked(held: Held, ending: Ending) -> Ending:
