@@ -64,6 +64,7 @@ class ChatStreamReader:
         self._events = EventStream()
         self._recent = RecentEvents(_CHUNK, look_at_chunk)
         self._usage_chunk = b""
+        self._before = b"", b"", 0  # the one before it, or where to look for that
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body."""
@@ -75,26 +76,28 @@ class ChatStreamReader:
         done = region.rfind(b"[DONE]")
         if done >= 0:
             region = self._until_done(region, done)
-        at = region.rfind(b'"usage"')
-        while at >= 0:
-            if region[at + 7 : at + 12].lstrip(b" :").startswith(b"{"):
-                start, end = event_around(region, at)
-                self._usage_chunk = data_of(region[start:end])
-                break
-            at = region.rfind(b'"usage"', 0, at)
+        at = _last_usage(region, len(region))
+        if at >= 0:
+            start, end = event_around(region, at)
+            self._before = self._usage_chunk, region, start
+            self._usage_chunk = data_of(region[start:end])
         self._recent.keep(region)
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read; without a usage, what went by is looked at for an estimate."""
         self.feed(self._events.rest())
-        if self._usage_chunk:
-            reading = _reading_of(self._usage_chunk)
+        chunk = self._usage_chunk
+        if chunk:
+            reading = _reading_of(chunk)
+            if reading.usage is None:  # something else in it was named usage
+                chunk = self._chunk_before()
+                reading = _reading_of(chunk)
             usage = reading.usage
             if usage is not None:
-                if b'"x_groq"' in self._usage_chunk and self._recent.mentions(_EXECUTED_TOOLS):
+                if b'"x_groq"' in chunk and self._recent.mentions(_EXECUTED_TOOLS):
                     executed = _with_executed(usage, self._recent.glimpse())
                     reading = reading._replace(usage=executed)
-                if self.finished or _may_be_last(self._usage_chunk):
+                if self.finished or _may_be_last(chunk):
                     return reading
                 error = self._recent.glimpse().error_code
                 return reading._replace(final=False, marked=True, error_code=error)
@@ -108,6 +111,15 @@ class ChatStreamReader:
             marked=True,
         )
 
+    def _chunk_before(self) -> bytes:
+        """Give the chunk before the last one that has something named usage."""
+        chunk, region, start = self._before
+        at = _last_usage(region, start)
+        if at < 0:
+            return chunk
+        start, end = event_around(region, at)
+        return data_of(region[start:end])
+
     def _until_done(self, region: bytes, done: int) -> bytes:
         """Cut a region at the end marker, unless the words only stand in a text."""
         first = -1
@@ -120,6 +132,14 @@ class ChatStreamReader:
             return region
         self.finished = True
         return region[:first]
+
+
+def _last_usage(region: bytes, end: int) -> int:
+    """Give where the last object named usage stands in a region, -1 if in none of it."""
+    at = region.rfind(b'"usage"', 0, end)
+    while at >= 0 and not region[at + 7 : at + 12].lstrip(b" :").startswith(b"{"):
+        at = region.rfind(b'"usage"', 0, at)
+    return at
 
 
 def _may_be_last(chunk: bytes) -> bool:
@@ -166,6 +186,7 @@ def rare_parts(prompt: PromptDetails, output: OutputDetails) -> Parts:
     """Give the parts beside cached and reasoning tokens; mostly there are none."""
     if not (
         prompt.cache_write_tokens
+        or prompt.cache_creation_input_tokens
         or prompt.audio_tokens
         or prompt.image_tokens
         or prompt.video_tokens
@@ -174,7 +195,7 @@ def rare_parts(prompt: PromptDetails, output: OutputDetails) -> Parts:
     ):
         return NO_PARTS
     return Parts(
-        prompt.cache_write_tokens or 0,
+        prompt.cache_write_tokens or prompt.cache_creation_input_tokens or 0,
         prompt.audio_tokens or 0,
         prompt.image_tokens or 0,
         prompt.video_tokens or 0,

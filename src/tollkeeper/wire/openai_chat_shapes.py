@@ -18,6 +18,7 @@ class PromptDetails(msgspec.Struct):
     audio_tokens: Count = None
     image_tokens: Count = None
     video_tokens: Count = None
+    cache_creation_input_tokens: Count = None  # Qwen's word for what was written
 
 
 class OutputDetails(msgspec.Struct):
