@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tollkeeper.domain.access import NO_TAGS
+from tollkeeper.domain.jobs import JobMark
+from tollkeeper.domain.usage import NO_QUANTITIES
 
 
 class Profile(NamedTuple):
@@ -48,7 +50,9 @@ class Held(NamedTuple):
     accounted for. ``sent`` is true when the upstream connection stood ready, so that the
     request's bytes follow at once; otherwise a separate record says later that they went.
     ``prompt_bytes`` and ``output_tokens`` are what to go by if nothing more is ever learned:
-    the size of the request (0 where that says nothing) and a guess at the reply.
+    the size of the request (0 where that says nothing) and a guess at the reply. The request
+    itself may fix what is billed (characters to be spoken): ``asked_units``, and the terms of
+    their price, ``asked_terms`` (see ``domain.usage``).
     """
 
     entry_id: str
@@ -59,6 +63,8 @@ class Held(NamedTuple):
     prompt_bytes: int
     output_tokens: int
     profile: Profile
+    asked_units: Mapping[str, int] = NO_QUANTITIES
+    asked_terms: str = ""
 
 
 class Part(NamedTuple):
@@ -95,7 +101,8 @@ class Settled(NamedTuple):
 
     ``status`` is what the provider answered, 0 for nothing; times are milliseconds.
     ``streamed`` tells that the reply was a stream, also where the request had not yet said so
-    when the call was held.
+    when the call was held. ``job`` is set where the call has to do with work whose usage
+    arrives later.
     """
 
     entry_id: str
@@ -108,3 +115,4 @@ class Settled(NamedTuple):
     price_version: str
     parts: list[Part]
     streamed: bool = False
+    job: JobMark | None = None
