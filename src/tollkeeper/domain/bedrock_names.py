@@ -115,3 +115,19 @@ def _rule(asked: BedrockName, region: str) -> str:
     if asked.region and asked.region != region:
         return f"region:{asked.region}"
     return REGIONAL if region == REGIONAL else "version"
+
+
+def callable_names(models: Iterable[str], region: str) -> list[str]:
+    """Give the names that models of the price list can be called by from a region of AWS.
+
+    Those with one price for all regions are called by the profile of the region's part of the
+    world: "regional.anthropic.claude-opus-5" is "eu.anthropic.claude-opus-5" in eu-west-1.
+    """
+    world = next((word for start, word in _WORLDS.items() if region.startswith(start)), "us")
+    return [
+        f"{world}.{name.removeprefix(f'{REGIONAL}.')}" if name.startswith(f"{REGIONAL}.") else name
+        for name in models
+    ]
+
+
+_WORLDS: Final = {"us-gov-": "us-gov", "us-": "us", "eu-": "eu", "ap-": "apac", "ca-": "ca"}

@@ -19,6 +19,7 @@ class Dialect(enum.StrEnum):
     COHERE = "cohere"
     OLLAMA = "ollama"
     WATSONX = "watsonx"
+    BEDROCK = "bedrock"
 
 
 class AuthStyle(enum.StrEnum):
@@ -29,6 +30,7 @@ class AuthStyle(enum.StrEnum):
     X_GOOG_API_KEY = "x-goog-api-key"
     API_KEY = "api-key"
     X_PORTKEY_API_KEY = "x-portkey-api-key"
+    AWS_SIGNATURE = "aws-signature"  # made anew for every request
     NONE = "none"
 
 
@@ -37,6 +39,17 @@ class CutPolicy(enum.StrEnum):
 
     DRAIN = "drain"  # it bills to the end anyway: read on, so that the usage is exact
     CANCEL = "cancel"  # it stops billing: hang up, and estimate what was produced
+
+
+@dataclass(frozen=True, slots=True)
+class AwsKey:
+    """An access key of AWS, and what its signatures are good for: one service in one region."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+    region: str
+    service: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,9 @@ class Provider:
     ``injects_usage`` tells that OpenAI-style streams must be asked for their usage.
     ``custom_prices`` are decimal strings in USD per million tokens for models without a
     book price (quantity name → price), None when the book applies.
+    ``region`` is where requests are signed for, and ``aws_key`` what they are signed with,
+    in place of an ``api_key``. ``profiles`` say which model an ARN stands for whose name
+    tells none.
     """
 
     name: str
@@ -65,6 +81,9 @@ class Provider:
     models: tuple[str, ...] = ()
     login: bool = True
     """May a caller bring the vendor's own login instead of our key?"""
+    region: str = ""
+    aws_key: AwsKey | None = None
+    profiles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from tollkeeper.gateway.head_notes import Caller, HeadNotes
 from tollkeeper.gateway.plans import Plan
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.gateway.ways import Way
+from tollkeeper.wire.aws_signature import RequestSigner
 from tollkeeper.wire.clients import Client
 from tollkeeper.wire.controls import Controls
 from tollkeeper.wire.endpoints import Body, Match
@@ -25,6 +26,7 @@ _WITH_OUTPUT: Final = frozenset(
     {
         *("openai_chat", "openai_completions", "openai_responses", "anthropic_messages", "gemini"),
         *("cohere_chat", "ollama_chat", "watsonx_text", "mistral_conversations"),
+        *("bedrock_converse", "bedrock_invoke"),
     }
 )
 _WITH_PROMPT: Final = _WITH_OUTPUT | {"openai_embeddings", "cohere_embed", "ollama_embed"}
@@ -101,7 +103,14 @@ def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Cont
         has_prompt=endpoint.reader in _WITH_PROMPT and endpoint.name != _PREDICT,
         has_output=endpoint.reader in _WITH_OUTPUT and endpoint.name not in _EMBEDDING_VERBS,
         series=gateway.counters.series_of(plan.provider, endpoint.name),
+        signer=_signer(plan, head, vendor_login=notes.credentials.vendor_login),
     )
+
+
+def _signer(plan: Plan, head: bytes, *, vendor_login: bool) -> RequestSigner | None:
+    if plan.aws_key is None or vendor_login:
+        return None
+    return RequestSigner(plan.aws_key, head)
 
 
 def _require_not_shared(notes: HeadNotes) -> None:
@@ -168,7 +177,7 @@ def _profile(
         tool_version=client.version,
         provider=plan.provider,
         price_provider=gateway.prices.place(plan.price_provider, plan.provider, key.team),
-        model=plan.model,
+        model=plan.booked_model or plan.model,
         model_requested=match.model or controls.model,
         endpoint=match.endpoint.name,
         wire=match.endpoint.dialect,

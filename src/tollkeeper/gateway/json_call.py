@@ -43,11 +43,13 @@ def start_json_call(
         return None
     if rewritten is not plain:
         body = encodings.encode(rewritten, notes.encoding) if notes.encoding else rewritten
-    method = notes.request.method
+    method, head = notes.request.method, way.head
+    if way.signer is not None:
+        head += way.signer.lines(body, gateway.now_us())
     if body or method not in _BODILESS:
-        head = b"%bcontent-length: %d\r\n\r\n" % (way.head, len(body))
+        head = b"%bcontent-length: %d\r\n\r\n" % (head, len(body))
     else:
-        head = way.head + b"\r\n"
+        head += b"\r\n"
     call_id = gateway.ids.next(caller.now_us // 1000)
     held = held_call(gateway, way, controls, len(plain), call_id, caller.now_us)
     request = OutgoingRequest(head, body, head_only=method == b"HEAD")

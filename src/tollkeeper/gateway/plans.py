@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from tollkeeper.domain.bedrock_names import callable_names
 from tollkeeper.domain.errors import NotAllowed, Refused, UnknownRoute
 from tollkeeper.domain.pricing import FIRST_PARTIES, PriceBook
-from tollkeeper.domain.routing import AuthStyle, CutPolicy, Dialect, Provider, RouteTable
+from tollkeeper.domain.routing import (
+    AuthStyle,
+    AwsKey,
+    CutPolicy,
+    Dialect,
+    Provider,
+    RouteTable,
+)
 from tollkeeper.http1.origin import Origin, parse_base_url
 from tollkeeper.runtime import Routing
 from tollkeeper.wire.models import ListedModel
@@ -27,7 +35,9 @@ _AUTH_LINES: Final = {
 class Plan(NamedTuple):
     """Where one call goes, and to which kind of provider.
 
-    ``head_lines`` are the Host line and the provider's own headers.
+    ``head_lines`` are the Host line and the provider's own headers. ``aws_key`` signs the
+    request where that is the credential. ``booked_model`` is the model behind a name that
+    does not tell it, "" where the name does.
     """
 
     provider: str
@@ -42,6 +52,8 @@ class Plan(NamedTuple):
     login: bool
     api_key: bytes = b""
     kind: str = ""
+    aws_key: AwsKey | None = None
+    booked_model: str = ""
 
     def credential_lines(self, *, vendor_login: bool) -> bytes:
         """Give the header lines of our credential, none where the caller brought a login.
@@ -67,11 +79,17 @@ class Plan(NamedTuple):
 
     def without_key(self, data: bytes) -> bytes:
         """Blot our key out of what a provider says; the length stays as it is."""
-        key = self.api_key
-        return data.replace(key, b"*" * len(key)) if key and key in data else data
+        keys = [self.api_key]
+        if self.aws_key is not None:  # a signature that is refused is answered with what it signed
+            keys += [self.aws_key.session_token.encode(), self.aws_key.access_key_id.encode()]
+        for key in keys:
+            if key and key in data:
+                data = data.replace(key, b"*" * len(key))
+        return data
 
 
 _NO_KEY: Final = b"\0"
+_BEDROCK: Final = "bedrock"
 
 
 class Planner:
@@ -161,6 +179,8 @@ class Planner:
 
     def _models_of(self, provider: Provider) -> list[str]:
         known = self._book.models(provider.price_id)
+        if provider.kind == _BEDROCK:
+            known = callable_names(known, provider.region)
         own = {model for model in known if self._book.owner_of(model) == provider.price_id}
         if provider.price_id in FIRST_PARTIES:
             return [model for model in known if model in own]
@@ -174,13 +194,21 @@ _VENDORS: Final = {
     Dialect.COHERE: ("cohere",),
     Dialect.OLLAMA: ("ollama",),
     Dialect.WATSONX: ("watsonx",),
+    Dialect.BEDROCK: (_BEDROCK,),
 }
+
+
+def _booked_model(provider: Provider, model: str) -> str:
+    """Give the model that the operator says an inference profile stands for, "" for none."""
+    profiles = provider.profiles
+    return profiles.get(model) or profiles.get(model.rpartition("/")[2], "") if profiles else ""
 
 
 def _plan(provider: Provider, model: str, dialect: Dialect, base: str) -> Plan:
     place = parse_base_url(base)
     style = provider.auth.get(dialect, AuthStyle.BEARER)
-    if style is AuthStyle.NONE:
+    aws_key = provider.aws_key if style is AuthStyle.AWS_SIGNATURE else None
+    if style is AuthStyle.NONE or aws_key is not None:
         auth = ""
     elif provider.api_key:
         auth = _AUTH_LINES[style].format(provider.api_key)
@@ -199,5 +227,7 @@ def _plan(provider: Provider, model: str, dialect: Dialect, base: str) -> Plan:
         cut_policy=provider.cut_policy,
         login=provider.login,
         api_key=provider.api_key.encode("latin-1"),
+        aws_key=aws_key,
+        booked_model=_booked_model(provider, model),
         kind=provider.kind,
     )

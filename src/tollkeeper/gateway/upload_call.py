@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tollkeeper import clock
 from tollkeeper.domain.errors import BadRequest, Refused, TooLarge
 from tollkeeper.domain.ledger import Outcome
 from tollkeeper.gateway.admission import held_call, way_of
@@ -17,6 +18,7 @@ from tollkeeper.gateway.head_notes import Caller
 from tollkeeper.gateway.relay import Relay
 from tollkeeper.gateway.sending import OutgoingRequest
 from tollkeeper.gateway.shared import Gateway
+from tollkeeper.gateway.ways import Way
 from tollkeeper.http1.exchange import Exchange
 from tollkeeper.wire.controls import NO_CONTROLS, form_controls
 from tollkeeper.wire.endpoints import Body
@@ -129,7 +131,8 @@ class UploadCall:
         self._ended = self._started = ended
         call_id = gateway.ids.next(caller.now_us // 1000)
         held = held_call(gateway, way, self._controls, self._size_bytes, call_id, caller.now_us)
-        request = OutgoingRequest(way.head + framing, body if ended else b"", not ended)
+        head = _head_of(way, body, ended=ended) + framing
+        request = OutgoingRequest(head, body if ended else b"", not ended)
         self._relay = Relay(gateway, self._exchange, way, held, request, self._may_send)
         if not ended:
             self._exchange.pause_body()  # until there is a connection to send it to
@@ -190,3 +193,16 @@ class UploadCall:
 def _with_field(body: bytes, span: tuple[int, int], value: str) -> bytes:
     start, end = span
     return body[:start] + value.encode() + body[end:]
+
+
+def _head_of(way: Way, body: bytes, *, ended: bool) -> bytes:
+    """Give the head of a request, signed where that is needed and its body is all there."""
+    if way.signer is None:
+        return way.head
+    if not ended:
+        raise BadRequest(
+            "a request whose body goes by piece by piece cannot be signed; such calls need a "
+            "provider with one of Bedrock's API keys",
+            code="body_unsigned",
+        )
+    return way.head + way.signer.lines(body, clock.now_us())

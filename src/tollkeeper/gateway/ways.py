@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tollkeeper.domain.calls import Profile
 from tollkeeper.gateway.counters import Series
 from tollkeeper.gateway.plans import Plan
+from tollkeeper.wire.aws_signature import RequestSigner
 from tollkeeper.wire.endpoints import Endpoint
 
 WayKey = tuple[str, bool, bool, str, str, str]
@@ -21,6 +22,7 @@ class Way(NamedTuple):
     that the usage is asked for on the caller's behalf, who must not see it; ``renamed``
     that the body's model must be replaced. ``has_prompt`` and ``has_output`` say what can
     be estimated if the reply says nothing. ``series`` counts the calls that went this way.
+    ``signer`` signs each request where the provider's key is not simply sent.
     """
 
     plan: Plan
@@ -32,3 +34,4 @@ class Way(NamedTuple):
     has_prompt: bool
     has_output: bool
     series: Series
+    signer: RequestSigner | None = None

@@ -9,8 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from tollkeeper.domain.errors import ConfigError
-from tollkeeper.domain.routing import AuthStyle, CutPolicy, Dialect, Provider
-from tollkeeper.domain.usage import TOKENS
+from tollkeeper.domain.price_data import PER
+from tollkeeper.domain.routing import AuthStyle, AwsKey, CutPolicy, Dialect, Provider
+from tollkeeper.providers import aws
 from tollkeeper.providers.addresses import addresses, checked_base_url, vertex_base_url
 from tollkeeper.providers.kinds import KINDS, LOGIN_KINDS, Kind
 
@@ -32,6 +33,7 @@ _SETTINGS: Final = (
     "allow_http",
     "project",
     "location",
+    *aws.SETTINGS,
 )
 
 
@@ -57,12 +59,12 @@ def provider_from(name: str, settings: Settings) -> Provider:
     base_url = checked_base_url(
         _text(settings, "base_url"), allow_http=_flag(settings, "allow_http", default=False)
     )
-    if "project" in settings or "location" in settings:
-        if kind_name != "vertex" or base_url:
-            raise ConfigError("project and location belong to kind vertex, without a base_url")
-        base_url = vertex_base_url(_text(settings, "project"), _text(settings, "location"))
+    base_url, region = _place(kind_name, settings, base_url)
     root, bases = addresses(kind, base_url)
-    return Provider(
+    aws_key = _aws_key(kind_name, settings, root, region)
+    if aws_key is not None and api_key:
+        raise ConfigError("give either api_key or access_key_id, not both")
+    provider = Provider(
         name=name,
         kind=kind_name,
         price_id=_price_id(name, kind, settings),
@@ -76,7 +78,10 @@ def provider_from(name: str, settings: Settings) -> Provider:
         custom_prices=_prices(settings.get("prices")) or kind.prices,
         models=_models(settings.get("models")) or kind.models,
         login=_flag(settings, "login", default=True),
+        region=region,
+        profiles=aws.profiles_from(settings.get("profiles")),
     )
+    return provider if aws_key is None else _signing(provider, aws_key)
 
 
 def with_api_key(provider: Provider, api_key: str) -> Provider:
@@ -87,8 +92,43 @@ def with_api_key(provider: Provider, api_key: str) -> Provider:
     kind = KINDS[provider.kind]
     if not kind.takes_key:
         raise _takes_no_key(provider.kind)
+    if provider.kind == aws.KIND:
+        aws_key = aws.stored_access_key(api_key, provider.root, provider.region)
+        if aws_key is not None:
+            return _signing(provider, aws_key)
     auth = _auth(kind, provider.bases, keyless=False)
     return replace(provider, api_key=api_key, auth=auth)
+
+
+def _signing(provider: Provider, aws_key: AwsKey) -> Provider:
+    auth = dict.fromkeys(provider.bases, AuthStyle.AWS_SIGNATURE)
+    return replace(provider, aws_key=aws_key, auth=auth)
+
+
+def _place(kind_name: str, settings: Settings, base_url: str) -> tuple[str, str]:
+    """Give the base URL, from where the vendor has it if that is given, and the region."""
+    location = _text(settings, "location")
+    if kind_name == aws.KIND:
+        region = _text(settings, "region")
+        if "project" in settings or (location and region):
+            raise ConfigError("bedrock has a region, and neither a project nor a second location")
+        return aws.bedrock_place(base_url, region or location)
+    foreign = next((setting for setting in aws.SETTINGS if setting in settings), "")
+    if foreign:
+        raise ConfigError(f"{foreign} belongs to kind bedrock")
+    if "project" in settings or "location" in settings:
+        if kind_name != "vertex" or base_url:
+            raise ConfigError("project and location belong to kind vertex, without a base_url")
+        base_url = vertex_base_url(_text(settings, "project"), location)
+    return base_url, ""
+
+
+def _aws_key(kind_name: str, settings: Settings, root: str, region: str) -> AwsKey | None:
+    if kind_name != aws.KIND:
+        return None
+    parts = ("access_key_id", "secret_access_key", "session_token")
+    access_key_id, secret, session_token = (_text(settings, part) for part in parts)
+    return aws.access_key(access_key_id, secret, session_token, root, region)
 
 
 def _takes_no_key(kind_name: str) -> ConfigError:
@@ -113,8 +153,6 @@ def _kind(name: str, settings: Settings) -> tuple[str, Kind]:
             hint="for a compatible server give kind (openai, anthropic or google) and "
             f"base_url; {known}",
         )
-    if kind.missing:
-        raise ConfigError(f"{kind_name} is not available yet: it needs {kind.missing}")
     return kind_name, kind
 
 
@@ -156,9 +194,9 @@ def _prices(prices: Any) -> dict[str, str] | None:
         )
     found: dict[str, str] = {}
     for quantity, price in prices.items():
-        if quantity not in TOKENS:
+        if quantity not in PER:
             raise ConfigError(
-                f"prices knows no quantity {quantity!r}", hint=f"known: {', '.join(TOKENS)}"
+                f"prices knows no quantity {quantity!r}", hint=f"known: {', '.join(PER)}"
             )
         found[quantity] = _price(quantity, price)
     return found

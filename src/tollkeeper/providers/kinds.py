@@ -34,8 +34,7 @@ class Kind(NamedTuple):
     ``injects_usage`` is false where a stream carries its usage without being asked, or
     where asking is refused. ``needs_key`` is false for servers that answer without one, and
     ``takes_key`` for a vendor's login service: callers bring their own login. ``models`` and
-    ``prices`` (USD per million tokens) hold unless the operator sets others. ``missing`` says
-    what a kind that is not available yet needs.
+    ``prices`` (USD per million tokens) hold unless the operator sets others.
     """
 
     root: str
@@ -47,7 +46,6 @@ class Kind(NamedTuple):
     takes_key: bool = True
     models: tuple[str, ...] = ()
     prices: Mapping[str, str] | None = None
-    missing: str = ""
 
 
 def _openai_at(path: str = "/v1") -> dict[Dialect, Spoken]:
@@ -101,7 +99,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         "google",
         _DRAIN,
     ),
-    "bedrock": Kind("", {}, "aws", _DRAIN, missing="requests signed with AWS credentials"),
+    "bedrock": Kind(
+        "", {Dialect.BEDROCK: Spoken(""), _OPENAI: Spoken("/openai/v1")}, "aws", _DRAIN
+    ),
     "mistral": Kind("https://api.mistral.ai", _openai_at(), "mistral", _DRAIN, injects_usage=False),
     "groq": Kind(
         "https://api.groq.com", _openai_at("/openai/v1"), "groq", _DRAIN, injects_usage=False

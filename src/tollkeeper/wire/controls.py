@@ -15,6 +15,7 @@ from tollkeeper.domain.errors import BadRequest
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.wire import asked
 from tollkeeper.wire import field_values as values
+from tollkeeper.wire.bedrock_controls import bedrock_controls
 from tollkeeper.wire.endpoints import Endpoint
 from tollkeeper.wire.json_object import Members, read_members
 from tollkeeper.wire.model_names import require_model_name
@@ -145,6 +146,9 @@ def read_controls(body: bytes, endpoint: Endpoint) -> Controls:
     members = read_members(body)
     if endpoint.dialect is Dialect.GEMINI and endpoint.name != _INTERACTIONS:
         return _gemini_controls(members)
+    if endpoint.dialect is Dialect.BEDROCK:
+        limit, tier = bedrock_controls(members)
+        return NO_CONTROLS._replace(max_output_tokens=limit, service_tier=tier)
     if endpoint.dialect is Dialect.WATSONX:
         members = _with_watsonx_model(members)
     found = _read(members, _FLAT, _FLAT_FOLDED)

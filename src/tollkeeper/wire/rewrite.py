@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from tollkeeper.wire.bedrock_paths import with_model_in_path
 from tollkeeper.wire.json_object import read_members, value_span
 
 _ASK: Final = b'"stream_options":{"include_usage":true}'
@@ -57,7 +58,12 @@ def without_tags(body: bytes) -> bytes:
 
 
 def with_path_model(path: str, model: str) -> str:
-    """Put another model's name into a Gemini path. A path that names none stays as it is."""
+    """Put another model's name into a path of Gemini's or Bedrock's.
+
+    A path that names none stays as it is.
+    """
+    if path.startswith("/model/"):
+        return with_model_in_path(path, model)
     found = _MODEL_PART.fullmatch(path)
     if found is None:
         return path

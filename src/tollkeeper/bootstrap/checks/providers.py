@@ -68,7 +68,7 @@ _ADD: Final = "add one under providers in tollkeeper.yaml: docs/configuration.md
 
 def _key(name: str, provider: Provider, secrets: OpenedSecrets | None) -> Check:
     label, remedy = f"provider {name}", f"run: tollkeeper providers set {name}"
-    if provider.api_key:
+    if provider.api_key or provider.aws_key is not None:
         return ok(label, "its key stands in the configuration")
     if set(provider.auth.values()) <= {AuthStyle.NONE}:
         return ok(label, "needs no key")
