@@ -67,12 +67,7 @@ def cohere_usage(raw: bytes, *, generates: bool = False) -> Usage | None:
 
 def cohere_chat_reader() -> JsonReader:
     """Give a reader of a whole reply with generated text."""
-    return JsonReader(lambda text, _: _reading_of(text, generates=True))
-
-
-def cohere_reader() -> JsonReader:
-    """Give a reader of a whole reply of any other call."""
-    return JsonReader(lambda text, _: _reading_of(text, generates=False))
+    return JsonReader(_reading_of)
 
 
 class CohereEventReader(ObjectStreamReader[Event]):
@@ -94,18 +89,18 @@ def _counted(tokens: Tokens) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _reading_of(text: bytes, *, generates: bool) -> Reading:
+def _reading_of(text: bytes, complete: bool) -> Reading:
     reply, _ = _REPLY.read(text)
     if reply is None:
         return Reading()
     identity = reply.response_id or reply.id or ""
     for raw in (reply.usage, reply.meta):
         if is_present(raw):
-            usage = cohere_usage(bytes(raw), generates=generates)
+            usage = cohere_usage(bytes(raw), generates=True)
             if usage is not None:
                 return Reading(usage, identity, error_code=_failure(reply.finish_reason))
     said = (reply.text, *(reply.generations or ()), reply.message)
-    size = sum(_size(part) for part in said) if generates else None
+    size = sum(_size(part) for part in said)
     return Reading(None, identity, size, _failure(reply.finish_reason))
 
 

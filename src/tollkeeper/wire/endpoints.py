@@ -180,6 +180,7 @@ _DIALECT_OF: Final = {
     "watsonx": Dialect.WATSONX,
     "bedrock": Dialect.BEDROCK,
 }
+_GEMINI_END: Final = re.compile(r"/v1(?:beta1?)?/(?:publishers/[^/]+/)?models/[^/]+:[A-Za-z]+$")
 _ENDS: Final = ends_of(_OPENAI_POST) | {"/v1/messages": MESSAGES}
 _METHODS: Final = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -258,6 +259,9 @@ def _by_end(method: str, path: str) -> Match | None:
     """Recognise a call that a provider keeps below a path of its own, as resellers do."""
     if method != "POST":
         return None
+    gemini = _GEMINI_END.search(path)
+    if gemini is not None:
+        return _gemini(gemini[0])
     parts = path.rsplit("/", 2)
     endpoint = _ENDS.get("/" + "/".join(parts[1:])) or _ENDS.get(f"/{parts[-1]}")
     return None if endpoint is None else Match(endpoint, path)

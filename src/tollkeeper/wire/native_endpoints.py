@@ -98,6 +98,8 @@ _CHAT_AT_WRITER: Final = Endpoint("chat/completions", _OPENAI, "openai_chat")
 _AT_KIND: Final[Mapping[tuple[str, str], tuple[Endpoint, str]]] = {
     # Cohere has no rerank in the place of OpenAI's.
     ("cohere", "rerank"): (RERANK._replace(dialect=_COHERE), "/v1/rerank"),
+    # Beside its compatible place, a client of Cohere's may find its own embeddings here.
+    ("cohere", "embeddings"): (Endpoint("embeddings", _OPENAI, "cohere_embed"), ""),
     ("mistral", "moderations"): (_BILLED_AT_MISTRAL, ""),
     ("mistral", "conversations"): (_CONVERSATIONS_AT_MISTRAL, ""),
     ("writer", "chat"): (_CHAT_AT_WRITER, "/chat"),

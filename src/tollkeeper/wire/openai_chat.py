@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text, is_present
+from tollkeeper.wire.mistral_audio import MS_PER_SECOND, without_sound
 from tollkeeper.wire.openai_chat_shapes import (
     ChatReply,
     ChatUsage,
@@ -160,15 +162,22 @@ def chat_usage(raw: bytes, model: str = "", tier: str = "") -> Usage:
     cached = prompt.cached_tokens
     if cached is None:
         cached = counts.prompt_cache_hit_tokens or counts.cached_tokens or counts.num_cached_tokens
+    total, parts = counts.total_tokens, rare_parts(prompt, output)
+    seconds = counts.prompt_audio_seconds
+    if seconds:
+        total, parts = without_sound(prompt_tokens, counts.completion_tokens, total, parts)
     quantities, contradiction = exclusive(
         prompt_tokens,
         counts.completion_tokens,
-        counts.total_tokens,
+        total,
         cached or 0,
         output.reasoning_tokens or 0,
-        rare_parts(prompt, output),
+        parts,
         hides_reasoning="gemini-" in model,
     )
+    if seconds:
+        quantities[u.AUDIO_MS] = seconds * MS_PER_SECOND
+    tier = tier or counts.service_tier or ""
     text = compact_text(raw)
     usage = new_usage(
         (quantities, model, tier, "", "", False, (), fault or contradiction, None, text, "", None)

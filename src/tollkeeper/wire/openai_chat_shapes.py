@@ -39,7 +39,9 @@ class ChatUsage(Statement):
     completion_tokens_details: OutputDetails | None = None
     prompt_cache_hit_tokens: Count = None  # DeepSeek
     cached_tokens: Count = None  # Moonshot, Together
-    num_cached_tokens: Count = None  # Mistral
+    num_cached_tokens: Count = None  # Mistral, as both that follow
+    prompt_audio_seconds: Count = None
+    service_tier: str | None = None
     search_context_size: str | None = None  # Perplexity, as all that follow
     citation_tokens: Count = None
     num_search_queries: Count = None

@@ -17,6 +17,7 @@ from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import QUANTITY_MAX, Usage
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, compact_text, is_present
+from tollkeeper.wire.mistral_audio import MS_PER_SECOND
 from tollkeeper.wire.openai_chat import chat_usage, error_word
 from tollkeeper.wire.openai_extras import with_statement
 from tollkeeper.wire.openai_media_shapes import AudioParts, AudioUsage, ImageTotals, Reply
@@ -24,8 +25,6 @@ from tollkeeper.wire.openai_responses import image_quantities
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, data_of, events_in
 from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, MISSING_COUNT, Parts, exclusive
-
-_MS_PER_SECOND: Final = 1000
 
 UsageRule = Callable[["Reply"], Usage | None]
 """Makes the usage of a reply of one kind, or None if it has none."""
@@ -67,6 +66,8 @@ def transcription_usage(reply: Reply) -> Usage | None:
     if counts.type == "duration":
         usage = _seconds_usage(counts.seconds, reply.usage)
         return None if usage is None else with_statement(usage, counts)
+    if counts.prompt_audio_seconds is not None:
+        return _heard_usage(reply, counts.prompt_audio_seconds, fault)
     parts = counts.input_token_details or AudioParts()
     return _spoken_usage(reply, counts, fault, Parts(input_audio=parts.audio_tokens or 0))
 
@@ -78,7 +79,15 @@ def speech_usage(reply: Reply) -> Usage | None:
     counts, fault = _AUDIO.read(reply.usage)
     if counts is None:
         return Usage(fault=fault)
+    if counts.input_tokens is None and counts.prompt_tokens is not None and not fault:
+        return None  # Mistral tells its tokens, and bills the characters that it was to speak
     return _spoken_usage(reply, counts, fault, Parts(output_audio=counts.output_tokens or 0))
+
+
+def _heard_usage(reply: Reply, seconds: int, fault: str) -> Usage:
+    """Give what Mistral bills for a transcript: its seconds, whatever tokens stand beside."""
+    heard = {u.AUDIO_MS: seconds * MS_PER_SECOND} if seconds else {}
+    return Usage(heard, fault=fault, raw=compact_text(reply.usage))
 
 
 def _spoken_usage(reply: Reply, counts: AudioUsage, fault: str, parts: Parts) -> Usage:
@@ -143,7 +152,7 @@ def _seconds_usage(
         return None
     try:
         length = Decimal(bytes(seconds).decode())
-        milliseconds = round(length) * _MS_PER_SECOND if rounded else round(length * _MS_PER_SECOND)
+        milliseconds = round(length) * MS_PER_SECOND if rounded else round(length * MS_PER_SECOND)
     except (InvalidOperation, ValueError, OverflowError):
         return Usage(fault="not_a_count", raw=compact_text(raw))
     if not 0 <= milliseconds <= QUANTITY_MAX:

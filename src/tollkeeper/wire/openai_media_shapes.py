@@ -40,3 +40,5 @@ class AudioUsage(Statement):
     output_tokens: Count = None
     total_tokens: Count = None
     input_token_details: AudioParts | None = None
+    prompt_audio_seconds: Count = None  # Mistral, as the next
+    prompt_tokens: Count = None

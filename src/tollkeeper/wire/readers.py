@@ -32,7 +32,6 @@ from tollkeeper.wire.cohere import (
     CohereEventReader,
     CohereLineReader,
     cohere_chat_reader,
-    cohere_reader,
 )
 from tollkeeper.wire.gemini import GeminiStreamReader, gemini_reader
 from tollkeeper.wire.gemini_cache import cache_reader
@@ -88,7 +87,7 @@ _FAMILIES: Final[Mapping[str, _Family]] = {
     "bedrock_converse": _Family(converse_reader, ConverseStreamReader),
     "bedrock_invoke": _Family(InvokeReader, InvokeStreamReader),
     "cohere_chat": _Family(cohere_chat_reader, CohereEventReader, CohereLineReader),
-    "cohere_embed": _Family(cohere_reader),
+    "cohere_embed": _Family(rerank_reader),
     "ollama_chat": _Family(ollama_chat_reader, OllamaLineReader, OllamaLineReader),
     "ollama_embed": _Family(ollama_embed_reader),
     "mistral_ocr": _Family(ocr_reader),

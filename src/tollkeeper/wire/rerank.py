@@ -1,8 +1,8 @@
-"""Usage in replies of the rerank call that many vendors have under one name.
+"""Usage in replies of the rerank call that many vendors have under one name, and others like it.
 
 Voyage, Jina, Together and vLLM state tokens, Cohere and OpenRouter the searches that they
 bill; OpenRouter tells the cost as well. Where searches are stated, the tokens beside them are
-not what is paid for.
+not what is paid for. Cohere's embeddings and classifications say it in the same places.
 """
 
 from __future__ import annotations
