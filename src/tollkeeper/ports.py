@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from tollkeeper.domain.access import KeyKind, Role, VirtualKey
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.months import ClosedMonths
+from tollkeeper.domain.repricing import PricingRuns
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -240,8 +242,9 @@ class Session:
     expires_at_us: int
 
 
-class Store(Protocol):
-    """Who may do what: organisation, teams, people, keys, sessions, provider secrets.
+class Store(ClosedMonths, PricingRuns, Protocol):
+    """Who may do what: organisation, teams, people, keys, sessions, provider secrets; and the
+    bookkeeping that is not in the ledger.
 
     Every write raises the store's revision, which gateways watch.
     Unknown ids raise LookupError; a name that is taken raises ValueError; a store that

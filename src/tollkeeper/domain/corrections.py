@@ -146,7 +146,7 @@ def forgets(before: LedgerEntry, part: Part) -> bool:
 
 def why(before: LedgerEntry, part: Part) -> str:
     """Say in one word why the price is another one now."""
-    was_own, is_own = (key.split(" ")[0] == CUSTOM for key in (before.price_key, part.price_key))
+    was_own, is_own = (key.startswith(CUSTOM) for key in (before.price_key, part.price_key))
     if before.cost_nanos is None and part.cost_nanos is not None:
         return "own_price_set" if is_own else "price_known_now"
     if is_own != was_own:

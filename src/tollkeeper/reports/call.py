@@ -37,7 +37,8 @@ _RENAMED: Final = {field: column for column, field in _MONEY.items()} | {
     "started_at_us": "started_at",
     "corrected_at_us": "corrected_at",
 }
-_COLUMNS: Final = tuple(_RENAMED.get(field, field) for field in LedgerEntry._fields)
+COLUMNS: Final = tuple(_RENAMED.get(field, field) for field in LedgerEntry._fields)
+"""What ``entry_of`` needs of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _entries(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     ordered = table.order_by(
         table.corrects != "", table.attempt, table.part, table.started_at, table.entry_id
     )
-    return ordered.select(*_COLUMNS).limit(_ENTRIES_MAX)
+    return ordered.select(*COLUMNS).limit(_ENTRIES_MAX)
 
 
 def _detail(row: Mapping[str, Any]) -> EntryDetail:

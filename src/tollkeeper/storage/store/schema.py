@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
+COUNT_MAX: Final = 2**62
 TIME_US_MAX: Final = 253_402_300_799_999_999  # the end of the year 9999
 HASH_BYTES: Final = 32
 ID_CHARS: Final = 36
@@ -181,3 +182,36 @@ provider_secrets = Table(
     _bounded("set_at_us", TIME_US_MAX),
 )
 """Keys of providers, sealed by the vault."""
+
+closed_months = Table(
+    "closed_months",
+    metadata,
+    Column("month", String(7), primary_key=True),
+    Column("zone", String(NAME_CHARS_MAX), nullable=False),
+    Column("start_us", BigInteger, nullable=False),
+    Column("end_us", BigInteger, nullable=False),
+    Column("closed_at_us", BigInteger, nullable=False),
+    Column("closed_by", String(EMAIL_CHARS_MAX), nullable=False),
+    _length("month", 7, 7),
+    _length("zone", NAME_CHARS_MAX),
+    _bounded("start_us", TIME_US_MAX),
+    _bounded("end_us", TIME_US_MAX),
+    _bounded("closed_at_us", TIME_US_MAX),
+    _length("closed_by", EMAIL_CHARS_MAX),
+)
+"""Months of which no entry is corrected any more; their ends as they were when it was closed."""
+
+pricing_runs = Table(
+    "pricing_runs",
+    metadata,
+    Column("began_at_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("ended_at_us", BigInteger, nullable=True),
+    Column("price_version", String(NAME_CHARS_MAX), nullable=False),
+    Column("priced", BigInteger, nullable=False),
+    Column("unpriced", BigInteger, nullable=False),
+    _bounded("began_at_us", TIME_US_MAX),
+    _bounded("ended_at_us", TIME_US_MAX),
+    _bounded("priced", COUNT_MAX),
+    _bounded("unpriced", COUNT_MAX),
+)
+"""Each time that a new price version was tried on calls without a price, by itself."""

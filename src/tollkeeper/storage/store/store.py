@@ -12,8 +12,11 @@ from sqlalchemy import Engine, select, update
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.ids import IdMint
+from tollkeeper.domain.months import ClosedMonth
+from tollkeeper.domain.repricing import PricingRun
 from tollkeeper.ports import KeyRecord, NewKey, Session, Team, User
 from tollkeeper.storage.store import (
+    books,
     keys,
     provider_secrets,
     sign_in,
@@ -205,6 +208,28 @@ class SqlStore:
     def remove_provider_secret(self, provider: str) -> None:
         with self._write(Touches.SECRETS) as (db, _):
             provider_secrets.remove_secret(db, provider)
+
+    # ------------------------------------------------------------- bookkeeping
+
+    def closed_months(self) -> list[ClosedMonth]:
+        with self._read() as db:
+            return books.all_closed_months(db)
+
+    def close_month(self, closed: ClosedMonth) -> None:
+        with self._write() as (db, _):
+            books.close_month(db, closed)
+
+    def reopen_month(self, month: str) -> None:
+        with self._write() as (db, _):
+            books.reopen_month(db, month)
+
+    def last_pricing_run(self) -> PricingRun | None:
+        with self._read() as db:
+            return books.last_pricing_run(db)
+
+    def keep_pricing_run(self, run: PricingRun) -> None:
+        with self._write() as (db, _):
+            books.keep_pricing_run(db, run)
 
     # ------------------------------------------------------------- health
 
