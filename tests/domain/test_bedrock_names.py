@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tollkeeper.domain.bedrock_names import BedrockModels, bare_id, opaque_kind
+from tollkeeper.domain.bedrock_names import BedrockModels, bare_id, callable_names, opaque_kind
 from tollkeeper.domain.price_data import ModelRow
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/otnfa2ysixqd"
@@ -36,19 +36,19 @@ SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 @pytest.mark.parametrize(
     ("name", "model", "rule"),
     [
-        (f"us.{SONNET}", f"regional.{SONNET}", "version"),
+        (f"us.{SONNET}", f"regional.{SONNET}", "region:us"),
         (f"eu.{SONNET}", f"regional.{SONNET}", "region:eu"),
         (f"apac.{SONNET}", f"regional.{SONNET}", "region:apac"),
         (SONNET, f"regional.{SONNET}", "regional"),
-        (f"global.{SONNET}", f"global.{SONNET}", "version"),
-        (f"GLOBAL.{SONNET.upper()}", f"global.{SONNET}", "version"),
+        (f"global.{SONNET}", f"global.{SONNET}", "region:global"),
+        (f"GLOBAL.{SONNET.upper()}", f"global.{SONNET}", "region:global"),
         ("us.amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0", "region:us"),
         ("amazon.nova-lite-v1:0:300k", "amazon.nova-lite-v1:0", "version"),
-        ("eu.amazon.nova-pro-v1", "eu.amazon.nova-pro-v1:0", "version"),
+        ("eu.amazon.nova-pro-v1", "eu.amazon.nova-pro-v1:0", "region:eu"),
         ("amazon.titan-embed-text-v2", "amazon.titan-embed-text-v2:0", "version"),
         ("openai.gpt-oss-120b", "openai.gpt-oss-120b-1:0", "version"),
         ("jp.anthropic.claude-opus-5-v1:0", "regional.anthropic.claude-opus-5", "region:jp"),
-        ("us.zai.glm-5.3", "regional.zai.glm-5.3", "version"),
+        ("us.zai.glm-5.3", "regional.zai.glm-5.3", "region:us"),
         (
             f"arn:aws:bedrock:us-east-1:012345678901:inference-profile/eu.{SONNET}",
             f"regional.{SONNET}",
@@ -92,6 +92,20 @@ def test_a_name_leads_to_the_price_of_its_region_and_version(
 )
 def test_no_name_leads_to_a_price_by_guess(name: str) -> None:
     assert MODELS.find(name) is None
+
+
+def test_a_name_that_the_list_has_no_longer_is_followed_to_what_it_became() -> None:
+    gone: ModelRow = {**_row(f"anthropic.{SONNET[10:]}"), "gone": "2025-11-21"}
+    found = BedrockModels([gone, *ROWS]).find(SONNET)
+    assert found is not None
+    assert found.row["model"] == f"regional.{SONNET}"
+
+
+def test_names_that_can_be_called_are_those_of_the_regions_part_of_the_world() -> None:
+    listed = [row["model"] for row in ROWS if "sonnet" in row["model"]]
+    assert callable_names(listed, "eu-west-1") == [f"global.{SONNET}", f"eu.{SONNET}"]
+    assert callable_names(listed, "us-gov-west-1")[1] == f"us-gov.{SONNET}"
+    assert callable_names(listed, "")[1] == f"us.{SONNET}"
 
 
 def test_an_unversioned_name_of_several_versions_is_no_name() -> None:

@@ -15,6 +15,9 @@ from typing import Final, NamedTuple
 
 from tollkeeper.domain.price_data import ModelRow
 
+AMAZON: Final = "aws"
+"""What the price book calls Amazon Bedrock."""
+
 GLOBAL: Final = "global"
 REGIONAL: Final = "regional"
 """The book's word for a price that holds in every region, and not for "global"."""
@@ -61,11 +64,16 @@ def opaque_kind(name: str) -> str:
 
 
 class BedrockModels:
-    """The models of Bedrock's price list by region, stem and version."""
+    """The models of Bedrock's price list by region, stem and version.
+
+    What the list has under a name no longer is left out: it went on under another one.
+    """
 
     def __init__(self, rows: Iterable[ModelRow]) -> None:
         self._rows: dict[tuple[str, str], list[tuple[tuple[str, ...], ModelRow]]] = {}
         for row in rows:
+            if "gone" in row:
+                continue
             own = _parts(row["model"])
             self._add(own, own.version, row)
             for alias in row.get("aliases", ()):
@@ -112,7 +120,7 @@ def _same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def _rule(asked: BedrockName, region: str) -> str:
-    if asked.region and asked.region != region:
+    if asked.region:
         return f"region:{asked.region}"
     return REGIONAL if region == REGIONAL else "version"
 

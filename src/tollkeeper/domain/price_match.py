@@ -2,8 +2,8 @@
 
 A name that means another model from a time on is looked up as what it meant then. Any other
 is looked up as it is, then without a date or version suffix ("-20250929", "@20250929",
-"-latest"), then as a fine-tuned model under its base's name. A prefix is never enough:
-"gpt-4.1-nano" is not "gpt-4.1".
+"-latest"), then as a fine-tuned model under its base's name, and at Amazon by region and
+version. A prefix is never enough: "gpt-4.1-nano" is not "gpt-4.1".
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from tollkeeper.domain.bedrock_names import AMAZON, BedrockModels
 from tollkeeper.domain.price_data import ModelRow, ProviderRow
 from tollkeeper.domain.price_windows import instant_us
 
@@ -29,10 +30,17 @@ _FINE_TUNED: Final = re.compile(r"^(ft:[^:]+)(?::|$)|^(.+\.ft-)")
 
 
 class Match(NamedTuple):
-    """A model row and how it was found: "exact", "alias", "renamed", "dated" or "fine_tuned"."""
+    """A model row and how it was found.
+
+    The rule is "exact", "alias", "renamed", "dated" or "fine_tuned", at Amazon also "version",
+    "regional" or the region ("region:eu").
+    """
 
     row: ModelRow
     rule: str
+
+
+_NOTHING: Final = Match({"model": "", "prices": ()}, "")
 
 
 class PriceList:
@@ -46,6 +54,9 @@ class PriceList:
                 self._rows.setdefault(alias.lower(), Match(row, "alias"))
         for row in provider["models"]:
             self._rows[row["model"].lower()] = Match(row, "exact")
+        self._at_amazon: BedrockModels | None = None
+        if provider["provider"] == AMAZON:
+            self._at_amazon = BedrockModels(provider["models"])
         self._renamed = {
             name.lower(): [(instant_us(since), target) for since, target in meanings]
             for name, meanings in provider.get("renamed", {}).items()
@@ -59,6 +70,10 @@ class PriceList:
     def find(self, model: str, at_us: int) -> Match | None:
         """Give the row of a model as its name was meant at a time, or None if it is not listed."""
         name = model.lower()
+        if self._at_amazon is not None and "gone" in self._rows.get(name, _NOTHING).row:
+            found = self._found_at_amazon(name)
+            if found:
+                return found
         for candidate in (name, _RESOURCE.sub("", name)):
             found = (
                 self._meant(candidate, at_us)
@@ -68,7 +83,11 @@ class PriceList:
             )
             if found:
                 return found
-        return None
+        return self._found_at_amazon(name)
+
+    def _found_at_amazon(self, name: str) -> Match | None:
+        found = self._at_amazon.find(name) if self._at_amazon is not None else None
+        return Match(*found) if found is not None else None
 
     def _meant(self, name: str, at_us: int) -> Match | None:
         """Look up what a name meant at a time; before the first meaning that is known, that one."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from tollkeeper.domain.bedrock_names import AMAZON, BedrockModels
 from tollkeeper.domain.price_data import (
     GapRow,
     ModelRow,
@@ -23,8 +24,10 @@ from tollkeeper.domain.price_data import (
 def with_gaps(provider: ProviderRow, rows: Iterable[GapRow]) -> ProviderRow:
     """Fill the gaps of a provider; what it says itself is never replaced.
 
-    A model that the provider lists by now under any of its names is not added.
+    A model that the provider lists by now under any of its names is not added; at Amazon these
+    are also the names that lead to a row by region and version.
     """
+    listed = BedrockModels(provider["models"]) if provider["provider"] == AMAZON else None
     models = {model["model"]: model for model in provider["models"]}
     taken = {name for model in models.values() for name in model.get("aliases", ())}
     taken |= {name.lower() for name in models}
@@ -33,6 +36,8 @@ def with_gaps(provider: ProviderRow, rows: Iterable[GapRow]) -> ProviderRow:
         name = row["model"]
         if name in models:
             models[name] = _filled(models[name], row)
+        elif listed is not None and listed.find(name) is not None:
+            continue
         elif "prices" in row and name.lower() not in taken:
             added.append(_model(row, taken))
     return {**provider, "models": [*models.values(), *added]}

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from tollkeeper.domain import usage as u
+from tollkeeper.domain.bedrock_names import opaque_kind
 from tollkeeper.domain.price_data import PER, ModelRow, PriceRow, ProviderRow
 from tollkeeper.domain.price_match import Match, PriceList
 from tollkeeper.domain.price_plan import Priced, PriceLine, PricePlan, plain
@@ -202,7 +203,9 @@ class PriceBook:
         card, rule = self._card(provider, model, at_us)
         if card is None:
             label = f"{self._id(provider)}/{model[:_NAME_CHARS_MAX]} rule=none"
-            return PricePlan(-_FOREVER_US, _FOREVER_US, (label,), "unknown_model")
+            opaque = opaque_kind(model)  # an ARN, behind which any model may be
+            reason = f"unknown_model:{opaque}" if opaque else "unknown_model"
+            return PricePlan(-_FOREVER_US, _FOREVER_US, (label,), reason)
         return self._clipped(card.plan(conditions, at_us, rule=rule), provider, model, at_us)
 
     def _clipped(self, plan: PricePlan, provider: str, model: str, at_us: int) -> PricePlan:
