@@ -7,17 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from tollkeeper.domain.access import KeyKind, Role, VirtualKey
+from tollkeeper.domain.access import Role, VirtualKey
 from tollkeeper.domain.calls import Held, Settled
+from tollkeeper.domain.job_bills import Billed
+from tollkeeper.domain.jobs import JobMark
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.months import ClosedMonths
+from tollkeeper.domain.people import KeyRecord as KeyRecord
+from tollkeeper.domain.people import NewKey as NewKey
+from tollkeeper.domain.people import Session as Session
+from tollkeeper.domain.people import Team as Team
+from tollkeeper.domain.people import User as User
+from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.repricing import PricingRuns
 
 if TYPE_CHECKING:
@@ -43,6 +50,9 @@ class Journal(Protocol):
     def post(self, settled: Settled, on_written: Callable[[OSError | None], None] | None) -> None:
         """Resolve a held call with its outcome. Space for it was reserved when it was held."""
 
+    def bill(self, bills: Sequence[Billed], on_written: Callable[[OSError | None], None]) -> None:
+        """Record bills of work that an earlier call began: all, or none if there is no room."""
+
     def note(self, entry: LedgerEntry) -> None:
         """Record a call that was refused, and so never held."""
 
@@ -67,17 +77,22 @@ class SegmentInfo(NamedTuple):
     closed: bool
 
 
+NO_MARKS: Final[Mapping[str, JobMark]] = MappingProxyType({})
+
+
 class SegmentChunk(NamedTuple):
     """What one read of a segment gave.
 
     ``offset`` is where the next read starts. ``at_end`` tells that nothing more is there
     at the moment. ``damaged`` counts records that failed their checksum and were skipped.
+    ``marks`` says, by entry id, which entries belong to jobs, and how.
     """
 
     entries: list[LedgerEntry]
     offset: int
     at_end: bool
     damaged: int
+    marks: Mapping[str, JobMark] = NO_MARKS
 
 
 class JournalTail(Protocol):
@@ -94,6 +109,9 @@ class JournalTail(Protocol):
 
 
 # ----------------------------------------------------------------------------- ledger
+
+
+NO_JOBS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Position(NamedTuple):
@@ -126,17 +144,29 @@ class Ledger(Protocol):
     def positions(self) -> Mapping[str, int]:
         """Give the loaded offset of every segment that the ledger remembers."""
 
-    def append(self, entries: Sequence[LedgerEntry], position: Position | None) -> int:
-        """Add a batch and move its segment's position, in one transaction.
+    def append(
+        self,
+        entries: Sequence[LedgerEntry],
+        position: Position | None,
+        jobs: Mapping[str, str] = NO_JOBS,
+    ) -> int:
+        """Add a batch, move its segment's position and keep states of jobs, in one transaction.
 
         Entries that come from no segment have no position. Entries that are already present
-        (by ``entry_id`` and ``part``, among those of the same start) are skipped. Returns how many were added. After
-        LedgerUnavailable it is not known whether the batch was stored: ask ``positions``.
+        (by ``entry_id`` and ``part``, among those of the same start) are skipped. Returns how
+        many were added. After LedgerUnavailable it is not known whether the batch was stored:
+        ask ``positions``.
         Raises EntriesRejected, and stores nothing, when an entry fits no column.
         """
 
     def forget(self, segments: Sequence[str]) -> None:
         """Drop the positions of segments that no longer exist."""
+
+    def jobs(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Give the states of jobs, as they were kept; those that are not known are left out."""
+
+    def known(self, entry_ids: Sequence[str], started_at_us: int) -> frozenset[str]:
+        """Say which entries of one start are there."""
 
     def entries(self) -> ir.Table:
         """Give the entries table as an Ibis expression."""
@@ -182,64 +212,6 @@ class ReportSource(Protocol):
 
 
 # ----------------------------------------------------------------------------- store
-
-
-@dataclass(frozen=True, slots=True)
-class Team:
-    team_id: str
-    name: str
-    active: bool
-    created_at_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    user_id: str
-    email: str
-    name: str
-    role: Role
-    team: str
-    active: bool
-    created_at_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """A virtual key as people manage it; the part the gateway needs is ``key``."""
-
-    key: VirtualKey
-    created_at_us: int
-    created_by: str
-    revoked_at_us: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """What is needed to store a key. ``secret_hmac`` comes from the key service."""
-
-    key_id: str
-    secret_hmac: bytes
-    pepper_version: int
-    kind: KeyKind
-    name: str
-    team_id: str | None
-    user_id: str | None
-    expires_at_us: int | None
-    models: tuple[str, ...]
-    providers: tuple[str, ...]
-    tags: Mapping[str, str]
-    created_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A console session. The cookie holds a secret of which only the hash is stored."""
-
-    session_hash: bytes
-    user_id: str
-    created_at_us: int
-    last_seen_at_us: int
-    expires_at_us: int
 
 
 class Store(ClosedMonths, PricingRuns, Protocol):
@@ -310,6 +282,12 @@ class Store(ClosedMonths, PricingRuns, Protocol):
 
     def remove_provider_secret(self, provider: str) -> None: ...
 
+    def add_price_rule(self, stored: StoredRule) -> None: ...
+    def price_rules(self) -> list[StoredRule]:
+        """List the rules, ended ones too, in the order in which they are tried."""
+
+    def end_price_rule(self, rule_id: str, until_us: int) -> None: ...
+
     def probe(self) -> None:
         """Make a real write and a real read. Raises OSError when the store is unusable."""
 
@@ -329,9 +307,10 @@ class KeyDirectory(Protocol):
     def is_known_missing(self, key_id: str) -> bool: ...
     async def fetch(self, key_id: str) -> VirtualKey | None: ...
     async def refresh(self) -> bool:
-        """Look for changes. Returns whether provider secrets changed."""
+        """Look for changes. Returns whether provider secrets or price rules changed."""
 
     def provider_secrets(self) -> Mapping[str, bytes]: ...
+    def price_rules(self) -> Sequence[PriceRule]: ...
     def close(self) -> None: ...
 
 

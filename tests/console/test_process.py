@@ -61,7 +61,7 @@ class Priced:
         self.data = DataFolder(folder / "data")
         self.write("prices: {input: 1}")
         self.prices = FollowedPrices(
-            lambda: configured_book(config.load(self.file, {}), self.data), self.file
+            lambda: configured_book(config.load(self.file, {}), self.data), [self.file], tuple
         )
 
     def write(self, settings: str) -> None:

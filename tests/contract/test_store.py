@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import stores
 from stores import DAY, MINUTE, NOW, new_key
 from tollkeeper.domain.access import KeyKind, Role
+from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.ports import KeyRecord, Session, Store, Team
 
 ENGINES: dict[str, Callable[[Path], Store]] = {
@@ -450,6 +451,48 @@ def test_many_threads_write_at_once(store: Store) -> None:
         list(threads.map(lambda number: store.add_team(f"team {number}", NOW), range(64)))
     assert len({team.team_id for team in store.teams()}) == 64
     assert store.revision() == before + 64
+
+
+def _stored(rule_id: str, rule: PriceRule, created_at_us: int = NOW) -> StoredRule:
+    return StoredRule(rule_id, rule, created_at_us, "alice@acme.com")
+
+
+def test_price_rules_come_back_newest_first_as_they_went_in(store: Store) -> None:
+    own = PriceRule("own", model="ft-*", usd={"input": "0.1", "output": "0.30"}, reason="ä\n")
+    contract = PriceRule(
+        "acme", "openai-eu", "gpt-*", "core", {}, -250, NOW - DAY, NOW + DAY, "contract 17"
+    )
+    rules = [_stored("a", own), _stored("b", contract, NOW + 1), _stored("c", own, NOW + 1)]
+    for stored in rules:
+        store.add_price_rule(stored)
+    assert store.price_rules() == [rules[2], rules[1], rules[0]]
+
+
+def test_a_price_rule_ends_when_it_is_told_to(store: Store) -> None:
+    stored = _stored("a", PriceRule("acme", discount_bp=1))
+    store.add_price_rule(stored)
+    before = store.revision()
+    store.end_price_rule("a", NOW + 5)
+    assert store.price_rules() == [stored._replace(rule=stored.rule._replace(until_us=NOW + 5))]
+    assert store.revision() > before
+    with pytest.raises(LookupError):
+        store.end_price_rule("b", NOW)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        PriceRule("x" * 201, discount_bp=1),
+        PriceRule("", discount_bp=1),
+        PriceRule("x", discount_bp=10_001),
+        PriceRule("x", usd={"input": "1" * 5_000}),
+        PriceRule("x", discount_bp=1, since_us=-1),
+    ],
+)
+def test_a_price_rule_beyond_its_bounds_is_not_kept(store: Store, rule: PriceRule) -> None:
+    with pytest.raises(ValueError, match="the store refuses this value"):
+        store.add_price_rule(_stored("a", rule))
+    assert store.price_rules() == []
 
 
 def test_a_probe_passes_on_a_healthy_store(store: Store) -> None:

@@ -20,7 +20,8 @@ from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.loader_thread import LoaderThread
 from tollkeeper.bootstrap.price_books import configured_book
-from tollkeeper.bootstrap.prices import FollowedPrices
+from tollkeeper.bootstrap.prices import FollowedPrices, followed_files
+from tollkeeper.bootstrap.repricing import price_accounts
 from tollkeeper.config import Configuration
 from tollkeeper.console.application import ConsoleApplication
 from tollkeeper.console.counters import ConsoleCounters
@@ -34,8 +35,11 @@ from tollkeeper.failpoints import kill_at, nowhere
 from tollkeeper.jobs.runner import JobRunner
 from tollkeeper.jobs.table import jobs_of
 from tollkeeper.ports import DataFolder, Store, Vault
+from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.services.explanation import explain
 from tollkeeper.services.loading import Loader
+from tollkeeper.services.repricing import CurrentPrices, Repricer
+from tollkeeper.services.repricing_unpriced import UnpricedCalls
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.late_ledger import LateLedger
@@ -64,17 +68,40 @@ async def serve(options: ChildOptions) -> None:
         org = _org(store, data)
         prices = FollowedPrices(
             lambda: configured_book(config.load(options.config, config.environment()), data),
-            configuration.file,
+            followed_files(configuration, data),
+            store.price_rules,
         )
         hub = LiveHub(org, secrets.token_hex(8))
         loader = Loader(_tail(data), ledger, on_loaded=hub.on_loaded, failpoint=failpoint)
         loading = LoaderThread(loader)
-        console = _console(org, configuration, data, store, vault, ledger, loading, prices, hub)
+        repricer = Repricer(
+            LedgerBookings(ledger, org),
+            ledger,
+            store,
+            lambda: CurrentPrices(
+                prices.book,
+                price_accounts(config.load(options.config, config.environment()), data),
+            ),
+            clock.now_us,
+            hub.on_loaded,
+        )
+        unpriced = UnpricedCalls(
+            repricer,
+            store,
+            lambda: prices.book.version,
+            clock.now_us,
+            lambda: loader.status.lag_entries,
+        )
+        console = _console(
+            org, configuration, data, store, vault, ledger, loading, prices, hub, repricer
+        )
         parts = _Parts(
             console,
             ConsoleServer(ConsoleApplication(console), data.socket("console")),
             loading,
-            JobRunner(jobs_of(ledger, store, clock.now_us, prices.follow)),
+            JobRunner(
+                jobs_of(ledger, store, clock.now_us, prices.follow, unpriced.take_turn)
+            ),
             prices,
         )
         await _run(parts, options.report_ready)
@@ -94,6 +121,7 @@ def _console(
     loading: LoaderThread,
     prices: FollowedPrices,
     hub: LiveHub,
+    repricer: Repricer,
 ) -> Console:
     return Console(
         org=org,
@@ -111,6 +139,7 @@ def _console(
         operator_token=_new_operator_token(data.operator_token),
         hub=hub,
         work=Work(),
+        repricer=repricer,
         static=StaticFiles(),
         counters=ConsoleCounters(),
     )

@@ -13,6 +13,7 @@ import sys
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.listening import ServerTls, room_for_clients
+from tollkeeper.bootstrap.prices import followed_files, newest_book
 from tollkeeper.bootstrap.routing import route
 from tollkeeper.config.settings import Settings
 from tollkeeper.failpoints import kill_at
@@ -23,7 +24,6 @@ from tollkeeper.http1.listener import ServerLimits
 from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.pool import PoolLimits, UpstreamPool
 from tollkeeper.ports import DataFolder
-from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.runtime import GatewaySettings
 from tollkeeper.services.settlement import settle_interrupted
 from tollkeeper.services.verified_keys import VerifiedKeys
@@ -49,8 +49,14 @@ async def serve(options: ChildOptions) -> None:
     folder_lock.hold(data.run / "gateway.lock")  # until this process ends, however it does
     directory = bootstrap.open_key_directory(data)
     await directory.refresh()
-    shipped = shipped_price_book()
-    routed = route(configuration, directory.provider_secrets(), vault, shipped, data)
+    routed = route(
+        configuration,
+        directory.provider_secrets(),
+        vault,
+        newest_book(data),
+        data,
+        directory.price_rules(),
+    )
     failpoint = kill_at(settings.failpoint)
     data.journal.mkdir(mode=0o700, exist_ok=True)
     recover(data.journal, lambda held: settle_interrupted(held, routed.book), failpoint=failpoint)
@@ -77,7 +83,14 @@ async def serve(options: ChildOptions) -> None:
     def routed_anew() -> None:
         """Read the configuration again. Raises ConfigError; then nothing has changed."""
         fresh = config.load(options.config, config.environment())
-        again = route(fresh, directory.provider_secrets(), vault, shipped, data)
+        again = route(
+            fresh,
+            directory.provider_secrets(),
+            vault,
+            newest_book(data),
+            data,
+            directory.price_rules(),
+        )
         tls.renew(fresh.settings.listen)
         gateway.prices = again.book
         gateway.planner = Planner(again.routing, again.book)
@@ -93,7 +106,7 @@ async def serve(options: ChildOptions) -> None:
             server_limits(settings),
         ),
         reload=routed_anew,
-        watched=configuration.file,
+        watched=followed_files(configuration, data),
     )
     await process.run(options.report_ready)
 

@@ -1,4 +1,4 @@
-"""The price book that a configuration makes: what the package ships, and the operator's own."""
+"""The price book that a configuration makes: the newest there is, and the operator's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tollkeeper.domain.errors import Refused
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.routing import Dialect, RouteTable
 from tollkeeper.ports import DataFolder
-from tollkeeper.providers.price_data import shipped_price_book
+from tollkeeper.providers.price_data import newest_price_book
+from tollkeeper.storage.store.stored_rules import stored_rules
 
 _CLOSE_MAX: Final = 5
 _CLOSE_ENOUGH: Final = 0.6
@@ -28,7 +29,11 @@ def configured_book(configuration: Configuration, data: DataFolder) -> PriceBook
     providers = [*configuration.providers.values()]
     if bootstrap.wants_sandbox(configuration, data):
         providers.append(sandbox_provider(data))
-    return own_book(shipped_price_book(), providers, configuration.price_rules)
+    return own_book(
+        newest_price_book(data).book,
+        providers,
+        (*stored_rules(data.store), *configuration.price_rules),
+    )
 
 
 class PricePlace(NamedTuple):

@@ -1,43 +1,67 @@
-"""The price book as the console needs it: it follows the configuration, as the gateway's does."""
+"""The price book as running processes need it: it follows what was fetched and configured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tollkeeper.config import Configuration
 from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.ports import DataFolder
+from tollkeeper.providers.price_data import fetched_mark, newest_price_book
+from tollkeeper.runtime import FileMark, file_mark
 from tollkeeper.telemetry import logger
 
 
-class FollowedPrices:
-    """Holds the book of the configuration as it is now. ``read`` makes it anew."""
+def newest_book(data: DataFolder) -> PriceBook:
+    """Give the newest book; the log says so where a fetched one cannot be used."""
+    newest = newest_price_book(data)
+    if newest.fault:
+        logger.error("the price book of this release is used", extra={"reason": newest.fault})
+    return newest.book
 
-    def __init__(self, read: Callable[[], PriceBook], watched: Path | None) -> None:
+
+def followed_files(configuration: Configuration, data: DataFolder) -> list[Path]:
+    """Give the files on whose change prices are read again, those included that may come."""
+    mark = fetched_mark(data)
+    return [mark] if configuration.file is None else [configuration.file, mark]
+
+
+class FollowedPrices:
+    """Holds the book of the configuration as it is now. ``read`` makes it anew.
+
+    ``rules`` gives what else it is made of: the price rules of the store.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], PriceBook],
+        watched: Sequence[Path],
+        rules: Callable[[], object],
+    ) -> None:
         self.book = read()
         self._read = read
         self._watched = watched
-        self._seen = self._mark()
+        self._rules = rules
+        self._seen = self._marks()
 
     def follow(self) -> None:
-        """Read the configuration again if its file has changed."""
-        mark = self._mark()
-        if mark != self._seen:
-            self._seen = mark
+        """Read everything again if a file or a rule has changed."""
+        try:
+            marks = self._marks()
+        except OSError:
+            return  # the store cannot be read now: health says so, and the book stays
+        if marks != self._seen:
+            self._seen = marks
             self.read_again()
 
     def read_again(self) -> None:
-        """Take over what the configuration says now; while it has a fault, nothing changes."""
+        """Take over what the files say now; while one has a fault, nothing changes."""
         try:
             self.book = self._read()
         except (TollkeeperError, OSError) as error:
             logger.error("configuration not taken over", extra={"reason": str(error)})
 
-    def _mark(self) -> tuple[int, int, int]:
-        if self._watched is None:
-            return (0, 0, 0)
-        try:
-            state = self._watched.stat()
-        except OSError:
-            return (0, 0, 0)
-        return (state.st_mtime_ns, state.st_size, state.st_ino)
+    def _marks(self) -> tuple[tuple[FileMark, ...], object]:
+        return tuple(file_mark(path) for path in self._watched), self._rules()

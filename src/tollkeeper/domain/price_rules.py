@@ -70,6 +70,15 @@ class PriceRule(NamedTuple):
         return ""
 
 
+class StoredRule(NamedTuple):
+    """A rule that was made on the page or by a command, and by whom."""
+
+    rule_id: str
+    rule: PriceRule
+    created_at_us: int
+    created_by: str
+
+
 class PriceRules:
     """All rules, in the order in which they are tried."""
 

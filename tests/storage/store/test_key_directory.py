@@ -16,9 +16,11 @@ import pytest
 import stores
 from stores import DAY, NOW, Folder, add_person, new_key
 from tollkeeper.domain.access import Role, VirtualKey
+from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.services import people
 from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
 from tollkeeper.storage.store.store import open_sqlite_store
+from tollkeeper.storage.store.stored_rules import stored_rules
 
 _LIGHT = """
 import sys
@@ -198,6 +200,29 @@ def test_after_very_many_changes_nothing_old_is_left(
         assert not (await _fetched(directory, "00001499")).active
 
     run(work)
+
+
+def test_price_rules_are_there_after_the_refresh_which_says_so(
+    folder: Folder, directory: SqliteKeyDirectory
+) -> None:
+    async def work() -> None:
+        rule = PriceRule("acme", discount_bp=1250)
+        assert directory.price_rules() == ()
+        folder.store.add_price_rule(StoredRule("a", rule, NOW, "alice"))
+        folder.store.add_price_rule(StoredRule("b", rule._replace(name="b"), NOW + 1, "alice"))
+        assert await directory.refresh()
+        assert directory.price_rules() == (rule._replace(name="b"), rule)
+        assert stored_rules(folder.data.store) == directory.price_rules()
+        folder.store.end_price_rule("b", NOW + 9)
+        assert await directory.refresh()
+        assert directory.price_rules()[0].until_us == NOW + 9
+        assert not await directory.refresh()
+
+    run(work)
+
+
+def test_a_store_that_is_not_there_has_no_rules(tmp_path: Path) -> None:
+    assert stored_rules(tmp_path / "store.sqlite3") == ()
 
 
 def test_a_refresh_says_when_provider_secrets_changed(

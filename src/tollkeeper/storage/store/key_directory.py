@@ -10,16 +10,18 @@ import asyncio
 import errno
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from tollkeeper.domain.access import VirtualKey
+from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.storage.store import sqlite_file
 from tollkeeper.storage.store.rows import virtual_key
 from tollkeeper.storage.store.schema_check import require_current, schema_version
+from tollkeeper.storage.store.stored_rules import rules_in
 
 KEYS_REMEMBERED_MAX = 100_000
 MISSING_REMEMBERED_MAX = 10_000
@@ -71,6 +73,7 @@ class SqliteKeyDirectory:
         self._known: dict[str, VirtualKey] = {}
         self._missing: dict[str, None] = {}
         self._secrets: Mapping[str, bytes] = MappingProxyType({})
+        self._rules: Sequence[PriceRule] = ()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="key-directory")
         self._explained(self._open)
 
@@ -87,12 +90,16 @@ class SqliteKeyDirectory:
         return await self._in_thread(lambda: self._fetch(key_id))
 
     async def refresh(self) -> bool:
-        """Forget what has changed. Returns whether provider secrets changed."""
+        """Forget what has changed. Returns whether provider secrets or price rules changed."""
         return await self._in_thread(self._refresh)
 
     def provider_secrets(self) -> Mapping[str, bytes]:
         """Give the sealed secrets as of the last refresh."""
         return self._secrets
+
+    def price_rules(self) -> Sequence[PriceRule]:
+        """Give the price rules of the store as of the last refresh, in order."""
+        return self._rules
 
     def close(self) -> None:
         """End the thread and close the store."""
@@ -121,6 +128,7 @@ class SqliteKeyDirectory:
             data_version = sqlite_file.data_version(connection)
             revisions = _Revisions(*connection.execute(_REVISIONS).fetchone())
             secrets = dict(connection.execute(_SECRETS))
+            rules = rules_in(connection)
         except BaseException:
             connection.close()
             raise
@@ -129,6 +137,7 @@ class SqliteKeyDirectory:
         self._data_version = data_version
         self._revisions = revisions
         self._secrets = MappingProxyType(secrets)
+        self._rules = rules
         self._forget_all()
 
     def _fetch(self, key_id: str) -> VirtualKey | None:
@@ -159,6 +168,7 @@ class SqliteKeyDirectory:
             self._forget_changed(before.revision)
         if now.secrets != before.secrets:
             self._secrets = MappingProxyType(dict(self._connection.execute(_SECRETS)))
+            self._rules = rules_in(self._connection)
         self._revisions = now
         self._data_version = data_version
         return now.secrets != before.secrets

@@ -1,4 +1,4 @@
-"""How a virtual key looks in a row, for the store and for the gateway's directory alike."""
+"""How keys and price rules look in a row, for the store and the gateway's directory alike."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sys import intern
 from typing import Any
 
 from tollkeeper.domain.access import NO_TAGS, KeyKind, VirtualKey
+from tollkeeper.domain.price_rules import ALWAYS_US, PriceRule
 
 
 def virtual_key(row: Sequence[Any], org: str) -> VirtualKey:
@@ -43,6 +44,22 @@ def virtual_key(row: Sequence[Any], org: str) -> VirtualKey:
         models=read_globs(models),
         providers=read_globs(providers),
         tags=read_tags(tags),
+    )
+
+
+def price_rule(row: Sequence[Any]) -> PriceRule:
+    """Read a row of a rule's nine values; no beginning or end is kept as NULL."""
+    name, provider, model, team, usd, discount_bp, since_us, until_us, reason = row
+    return PriceRule(
+        name,
+        provider,
+        model,
+        team,
+        json.loads(usd),
+        discount_bp,
+        -ALWAYS_US if since_us is None else since_us,
+        ALWAYS_US if until_us is None else until_us,
+        reason,
     )
 
 

@@ -30,6 +30,8 @@ HASH_BYTES: Final = 32
 ID_CHARS: Final = 36
 NAME_CHARS_MAX: Final = 200
 EMAIL_CHARS_MAX: Final = 254
+PRICES_CHARS_MAX: Final = 4_000
+REASON_CHARS_MAX: Final = 1_000
 
 metadata = MetaData(
     naming_convention={
@@ -215,3 +217,27 @@ pricing_runs = Table(
     _bounded("unpriced", COUNT_MAX),
 )
 """Each time that a new price version was tried on calls without a price, by itself."""
+
+price_rules = Table(
+    "price_rules",
+    metadata,
+    Column("rule_id", String(ID_CHARS), primary_key=True),
+    Column("name", String(NAME_CHARS_MAX), nullable=False),
+    Column("provider", String(NAME_CHARS_MAX), nullable=False),
+    Column("model", String(NAME_CHARS_MAX), nullable=False),
+    Column("team", String(NAME_CHARS_MAX), nullable=False),
+    Column("usd", Text, nullable=False),
+    Column("discount_bp", Integer, nullable=False),
+    Column("since_us", BigInteger, nullable=True),
+    Column("until_us", BigInteger, nullable=True),
+    Column("reason", Text, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("created_by", String(EMAIL_CHARS_MAX), nullable=False),
+    *(_length(column, NAME_CHARS_MAX) for column in ("name", "provider", "model", "team")),
+    _length("usd", PRICES_CHARS_MAX),
+    _length("reason", REASON_CHARS_MAX, 0),
+    _length("created_by", EMAIL_CHARS_MAX),
+    _bounded("discount_bp", 10_000, -10_000),
+    *(_bounded(column, TIME_US_MAX) for column in ("since_us", "until_us", "created_at_us")),
+)
+"""Contracts and own prices. None is deleted: one that ended still prices what it priced."""

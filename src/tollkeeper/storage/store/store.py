@@ -13,11 +13,13 @@ from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.months import ClosedMonth
+from tollkeeper.domain.price_rules import StoredRule
 from tollkeeper.domain.repricing import PricingRun
 from tollkeeper.ports import KeyRecord, NewKey, Session, Team, User
 from tollkeeper.storage.store import (
     books,
     keys,
+    price_rules,
     provider_secrets,
     sign_in,
     sqlite_file,
@@ -208,6 +210,20 @@ class SqlStore:
     def remove_provider_secret(self, provider: str) -> None:
         with self._write(Touches.SECRETS) as (db, _):
             provider_secrets.remove_secret(db, provider)
+
+    # ------------------------------------------------------------- price rules
+
+    def add_price_rule(self, stored: StoredRule) -> None:
+        with self._write(Touches.SECRETS) as (db, _):
+            price_rules.add_rule(db, stored)
+
+    def price_rules(self) -> list[StoredRule]:
+        with self._read() as db:
+            return price_rules.all_rules(db)
+
+    def end_price_rule(self, rule_id: str, until_us: int) -> None:
+        with self._write(Touches.SECRETS) as (db, _):
+            price_rules.end_rule(db, rule_id, until_us)
 
     # ------------------------------------------------------------- bookkeeping
 
