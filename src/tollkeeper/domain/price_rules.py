@@ -170,7 +170,7 @@ def under_rule(rule: PriceRule, listed: PricePlan, conditions: Conditions) -> Pr
     own = replace(RateCard.custom(rule.usd), name=label).plan(conditions, 0)
     if listed.reason:
         return replace(own, since_us=listed.since_us, until_us=listed.until_us)
-    rates = tuple(_by_the_piece(segment) | own.rates[0] for segment in listed.rates)
+    rates = tuple({**_by_the_piece(segment), **own.rates[0]} for segment in listed.rates)
     keys = tuple(f"{label} instead of {key}" for key in listed.keys)
     return _with_rates(listed, rates, keys)
 
