@@ -15,7 +15,7 @@ from ledger_entries import START_US, ledger_entry
 from ledgers import open_duckdb
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.ports import Position
+from tollkeeper.ports import NO_JOBS, Position
 from tollkeeper.services import loading
 from tollkeeper.services.loading import BATCH_MAX, PAUSE_MAX_S, PAUSE_S, POLL_S, Loader
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
@@ -33,9 +33,14 @@ class ShakyLedger(DuckDbLedger):
         self._check()
         return super().positions()
 
-    def append(self, entries: Sequence[LedgerEntry], position: Position) -> int:
+    def append(
+        self,
+        entries: Sequence[LedgerEntry],
+        position: Position | None,
+        jobs: Mapping[str, str] = NO_JOBS,
+    ) -> int:
         self._check()
-        added = super().append(entries, position)
+        added = super().append(entries, position, jobs)
         if self.lose_answers:
             self.lose_answers -= 1
             raise LedgerUnavailable("the answer to a commit was lost")

@@ -12,7 +12,8 @@ from tollkeeper import clock
 from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
-from tollkeeper.ports import JournalTail, Ledger, Position, SegmentChunk, SegmentInfo
+from tollkeeper.ports import NO_JOBS, JournalTail, Ledger, Position, SegmentChunk, SegmentInfo
+from tollkeeper.services.job_memory import JobMemory, written
 from tollkeeper.telemetry import logger
 
 BATCH_MAX: Final = 5_000
@@ -75,6 +76,7 @@ class Loader:
         self._offsets: dict[str, int] = {}
         self._offsets_certain = False
         self._ended: dict[str, tuple[int, float]] = {}  # segment → (its end, when first seen)
+        self._jobs = JobMemory(ledger)
         self._backlog = _Backlog()
         self._pause_s = PAUSE_S
         self._loaded = self._damaged = self._rejected = self._failures = 0
@@ -94,7 +96,7 @@ class Loader:
         segments: list[SegmentInfo] = []
         try:
             segments = self._tail.segments()
-            more = self._load(segments, now_s)
+            more = self._load(segments, now_us, now_s)
             self._pause_s = PAUSE_S
             wait_s = 0.0 if more else POLL_S
         except Exception as error:  # noqa: BLE001 - the loader must outlive any failure
@@ -105,11 +107,12 @@ class Loader:
         self.status = self._status(now_us, now_s, len(segments), fault)
         return wait_s
 
-    def _load(self, segments: Sequence[SegmentInfo], now_s: float) -> bool:
+    def _load(self, segments: Sequence[SegmentInfo], now_us: int, now_s: float) -> bool:
         """Load one batch of each segment. Tells whether more is waiting."""
         if not self._offsets_certain:
             self._ask_offsets(segments)
         more = False
+        names = {info.name for info in segments}
         for info in segments:
             try:
                 chunk = self._tail.read(info.name, self._offsets.get(info.name, 0), BATCH_MAX)
@@ -117,8 +120,12 @@ class Loader:
                 logger.warning("journal segment is gone", extra={"segment": info.name})
                 continue
             self._failpoint("loader.read.after")
+            if chunk.marks and self._jobs.waits(info.name, chunk, names - {info.name}, now_s):
+                continue
+            if chunk.at_end:
+                self._jobs.read_to_end(info.name)
             if chunk.entries or chunk.damaged:  # holds alone need no place in the ledger
-                self._store(info.name, chunk, now_s)
+                self._store(info.name, chunk, now_us, now_s)
             self._offsets[info.name] = chunk.offset
             if not chunk.at_end:
                 more = True
@@ -139,14 +146,18 @@ class Loader:
         self._offsets = stored
         self._offsets_certain = True
 
-    def _store(self, name: str, chunk: SegmentChunk, now_s: float) -> None:
+    def _store(self, name: str, chunk: SegmentChunk, now_us: int, now_s: float) -> None:
         position = Position(name, chunk.offset)
         entries: Sequence[LedgerEntry] = chunk.entries
+        jobs = NO_JOBS
+        if chunk.marks:
+            entries, changed = self._jobs.resolve(chunk, now_us)
+            jobs = written(changed)
         try:
-            added = self._ledger.append(entries, position)
+            added = self._ledger.append(entries, position, jobs)
         except EntriesRejected as error:
             entries = [entry for entry in entries if entry.entry_id not in error.entry_ids]
-            added = self._ledger.append(entries, position)
+            added = self._ledger.append(entries, position, jobs)
             self._count_rejected(error)
         self._failpoint("loader.append.after")
         if chunk.damaged:

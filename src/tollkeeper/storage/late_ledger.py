@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tollkeeper import clock
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.ports import NO_VALUES, Ledger, Position
+from tollkeeper.ports import NO_JOBS, NO_VALUES, Ledger, Position
 from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -56,11 +56,22 @@ class LateLedger:
     def positions(self) -> Mapping[str, int]:
         return self._required().positions()
 
-    def append(self, entries: Sequence[LedgerEntry], position: Position | None) -> int:
-        return self._required().append(entries, position)
+    def append(
+        self,
+        entries: Sequence[LedgerEntry],
+        position: Position | None,
+        jobs: Mapping[str, str] = NO_JOBS,
+    ) -> int:
+        return self._required().append(entries, position, jobs)
 
     def forget(self, segments: Sequence[str]) -> None:
         self._required().forget(segments)
+
+    def jobs(self, names: Sequence[str]) -> Mapping[str, str]:
+        return self._required().jobs(names)
+
+    def known(self, entry_ids: Sequence[str], started_at_us: int) -> frozenset[str]:
+        return self._required().known(entry_ids, started_at_us)
 
     def entries(self) -> ir.Table:
         return self._required().entries()

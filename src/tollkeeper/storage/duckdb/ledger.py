@@ -22,10 +22,11 @@ from tollkeeper import clock
 from tollkeeper.domain.errors import EntriesRejected
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
-from tollkeeper.ports import NO_VALUES, Position
+from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage.arrow_batch import UNSTORABLE, arrow_table, unstorable
 from tollkeeper.storage.bound_sql import BoundSql, bound_sql
 from tollkeeper.storage.columns import COLUMNS, TABLE, Kind
+from tollkeeper.storage.duckdb import job_states
 from tollkeeper.storage.duckdb.handle import Handle, Settings
 
 if TYPE_CHECKING:
@@ -126,8 +127,13 @@ class DuckDbLedger:
             rows = cursor.execute("SELECT segment, loaded_bytes FROM loaded_segments").fetchall()
         return dict(rows)
 
-    def append(self, entries: Sequence[LedgerEntry], position: Position | None) -> int:
-        """Add a batch and move its segment's position, if it has one, in one transaction."""
+    def append(
+        self,
+        entries: Sequence[LedgerEntry],
+        position: Position | None,
+        jobs: Mapping[str, str] = NO_JOBS,
+    ) -> int:
+        """Add a batch, move its segment's position and keep states of jobs: all, or nothing."""
         fresh = _without_copies(entries)
         batch = _arrow(fresh) if fresh else None
         with self._writing, self._handle.cursor() as cursor:
@@ -137,6 +143,8 @@ class DuckDbLedger:
                 self._failpoint("ledger.insert.after")
                 if position is not None:
                     _move(cursor, position)
+                if jobs:
+                    job_states.keep(cursor, jobs)
                 self._failpoint("ledger.commit.before")
                 cursor.execute("COMMIT")
                 self._failpoint("ledger.commit.after")
@@ -156,6 +164,16 @@ class DuckDbLedger:
                 {"segments": list(segments)},
             )
         self._failpoint("ledger.forget.after")
+
+    def jobs(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Give the states of jobs, as they were kept; those that are not known are left out."""
+        with self._handle.cursor() as cursor:
+            return job_states.states(cursor, names)
+
+    def known(self, entry_ids: Sequence[str], started_at_us: int) -> frozenset[str]:
+        """Say which entries of one start are there."""
+        with self._handle.cursor() as cursor:
+            return job_states.known(cursor, entry_ids, _naive_utc(started_at_us))
 
     def entries(self) -> ir.Table:
         """Give the entries table as an Ibis expression."""

@@ -124,7 +124,9 @@ _PRICE_AGAIN: Final = (
 )
 """What a price needs is kept, so that a call can be priced again, and corrections in pairs."""
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = ((_ENTRIES, _LOADED), _PRICE_AGAIN)
+_JOBS = "CREATE TABLE jobs (job VARCHAR NOT NULL, state VARCHAR NOT NULL)"
+
+MIGRATIONS: Final[Sequence[Sequence[str]]] = ((_ENTRIES, _LOADED), _PRICE_AGAIN, (_JOBS,))
 
 
 def migrate(

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tollkeeper.domain.calls import Held, Settled
+from tollkeeper.domain.job_bills import Billed
 from tollkeeper.domain.ledger import LedgerEntry
 
 HEADER: Final = b"TOLLKEEPER JOURNAL 1\n"
@@ -32,6 +33,7 @@ KIND_HELD: Final = b"H"  # body: Held
 KIND_SENT: Final = b"S"  # body: entry id
 KIND_POSTED: Final = b"P"  # body: Settled; together with its Held it makes the entries
 KIND_ENTRY: Final = b"L"  # body: LedgerEntry; of a call that was never held
+KIND_BILL: Final = b"B"  # body: Billed; work that an earlier call began
 KIND_VOIDED: Final = b"V"  # body: entry id
 KIND_CARRIED: Final = b"C"  # body: how many held records were carried over before it
 KIND_END: Final = b"E"  # body: nil; the process ended and left nothing open
@@ -45,6 +47,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decode_held = msgspec.msgpack.Decoder(Held).decode
 _decode_settled = msgspec.msgpack.Decoder(Settled).decode
 _decode_entry = msgspec.msgpack.Decoder(LedgerEntry).decode
+_decode_billed = msgspec.msgpack.Decoder(Billed).decode
 _decode_id = msgspec.msgpack.Decoder(str).decode
 _decode_count = msgspec.msgpack.Decoder(int).decode
 
@@ -79,6 +82,9 @@ class Frame(NamedTuple):
 
     def entry(self) -> LedgerEntry:
         return _decode_entry(self.body)
+
+    def billed(self) -> Billed:
+        return _decode_billed(self.body)
 
     def entry_id(self) -> str:
         return _decode_id(self.body)

@@ -10,6 +10,7 @@ import msgspec
 
 from tollkeeper import clock
 from tollkeeper.domain.calls import Held
+from tollkeeper.domain.jobs import JobMark
 from tollkeeper.domain.ledger import LedgerEntry, entries_of
 from tollkeeper.ports import SegmentChunk, SegmentInfo
 from tollkeeper.storage.journal import frames
@@ -59,6 +60,7 @@ class FolderTail:
         data = self._bytes(name, start)
         view = memoryview(data)
         entries: list[LedgerEntry] = []
+        marks: dict[str, JobMark] = {}
         damaged = int(not offset and self._header_is_damaged(name))
         end = 0
         at_end = False
@@ -66,7 +68,7 @@ class FolderTail:
             found = frames.frame_at(view, end)
             if found is not None:
                 end = found.end
-                if not _take(found, held, entries):
+                if not _take(found, held, entries, marks):
                     damaged += 1
             elif _is_zero(data, end) or (name not in self._closed and _unwritten(data, end)):
                 at_end = len(data) < READ_BYTES or name not in self._closed
@@ -83,7 +85,7 @@ class FolderTail:
                     damaged += 1
                     end = skipped_to
         self._held[name] = (start + end, held)
-        return SegmentChunk(entries, start + end, at_end, damaged)
+        return SegmentChunk(entries, start + end, at_end, damaged, marks)
 
     def _held_before(self, name: str, offset: int) -> dict[str, Held]:
         """Give the calls that are open at an offset; after a restart they are read again."""
@@ -98,7 +100,7 @@ class FolderTail:
             for step in frames.scan(data, 0):
                 end = step.end
                 if step.frame is not None:
-                    _take(step.frame, held, [])
+                    _take(step.frame, held, [], {})
             if not end:
                 break
             at += end
@@ -177,19 +179,29 @@ class FolderTail:
         return last == end
 
 
-def _take(found: frames.Frame, held: dict[str, Held], entries: list[LedgerEntry]) -> bool:
+def _take(
+    found: frames.Frame,
+    held: dict[str, Held],
+    entries: list[LedgerEntry],
+    marks: dict[str, JobMark],
+) -> bool:
     """Take in one record.
 
     False for one that cannot be read although its checksum holds, and for an outcome whose
     beginning is missing: it was damaged.
     """
     try:
-        return _taken(found, held, entries)
+        return _taken(found, held, entries, marks)
     except msgspec.DecodeError:
         return False
 
 
-def _taken(found: frames.Frame, held: dict[str, Held], entries: list[LedgerEntry]) -> bool:
+def _taken(
+    found: frames.Frame,
+    held: dict[str, Held],
+    entries: list[LedgerEntry],
+    marks: dict[str, JobMark],
+) -> bool:
     if found.kind == frames.KIND_HELD:
         call = found.held()
         held[call.entry_id] = call
@@ -199,10 +211,16 @@ def _taken(found: frames.Frame, held: dict[str, Held], entries: list[LedgerEntry
         if begun is None:
             return False
         entries.extend(entries_of(begun, settled))
+        if settled.job is not None:
+            marks[settled.entry_id] = settled.job
     elif found.kind == frames.KIND_VOIDED:
         held.pop(found.entry_id(), None)
     elif found.kind == frames.KIND_ENTRY:
         entries.append(found.entry())
+    elif found.kind == frames.KIND_BILL:
+        billed = found.billed()
+        entries.extend(billed.entries)
+        marks.update((entry.entry_id, billed.mark) for entry in billed.entries)
     return True
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.calls import Held, Settled
+from tollkeeper.domain.job_bills import Billed
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.storage.journal import frames, segments
@@ -139,6 +140,20 @@ class JournalWriter:
                 return
         self._close_call(entry_id)
         self._write(frame, on_written, "")
+
+    def bill(self, bills: Sequence[Billed], on_written: Written) -> None:
+        """Record bills of work from before: all, or none where there is no room.
+
+        They will be told again, so nothing is kept for later.
+        """
+        data = b"".join([frames.frame(frames.KIND_BILL, bill) for bill in bills])
+        error = self._failing
+        if error is None and self._used + len(data) > self._capacity:
+            error = self._rotate(len(data))
+        if error is not None:
+            on_written(error)
+        else:
+            self._write(data, on_written, "")
 
     def note(self, entry: LedgerEntry) -> None:
         """Record a call that was never held. Where there is no room for it, it waits."""
