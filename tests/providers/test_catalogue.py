@@ -254,7 +254,7 @@ LAB = {"kind": "openai", "base_url": "http://lab:8000/v1"}
         ("lab/x", LAB, ["letters"]),
         ("", LAB, ["letters"]),
         ("azure", {"api_key": "k"}, ["base_url is missing", "azure.com"]),
-        ("bedrock", {}, ["not available yet", "AWS"]),
+        ("bedrock", {}, ["region is missing", "us-east-1"]),
         ("openai", {"apikey": "k"}, ["unknown setting 'apikey'", "api_key"]),
         ("openai", {"api_key": 5}, ["api_key must be text"]),
         ("openai", {"login": "no"}, ["login must be true or false"]),
