@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from tollkeeper.domain.routing import Provider
@@ -35,3 +36,16 @@ class Routing(NamedTuple):
     aliases: Mapping[str, list[str]]
     logins: Mapping[str, Provider] = {}
     seat_plans: tuple[SeatPlan, ...] = ()
+
+
+FileMark = tuple[int, int, int]
+"""What changes when a file does."""
+
+
+def file_mark(path: Path) -> FileMark:
+    """Give the mark of a file that is followed; one that is not there has a mark too."""
+    try:
+        state = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (state.st_mtime_ns, state.st_size, state.st_ino)

@@ -99,9 +99,7 @@ async def serve(options: ChildOptions) -> None:
             console,
             ConsoleServer(ConsoleApplication(console), data.socket("console")),
             loading,
-            JobRunner(
-                jobs_of(ledger, store, clock.now_us, prices.follow, unpriced.take_turn)
-            ),
+            JobRunner(jobs_of(ledger, store, clock.now_us, prices.follow, unpriced.take_turn)),
             prices,
         )
         await _run(parts, options.report_ready)

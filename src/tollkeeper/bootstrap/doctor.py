@@ -13,6 +13,7 @@ from tollkeeper.bootstrap.checks import (
     folder,
     listening,
     ok,
+    prices,
     providers,
     records,
 )
@@ -50,6 +51,7 @@ def examine(config_file: Path | None, data: Path | None, *, online: bool) -> Ite
     yield from _told("key file", folder.key_file(place))
     yield from _told("store", folder.store(place))
     yield from _told("ledger", records.records(place))
+    yield from _told("price book", prices.price_book(place))
     if readable:
         yield from _told("server", listening.listening(place))
         yield from _told("providers", providers.providers(place, online=online))

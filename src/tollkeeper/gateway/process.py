@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +17,7 @@ from tollkeeper.gateway.local import LocalAnswers
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.http1.listener import ConnectionSet, ServerLimits
 from tollkeeper.ports import KeyDirectory
+from tollkeeper.runtime import FileMark, file_mark
 from tollkeeper.telemetry import logger, spawn
 
 REFRESH_S: Final = 0.25
@@ -40,7 +41,7 @@ class GatewayProcess:
     """Runs one gateway until it is told to stop.
 
     ``reload`` reads the configuration anew and puts it to use; it raises ConfigError, and
-    has changed nothing then. ``watched`` is the file whose change leads to a reload.
+    has changed nothing then. ``watched`` are the files whose change leads to a reload.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class GatewayProcess:
         listening: Listening,
         *,
         reload: Callable[[], None],
-        watched: Path | None,
+        watched: Sequence[Path],
     ) -> None:
         self._gateway = gateway
         self._directory = directory
@@ -161,14 +162,8 @@ class GatewayProcess:
         self._connections.heads.forget()
         logger.info("configuration taken over")
 
-    def _file_mark(self) -> tuple[int, int, int]:
-        if self._watched is None:
-            return (0, 0, 0)
-        try:
-            state = self._watched.stat()
-        except OSError:
-            return (0, 0, 0)
-        return (state.st_mtime_ns, state.st_size, state.st_ino)
+    def _file_mark(self) -> tuple[FileMark, ...]:
+        return tuple(file_mark(path) for path in self._watched)
 
     # ------------------------------------------------------------------ the end
 

@@ -157,6 +157,16 @@ def book_of(parts: Parts) -> PriceBook:
     return price_book(parts.version, *_ordered(parts.texts))
 
 
+def rows_of(parts: Parts) -> list[ProviderRow]:
+    """Give all providers of a version as they are priced: gaps filled, corrections made.
+
+    Raises ValueError, ``msgspec.MsgspecError`` for content that cannot be used.
+    """
+    compiled, gaps, overlay = _ordered(parts.texts)
+    corrections = msgspec.json.Decoder(OverlayRow).decode_lines(overlay)
+    return list(_Providers(compiled, gaps, corrections).values())
+
+
 def _ordered(texts: Sequence[bytes]) -> tuple[bytes, bytes, bytes]:
     if len(texts) == 3:
         return texts[0], texts[1], texts[2]
@@ -248,5 +258,6 @@ __all__ = [
     "parts_of_version",
     "price_book",
     "price_book_version",
+    "rows_of",
     "shipped_price_book",
 ]
