@@ -99,7 +99,8 @@ def _reading_of(text: bytes, complete: bool) -> Reading:
             usage = cohere_usage(bytes(raw), generates=True)
             if usage is not None:
                 return Reading(usage, identity, error_code=_failure(reply.finish_reason))
-    said = (reply.text, *(reply.generations or ()), reply.message)
+    message = reply.message if isinstance(reply.message, dict) else None
+    said = (reply.text, *(reply.generations or ()), message)
     size = sum(_size(part) for part in said)
     return Reading(None, identity, size, _failure(reply.finish_reason))
 
