@@ -97,7 +97,7 @@ class Recorded(Record):
         if self.corpus == "vertex" and found.endpoint.reader == "openai_embeddings":
             return "embedContent", "gemini"  # a fixture under OpenAI's path
         endpoint = at_kind(self.kind, found).endpoint
-        return endpoint.name, "" if endpoint.free or endpoint.reader == "none" else endpoint.reader
+        return endpoint.name, "" if endpoint.reader == "none" else endpoint.reader
 
     @cached_property
     def body(self) -> bytes:
@@ -185,12 +185,21 @@ def read(record: Recorded) -> Reading:
     return made.close(complete=True)
 
 
+def usages_of(reading: Reading) -> list[Usage]:
+    """Give what a reply bills: its own usage, or that of work which other calls began."""
+    if reading.usage is not None:
+        return [reading.usage]
+    return [bill.usage for bill in reading.job.bills] if reading.job is not None else []
+
+
 def booked(record: Recorded, reading: Reading, book: PriceBook) -> Booked:
-    """Say what the gateway would book for a record."""
-    usage = reading.usage
-    held = held_for(record, usage)
-    ending = Ending(200, Outcome.OK, 0, usage=usage, complete=reading.final and not reading.partial)
-    return Booked(reading, tuple(settle(held, ending, book).parts))
+    """Say what the gateway would book for a record that bills something."""
+    whole = reading.final and not reading.partial
+    parts: list[Part] = []
+    for usage in usages_of(reading):
+        ending = Ending(200, Outcome.OK, 0, usage=usage, complete=whole)
+        parts += settle(held_for(record, usage), ending, book).parts
+    return Booked(reading, tuple(parts))
 
 
 def held_for(record: Recorded, usage: Usage | None = None) -> Held:

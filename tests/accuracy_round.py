@@ -1,0 +1,79 @@
+"""The whole corpus, read, priced and compared; writes the tables of docs/accuracy.md.
+
+`make accuracy` runs it. With ``--without-litellm`` LiteLLM is neither installed nor asked, and
+its table stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from accuracy_lines import Line, ask_litellm, lines_of
+from accuracy_tables import SECTIONS
+from benchmarks.processes import CouldNotRun
+from tollkeeper.providers.price_data import shipped_price_book
+from whole_corpus import all_records
+
+_MISSES_SHARE_MAX = 0.005
+
+
+def replaced(text: str, name: str, section: str) -> str:
+    """Put a section between its marks. Raises ValueError where the page has no such marks."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    head, mark, rest = text.partition(begin)
+    if not mark or end not in rest:
+        raise ValueError(f"the page has no place for {name!r}")
+    return head + begin + section + end + rest.partition(end)[2]
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and write. Gives 1 where more is missed than may be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shared", type=Path)
+    parser.add_argument("page", type=Path)
+    parser.add_argument("--without-litellm", action="store_true")
+    options = parser.parse_args(arguments)
+    sections = dict(SECTIONS)
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns) as progress:
+        lines = _measured(options.shared, progress)
+        try:
+            answered = not options.without_litellm and _asked(lines, progress)
+        except CouldNotRun as error:
+            answered = False
+            progress.console.print(f"LiteLLM is left out: {error}")
+        if not answered:
+            del sections["side by side"]
+    text = options.page.read_text("utf-8")
+    for name, write in sections.items():
+        text = replaced(text, name, write(lines))
+    options.page.write_text(text, "utf-8")
+    missed = sum(bool(line.misses) for line in lines)
+    print(f"{len(lines)} records, {missed} missed; written to {options.page}")
+    return int(missed > len(lines) * _MISSES_SHARE_MAX)
+
+
+def _measured(shared: Path, progress: Progress) -> list[Line]:
+    total = sum(1 for _ in all_records(shared))
+    task = progress.add_task("reading and pricing", total=total)
+    return list(lines_of(shared, shipped_price_book(), lambda: progress.advance(task)))
+
+
+def _asked(lines: list[Line], progress: Progress) -> bool:
+    total = sum(line.reference.nanos is not None for line in lines)
+    task = progress.add_task("asking LiteLLM", total=total)
+    ask_litellm(lines, lambda: progress.advance(task))
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
