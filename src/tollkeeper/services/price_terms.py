@@ -6,17 +6,20 @@ and an entry of its time can be priced again as it was.
 
 from __future__ import annotations
 
+from typing import Any, Final
+
+from tollkeeper.clock import second_text
 from tollkeeper.domain.errors import BadRequest, Conflict, NotFound
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.price_rules import ALWAYS_US, PriceRule, StoredRule
 from tollkeeper.ports import Store
 from tollkeeper.telemetry import logger
 
-RULES_MAX = 1_000
-NAME_CHARS_MAX = 200
-REASON_CHARS_MAX = 1_000
-_PRICES_CHARS_MAX = 3_000
-_ids = IdMint()
+RULES_MAX: Final = 1_000
+NAME_CHARS_MAX: Final = 200
+REASON_CHARS_MAX: Final = 1_000
+_PRICES_CHARS_MAX: Final = 3_000
+_ids: Final = IdMint()
 
 
 def make_rule(store: Store, rule: PriceRule, by: str, now_us: int) -> StoredRule:
@@ -64,6 +67,34 @@ def state_of(rule: PriceRule, now_us: int) -> str:
     if rule.until_us <= now_us:
         return "ended"
     return "active" if rule.since_us <= now_us else "planned"
+
+
+def rule_document(stored: StoredRule, now_us: int) -> dict[str, Any]:
+    """Give a rule as data, for the API and the command line alike. Times are ISO 8601, UTC."""
+    rule = stored.rule
+    return {
+        "id": stored.rule_id,
+        "name": rule.name,
+        "state": state_of(rule, now_us),
+        "provider": rule.provider,
+        "model": rule.model,
+        "team": rule.team,
+        "usd": dict(rule.usd),
+        "discount_bp": rule.discount_bp,
+        "since": second_text(rule.since_us if rule.since_us > -ALWAYS_US else None),
+        "until": second_text(rule.until_us if rule.until_us < ALWAYS_US else None),
+        "reason": rule.reason,
+        "created_at": second_text(stored.created_at_us),
+        "created_by": stored.created_by,
+    }
+
+
+def in_words(rule: PriceRule) -> str:
+    """Say what a rule does to a price."""
+    if rule.usd:
+        return ", ".join(f"{name} ${price}" for name, price in rule.usd.items())
+    percent = f"{abs(rule.discount_bp) / 100:g} %"  # for people; the price is made of integers
+    return f"{percent} off" if rule.discount_bp > 0 else f"{percent} on top"
 
 
 def _clean(rule: PriceRule) -> PriceRule:
