@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-import genai_prices.data
 import pytest
 
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.routing import AuthStyle, CutPolicy, Dialect, Provider
 from tollkeeper.providers.catalogue import login_providers, provider_from, with_api_key
 from tollkeeper.providers.kinds import KINDS, LOGIN_KINDS
+from tollkeeper.providers.price_data import shipped_price_book
 
-PRICED = {provider.id for provider in genai_prices.data.providers}
+PRICED = frozenset(shipped_price_book().providers())
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.root])
@@ -30,6 +30,40 @@ def test_a_known_name_needs_only_a_key(name: str) -> None:
         assert address.startswith(provider.root)
     if kind.takes_key:
         assert provider.api_key == "k"
+
+
+STOPS, WORKS_ON = CutPolicy.CANCEL, CutPolicy.DRAIN
+OPENAI_SHAPED = {
+    # name → (where its chats go, whether usage must be asked for, what a cut stream does)
+    "openai": ("https://api.openai.com/v1", True, STOPS),
+    "groq": ("https://api.groq.com/openai/v1", False, WORKS_ON),
+    "deepseek": ("https://api.deepseek.com/v1", True, STOPS),
+    "moonshot": ("https://api.moonshot.ai/v1", True, STOPS),
+    "xai": ("https://api.x.ai/v1", False, STOPS),
+    "openrouter": ("https://openrouter.ai/api/v1", False, STOPS),
+    "perplexity": ("https://api.perplexity.ai", False, WORKS_ON),
+    "together": ("https://api.together.xyz/v1", True, STOPS),
+    "huggingface": ("https://router.huggingface.co/v1", True, WORKS_ON),
+    "fireworks": ("https://api.fireworks.ai/inference/v1", True, STOPS),
+    "cerebras": ("https://api.cerebras.ai/v1", True, WORKS_ON),
+    "zai": ("https://api.z.ai/api/paas/v4", True, STOPS),
+    "alibaba": ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", True, WORKS_ON),
+    "minimax": ("https://api.minimax.io/v1", True, WORKS_ON),
+    "anthropic": ("https://api.anthropic.com/v1", True, STOPS),
+    "google": ("https://generativelanguage.googleapis.com/v1beta/openai", True, WORKS_ON),
+    "vllm": ("http://127.0.0.1:8000/v1", True, STOPS),
+    "lmstudio": ("http://127.0.0.1:1234/v1", True, STOPS),
+    "ollama": ("http://127.0.0.1:11434/v1", True, STOPS),
+}
+
+
+@pytest.mark.parametrize("name", OPENAI_SHAPED)
+def test_whoever_speaks_openais_dialect_is_reached_by_name(name: str) -> None:
+    base, injects_usage, cut_policy = OPENAI_SHAPED[name]
+    provider = provider_from(name, {"api_key": "k"})
+    assert provider.bases[Dialect.OPENAI] == base
+    assert provider.auth[Dialect.OPENAI] is AuthStyle.BEARER
+    assert (provider.injects_usage, provider.cut_policy) == (injects_usage, cut_policy)
 
 
 def test_the_most_used_ones() -> None:

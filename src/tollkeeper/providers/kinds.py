@@ -131,6 +131,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "https://openrouter.ai",
         {_OPENAI: Spoken("/api/v1"), _ANTHROPIC: Spoken("/api/v1")},
         "openrouter",
+        injects_usage=False,
     ),
     "perplexity": Kind(
         "https://api.perplexity.ai", _openai_at(""), "perplexity", _DRAIN, injects_usage=False
@@ -147,24 +148,27 @@ KINDS: Final[Mapping[str, Kind]] = {
         _DRAIN,
     ),
     "alibaba": Kind(
-        "https://dashscope-intl.aliyuncs.com", _openai_at("/compatible-mode/v1"), "", _DRAIN
+        "https://dashscope-intl.aliyuncs.com",
+        _openai_at("/compatible-mode/v1"),
+        "dashscope",
+        _DRAIN,
     ),
-    "deepinfra": Kind("https://api.deepinfra.com", _openai_at("/v1/openai")),
+    "deepinfra": Kind("https://api.deepinfra.com", _openai_at("/v1/openai"), "deepinfra"),
     "novita": Kind("https://api.novita.ai", _openai_at("/openai/v1"), "novita"),
-    "nebius": Kind("https://api.studio.nebius.com", _openai_at(), "", _DRAIN),
-    "sambanova": Kind("https://api.sambanova.ai", _openai_at(), "", _DRAIN),
+    "nebius": Kind("https://api.studio.nebius.com", _openai_at(), "nebius", _DRAIN),
+    "sambanova": Kind("https://api.sambanova.ai", _openai_at(), "sambanova", _DRAIN),
     "huggingface": Kind("https://router.huggingface.co", _openai_at(), "", _DRAIN),
     "voyage": Kind("https://api.voyageai.com", _openai_at(), "voyageai", _DRAIN),
     "jina": Kind("https://api.jina.ai", _openai_at(), "", _DRAIN),
     "writer": Kind("https://api.writer.com", _openai_at(), "", _DRAIN),
-    "ai21": Kind("https://api.ai21.com", _openai_at("/studio/v1"), "", _DRAIN),
+    "ai21": Kind("https://api.ai21.com", _openai_at("/studio/v1"), "ai21", _DRAIN),
     # The key is a token of IBM's identity service; other regions are set by base_url.
     "watsonx": Kind("https://us-south.ml.cloud.ibm.com", {Dialect.WATSONX: Spoken("")}, "", _DRAIN),
     "databricks": Kind("", _openai_at("/serving-endpoints"), "databricks", _DRAIN),
-    "snowflake": Kind("", _openai_at("/api/v2/cortex/v1"), "", _DRAIN),
+    "snowflake": Kind("", _openai_at("/api/v2/cortex/v1"), "snowflake", _DRAIN),
     "cloudflare": Kind("", _openai_at("/ai/v1"), "cloudflare", _DRAIN),
     "heroku": Kind("https://us.inference.heroku.com", _openai_at(), "", _DRAIN),
-    "crusoe": Kind("https://api.inference.crusoecloud.com", _openai_at(), "", _DRAIN),
+    "crusoe": Kind("https://api.inference.crusoecloud.com", _openai_at(), "crusoe", _DRAIN),
     "portkey": Kind(
         "https://api.portkey.ai", {_OPENAI: Spoken("/v1", AuthStyle.X_PORTKEY_API_KEY)}, "", _DRAIN
     ),

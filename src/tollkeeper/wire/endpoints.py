@@ -47,7 +47,7 @@ _OPENAI_POST: Final = {
     "/fim/completions": Endpoint("fim/completions", _OPENAI, "openai_chat"),
     "/embeddings": Endpoint("embeddings", _OPENAI, "openai_embeddings"),
     "/images/generations": Endpoint("images/generations", _OPENAI, "openai_images"),
-    "/images": Endpoint("images", _OPENAI, "openai_chat"),  # OpenRouter's, with a chat's usage
+    "/images": Endpoint("images", _OPENAI, "openai_images"),  # OpenRouter's own place
     "/images/edits": Endpoint("images/edits", _OPENAI, "openai_images", Body.MULTIPART),
     "/images/variations": Endpoint("images/variations", _OPENAI, "openai_images", Body.MULTIPART),
     "/audio/transcriptions": Endpoint(
