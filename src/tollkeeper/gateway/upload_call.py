@@ -20,6 +20,7 @@ from tollkeeper.gateway.sending import OutgoingRequest
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.gateway.ways import Way
 from tollkeeper.http1.exchange import Exchange
+from tollkeeper.wire import asked
 from tollkeeper.wire.controls import NO_CONTROLS, form_controls
 from tollkeeper.wire.endpoints import Body
 from tollkeeper.wire.multipart import FormScanner, boundary_of
@@ -84,6 +85,7 @@ class UploadCall:
                 self._begin(ended=True)
             else:
                 self._look_at_model()
+                self._look_at_price()
                 self._send(b"", last=True)
         except Refused as error:
             self._refuse(error)
@@ -114,7 +116,7 @@ class UploadCall:
         """Admit the call with what is known of it, and send what came so far."""
         gateway, caller, scanner = self._gateway, self._caller, self._scanner
         if scanner is not None:
-            self._controls = form_controls(scanner.fields)
+            self._controls = form_controls(scanner.fields, caller.notes.match.endpoint.reader)
             self._named = bool(self._controls.model)
         way = way_of(gateway, caller, self._controls)
         body, length = b"".join(self._waiting), self._exchange.length
@@ -165,9 +167,9 @@ class UploadCall:
         if scanner is None or self._named or "model" not in scanner.fields:
             return
         self._named = True
-        self._controls = form_controls(scanner.fields)
-        model = self._controls.model
-        dialect = self._caller.notes.match.endpoint.dialect
+        endpoint = self._caller.notes.match.endpoint
+        self._controls = form_controls(scanner.fields, endpoint.reader)
+        model, dialect = self._controls.model, endpoint.dialect
         begun = self._gateway.planner.plan_unnamed(dialect)
         plan = self._gateway.planner.plan(model, dialect)
         if plan.provider != begun.provider or plan.model != model:
@@ -175,6 +177,12 @@ class UploadCall:
         self._caller.key.require_model(plan.provider, model)
         if self._relay is not None:
             self._relay.name_model(model)
+
+    def _look_at_price(self) -> None:
+        """Take in what the form says of its price behind its files."""
+        reader = self._caller.notes.match.endpoint.reader
+        if self._scanner is not None and self._relay is not None and reader in asked.READERS:
+            self._relay.ask_for(form_controls(self._scanner.fields, reader).asked)
 
     # ------------------------------------------------------------------ refusals
 
