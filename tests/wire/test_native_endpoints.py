@@ -113,6 +113,8 @@ def test_a_rerank_goes_where_its_model_is(path: str) -> None:
     assert at_kind("voyage", found) == found
     there = at_kind("cohere", found)
     assert (there.endpoint.dialect, there.upstream_path) == (COHERE, "/v1/rerank")
+    own = _match("POST", "/v2/rerank")
+    assert at_kind("cohere", own) == own
     below = _match("POST", f"/providers/cohere{path}")
     assert at_kind("cohere", below).upstream_path == path
 

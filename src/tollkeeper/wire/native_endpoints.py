@@ -95,15 +95,15 @@ EXACT_GET: Final[dict[str, Match]] = _own(_OLLAMA_GET, "ollama")
 _BILLED_AT_MISTRAL: Final = Endpoint("moderations", _OPENAI, "openai_embeddings")
 _CONVERSATIONS_AT_MISTRAL: Final = Endpoint("conversations", _OPENAI, "mistral_conversations")
 _CHAT_AT_WRITER: Final = Endpoint("chat/completions", _OPENAI, "openai_chat")
-_AT_KIND: Final[Mapping[tuple[str, str], tuple[Endpoint, str]]] = {
+_AT_KIND: Final[Mapping[tuple[str, Dialect, str], tuple[Endpoint, str]]] = {
     # Cohere has no rerank in the place of OpenAI's.
-    ("cohere", "rerank"): (RERANK._replace(dialect=_COHERE), "/v1/rerank"),
+    ("cohere", _OPENAI, "rerank"): (RERANK._replace(dialect=_COHERE), "/v1/rerank"),
     # Beside its compatible place, a client of Cohere's may find its own embeddings here.
-    ("cohere", "embeddings"): (Endpoint("embeddings", _OPENAI, "cohere_embed"), ""),
-    ("mistral", "moderations"): (_BILLED_AT_MISTRAL, ""),
-    ("mistral", "conversations"): (_CONVERSATIONS_AT_MISTRAL, ""),
-    ("writer", "chat"): (_CHAT_AT_WRITER, "/chat"),
-    ("writer", "chat/completions"): (_CHAT_AT_WRITER, "/chat"),
+    ("cohere", _OPENAI, "embeddings"): (Endpoint("embeddings", _OPENAI, "cohere_embed"), ""),
+    ("mistral", _OPENAI, "moderations"): (_BILLED_AT_MISTRAL, ""),
+    ("mistral", _OPENAI, "conversations"): (_CONVERSATIONS_AT_MISTRAL, ""),
+    ("writer", _COHERE, "chat"): (_CHAT_AT_WRITER, "/chat"),
+    ("writer", _OPENAI, "chat/completions"): (_CHAT_AT_WRITER, "/chat"),
 }
 _ENDS: Final[Mapping[str, Endpoint]] = {
     "/invocations": Endpoint("invocations", _OPENAI, "openai_chat"),
@@ -125,7 +125,7 @@ def native_match(method: str, path: str) -> Match | None:
 
 def at_kind(kind: str, match: Match) -> Match:
     """Say what a call is at one kind of provider; mostly just what it is everywhere."""
-    found = _AT_KIND.get((kind, match.endpoint.name))
+    found = _AT_KIND.get((kind, match.endpoint.dialect, match.endpoint.name))
     if found is None:
         return match
     endpoint, path = found
