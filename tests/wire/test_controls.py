@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tollkeeper.domain.errors import BadRequest
 from tollkeeper.domain.routing import Dialect
+from tollkeeper.wire import controls as remembering
 from tollkeeper.wire.controls import Controls, form_controls, read_controls
 from tollkeeper.wire.endpoints import CHAT, MESSAGES, RESPONSES, Endpoint, match
 
@@ -453,3 +454,46 @@ def test_every_json_call_can_be_read() -> None:
         found = match("POST", path)
         assert found is not None
         assert read_controls(b'{"model":"m","input":"x"}', found.endpoint).model == "m"
+
+
+STEERING = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": st.sampled_from(["a", "b", "", 1]),
+        "stream": st.sampled_from([True, False, None, 0]),
+        "max_tokens": st.sampled_from([0, 1, 5, None, -1]),
+        "n": st.sampled_from([1, 2]),
+        "user": st.sampled_from(["u", "v", "x" * 300]),
+        "metadata": st.sampled_from([{"user_id": "u"}, {"tags": ["a"]}, "odd"]),
+        "Model": st.just("a"),
+        "messages": st.sampled_from([[], [{"role": "user"}]]),
+    },
+)
+ENDPOINTS = st.sampled_from([CHAT, COMPLETIONS, MESSAGES, RESPONSES, GEMINI])
+
+
+def _outcome(read: Any) -> Controls | str:
+    try:
+        found: Controls = read()
+    except BadRequest as error:
+        return error.message
+    return found
+
+
+@given(st.lists(st.tuples(STEERING, ENDPOINTS), min_size=2, max_size=6))
+def test_what_is_remembered_is_what_would_be_read(
+    bodies: list[tuple[dict[str, Any], Endpoint]],
+) -> None:
+    for body, endpoint in (*bodies, *bodies):
+        text = json.dumps(body).encode()
+        plainly = _outcome(
+            lambda: remembering._controls_of(remembering.read_members(text), endpoint)  # noqa: B023
+        )
+        assert _outcome(lambda: read_controls(text, endpoint)) == plainly  # noqa: B023
+
+
+def test_what_is_remembered_of_bodies_has_an_end() -> None:
+    for number in range(remembering._KNOWN_MAX + 10):
+        assert chat(user=f"u{number}", **{f"x{number}": 1}).user == f"u{number}"
+    assert len(remembering._known) <= remembering._KNOWN_MAX
+    assert len(remembering._steering) <= remembering._KNOWN_MAX

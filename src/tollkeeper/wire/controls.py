@@ -142,8 +142,56 @@ _ORDINARY: Final = frozenset(
 
 
 def read_controls(body: bytes, endpoint: Endpoint) -> Controls:
-    """Read the controls of a JSON body. Raises BadRequest, which names the field at fault."""
+    """Read the controls of a JSON body. Raises BadRequest, which names the field at fault.
+
+    What was read is remembered: most bodies differ only in fields that steer nothing.
+    """
     members = read_members(body)
+    key = _key_of(members, endpoint)
+    if key is None:
+        return _controls_of(members, endpoint)
+    controls = _known.get(key)
+    if controls is None:
+        controls = _controls_of(members, endpoint)
+        if len(_known) >= _KNOWN_MAX:
+            _known.clear()
+        _known[key] = controls
+    return controls
+
+
+_KNOWN_MAX: Final = 1_000
+_KNOWN_MEMBERS_MAX: Final = 32
+_KNOWN_VALUE_BYTES_MAX: Final = 256
+_OWN_WAYS: Final = frozenset({Dialect.GEMINI, Dialect.BEDROCK, Dialect.WATSONX})
+_known: dict[tuple[object, ...], Controls] = {}
+_steering: dict[tuple[str, ...], tuple[str, ...]] = {}  # names of a body → those that are read
+
+
+def _key_of(members: Members, endpoint: Endpoint) -> tuple[object, ...] | None:
+    """Give all that the controls of a body follow from; None where that is too much to keep."""
+    if len(members) > _KNOWN_MEMBERS_MAX:
+        return None
+    reader = endpoint.reader
+    if reader in asked.READERS or endpoint.dialect in _OWN_WAYS:
+        return None
+    names = tuple(members)
+    steering = _steering.get(names)
+    if steering is None:
+        steering = tuple(name for name in names if name in _FLAT)
+        if len(_steering) >= _KNOWN_MAX:
+            _steering.clear()
+        if sum(map(len, names)) <= _KNOWN_MEMBERS_MAX * _KNOWN_VALUE_BYTES_MAX:
+            _steering[names] = steering
+    key: list[object] = [endpoint.name, reader, names]
+    for name in steering:
+        value = members[name]
+        if len(value) > _KNOWN_VALUE_BYTES_MAX:
+            return None
+        key.append(bytes(value))
+    return tuple(key)
+
+
+def _controls_of(members: dict[str, msgspec.Raw], endpoint: Endpoint) -> Controls:
     if endpoint.dialect is Dialect.GEMINI and endpoint.name != _INTERACTIONS:
         return _gemini_controls(members)
     if endpoint.dialect is Dialect.BEDROCK:
