@@ -258,7 +258,7 @@ def test_a_passed_on_listing_is_not_answered_here() -> None:
 
 
 def test_an_unknown_passed_on_call_is_refused_in_its_providers_words() -> None:
-    found = match("POST", "/providers/google/v1beta/cachedContents")
+    found = match("POST", "/providers/google/v1beta/corpora")
     assert found is not None
     assert found.endpoint.dialect is Dialect.GEMINI
     assert found.endpoint.body is Body.OPAQUE

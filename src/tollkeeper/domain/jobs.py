@@ -16,6 +16,14 @@ from tollkeeper.domain.usage import Usage
 PENDING: Final = "pending"
 """The reason for having no price of a call whose bill has not come yet."""
 
+COSTLESS: Final = frozenset(
+    {
+        *("responses/stored", "files", "uploads", "batches", "messages/batches", "assistants"),
+        *("threads/runs/stored", "interactions/stored"),
+    }
+)
+"""Endpoints around jobs that cost nothing themselves, whatever became of a call."""
+
 _ID_CHARS: Final = 32
 _BILL_CHARS: Final = 24
 

@@ -25,13 +25,18 @@ from tollkeeper.wire.tags import read_tags
 _WITH_OUTPUT: Final = frozenset(
     {
         *("openai_chat", "openai_completions", "openai_responses", "anthropic_messages", "gemini"),
-        *("cohere_chat", "ollama_chat", "watsonx_text", "mistral_conversations"),
+        *("cohere_chat", "ollama_chat", "watsonx_text", "mistral_conversations", "interactions"),
         *("bedrock_converse", "bedrock_invoke"),
     }
 )
 _WITH_PROMPT: Final = _WITH_OUTPUT | {"openai_embeddings", "cohere_embed", "ollama_embed"}
 _WITH_HIDDEN_USAGE: Final = frozenset({"openai_chat", "openai_completions"})
-_SHARED_LISTINGS: Final = frozenset({"/files", "/batches", "/messages/batches"})
+_SHARED_LISTINGS: Final = frozenset(
+    {
+        *("/files", "/batches", "/batch/jobs", "/messages/batches", "/assistants"),
+        *("/v1beta/files", "/v1beta/batches", "/v1beta/interactions", "/v1beta/cachedContents"),
+    }
+)
 _PREDICT: Final = "predict"  # of any kind of model: its size says nothing
 _EMBEDDING_VERBS: Final = frozenset({"embedContent", "batchEmbedContents", _PREDICT})
 
@@ -137,7 +142,7 @@ def _plan(gateway: Gateway, notes: HeadNotes, match: Match, model: str) -> Plan:
         plan = planner.plan_for_login(subscription, model, dialect)
         if plan is not None:
             return plan
-    may_be_unnamed = match.endpoint.free or match.endpoint.name == "batches" or match.kind
+    may_be_unnamed = match.endpoint.free or match.endpoint.unnamed or match.kind
     if not model and (may_be_unnamed or notes.body_kind is Body.MULTIPART):
         return planner.plan_unnamed(dialect, match.kind)
     return planner.plan(model, dialect, match.kind)

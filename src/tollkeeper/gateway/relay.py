@@ -16,6 +16,8 @@ from tollkeeper.domain.errors import Overloaded, Refused, TollkeeperError, Upstr
 from tollkeeper.domain.ledger import Outcome, entries_of
 from tollkeeper.domain.money import usd_text
 from tollkeeper.domain.routing import CutPolicy
+from tollkeeper.gateway.endings import Unanswered, ending_without_reply
+from tollkeeper.gateway.job_bills import post_job
 from tollkeeper.gateway.reply_meter import BUFFERED_BYTES_MAX, ReplyMeter
 from tollkeeper.gateway.reply_notes import notes_of
 from tollkeeper.gateway.sending import OutgoingRequest, Sending
@@ -292,8 +294,12 @@ class Relay:
         self._settled = True
         gateway = self._gateway
         ending = self._ending(outcome, error)
-        settled = settle(self._held, ending, gateway.prices)
         gateway.call_ended(self._way, ending)
+        job = ending.job
+        if job is not None:
+            post_job(gateway, self._held, ending, job, error, self._release)
+            return
+        settled = settle(self._held, ending, gateway.prices)
         if gateway.failpoint:
             gateway.failpoint("gateway.post.before")
         gateway.journal.post(settled, lambda _: self._release(settled, error))
@@ -304,7 +310,8 @@ class Relay:
         duration_ms = round((clock.monotonic_s() - started_s) * 1000)
         ttft_ms = None if ttft_s is None else round((ttft_s - started_s) * 1000)
         if meter is None:
-            return self._ending_without_reply(outcome, error, duration_ms)
+            then = Unanswered(self._way.endpoint, self._sending.sent, self._works_on())
+            return ending_without_reply(outcome, error, duration_ms, then)
         ended = (self._reply_ended and error is None and not abandoned) or meter.finished
         reading = meter.close(complete=ended)
         code = "" if error is None else error.code
@@ -326,6 +333,7 @@ class Relay:
             complete=ended and reading.final and not reading.partial,
             goes_on=abandoned and self._works_on(),
             streamed=meter.event_stream,
+            job=reading.job,
         )
 
     def _outcome_of(self, meter: ReplyMeter, reading: Reading) -> Outcome:
@@ -340,24 +348,6 @@ class Relay:
             notice = meter.last_words(self._way.endpoint, error)
             self._unreleased = (self._unreleased or b"") + notice
         return Outcome.INCOMPLETE
-
-    def _ending_without_reply(
-        self, outcome: Outcome, error: TollkeeperError | None, duration_ms: int
-    ) -> Ending:
-        if error is None:  # abandoned before the reply began
-            works_on = self._works_on()
-            return Ending(0, outcome, duration_ms, output_bytes=0, complete=False, goes_on=works_on)
-        # A refusal of ours cut the request short; a redirect is an answer that costs nothing.
-        costless = isinstance(error, Refused) or error.code == "redirect"
-        return Ending(
-            error.status,
-            outcome,
-            duration_ms,
-            error_code=error.code,
-            free=costless or self._way.endpoint.free,
-            complete=False,
-            unknown=self._sending.sent and not costless,
-        )
 
     def _release(self, settled: Settled, error: TollkeeperError | None) -> None:
         """The outcome is written: now the client may have the end of the reply."""

@@ -92,6 +92,15 @@ class ReplyMeter:
             self._hidden = HiddenUsage()
 
     @property
+    def reader(self) -> ReplyReader:
+        """Give what reads the body."""
+        return self._reader
+
+    def leave_unread(self) -> None:
+        """Do not read the body."""
+        self._reader = _UNREAD
+
+    @property
     def finished(self) -> bool:
         """Tell whether the reply's own end marker went by."""
         return self._reader.finished

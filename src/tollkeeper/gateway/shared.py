@@ -74,5 +74,5 @@ class Gateway:
             return
         if ending.usage is not None:
             self.lengths.learn(way.plan.model, output)
-        elif not ending.free:
+        elif not ending.free and ending.job is None:
             self.counters.unmetered += 1

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.calls import Held, Part, Settled
-from tollkeeper.domain.jobs import JobNews
+from tollkeeper.domain.jobs import COSTLESS, JobNews
 from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.domain.price_rules import base_of
 from tollkeeper.domain.usage import Usage, new_usage
@@ -103,7 +103,8 @@ def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
 
 def settle_interrupted(held: Held, prices: Prices) -> Settled:
     """Give the outcome of a call that was in flight when its gateway died."""
-    ending = Ending(status=0, outcome=Outcome.INTERRUPTED, duration_ms=0, complete=False)
+    free = held.profile.endpoint in COSTLESS
+    ending = Ending(0, Outcome.INTERRUPTED, duration_ms=0, free=free, complete=False)
     return settle(held, ending, prices)
 
 

@@ -32,7 +32,7 @@ _BATCH: Final = Endpoint("batches", _OPENAI, "batch", _NONE, free=True)
 _BATCH_PAGE: Final = Endpoint("batches", _OPENAI, "batch_page", _NONE, free=True)
 _BATCH_LIST: Final = Endpoint("batches", _OPENAI, body=_NONE, free=True)
 _NEW_RUN: Final = Endpoint("threads/runs", _OPENAI, "runs", unnamed=True)
-_RUN: Final = Endpoint("threads/runs", _OPENAI, "stored_runs", _NONE, free=True)
+_RUN: Final = Endpoint("threads/runs/stored", _OPENAI, "stored_runs", _NONE, free=True)
 _GOING_RUN: Final = _RUN._replace(body=Body.JSON)
 _ASSISTANTS: Final = Endpoint("assistants", _OPENAI, body=_OPAQUE, free=True)
 _LOOKS_AT_ASSISTANTS: Final = _ASSISTANTS._replace(body=_NONE)
@@ -111,7 +111,7 @@ _GEMINI_PATH: Final = re.compile(
 _GEMINI_DOWNLOAD: Final = re.compile(rf"/download/(v1beta|v1alpha)/(files/{_ID}):download")
 _INTERACTIONS: Final = Endpoint("interactions", _GEMINI, "interactions", unnamed=True)
 _STORED_INTERACTION: Final = Endpoint(
-    "interactions", _GEMINI, "stored_interactions", _NONE, free=True
+    "interactions/stored", _GEMINI, "stored_interactions", _NONE, free=True
 )
 _OPERATION: Final = Endpoint("batches", _GEMINI, "operation", _NONE, free=True)
 _GEMINI_FILES: Final = Endpoint("files", _GEMINI, body=_NONE, free=True)
