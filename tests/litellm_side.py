@@ -37,6 +37,7 @@ _NAMES = {
     "local": "openai",
     "other": "openai",
 }
+_NOT_ASKED = frozenset({"interactions", "batch", "batch_results", "runs", "stored_runs"})
 _NO_PRICE = ("isn't mapped yet", "ModelNotMappedError")
 
 
@@ -52,7 +53,9 @@ class Answer(NamedTuple):
 
 
 def question(record: Recorded) -> dict[str, Any] | None:
-    """Put a record into words for the worker; None where its body is nothing it could have."""
+    """Put a record into words for the worker; None where it has no fitting way to be asked."""
+    if record.reader in _NOT_ASKED or (record.reader == "bedrock_invoke" and record.streamed):
+        return None  # their parsers want AWS's frames, or the API is not known to it
     kind = str(record.row["body_kind"])
     text = str(record.row["response_body"])
     try:
@@ -72,6 +75,11 @@ def question(record: Recorded) -> dict[str, Any] | None:
         "wire": _WIRES.get(record.reader, "chat"),
         "streamed": record.streamed,
         "objects": objects,
+        "headers": {
+            name: str(value)
+            for name, value in (record.row["response_headers"] or {}).items()
+            if name.lower().startswith("x-")
+        },
     }
 
 

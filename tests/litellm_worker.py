@@ -104,7 +104,9 @@ def whole(row: dict[str, Any]) -> ModelResponse:
     config = config_of(row)
     return config.transform_response(
         model=row["asked"],
-        raw_response=httpx.Response(200, json=body, request=httpx.Request("POST", "http://r/")),
+        raw_response=httpx.Response(
+            200, json=body, headers=row["headers"], request=httpx.Request("POST", "http://r/")
+        ),
         model_response=ModelResponse(),
         logging_obj=logging_for(row),
         request_data={},

@@ -9,6 +9,7 @@ them can say, there is no reference, and the record counts neither for nor again
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ def reference_of(
     row = stated.get(str(record.row["sha"]))
     usage = made.reading.usage
     if row is not None:
-        if record.row.get("synthetic_suspect"):
+        if record.row["synthetic_suspect"] or not record.row["recorded_at"]:
             return Reference(None, "a made-up cost in a fixture")
         nanos = Decimal(row["reported_cost_usd"]) * 10**9
         return Reference(nanos.quantize(Decimal(1), ROUND_HALF_EVEN), STATED)
@@ -54,7 +55,9 @@ def reference_of(
         return Reference(None, "no published price: a reseller, or a machine of one's own")
     if record.kind == "openrouter":
         return _openrouter(record)
-    if (record.kind, made.model) in DISPUTED:
+    if any(reason.startswith(_UNKNOWABLE) for reason in made.reasons):
+        return Reference(None, "a part that nobody prices, or a tier or place that is not told")
+    if _is_disputed(record, made):
         return Reference(None, "disputed: the sources do not agree")
     if record.corpus in CORPORA and not _cached_beside(record):
         nanos, rules = expected(record, made)
@@ -63,12 +66,33 @@ def reference_of(
     return _on_totals(record, made)
 
 
+_UNKNOWABLE = ("unknown_dimension", "unknown_tier", "unknown_geo")
 DISPUTED = {
     # Nobody's price can be called the right one, so these count for nobody.
     ("mistral", "mistral-large-latest"): "the sources disagree on which model the name means",
     ("azure", "deepseek-v4-pro"): "genai-prices takes DeepSeek's own price, LiteLLM Azure's",
     ("azure", "grok-4-1-fast-non-reasoning"): "Azure's page names no price of its cached tokens",
+    ("azure", "text-embedding-3-large"): "$0.13 or $0.143 for a million",
+    ("vertex", "gemini-2.0-flash"): "genai-prices takes AI Studio's price, LiteLLM Vertex AI's",
+    ("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo"): "$0.88 or $1.04 for a million",
+    ("deepseek", "deepseek-chat"): "retired: the price of its last year differs by source",
+    ("deepseek", "deepseek-reasoner"): "retired: the price of its last year differs by source",
 }
+_V32 = datetime(2025, 9, 1, tzinfo=UTC)
+_LONG_PROMPT_TOKENS = 200_000
+
+
+def _is_disputed(record: Recorded, made: Booked) -> bool:
+    usage = made.reading.usage
+    assert usage is not None
+    if record.kind == "deepseek" and record.at < _V32:
+        return False
+    if record.kind == "perplexity":
+        return True  # the fee of a request depends on what was asked, and no cost was stated
+    if record.kind == "anthropic" and u.WEB_SEARCHES in usage.quantities:
+        # Searches read the prompt anew: no single one of the prompts may have been long.
+        return usage.prompt_tokens() > _LONG_PROMPT_TOKENS
+    return (record.kind, made.model) in DISPUTED
 
 
 def _openrouter(record: Recorded) -> Reference:
@@ -77,7 +101,7 @@ def _openrouter(record: Recorded) -> Reference:
     It states 0 where the caller's own key paid. Its list prices move from day to day.
     """
     cost = record.stated().get("cost")
-    if record.row.get("synthetic_suspect") and cost:
+    if record.row["synthetic_suspect"] and cost:
         return Reference(None, "a made-up cost in a fixture")
     if cost is None:
         return Reference(None, "disputed: a reseller's list price moves, and it stated no cost")

@@ -47,7 +47,10 @@ MEDIA_TYPES = {
     "jsonl": "application/x-ndjson",
     "text": "text/plain",
 }
-_LEFT_OUT: dict[str, Any] = {"model": None, "req_model": None, "recorded_at": None, "usage": []}
+_LEFT_OUT: dict[str, Any] = {
+    **dict.fromkeys(("model", "req_model", "recorded_at", "synthetic_suspect")),
+    "usage": [],
+}
 """What records without usage do not have."""
 
 _BLOTTED = re.compile(r"<[A-Z_]+>")
