@@ -125,11 +125,12 @@ def _preview_fee(nanos: Decimal, record: Record, made: Made) -> Decimal | None:
 
 
 def _container_fee(nanos: Decimal, record: Record, made: Made) -> Decimal | None:
-    """Code interpreters and hosted shells run in containers: $0.03 for each of them."""
+    """Code interpreters and hosted shells run in containers: $0.03 for each, $0.033 on Azure."""
     containers = {call["container_id"] for call in _output_items(record, "code_interpreter_call")}
     shells = [call.get("environment") or {} for call in _output_items(record, "shell_call")]
     containers |= {shell["container_id"] for shell in shells if "container_id" in shell}
-    return nanos + len(containers) * 30_000_000 if containers else None
+    fee = 33_000_000 if record.corpus == "azure" else 30_000_000
+    return nanos + len(containers) * fee if containers else None
 
 
 def _search_model_fee(nanos: Decimal, record: Record, made: Made) -> Decimal | None:

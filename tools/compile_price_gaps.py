@@ -13,15 +13,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from litellm_prices import Listed, read_wheel
 from models_dev_prices import Vote, read_package
 from tollkeeper.domain import usage as u
-from tollkeeper.domain.price_data import ProviderRow
+from tollkeeper.domain.price_data import OverlayRow, ProviderRow
 from tollkeeper.domain.price_match import PriceList
+from tollkeeper.domain.price_overlay import with_overlay
 from tollkeeper.domain.price_windows import instant_us
 from tollkeeper.providers.price_text import book_rows, gaps_text
 from tollkeeper.providers.price_versions import PRICES
@@ -29,7 +33,8 @@ from tollkeeper.providers.price_versions import PRICES
 LITELLM = "litellm"
 MODELS_DEV = "models.dev"
 NOW_US = instant_us("2026-11-12T12:00")
-_ORDER = {"exact": 0, "alias": 1, "dated": 2}
+CORRECTIONS = msgspec.json.Decoder(OverlayRow).decode_lines((PRICES / "overlay.jsonl").read_bytes())
+_ORDER = {"exact": 0, "alias": 1, "renamed": 1, "dated": 2}
 
 
 def main() -> int:
@@ -63,16 +68,20 @@ def compiled(
 class _Gaps:
     def __init__(self, book: list[ProviderRow]) -> None:
         self._book = {row["provider"]: row for row in book}
-        self._lists = {name: PriceList(row) for name, row in self._book.items()}
+        self._lists = {name: PriceList(_corrected(row)) for name, row in self._book.items()}
+        self._models = {
+            name: {model["model"]: model for model in row["models"]}
+            for name, row in self._book.items()
+        }
         self._rows: dict[str, dict[str, dict[str, Any]]] = {}
         self._best: dict[tuple[str, str, str], int] = {}
 
     def add(self, it: Listed, source: str, *, is_current: bool) -> None:
         """Take one model of LiteLLM: as a vote and for what is missing, or as a new model."""
         found = self._find(it.provider, it.model)
-        if found is None:
+        if found is None and not self._is_borrowed(it.provider, it.model):
             self._add_new(it, source, is_current=is_current)
-        elif is_current:
+        elif found is not None and is_current:
             model, rank = found
             if self._is_better(it.provider, model["model"], LITELLM, rank):
                 self._fill(it, model, source)
@@ -100,12 +109,19 @@ class _Gaps:
         ]
 
     def _find(self, provider: str, model: str) -> tuple[Any, int] | None:
+        """Find what the source itself lists, and how surely it is the same model."""
         if provider not in self._lists:
             return None
         found = self._lists[provider].find(model, NOW_US)
         if found is None or found.rule not in _ORDER:
             return None
-        return found.row, _ORDER[found.rule]
+        row = self._models[provider].get(found.row["model"])
+        return None if row is None else (row, _ORDER[found.rule])
+
+    def _is_borrowed(self, provider: str, model: str) -> bool:
+        """Tell whether the source prices a model here as its maker does."""
+        lenders = self._book[provider].get("borrows", ()) if provider in self._book else ()
+        return any(self._lists[lender].find(model, NOW_US) for lender in lenders)
 
     def _is_better(self, provider: str, model: str, voter: str, rank: int) -> bool:
         best = self._best.setdefault((provider, model, voter), 9)
@@ -128,6 +144,8 @@ class _Gaps:
             said.update({f"{words} {name}": price for name, price in variant["usd"].items()})
         if said:
             row.setdefault("votes", {})[LITELLM] = said
+        if any(Decimal(price) != Decimal(has[it]) for it, price in said.items() if it in has):
+            return  # it means another price list: what it has besides is of that one, too
         fills = {name: price for name, price in usd.items() if _is_missing(name, price, has)}
         if fills:
             row["fills"] = fills
@@ -167,6 +185,14 @@ class _Gaps:
         if it.geo:
             row["geo"] = it.geo
         self._rows.setdefault(it.provider, {})[it.model] = row
+
+
+def _corrected(row: ProviderRow) -> ProviderRow:
+    """Lay our corrections over a provider, as far as they need no gap to be filled first."""
+    for correction in CORRECTIONS:
+        with suppress(ValueError):
+            row = with_overlay(row, [correction])
+    return row
 
 
 def _is_missing(name: str, price: str, has: Mapping[str, str]) -> bool:

@@ -112,6 +112,7 @@ _FIELD = re.compile(
 _AT_LEAST = {"x-ai"}  # their own code charges the long price from 200,000 on
 _MS_PER_SECOND = 1000
 _PICTURE_DECIMALS = 3
+_HOUR_DECIMALS = 4
 
 
 class Cell(NamedTuple):
@@ -254,15 +255,16 @@ def _cell(
     when: tuple[tuple[str, str], ...], kind: str, tokens: int, quantity: str, one: Decimal
 ) -> Cell:
     price = one * PER[quantity]
+    if quantity == u.AUDIO_MS:
+        price = round(price, _HOUR_DECIMALS)  # they divide hours into seconds and cut
     return Cell(when, kind, tokens, quantity, plain(price), f"{price.normalize():f}")
 
 
 def _geo(row: Mapping[str, Any]) -> dict[str, str]:
     found = {}
-    for place in ("us", "eu"):
-        factor = row.get(f"regional_processing_uplift_multiplier_{place}")
-        if factor:
-            found[place] = f"{factor}"
+    factor = row.get("regional_processing_uplift_multiplier_us")
+    if factor:  # they know two of OpenAI's regions, which all cost the same
+        found.update(dict.fromkeys(("us", "eu", "au", "in", "jp"), f"{factor}"))
     special = row.get("provider_specific_entry") or {}
     if isinstance(special.get("us"), Decimal):
         found["us"] = f"{special['us']}"

@@ -12,7 +12,8 @@ Nothing that was known of the past is lost, and the past is only rewritten by ru
    a change, also against a release that states otherwise.
 4. A quantity that got a price for the first time is taken to have cost that before; one that
    has no price any more was listed under a wrong name, and loses it for the past as well.
-5. A model that a release no longer lists stays, with the day since which it is gone.
+5. A model that a release no longer lists stays, with the day since which it is gone; not where
+   its maker's price stands in for it.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class _Merge:
         self._seen = release.seen
         self._seen_us = instant_us(release.seen)
         self._witness = witness
+        self._listed = {row["provider"]: PriceList(row) for row in release.rows}
 
     def provider(self, old: ProviderRow | None, new: ProviderRow | None) -> ProviderRow:
         if old is None:
@@ -86,7 +88,8 @@ class _Merge:
             return new
         if new is None:
             return {**old, "models": [self._gone(model) for model in old["models"]]}
-        listed = PriceList(new)
+        listed = self._listed[new["provider"]]
+        lenders = [self._listed[it] for it in new.get("borrows", ()) if it in self._listed]
         before = {model["model"]: model for model in old["models"]}
         models = [
             self._model(new["provider"], it, _same(it, before, listed)) for it in new["models"]
@@ -95,7 +98,7 @@ class _Merge:
         models += [
             _without(self._gone(model), names)
             for model in old["models"]
-            if listed.find(model["model"], self._seen_us) is None
+            if not any(it.find(model["model"], self._seen_us) for it in (listed, *lenders))
         ]
         merged: ProviderRow = {**new, "models": sorted(models, key=lambda model: model["model"])}
         return merged

@@ -249,9 +249,9 @@ class PriceBook:
         return ""
 
     def _lists_itself(self, provider: str, model: str) -> bool:
-        """Tell whether a provider lists a model now; what only fills a gap routes no call."""
+        """Tell whether a provider lists a model now: what is gone or fills a gap routes no call."""
         found = self._list(provider).find(model, _FOREVER_US)
-        return found is not None and "said_by" not in found.row
+        return found is not None and not found.row.keys() & {"said_by", "gone"}
 
     def _provider(self, provider: str) -> ProviderRow | None:
         return self._providers.get(self._id(provider))
