@@ -16,14 +16,17 @@ from fractions import Fraction
 
 NANOS_PER_USD = 10**9
 PRICE_UNITS_PER_USD = 9 * 10**30
-_PRICE_UNITS_PER_NANO = PRICE_UNITS_PER_USD // NANOS_PER_USD
-_HALF_NANO = _PRICE_UNITS_PER_NANO // 2
+PRICE_UNITS_PER_NANO = PRICE_UNITS_PER_USD // NANOS_PER_USD
 
 
-def nanos_of_price_units(units: int) -> int:
-    """Round an exact cost to whole nano-dollars, half to even."""
-    nanos, rest = divmod(units, _PRICE_UNITS_PER_NANO)
-    if rest > _HALF_NANO or (rest == _HALF_NANO and nanos & 1):
+def nanos_of_price_units(units: int, per_nano: int = PRICE_UNITS_PER_NANO) -> int:
+    """Round an exact cost to whole nano-dollars, half to even.
+
+    ``per_nano`` tells how many units make a nano-dollar, where they are larger ones.
+    """
+    nanos, rest = divmod(units, per_nano)
+    rest += rest
+    if rest > per_nano or (rest == per_nano and nanos & 1):
         nanos += 1
     return nanos
 

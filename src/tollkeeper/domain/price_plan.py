@@ -1,19 +1,27 @@
 """A price plan: the prices of one model under fixed conditions, ready to be multiplied.
 
-A plan holds one integer weight per quantity and long-context segment, in price units, so a
-cost is a sum of products that is rounded once. It says until when it may be used.
+A plan holds one integer weight per quantity and long-context segment, so a cost is a sum of
+products that is rounded once. Weights are in price units, or in the largest whole number of
+them that divides all weights of the plan, which keeps the sums small. A plan says until when
+it may be used.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from math import gcd
 from typing import NamedTuple
 
-from tollkeeper.domain.money import PRICE_UNITS_PER_USD, nanos_of_price_units, price_units
+from tollkeeper.domain.money import (
+    PRICE_UNITS_PER_NANO,
+    PRICE_UNITS_PER_USD,
+    nanos_of_price_units,
+    price_units,
+)
 from tollkeeper.domain.price_data import PER, REQUESTS
 from tollkeeper.domain.usage import MEASURES, Usage
 
@@ -64,7 +72,8 @@ class PricePlan:
     in growing order.
 
     ``reason`` is set where no price applies at all. ``keys``, ``rates`` and ``weights`` have
-    one element for each segment, one more than there are thresholds.
+    one element for each segment, one more than there are thresholds. ``per_nano`` units of
+    the weights and of the ``fee`` make one nano-dollar.
     """
 
     since_us: int
@@ -75,13 +84,14 @@ class PricePlan:
     rates: tuple[Mapping[str, Rate], ...] = ({},)
     weights: tuple[Mapping[str, int], ...] = ({},)
     fee: int = 0
+    per_nano: int = PRICE_UNITS_PER_NANO
 
     def price(self, usage: Usage) -> Priced:
         """Price the quantities of a usage, without its components."""
-        quantities = usage.quantities
+        quantities, thresholds = usage.quantities, self.thresholds
         segment = 0
-        if self.thresholds and sum(quantities.values()) > self.thresholds[0]:
-            segment = self._segment(usage)
+        if thresholds and sum(quantities.values()) > thresholds[0]:
+            segment = bisect_left(thresholds, usage.prompt_tokens())
         key = self.keys[segment]
         if self.reason or usage.fault:
             return Priced(None, self.reason or f"inconsistent_usage:{usage.fault}", key)
@@ -94,7 +104,9 @@ class PricePlan:
                 total += weights[name] * count
         except KeyError:
             return self._partly_unpriced(usage, segment)
-        return _new(Priced, (nanos_of_price_units(total), "", key))
+        per_nano = self.per_nano
+        nanos = total if per_nano == 1 else nanos_of_price_units(total, per_nano)
+        return _new(Priced, (nanos, "", key))
 
     def _partly_unpriced(self, usage: Usage, segment: int) -> Priced:
         """Name the quantity without a price; one that was not used does not matter.
@@ -137,9 +149,20 @@ class PricePlan:
         return PriceLine(name, count, rate.priced_as, plain(rate.price), per, _exact(cost))
 
 
-def weights_of(rates: Mapping[str, Rate]) -> dict[str, int]:
-    """Turn prices into price units for one piece. Raises ValueError for a price too fine."""
-    return {name: price_units(str(rate.price), PER[rate.priced_as]) for name, rate in rates.items()}
+def weights_of(
+    rates: Sequence[Mapping[str, Rate]],
+) -> tuple[tuple[Mapping[str, int], ...], int]:
+    """Turn the prices of each segment into weights for one piece, and say how many are a nano.
+
+    Raises ValueError for a price too fine.
+    """
+    weights = [
+        {name: price_units(str(rate.price), PER[rate.priced_as]) for name, rate in each.items()}
+        for each in rates
+    ]
+    unit = gcd(PRICE_UNITS_PER_NANO, *(weight for each in weights for weight in each.values()))
+    shared = tuple({name: weight // unit for name, weight in each.items()} for each in weights)
+    return shared, PRICE_UNITS_PER_NANO // unit
 
 
 def plain(price: Decimal) -> str:

@@ -182,6 +182,6 @@ def _by_the_piece(rates: Mapping[str, Rate]) -> dict[str, Rate]:
 def _with_rates(
     plan: PricePlan, rates: tuple[Mapping[str, Rate], ...], keys: tuple[str, ...]
 ) -> PricePlan:
-    weights = tuple(weights_of(segment) for segment in rates)
+    weights, per_nano = weights_of(rates)
     fee = weights[0].get(REQUESTS, 0)
-    return replace(plan, keys=keys, rates=rates, weights=weights, fee=fee)
+    return replace(plan, keys=keys, rates=rates, weights=weights, fee=fee, per_nano=per_nano)

@@ -264,7 +264,7 @@ def _plan_of(
             for name, listed in steps.items()
         }
         rates.append(_with_stand_ins(prices, falls_back))
-    weights = tuple(weights_of(segment) for segment in rates)
+    weights, per_nano = weights_of(rates)
     return PricePlan(
         since_us,
         until_us,
@@ -274,6 +274,7 @@ def _plan_of(
         tuple(rates),
         weights,
         weights[0].get(REQUESTS, 0),
+        per_nano,
     )
 
 

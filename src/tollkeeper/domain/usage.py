@@ -154,7 +154,11 @@ class Usage(NamedTuple):
 
     def prompt_tokens(self) -> int:
         """Count all input tokens: what long-context price tiers are chosen by."""
-        return sum([n for name, n in self.quantities.items() if name in _INPUT_NAMES])
+        tokens = 0
+        for name, count in self.quantities.items():
+            if name in _INPUT_NAMES:
+                tokens += count
+        return tokens
 
     def total_tokens(self) -> int:
         """Count all tokens of this usage, without its components."""
