@@ -34,6 +34,7 @@ class JobProvider:
         self.file_names: dict[str, str] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.piece_bytes = 1 << 16
+        self.breaks_after_bytes = 0
         self._asked: dict[str, int] = {}
         self._made = 0
         self._lock = threading.Lock()
@@ -98,6 +99,9 @@ class JobProvider:
             f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n{named}"
             f"content-length: {len(content)}\r\n\r\n".encode()
         )
+        if self.breaks_after_bytes:
+            content = content[: self.breaks_after_bytes]
+            conversation.close()
         step = self.piece_bytes
         conversation.answer(*(content[at : at + step] for at in range(0, len(content), step)))
 
