@@ -52,7 +52,7 @@ WITHOUT_USAGE = {
     ("openai", "images/edits", "unpriced", "unknown_dimension:images"): 4,
     ("openai", "images/generations", "free", ""): 1,  # an error, as above
     ("openai", "images/generations", "unpriced", "unknown_dimension:images"): 5,
-    ("openai", "images/generations", "unpriced", "unknown_model"): 9,
+    ("openai", "images/generations", "measured", ""): 9,  # by the size that was asked for
     ("openai", "images/variations", "unpriced", "unknown_dimension:images"): 4,
     ("openai", "responses", "estimated", ""): 5,  # most of them are worked on in the background
     ("openai", "responses", "free", ""): 2,  # errors, as above
