@@ -148,7 +148,7 @@ CONVERSATION_USAGE = {
 
 def conversation(**more: Any) -> bytes:
     output = {"type": "message.output", "model": "mistral-medium-latest", "content": "Grüße"}
-    tool = {"type": "tool.execution", "name": "web_search"}
+    tool = {"type": "tool.execution", "name": "web_search", "arguments": "{}"}
     reply = {"conversation_id": "conv_1", "outputs": [tool, output], "usage": CONVERSATION_USAGE}
     return compact({"object": "conversation.response", **reply, **more})
 
