@@ -254,6 +254,13 @@ def test_where_the_maker_counts_nothing_the_headers_do(reply: Any) -> None:
     assert (dict(embedded.quantities), embedded.fault) == ({"input": 6}, "")
 
 
+def test_a_ranking_says_not_how_many_searches_it_was() -> None:
+    """One for each hundred documents, of which longer ones count more than once."""
+    ranked = {"results": [{"index": 2, "relevance_score": 0.87}, {"index": 0}]}
+    usage = _used(_invoked(ranked))
+    assert (dict(usage.quantities), usage.fault) == ({"rerank_searches": 1}, "searches_not_stated")
+
+
 def test_what_a_maker_leaves_out_the_headers_complete() -> None:
     """Nova behind a guardrail that intervened states its input alone."""
     usage = _used(_invoked({"usage": {"inputTokens": 30}}, (IN, b"30"), (OUT, b"51")))

@@ -88,8 +88,11 @@ class InvocationMetrics(msgspec.Struct, rename="camel"):
     cache_write_input_token_count: Count = None
 
 
-class TitanResult(msgspec.Struct, rename="camel"):
+class Result(msgspec.Struct, rename="camel"):
+    """One of Titan's texts, or one document that was ranked."""
+
     token_count: Count = None
+    relevance_score: float | None = msgspec.field(default=None, name="relevance_score")
 
 
 class ReplyMetadata(msgspec.Struct):
@@ -131,7 +134,7 @@ class NativeReply(msgspec.Struct, rename="camel"):
     generation_token_count: Count = msgspec.field(default=None, name="generation_token_count")
     input_text_token_count: Count = None  # Titan
     total_output_text_token_count: Count = None
-    results: list[TitanResult] | None = None
+    results: list[Result] | None = None
     images: list[msgspec.Raw] | None = None  # pictures, billed by the piece
     output_text: str | None = None  # Titan's text, in a stream
     generation: str | None = None  # Llama's

@@ -33,6 +33,7 @@ from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, MISSING_COUNT, PARTS
 
 _HOUR: Final = "1h"
 _DIGITS_MAX: Final = 12
+_SEARCHES_NOT_STATED: Final = "searches_not_stated"
 _COUNT_PREFIX: Final = b"x-amzn-bedrock-"
 _COUNTS: Final = {
     b"input-token-count": "input_token_count",
@@ -100,6 +101,9 @@ def invoked_usage(
         found = counted_usage(reply.metrics or head.counts, head.raw)
     if found is None and reply.images:
         found = Usage({u.IMAGES: len(reply.images)})
+    if found is None and any(it.relevance_score is not None for it in reply.results or ()):
+        # Billed by the hundred documents, longer ones in parts: at least one, nobody says more.
+        found = Usage({u.RERANK_SEARCHES: 1}, fault=_SEARCHES_NOT_STATED)
     if found is None:
         return Usage(fault=fault or head.fault) if fault or head.fault else None
     return served_as(found, head)._replace(fault=found.fault or fault or head.fault)
@@ -139,8 +143,9 @@ def _native_usage(reply: NativeReply, counts: InvocationMetrics, *, billed: bool
     prompt, output = reply.prompt_token_count, reply.generation_token_count
     if prompt is None and output is None:
         prompt, output = reply.input_text_token_count, reply.total_output_text_token_count
-        if reply.results and output is None:
-            output = sum(result.token_count or 0 for result in reply.results)
+        counts_of_texts = [it.token_count for it in reply.results or () if it.token_count]
+        if counts_of_texts and output is None:
+            output = sum(counts_of_texts)
     if prompt is None and output is None:
         return None
     said = {"input": prompt, "output": output}
