@@ -25,7 +25,9 @@ from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.usage import Usage
 from tollkeeper.providers.kinds import KINDS
 from tollkeeper.services.settlement import Ending, settle
+from tollkeeper.wire import asked
 from tollkeeper.wire.endpoints import match
+from tollkeeper.wire.json_object import read_members
 from tollkeeper.wire.native_endpoints import at_kind
 from tollkeeper.wire.readers import COUNT_IN_HEAD, reader_for, take_head
 from tollkeeper.wire.readings import Reading
@@ -192,7 +194,10 @@ def usages_of(reading: Reading) -> list[Usage]:
     """Give what a reply bills: its own usage, or that of work which other calls began."""
     if reading.usage is not None:
         return [reading.usage]
-    return [bill.usage for bill in reading.job.bills] if reading.job is not None else []
+    if reading.job is None:
+        return []
+    total = reading.job.total
+    return [bill.usage for bill in reading.job.bills] + ([total] if total is not None else [])
 
 
 def booked(record: Recorded, reading: Reading, book: PriceBook) -> Booked:
@@ -218,7 +223,17 @@ def held_for(record: Recorded, usage: Usage | None = None) -> Held:
         streamed=record.streamed,
         flat_rate=False,
     )
-    return Held(record.name, record.name, record.at_us, 1, True, 0, 0, profile)
+    units, terms = _asked(record, model)
+    return Held(record.name, record.name, record.at_us, 1, True, 0, 0, profile, units, terms)
+
+
+def _asked(record: Recorded, model: str) -> asked.Asked:
+    """Give what the request itself says of its price; forms are not recorded."""
+    body = str(record.row["request_body"] or "").lstrip()
+    if record.reader not in asked.READERS or not body.startswith("{"):
+        return asked.NOTHING
+    members = read_members(body.encode())
+    return asked.asked_in_json(record.reader, members, model, 1)
 
 
 def _is_response(body: str) -> bool:
