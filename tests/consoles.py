@@ -32,8 +32,11 @@ from tollkeeper.console.work import Work
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import Position, User
+from tollkeeper.providers.price_data import shipped_price_book
+from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.services import people, sign_in
 from tollkeeper.services.loading import LoaderStatus
+from tollkeeper.services.repricing import CurrentPrices, Repricer
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.late_ledger import LateLedger
 from tollkeeper.storage.parquet_table import parquet_bytes
@@ -108,7 +111,7 @@ class SocketConnection(HTTPConnection):
 class RunningConsole:
     """A console that answers on a socket of its own.
 
-    ``now_us`` may be set. ``users`` has everybody of ``PEOPLE``; ``admin_key`` and
+    ``now_us`` and ``prices`` may be set. ``users`` has everybody of ``PEOPLE``; ``admin_key`` and
     ``virtual_key`` are tokens, the latter of the member.
     """
 
@@ -117,6 +120,7 @@ class RunningConsole:
         self.folder: Folder = open_folder(folder)
         self.store, self.vault = self.folder.store, self.folder.vault
         self.now_us = NOW
+        self.prices = CurrentPrices(shipped_price_book(), {})
         self.store.set_org_name(ORG)
         for team in ("core", "other"):
             people.ensure_team(self.store, team, NOW)
@@ -145,6 +149,14 @@ class RunningConsole:
             operator_token=OPERATOR_TOKEN,
             hub=self.hub,
             work=Work(4),
+            repricer=Repricer(
+                LedgerBookings(self.ledger, ORG),
+                self.ledger,
+                self.store,
+                lambda: self.prices,
+                lambda: self.now_us,
+                self.hub.on_loaded,
+            ),
             static=StaticFiles(),
             counters=ConsoleCounters(),
         )

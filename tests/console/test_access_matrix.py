@@ -37,6 +37,7 @@ POST   /zone                      + + + + + + + + + + +
 GET    /api/v1/usage              1 + + + + + 3 + + 1 1
 GET    /api/v1/calls              1 + + + + + 3 + + 1 1
 GET    /api/v1/calls/{call_id}    1 + + + + + 3 + + 1 1
+POST   /api/v1/prices/reprice     1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/keys               1 + + + + + 3 + + 1 1
 POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1

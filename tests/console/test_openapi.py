@@ -143,6 +143,32 @@ def test_the_answer_to_a_key_is_what_the_description_says(
     require_true(document, "DELETE", "/api/v1/keys/{key_id}", reply)
 
 
+def test_the_answer_to_a_repricing_is_what_the_description_says(
+    busy: RunningConsole, document: dict[str, Any]
+) -> None:
+    busy.load(
+        busy.entry_of("member", part=1, cost_nanos=1, price_key="openai/gpt-4.1 rule=dated"),
+    )
+    path = "/api/v1/prices/reprice"
+    for body, status in (
+        ({"period": "30d"}, 200),
+        ({"from": "2026-09-01", "to": "2026-09-30", "dry_run": False}, 200),
+        ({}, 400),
+        ({"period": "30d", "cursor": "2020-01-01"}, 400),
+        *(({"period": "30d", name: value}, 400) for name, value in WRONG),
+    ):
+        reply = busy.send("POST", path, body, headers=busy.as_admin_key)
+        assert reply.status == status, (body, reply)
+        require_true(document, "POST", path, reply)
+        if status == 200 and "period" in body:
+            (change,) = reply.json()["changes"]
+            assert (change["why"], change["cost_before_usd"]) == ("price_changed", "0.000000001")
+
+
+WRONG: tuple[tuple[str, object], ...] = (
+    *(("model", 5), ("dry_run", "no"), ("unpriced_only", None), ("colour", "red"), ("from", [])),
+    *(("team", "x" * 201), ("cursor", "now"), ("tz", "Mars")),
+)
 NASTY = (
     *("", "0", "-1", "1e309", "null", "true", "[]", "{}", "'", '"', "\\", "%00", "\0", "\r\nx: y"),
     *("'; DROP TABLE entries; --", "1) UNION SELECT * FROM read_csv('/etc/passwd') --", "$1", "?"),

@@ -20,11 +20,12 @@ from tollkeeper.services import sign_in
 
 def test_what_the_jobs_are(tmp_path: Path) -> None:
     folder, ledger = open_folder(tmp_path), open_duckdb(tmp_path)
-    jobs = jobs_of(ledger, folder.store, lambda: NOW, lambda: None)
+    jobs = jobs_of(ledger, folder.store, lambda: NOW, lambda: None, lambda: None)
     assert {job.name for job in jobs} == {
         "checkpoint ledger",
         "forget sign-ins",
         "follow configuration",
+        "price what had no price",
     }
     for job in jobs:
         assert job.every_s > 0
@@ -40,7 +41,7 @@ def test_links_and_sessions_of_no_use_are_forgotten(tmp_path: Path) -> None:
     now = [NOW]
     (forget,) = [
         job.work
-        for job in jobs_of(open_duckdb(tmp_path), store, lambda: now[0], lambda: None)
+        for job in jobs_of(open_duckdb(tmp_path), store, lambda: now[0], lambda: None, lambda: None)
         if job.name == "forget sign-ins"
     ]
 

@@ -41,7 +41,7 @@ def open_source(
     Raises ConfigError when there is no store in the folder or its server may not be asked,
     LedgerInUse when another process than a server has the ledger open.
     """
-    server = _running(data)
+    server = running_server(data)
     if server is not None:
         yield server
         return
@@ -54,14 +54,14 @@ def open_source(
         )
     ledger = open_ledger_to_read(data.ledger)
     try:
-        if _some_wait(data.journal, ledger):
+        if some_wait(data.journal, ledger):
             tell(WAITING)
         yield _reports(ledger, org, configuration, data)
     finally:
         ledger.close()
 
 
-def _running(data: DataFolder) -> RunningServer | None:
+def running_server(data: DataFolder) -> RunningServer | None:
     """Find the running server, and give one that is just starting the time to open its socket."""
     deadline_s = clock.monotonic_s() + _STARTING_S
     while True:
@@ -102,7 +102,8 @@ def _reports(
     return reports
 
 
-def _some_wait(journal: Path, ledger: Ledger) -> bool:
+def some_wait(journal: Path, ledger: Ledger) -> bool:
+    """Tell whether calls wait in the journal that the ledger does not have."""
     if not journal.is_dir():
         return False
     tail, positions = FolderTail(journal), ledger.positions()

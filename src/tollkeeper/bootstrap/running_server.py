@@ -43,23 +43,32 @@ class RunningServer:
         except LookupError:  # an id with a slash in it is no path of the API
             raise LookupError("no such call") from None
 
+    def reprice(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer ``POST /api/v1/prices/reprice``."""
+        return self._ask("POST", "/api/v1/prices/reprice", json.dumps(body).encode())
+
     def health(self) -> dict[str, Any]:
         """Ask how the console is: its faults, and what its loader has to do."""
         return self._get("/internal/health", {})
 
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-        target = f"{path}?{urlencode(parameters)}" if parameters else path
+        return self._ask("GET", f"{path}?{urlencode(parameters)}" if parameters else path)
+
+    def _ask(self, method: str, target: str, body: bytes | None = None) -> dict[str, Any]:
+        headers = {OPERATOR_HEADER: self._token}
+        if body is not None:
+            headers["content-type"] = "application/json"
         try:
             with closing(_SocketConnection(self._socket_path)) as connection:
-                connection.request("GET", target, headers={OPERATOR_HEADER: self._token})
+                connection.request(method, target, body, headers)
                 reply = connection.getresponse()
-                status, body = reply.status, reply.read()
+                status, answer = reply.status, reply.read()
         except (OSError, HTTPException) as error:
             raise LedgerUnavailable(
                 f"the running server does not answer ({str(error) or type(error).__name__}); "
                 "'tollkeeper doctor' says what is wrong"
             ) from error
-        return _answer(status, body)
+        return _answer(status, answer)
 
 
 def server_of(data: DataFolder) -> RunningServer | None:

@@ -18,7 +18,7 @@ from tollkeeper.bootstrap.price_books import (
     price_places,
 )
 from tollkeeper.bootstrap.routing import SANDBOX
-from tollkeeper.cli import output
+from tollkeeper.cli import output, reprice
 from tollkeeper.cli.context import DataOption, JsonOption, data_folder
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain import usage as u
@@ -34,6 +34,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
+
+reprice.add_to(app)
 
 _EXAMPLE_TOKENS: Final = 1_000
 _SINCE: Final = re.compile(r" since=(\S+)")

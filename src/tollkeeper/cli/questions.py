@@ -79,7 +79,7 @@ def zone_of(name: str) -> tzinfo:
     return ZoneInfo(name) if name else UTC
 
 
-def zone_named(name: str) -> tzinfo:
+def zone_named(name: str) -> ZoneInfo:
     """Give the zone that was asked for, or else the configured one. Ends a wrong name with 2."""
     try:
         return ZoneInfo(name or bootstrap.configured_zone(None))

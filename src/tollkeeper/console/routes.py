@@ -19,6 +19,7 @@ from tollkeeper.console.answers import Answer, Document, Handler, Question
 from tollkeeper.console.api import calls as calls_api
 from tollkeeper.console.api import keys as keys_api
 from tollkeeper.console.api import people as people_api
+from tollkeeper.console.api import repricing as repricing_api
 from tollkeeper.console.api import usage as usage_api
 from tollkeeper.console.api.openapi import Described, openapi
 from tollkeeper.console.api.reading import check_names, viewer_of
@@ -31,6 +32,9 @@ EVERYBODY: Final = frozenset(Role)
 ISSUERS: Final = frozenset({Role.MEMBER, Role.LEAD, Role.ADMIN})
 """Roles that issue and revoke keys; the others look on."""
 
+ADMINS: Final = frozenset({Role.ADMIN})
+"""The role that changes what the whole organisation sees."""
+
 NOBODY: Final = frozenset[Role]()
 """For routes that ask for no role, because they ask for no session either."""
 
@@ -39,6 +43,7 @@ class Tenant(enum.Enum):
     """What bounds that which a route shows and changes."""
 
     NOTHING = "holds nothing of anybody"
+    ORG = "the whole organisation"
     SCOPE = "the viewer's scope"
     REACH = "how far the viewer's keys may reach"
     OWN = "the viewer's own session or key"
@@ -150,6 +155,10 @@ API: Final = (
     Route(
         *("GET", "/api/v1/calls/{call_id}", Kind.API, Auth.MANAGEMENT),
         *(EVERYBODY, Tenant.SCOPE, calls_api.call),
+    ),
+    Route(
+        *("POST", "/api/v1/prices/reprice", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(ADMINS, Tenant.ORG, repricing_api.reprice),
     ),
     Route(
         *("GET", "/api/v1/keys", Kind.API, Auth.MANAGEMENT),

@@ -20,6 +20,7 @@ from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.ports import Ledger, Store, Vault
 from tollkeeper.services.loading import LoaderStatus
+from tollkeeper.services.repricing import Repricer
 
 if TYPE_CHECKING:
     from tollkeeper.console.counters import ConsoleCounters
@@ -83,6 +84,7 @@ class Console:
     ``presented_key`` finds one of our keys in a request's headers and query string.
     ``zone`` is the configured time zone. ``ledger_fault`` says in words why the ledger cannot
     answer ("" when it can).
+    ``repricer`` prices old calls again.
     ``operator_token`` is the command line's own credential, new with each start.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
     sign in lately.
@@ -103,6 +105,7 @@ class Console:
     operator_token: str = field(repr=False)
     hub: LiveHub
     work: Work
+    repricer: Repricer
     static: StaticFiles
     counters: ConsoleCounters
     colours: ColourBook = field(default_factory=ColourBook)

@@ -12,6 +12,7 @@ from tollkeeper.services import sign_in
 CHECKPOINT_S: Final = 60.0
 FORGET_S: Final = 3_600.0
 CONFIGURATION_S: Final = 2.0
+UNPRICED_S: Final = 5.0
 
 
 class Job(NamedTuple):
@@ -27,12 +28,14 @@ def jobs_of(
     store: Store,
     now_us: Callable[[], int],
     follow_configuration: Callable[[], None],
+    price_unpriced: Callable[[], None],
 ) -> tuple[Job, ...]:
     """Give the jobs of a console process."""
     return (
         Job("checkpoint ledger", CHECKPOINT_S, ledger.maintain),
         Job("forget sign-ins", FORGET_S, partial(_forget_sign_ins, store, now_us)),
         Job("follow configuration", CONFIGURATION_S, follow_configuration),
+        Job("price what had no price", UNPRICED_S, price_unpriced),
     )
 
 

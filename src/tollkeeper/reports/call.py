@@ -123,7 +123,8 @@ def _entries(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     identifier = bindings.text("id")
     table = table.filter((table.call_id == identifier) | (table.entry_id == identifier))
     ordered = table.order_by(
-        table.corrects != "", table.attempt, table.part, table.started_at, table.entry_id
+        *(table.corrects != "", table.attempt, table.part, table.revision, table.sign),
+        *(table.started_at, table.entry_id),
     )
     return ordered.select(*COLUMNS).limit(_ENTRIES_MAX)
 

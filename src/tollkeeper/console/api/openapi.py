@@ -52,6 +52,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         "listCalls", parameters.CALLS, page_of("calls", "CallRow"), formats=(_CSV,)
     ),
     ("GET", "/api/v1/calls/{call_id}"): Operation("getCall", (), named("Call")),
+    ("POST", "/api/v1/prices/reprice"): Operation(
+        "reprice", (), named("RepricingStep"), body="RepricingBody"
+    ),
     ("GET", "/api/v1/keys"): Operation("listKeys", PAGING, page_of("keys", "Key")),
     ("POST", "/api/v1/keys"): Operation(
         *("issueKey", (), named("IssuedKey")),

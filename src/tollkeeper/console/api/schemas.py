@@ -12,6 +12,7 @@ import msgspec
 from tollkeeper.console.api.keys import NewKeyBody
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.reports import repricing
 from tollkeeper.reports.calls import CallRow
 
 Schema = dict[str, Any]
@@ -77,6 +78,8 @@ def components() -> dict[str, Schema]:
         "Entry": _entry(),
         "PriceLine": _price_line(),
         "Usage": _usage(),
+        "RepricingBody": _repricing_body(),
+        "RepricingStep": _repricing_step(),
         "Key": _key(),
         "IssuedKey": exactly({"key": TEXT, **_key()["properties"]}),
         "Team": exactly({"id": TEXT, "name": TEXT, "state": _state(), "created_at": TIME}),
@@ -188,6 +191,32 @@ def _usage() -> Schema:
             "totals": mapping(value),
             "basis": mapping(basis),
             "truncated": {"type": "boolean"},
+        }
+    )
+
+
+def _repricing_body() -> Schema:
+    flag: Schema = {"type": "boolean"}
+    properties = dict.fromkeys(repricing.TEXTS, TEXT) | dict.fromkeys(repricing.FLAGS, flag)
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _repricing_step() -> Schema:
+    texts = dict.fromkeys(("provider", "model", "why", "price_version_before"), TEXT)
+    amounts = dict.fromkeys(
+        ("cost_before_usd", "cost_after_usd", "difference_usd", "list_difference_usd"), MONEY
+    )
+    left = {"month": TEXT, "entries": COUNT, "difference_usd": MONEY}
+    counts = dict.fromkeys(("seen", "corrected", "kept", "unpriced"), COUNT)
+    return exactly(
+        {
+            "price_version": TEXT,
+            "dry_run": {"type": "boolean"},
+            "total": or_null(COUNT),
+            **counts,
+            "changes": listed(exactly({**texts, "entries": COUNT, **amounts})),
+            "closed": listed(exactly(left)),
+            "next_cursor": or_null(TEXT),
         }
     )
 
