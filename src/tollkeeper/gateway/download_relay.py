@@ -26,8 +26,8 @@ from tollkeeper.wire.batches import ResultPageReader, job_name
 from tollkeeper.wire.batches_lines import ResultLinesReader
 
 _PARTIAL: Final = 206
-_RESULTS: Final = re.compile(rb"(batch_[A-Za-z0-9]+)_(output|error)\.jsonl")
-"""OpenAI names its files after the batch that made them."""
+_RESULTS: Final = re.compile(rb"(batch_[A-Za-z0-9]+)_output\.jsonl")
+"""OpenAI names a file of results after the batch that made it."""
 
 
 class DownloadRelay(Relay):
@@ -71,13 +71,12 @@ class DownloadRelay(Relay):
         for name, value in head.headers:
             found = _RESULTS.search(value) if name.lower() == b"content-disposition" else None
             if found is not None:
-                is_output = found[2] == b"output"
-                self._job = reader.job = job_name(found[1].decode()) if is_output else ""
-                reader.certain = is_output
+                self._job = reader.job = job_name(found[1].decode())
+                reader.certain = True
 
     def _book(self, bills: Sequence[Bill]) -> None:
         """Write bills down, unless an earlier one could not be."""
-        if self._failure is None and self._job:
+        if self._failure is None:
             gateway = self._gateway
             billed = list(bills_of(self._held, self._job, bills, gateway.prices))
             self._failure = write_bills(gateway, billed)

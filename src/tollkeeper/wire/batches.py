@@ -120,7 +120,7 @@ class ResultPageReader(JsonReader):
 
     def _page_reading(self, text: bytes) -> Reading:
         page, _ = _PAGE.read(text)
-        if page is None or page.results is None or not self.job:
+        if page is None or page.results is None:
             return Reading()
         bills = [bill for result in page.results for bill in _page_bills(result)]
         return Reading(job=JobNews(self.job, bills=bills, ended=not page.pagination_token))

@@ -94,8 +94,8 @@ _INPUT_COUNT: Final = Shape(InputCount)
 class ResultLinesReader:
     """Reads a file of results as it passes; no more than a line is kept.
 
-    ``job`` names the job and ``certain`` tells that these are results whatever they look like;
-    both are set before the first byte. ``on_bills`` takes the bills as they come; without it
+    ``job`` names the job, which the file does not, and ``certain`` tells that these are results
+    whatever they look like; both are set before the first byte. ``on_bills`` takes the bills as they come; without it
     they are in the reading.
     """
 
@@ -126,7 +126,7 @@ class ResultLinesReader:
         """Say what was read. The line that a body broke off in comes again with the next."""
         if complete:
             self.feed(self._lines.rest())
-        if self._other or not (self.job and (self.certain or self._bills)):
+        if self._other or not self.certain:
             return Reading()
         bills, self._bills = tuple(self._bills), []
         return Reading(job=JobNews(self.job, bills=bills, ended=complete))
