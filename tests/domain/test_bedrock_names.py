@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tollkeeper.domain.bedrock_names import BedrockModels, bare_id, callable_names, opaque_kind
+from tollkeeper.domain.bedrock_names import (
+    BedrockModels,
+    bare_id,
+    callable_names,
+    name_in_region,
+    opaque_kind,
+)
 from tollkeeper.domain.price_data import ModelRow
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/otnfa2ysixqd"
@@ -106,6 +112,26 @@ def test_names_that_can_be_called_are_those_of_the_regions_part_of_the_world() -
     assert callable_names(listed, "eu-west-1") == [f"global.{SONNET}", f"eu.{SONNET}"]
     assert callable_names(listed, "us-gov-west-1")[1] == f"us-gov.{SONNET}"
     assert callable_names(listed, "")[1] == f"us.{SONNET}"
+
+
+@pytest.mark.parametrize(
+    ("name", "region", "booked"),
+    [
+        ("amazon.nova-lite-v1:0", "eu-central-1", "eu.amazon.nova-lite-v1:0"),
+        (SONNET, "ap-northeast-1", f"apac.{SONNET}"),
+        (SONNET, "sa-east-1", f"sa.{SONNET}"),
+        (SONNET, "us-gov-west-1", f"us-gov.{SONNET}"),
+        (f"arn:aws:bedrock:eu-west-1::foundation-model/{SONNET}", "eu-west-1", f"eu.{SONNET}"),
+        (SONNET, "us-west-2", ""),
+        (SONNET, "", ""),
+        (f"global.{SONNET}", "eu-west-1", ""),
+        (f"us.{SONNET}", "eu-west-1", ""),
+        (PROFILE, "eu-west-1", ""),
+        ("unknown", "eu-west-1", ""),
+    ],
+)
+def test_a_plain_name_has_the_price_of_its_region(name: str, region: str, booked: str) -> None:
+    assert name_in_region(name, region) == booked
 
 
 def test_an_unversioned_name_of_several_versions_is_no_name() -> None:

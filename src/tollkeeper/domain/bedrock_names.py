@@ -24,7 +24,7 @@ REGIONAL: Final = "regional"
 
 _BASE_REGIONS: Final = frozenset({"", "us"})
 _NAME: Final = re.compile(
-    r"(?:(global|regional|us-gov|us|eu|apac|au|jp|ca|in)\.)?"
+    r"(?:(global|regional|us-gov|us|eu|apac|au|jp|ca|in|sa|me|af|il|mx)\.)?"
     r"(.+?)"
     r"(?:-v(\d+)|-(\d)(?=:))?"  # "-v1", or "-1" in front of ":0"
     r"(?::(\d+)(?::\d+k?)?)?"  # ":0", and how long a context is provisioned
@@ -131,11 +131,31 @@ def callable_names(models: Iterable[str], region: str) -> list[str]:
     Those with one price for all regions are called by the profile of the region's part of the
     world: "regional.anthropic.claude-opus-5" is "eu.anthropic.claude-opus-5" in eu-west-1.
     """
-    world = next((word for start, word in _WORLDS.items() if region.startswith(start)), "us")
+    world = _world(region) or "us"
     return [
         f"{world}.{name.removeprefix(f'{REGIONAL}.')}" if name.startswith(f"{REGIONAL}.") else name
         for name in models
     ]
 
 
-_WORLDS: Final = {"us-gov-": "us-gov", "us-": "us", "eu-": "eu", "ap-": "apac", "ca-": "ca"}
+def name_in_region(name: str, region: str) -> str:
+    """Give the name whose price a model has that was called by its plain name in a region.
+
+    "" where the plain name says it: in the US, or where no region is known. Any other part of
+    the world has prices of its own, those of its profiles.
+    """
+    asked, world = _parts(bare_id(name)), _world(region)
+    if world in _BASE_REGIONS or asked.region or opaque_kind(name) or "." not in asked.stem:
+        return ""
+    return f"{world}.{bare_id(name)}"
+
+
+def _world(region: str) -> str:
+    return next((word for start, word in _WORLDS.items() if region.startswith(start)), region)
+
+
+_WORLDS: Final = {
+    "us-gov-": "us-gov",
+    "ap-": "apac",
+    **{f"{word}-": word for word in ("us", "eu", "ca", "sa", "me", "af", "il", "mx")},
+}

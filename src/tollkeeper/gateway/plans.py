@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from tollkeeper.domain.bedrock_names import callable_names
+from tollkeeper.domain.bedrock_names import callable_names, name_in_region
 from tollkeeper.domain.errors import NotAllowed, Refused, UnknownRoute
 from tollkeeper.domain.pricing import FIRST_PARTIES, PriceBook
 from tollkeeper.domain.routing import (
@@ -124,17 +124,17 @@ class Planner:
 
     def plan_at(self, provider: str, model: str, dialect: Dialect) -> Plan:
         """Plan a call whose path names the provider: it goes below that provider's root."""
+        found = self._routing.providers.get(provider) or self._routing.logins.get(provider)
+        if found is None:
+            raise UnknownRoute(
+                f"there is no provider {provider!r} here; configured are: "
+                + (", ".join(sorted(self._routing.providers)) or "none"),
+                code="provider_not_found",
+            )
         plan = self._through.get((provider, dialect))
         if plan is None:
-            found = self._routing.providers.get(provider) or self._routing.logins.get(provider)
-            if found is None:
-                raise UnknownRoute(
-                    f"there is no provider {provider!r} here; configured are: "
-                    + (", ".join(sorted(self._routing.providers)) or "none"),
-                    code="provider_not_found",
-                )
             plan = self._through[(provider, dialect)] = _plan(found, "", dialect, found.root)
-        return plan._replace(model=model)
+        return plan._replace(model=model, booked_model=_booked_model(found, model))
 
     def plan_for_login(self, kind: str, model: str, dialect: Dialect) -> Plan | None:
         """Plan a call that brings the login of a vendor's subscription, which lives elsewhere."""
@@ -199,9 +199,15 @@ _VENDORS: Final = {
 
 
 def _booked_model(provider: Provider, model: str) -> str:
-    """Give the model that the operator says an inference profile stands for, "" for none."""
+    """Give the model that is booked where a name does not tell it whole, "" where it does.
+
+    That is what the operator says of an inference profile, and the region of a plain name.
+    """
+    if provider.kind != _BEDROCK:
+        return ""
     profiles = provider.profiles
-    return profiles.get(model) or profiles.get(model.rpartition("/")[2], "") if profiles else ""
+    said = profiles.get(model) or profiles.get(model.rpartition("/")[2])
+    return said or name_in_region(model, provider.region)
 
 
 def _plan(provider: Provider, model: str, dialect: Dialect, base: str) -> Plan:

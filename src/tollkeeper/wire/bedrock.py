@@ -28,9 +28,9 @@ from tollkeeper.wire.bedrock_usage import (
     invoked_usage,
     served_as,
 )
-from tollkeeper.wire.generated_text import call_size, text_size
 from tollkeeper.wire.json_body import JsonBody, JsonReader
 from tollkeeper.wire.lenient_json import Shape, is_present
+from tollkeeper.wire.openai_chat import text_size
 from tollkeeper.wire.readings import Reading
 
 _REFUSAL: Final = "refusal"
@@ -118,7 +118,7 @@ class ConverseStreamReader:
 
 
 def _tool_size(tool: ToolUse | None) -> int:
-    return call_size(tool.name, tool.input) if tool is not None else 0
+    return text_size(tool.name) + text_size(tool.input) if tool is not None else 0
 
 
 class InvokeReader:
