@@ -33,6 +33,7 @@ from tollkeeper.providers.price_versions import PRICES
 LITELLM = "litellm"
 MODELS_DEV = "models.dev"
 NOW_US = instant_us("2026-11-12T12:00")
+REGIONS = {"us", "eu", "apac", "jp", "au", "ap", "ca", "regional"}
 CORRECTIONS = msgspec.json.Decoder(OverlayRow).decode_lines((PRICES / "overlay.jsonl").read_bytes())
 _ORDER = {"exact": 0, "alias": 1, "renamed": 1, "dated": 2}
 
@@ -116,6 +117,9 @@ class _Gaps:
         if found is None or found.rule not in _ORDER:
             return None
         row = self._models[provider].get(found.row["model"])
+        is_regional = provider == "aws" and found.row["model"].startswith("regional.")
+        if is_regional and model.partition(".")[0] not in REGIONS:
+            return None  # they list the worldwide price under the bare name
         return None if row is None else (row, _ORDER[found.rule])
 
     def _is_borrowed(self, provider: str, model: str) -> bool:
@@ -232,7 +236,8 @@ def _aliases(it: Listed) -> list[str]:
 
 
 def _latest(model: Mapping[str, Any]) -> Mapping[str, str]:
-    rows = [row for row in model["prices"] if "daily" not in row]
+    begun = [it for it in model["prices"] if "since" not in it or instant_us(it["since"]) <= NOW_US]
+    rows = [row for row in begun if "daily" not in row]
     usd: Mapping[str, str] = rows[-1]["usd"]
     return usd
 

@@ -65,7 +65,9 @@ def test_the_same_as_json_is_what_the_gateway_prices_by() -> None:
     standard = found["rows"][0]
     assert (standard["condition"], standard["above_tokens"]) == ("", 0)
     prices = standard["prices"]
-    assert prices["input"] == {"usd": "3.00", "per": 1_000_000}
+    others = {"litellm": "3", "models.dev": "3"}
+    said = {"standing": "agreed", "others": others}
+    assert prices["input"] == {"usd": "3.00", "per": 1_000_000, **said}
     long = next(row for row in found["rows"] if row["above_tokens"])
     assert Decimal(long["prices"]["input"]["usd"]) > 3
     expected = (Decimal(prices["input"]["usd"]) + Decimal(prices["output"]["usd"])) / 1_000

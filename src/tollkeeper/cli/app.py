@@ -38,7 +38,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "calls": Verb("tollkeeper.cli.calls", "List calls, follow them, explain one."),
         "spend": Verb("tollkeeper.cli.spend", "Show who spent what."),
         "months": Verb("tollkeeper.cli.months", "Close months, list them, open them again."),
-        "prices": Verb("tollkeeper.cli.prices", "Show what a model costs."),
+        "prices": Verb("tollkeeper.cli.prices", "Show what models cost, fetch newer prices."),
     }
 )
 

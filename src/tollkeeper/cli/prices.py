@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,24 +19,23 @@ from tollkeeper.bootstrap.price_books import (
     price_places,
 )
 from tollkeeper.bootstrap.routing import SANDBOX
-from tollkeeper.cli import output, reprice
+from tollkeeper.cli import output, price_rules, price_versions, reprice
 from tollkeeper.cli.context import DataOption, JsonOption, data_folder
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.money import usd_text
-from tollkeeper.domain.pricing import ModelPrices, PriceBook, PriceRowShown
+from tollkeeper.domain.price_table import ModelPrices, PriceRowShown, Standing
+from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.usage import Usage
 from tollkeeper.reports import formatting
 
 app = typer.Typer(
-    help="Show what a model costs.",
+    help="Show what a model costs, and fetch newer prices.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,
 )
-
-reprice.add_to(app)
 
 _EXAMPLE_TOKENS: Final = 1_000
 _SINCE: Final = re.compile(r" since=(\S+)")
@@ -45,12 +45,13 @@ _RULES: Final = {
     "alias": "by another name of it",
     "dated": "by its name without the date",
     "fine_tuned": "by the model that it was tuned from",
+    "renamed": "by what the name meant on that day",
 }
 
 
 @app.callback()
 def prices() -> None:
-    """Show what a model costs."""
+    """Show what a model costs, and fetch newer prices."""
 
 
 @app.command(
@@ -93,6 +94,11 @@ def show(
         _print(document, listed)
 
 
+price_rules.add_to(app)
+price_versions.add_to(app)
+reprice.add_to(app)
+
+
 def _document(
     book: PriceBook, place: PricePlace, listed: ModelPrices, at_us: int
 ) -> dict[str, Any]:
@@ -107,14 +113,16 @@ def _document(
         "aliases": list(listed.aliases),
         "since": since[1] if since else None,
         "at": second_text(at_us),
-        "source": _source(book, place, own=own),
+        "source": _source(book, place, listed),
+        "gone": listed.gone or None,
         "price_version": book.version,
         "rows": [
             {
                 "condition": row.condition,
                 "above_tokens": row.above_tokens,
                 "prices": {
-                    name: {"usd": price, "per": per} for name, (price, per) in row.prices.items()
+                    name: {"usd": price, "per": per, **_said(row, name)}
+                    for name, (price, per) in row.prices.items()
                 },
             }
             for row in listed.rows
@@ -123,11 +131,18 @@ def _document(
     }
 
 
-def _source(book: PriceBook, place: PricePlace, *, own: bool) -> str:
+def _said(row: PriceRowShown, name: str) -> dict[str, Any]:
+    """Say how sure one price is, and what other sources have for it."""
+    said = row.said.get(name)
+    return {} if said is None else {"standing": said.standing, "others": dict(said.others)}
+
+
+def _source(book: PriceBook, place: PricePlace, listed: ModelPrices) -> str:
     """Say who says so."""
-    if own:
+    if not listed.model:
         return "made up, for the sandbox" if place.provider == SANDBOX else "tollkeeper.yaml"
-    return f"{book.version.partition('+')[0]}, with this release's corrections"
+    named = listed.said_by or book.version.partition("+")[0]
+    return f"{named}, with this release's corrections"
 
 
 def _example(book: PriceBook, place: PricePlace, at_us: int) -> dict[str, Any]:
@@ -153,10 +168,12 @@ def _print(document: dict[str, Any], listed: ModelPrices) -> None:
         ("Source", document["source"]),
         ("Version", document["price_version"]),
         ("Valid", f"on {document['at'][:10]}{since}"),
+        ("Gone", document["gone"] and f"not listed any more since {document['gone']}"),
     ):
         if value:
             output.print_line(f"{name:<12} {value}")
     _print_table(listed.rows)
+    _print_standing(listed.rows)
     output.print_line(_sentence(document["example"]))
 
 
@@ -182,8 +199,26 @@ def _print_table(rows: list[PriceRowShown]) -> None:
     )
 
 
+def _print_standing(rows: list[PriceRowShown]) -> None:
+    """Say which prices other sources confirm, and each one that they dispute."""
+    said = [(row, name, it) for row in rows for name, it in row.said.items()]
+    if not said:
+        return
+    counts = Counter(it.standing for _, _, it in said)
+    words = [f"{counts[it]} {it}" for it in Standing if counts[it]]
+    output.print_line(f"Prices: {', '.join(words)}.")
+    for row, name, it in said:
+        if it.standing == Standing.DISPUTED:
+            others = ", ".join(f"{source} ${price}" for source, price in it.others.items())
+            quantity = name.replace("_", " ")
+            output.print_line(
+                f"Disputed: {quantity} ({_title(row)}) ${row.prices[name][0]}; {others}"
+            )
+
+
 def _title(row: PriceRowShown) -> str:
-    condition = row.condition.partition("=")[2] if row.condition else "standard"
+    words = [word.partition("=")[2] for word in row.condition.split()]
+    condition = ", ".join(words) or "standard"
     return f"{condition}, over {row.above_tokens:,} in" if row.above_tokens else condition
 
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.bedrock_names import opaque_kind
-from tollkeeper.domain.price_data import PER, ModelRow, PriceRow, ProviderRow
+from tollkeeper.domain.price_data import ModelRow, PriceRow, ProviderRow
 from tollkeeper.domain.price_match import Match, PriceList
-from tollkeeper.domain.price_plan import Priced, PriceLine, PricePlan, plain
+from tollkeeper.domain.price_plan import Priced, PriceLine, PricePlan
 from tollkeeper.domain.price_rules import NO_RULES, PriceRules, base_of, under_rule
+from tollkeeper.domain.price_table import ModelPrices, PriceRowShown, table
 from tollkeeper.domain.rate_card import FALLS_BACK, Conditions, RateCard, conditions_of
 from tollkeeper.domain.usage import Usage
 
-__all__ = ["ModelPrices", "PriceBook", "PriceLine", "Priced", "RateCard"]
+__all__ = ["ModelPrices", "PriceBook", "PriceLine", "PriceRowShown", "Priced", "RateCard"]
 
 FIRST_PARTIES: Final = (
     "openai",
@@ -45,32 +46,6 @@ _PLANS_MAX: Final = 4096  # callers choose model names: what is remembered of th
 _NAME_CHARS_MAX: Final = 200
 _FOREVER_US: Final = 2**62
 _DIGEST_CHARS: Final = 8
-
-
-class PriceRowShown(NamedTuple):
-    """One row of a model's price table: ``prices`` maps a quantity to (USD, for how many).
-
-    ``condition`` is "" for the ordinary price, else what must have been served ("tier=flex",
-    "geo=us"). ``above_tokens`` is the prompt size that the row starts above, 0 for none.
-    """
-
-    condition: str
-    above_tokens: int
-    prices: Mapping[str, tuple[str, int]]
-
-
-class ModelPrices(NamedTuple):
-    """What the book says of one model at one time, and which rule found it.
-
-    ``model`` is "" for an operator's own prices, which hold for every model of the provider.
-    ``aliases`` are further names for exactly this model.
-    """
-
-    provider: str
-    model: str
-    key: str
-    rows: list[PriceRowShown]
-    aliases: Sequence[str] = ()
 
 
 class PriceBook:
@@ -172,19 +147,16 @@ class PriceBook:
         if card is None:
             return None
         row = card.row
-        conditions = [Conditions()]
-        for variant in row.get("variants", ()):
-            when = variant["when"]
-            conditions.append(Conditions(when.get("tier", ""), speed=when.get("speed", "")))
-        conditions += [Conditions(geo=place) for place in row.get("geo", ())]
         ordinary = card.plan(Conditions(), at_us, rule=rule)
-        rows = []
-        for condition in dict.fromkeys(conditions):
-            plan = card.plan(condition, at_us)
-            if not plan.reason:
-                rows += _shown(plan, _words(condition))
-        aliases = row.get("aliases", ())
-        return ModelPrices(self._id(provider), row["model"], ordinary.keys[0], rows, aliases)
+        return ModelPrices(
+            self._id(provider),
+            row["model"],
+            ordinary.keys[0],
+            table(card, at_us),
+            row.get("aliases", ()),
+            row.get("said_by", ""),
+            row.get("gone", ""),
+        )
 
     def _plan(self, place: str, model: str, conditions: Conditions, at_us: int) -> PricePlan:
         plan = self._listed(base_of(place), model, conditions, at_us)
@@ -294,23 +266,3 @@ def _standard_only(lent: Match) -> ModelRow:
     if "falls_back" in lent.row:
         row["falls_back"] = lent.row["falls_back"]
     return row
-
-
-def _words(condition: Conditions) -> str:
-    words = {"tier": condition.tier, "speed": condition.speed, "geo": condition.geo}
-    return " ".join(f"{name}={word}" for name, word in words.items() if word)
-
-
-def _shown(plan: PricePlan, condition: str) -> list[PriceRowShown]:
-    return [
-        PriceRowShown(
-            condition,
-            above,
-            {
-                name: (plain(rate.price), PER[name])
-                for name, rate in rates.items()
-                if rate.priced_as == name
-            },
-        )
-        for above, rates in zip((0, *plan.thresholds), plan.rates, strict=True)
-    ]
