@@ -95,7 +95,7 @@ def test_a_stream_that_breaks_off_is_sized() -> None:
         response_event("response.audio.delta", delta="QUJD"),
         response_event("response.output_item.done", item={}),
     )
-    sized = len("Grüße".encode()) + 7 + 2
+    sized = len("Grüße".encode()) + 7  # a summary of reasoning is none of the tokens
     broken = read_cut(RESPONSES, body, SSE)
     assert broken == Reading(None, "resp_1", sized, final=False, marked=True)
 
