@@ -81,7 +81,7 @@ def test_a_stored_key_is_an_api_key_or_the_parts_of_an_access_key(
     assert set(provider.auth.values()) == {style}
 
 
-@pytest.mark.parametrize("stored", [f"{ID}:", f":{SECRET}", f"{ID}:{SECRET}:{SESSION}:x", "a:b"])
+@pytest.mark.parametrize("stored", [f"{ID}:", f":{SECRET}", f"{ID}:{SECRET}:{SESSION}:x", "a b:c"])
 def test_a_stored_key_that_is_neither_is_refused(stored: str) -> None:
     with pytest.raises(ConfigError):
         with_api_key(provider_from("bedrock", {"region": "eu-central-1"}), stored)
