@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import bedrock_replies
+import job_replies
 import native_replies
 from tollkeeper.wire.readers import reader_for
 from tollkeeper.wire.readings import Reading
@@ -355,6 +356,7 @@ REPLIES: dict[str, tuple[str, str, bytes]] = {
     "images stream": ("openai_images", SSE, images_stream()),
     "transcription stream": ("openai_transcription", SSE, transcription_stream()),
     **bedrock_replies.REPLIES,
+    **job_replies.REPLIES,
     **native_replies.REPLIES,
 }
 """Name → (reader, content type, body)."""

@@ -122,7 +122,7 @@ class ResultPageReader(JsonReader):
         page, _ = _PAGE.read(text)
         if page is None or page.results is None:
             return Reading()
-        bills = [bill for result in page.results for bill in _page_bills(result)]
+        bills = tuple(bill for result in page.results for bill in _page_bills(result))
         return Reading(job=JobNews(self.job, bills=bills, ended=not page.pagination_token))
 
 
@@ -163,7 +163,7 @@ def _batch_reading(text: bytes) -> Reading:
     if (batch.status or "").lower() not in _ENDED:
         return Reading(None, batch.id)
     read = [read_line(output) for output in batch.outputs or ()]
-    bills = [bill for bill in read if bill is not None]
+    bills = tuple(bill for bill in read if bill is not None)
     file = batch.output_file_id or batch.output_file or ""
     total = None if bills else _total(batch)
     job = JobNews(
@@ -210,7 +210,7 @@ def _operation_reading(text: bytes) -> Reading:
     read = [read_line(response) for response in inlined or ()]
     job = JobNews(
         job_name(operation.name),
-        bills=[bill for bill in read if bill is not None],
+        bills=tuple(bill for bill in read if bill is not None),
         other=file_name(output.responses_file) if output.responses_file else "",
         ended=not output.responses_file,
     )
