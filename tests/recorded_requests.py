@@ -154,7 +154,9 @@ GOLDEN: dict[str, Seen | None] = {
     "sdk_anthropic_stream": Seen(
         MESSAGES, "/messages", "m", True, 10, BEARER, "anthropic-python", "2.11.0"
     ),
-    "sdk_cohere_stream": None,  # its own protocol is spoken below /providers/cohere only
+    "sdk_cohere_stream": Seen(
+        "chat", "/v2/chat", "m", True, None, BEARER, "cohere-python", "7.3.1"
+    ),
     "sdk_google_genai_stream": Seen(
         *(STREAM, "/v1/models/gemini-x:streamGenerateContent", "gemini-x"),
         *(True, None, "x-goog-api-key", "google-genai-python", "3.4.0"),

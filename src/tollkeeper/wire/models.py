@@ -67,7 +67,7 @@ def model_body(models: Iterable[ListedModel], model: str, dialect: Dialect) -> b
     """Give one model. Raises UnknownRoute when it is not among those of the caller."""
     for entry in models:
         if entry.model == model:
-            return _encode(_SHAPES[dialect](entry))
+            return _encode(_SHAPES.get(dialect, _openai)(entry))
     raise UnknownRoute(f"there is no model {model!r} for this key", code="model_not_found")
 
 
