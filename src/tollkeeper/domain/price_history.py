@@ -6,7 +6,7 @@ Nothing that was known of the past is lost, and the past is only rewritten by ru
    before that start holds too, where the book says something else of that time.
 2. A price that changed without a stated start holds from when the release was first seen.
 3. A change is a correction, and the earlier price was never right, if the two differ by less
-   than a hundredth or by a power of ten, if the earlier one was taken back within three weeks
+   than a hundredth, by a power of ten, or by one token in where a long prompt begins, if the earlier one was taken back within three weeks
    or became the price of another quantity, if the source was only being put together, or if a
    witness of the time had the later price before. A witness who had the earlier price makes it
    a change, also against a release that states otherwise.
@@ -167,7 +167,7 @@ class _Merge:
             return True
         if provider in VOLATILE:
             return False
-        if was and became and (abs(was - became) < _ROUNDING * was or was / became in _TENS):
+        if _is_same(earlier, price) or (was and became and was / became in _TENS):
             return True
         before = past[len(past) - len(run) - 1].prices.get(name) if len(run) < len(past) else None
         return before == price and self._seen_us - begun_us < _TAKEN_BACK_US
@@ -175,6 +175,19 @@ class _Merge:
 
 Price = tuple[str, tuple[tuple[str, int, str], ...]]
 """The price of one quantity: base, then (kind of tier, tokens, price)."""
+
+
+def _is_same(earlier: Price, later: Price) -> bool:
+    """Tell whether two prices differ by rounding alone, or by long prompts being known only now."""
+    (was, was_long), (became, became_long) = earlier, later
+    if not was_long and became_long:
+        return was == became
+    olds, news = [was, *(it[2] for it in was_long)], [became, *(it[2] for it in became_long)]
+    pairs = [(Decimal(old), Decimal(new)) for old, new in zip(olds, news, strict=False)]
+    same_steps = len(was_long) == len(became_long) and all(
+        abs(old[1] - new[1]) <= 1 for old, new in zip(was_long, became_long, strict=True)
+    )  # "more than" and "as many as" are easily mixed up
+    return same_steps and all(abs(old - new) < _ROUNDING * old or old == new for old, new in pairs)
 
 
 class _Cells:
