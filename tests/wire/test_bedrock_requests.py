@@ -189,3 +189,18 @@ def test_a_refusal_is_told_in_amazons_words(
     assert parsed["Error"] == {"Code": word, "Message": error.message}
     assert parsed["ResponseMetadata"]["RequestId"] == "call-1"
     assert headers.get("x-should-retry") == (None if repeated else "false")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (KeyRejected("key is revoked"), 401),
+        (NotAllowed("may not"), 400),
+        (UnknownRoute("no model"), 404),
+        (NotAllowed("spent", code=BUDGET_EXCEEDED), 402),
+    ],
+)
+def test_claude_code_is_told_so_that_it_shows_it_at_once(
+    error: TollkeeperError, status: int
+) -> None:
+    assert refusal(error, CONVERSE, "claude-code", call_id="call-1").status == status

@@ -22,6 +22,7 @@ from tollkeeper.domain.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
+from tollkeeper.wire.clients import CLAUDE_CODE
 
 _WORDS: Final[tuple[tuple[type[TollkeeperError], str], ...]] = (
     (KeyRejected, "UnrecognizedClientException"),
@@ -33,12 +34,18 @@ _WORDS: Final[tuple[tuple[type[TollkeeperError], str], ...]] = (
     (UpstreamFailed, "ServiceUnavailableException"),
     (Refused, "AccessDeniedException"),
 )
-_UNKNOWN_KEY_STATUS: Final = 403  # AWS knows no 401
+_FORBIDDEN: Final = 403
 
 
-def aws_status(error: TollkeeperError) -> int:
-    """Give the status that AWS answers such an error with."""
-    return _UNKNOWN_KEY_STATUS if isinstance(error, KeyRejected) else error.status
+def aws_status(error: TollkeeperError, tool: str) -> int:
+    """Give the status that AWS answers such an error with, which knows no 401.
+
+    Claude Code takes a 403 for credentials that will be renewed, and repeats the call for
+    minutes in silence; it shows a 401 and a 400 at once (observed, version 2.1.332).
+    """
+    if tool != CLAUDE_CODE:
+        return _FORBIDDEN if isinstance(error, KeyRejected) else error.status
+    return 400 if error.status == _FORBIDDEN else error.status
 
 
 def aws_error(

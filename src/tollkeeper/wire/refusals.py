@@ -111,7 +111,7 @@ def refusal(
     elif isinstance(error, Refused):
         headers = _STOP
     if endpoint.dialect is Dialect.BEDROCK:
-        return _in_aws_words(error, aws_status(error), headers, call_id)
+        return _in_aws_words(error, aws_status(error, tool), headers, call_id)
     body = _body(endpoint, error.status, _words(error), error, call_id)
     return _shaped(endpoint.dialect, error.status, headers, body, call_id)
 
