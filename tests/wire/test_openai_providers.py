@@ -91,6 +91,13 @@ def test_a_streamed_compound_system_says_what_it_did_on_the_way() -> None:
     assert (found.quantities, len(found.components)) == (TOOLS, 3)
 
 
+def test_what_a_compound_system_did_is_counted_once_wherever_it_stands() -> None:
+    ran = {"choices": [{"delta": {"executed_tools": EXECUTED}}]}
+    last = usage_chunk(**_compound()) | ran
+    assert _stream(chunk("a"), last).quantities == TOOLS
+    assert _stream(chunk("a"), chunk(None) | ran, last).quantities == TOOLS
+
+
 def test_models_that_do_not_add_up_to_the_whole_contradict_it() -> None:
     found = _chat(**_compound(usage=PLAIN))
     assert found.fault == "contradicts_total"
@@ -296,6 +303,9 @@ def test_deep_research_pays_for_searches_citations_and_reasoning_beside_the_answ
         "web_searches": 18,
     }
     assert (found.terms, found.provider_cost_nanos) == ("", 409_000_000)
+    within = usage | {"completion_tokens_details": {"reasoning_tokens": 7}}
+    quantities = _chat(within, "sonar-deep-research").quantities
+    assert (quantities["output"], quantities["reasoning"]) == (7156, 73997 + 7)
 
 
 # ------------------------------------------------------------------------------ everybody else
