@@ -9,7 +9,7 @@ encoding, docs.aws.amazon.com on event stream encoding.
 from __future__ import annotations
 
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 from zlib import crc32
 
 MESSAGE_BYTES_MAX: Final = (24 << 20) + (128 << 10) + 16
@@ -24,6 +24,7 @@ ERROR: Final = "error"
 
 _HEADERS_BYTES_MAX: Final = 128 << 10
 _PRELUDE: Final = Struct(">III")
+_CHECKSUM: Final = Struct(">I")
 _PRELUDE_BYTES: Final = 12
 _CHECKED_BYTES: Final = 8  # of the prelude, by its own checksum
 _CHECKSUM_BYTES: Final = 4
@@ -37,15 +38,12 @@ _SIZED: Final = frozenset({6, 7})
 _TEXT: Final = 7
 
 
-class Message(NamedTuple):
-    """One message. ``kind`` is "event", "exception" or "error" (or what else was sent).
+Message = tuple[str, str, bytes]
+"""Kind, name and payload of one message.
 
-    ``name`` is the type of the event or exception, or the error's code.
-    """
-
-    kind: str
-    name: str
-    payload: bytes
+The kind is "event", "exception" or "error" (or what else was sent), the name the type of the
+event or exception, or the error's code.
+"""
 
 
 class AwsEventStream:
@@ -82,65 +80,54 @@ class AwsEventStream:
             data = bytes(pending)
             pending.clear()
         found: list[Message] = []
+        known, unpack = self._known, _PRELUDE.unpack_from
         start, size = 0, len(data)
         while size - start >= _PRELUDE_BYTES:
-            total, headers_bytes, checksum = _PRELUDE.unpack_from(data, start)
-            if not self._is_plausible(data, start, total, headers_bytes, checksum):
+            total, headers_bytes, checksum = unpack(data, start)
+            end, after = start + total, start + _PRELUDE_BYTES + headers_bytes
+            if (
+                crc32(data[start : start + _CHECKED_BYTES]) != checksum
+                or after + _CHECKSUM_BYTES > end
+                or total > MESSAGE_BYTES_MAX
+                or headers_bytes > _HEADERS_BYTES_MAX
+            ):
+                self.fault = _prelude_fault(data, start, total, headers_bytes, checksum)
                 return found
-            end = start + total
-            if end > size:
-                if total > STORED_BYTES_MAX:
-                    self._skip(data, start, total)
-                    return found
-                self._needed = total
+            if end > size or total > STORED_BYTES_MAX:
                 break
-            if total <= STORED_BYTES_MAX:
-                self._take(found, data, start, end, headers_bytes)
-            elif not _fits(data, start, end):
+            body_end = end - _CHECKSUM_BYTES
+            if crc32(data[start:body_end]) != _CHECKSUM.unpack_from(data, body_end)[0]:
                 self.fault = "checksum"
-            if self.fault:
                 return found
-            start = end
-        if start < size:
-            if size - start < _PRELUDE_BYTES:
-                self._needed = _PRELUDE_BYTES
-            pending += data[start:] if start else data
-        return found
-
-    def _is_plausible(
-        self, data: bytes, start: int, total: int, headers_bytes: int, checksum: int
-    ) -> bool:
-        if crc32(data[start : start + _CHECKED_BYTES]) != checksum:
-            self.fault = "prelude_checksum"
-        elif not _FRAME_BYTES + headers_bytes <= total <= MESSAGE_BYTES_MAX:
-            self.fault = "message_size"
-        elif headers_bytes > _HEADERS_BYTES_MAX:
-            self.fault = "headers_size"
-        return not self.fault
-
-    def _take(
-        self, found: list[Message], data: bytes, start: int, end: int, headers_bytes: int
-    ) -> None:
-        if not _fits(data, start, end):
-            self.fault = "checksum"
-            return
-        after = start + _PRELUDE_BYTES + headers_bytes
-        headers = data[start + _PRELUDE_BYTES : after]
-        named = self._known.get(headers)
-        if named is None:
-            named = _names_in(headers)
+            headers = data[start + _PRELUDE_BYTES : after]
+            named = known.get(headers) or self._learn(headers)
             if named is None:
                 self.fault = "headers"
-                return
-            if len(self._known) < _KNOWN_MAX and len(headers) <= _KNOWN_BYTES_MAX:
-                self._known[headers] = named
-        found.append(Message(*named, data[after : end - _CHECKSUM_BYTES]))
+                return found
+            found.append((*named, data[after:body_end]))
+            start = end
+        if start < size:
+            found += self._wait(data[start:] if start else data)
+        return found
 
-    def _skip(self, data: bytes, start: int, total: int) -> None:
-        """Begin to pass over a message that is too large to keep."""
-        self._checksum = 0
-        self._left = total
-        self._pass_by(data[start:])
+    def _learn(self, headers: bytes) -> tuple[str, str] | None:
+        named = _names_in(headers)
+        small = len(headers) <= _KNOWN_BYTES_MAX
+        if named is not None and small and len(self._known) < _KNOWN_MAX:
+            self._known[headers] = named
+        return named
+
+    def _wait(self, data: bytes) -> list[Message]:
+        """Keep the beginning of a message, or pass over one that is too large for that."""
+        self._needed = _PRELUDE_BYTES
+        if len(data) >= _PRELUDE_BYTES:
+            self._needed = total = _PRELUDE.unpack_from(data)[0]
+            if total > STORED_BYTES_MAX:
+                self._checksum, self._left = 0, total
+                rest = self._pass_by(data)
+                return self.feed(rest) if rest else []
+        self._pending += data
+        return []
 
     def _pass_by(self, data: bytes) -> bytes:
         """Take what belongs to a message that is not stored; give what is behind it."""
@@ -159,9 +146,12 @@ class AwsEventStream:
         return rest
 
 
-def _fits(data: bytes, start: int, end: int) -> bool:
-    body = memoryview(data)[start : end - _CHECKSUM_BYTES]
-    return crc32(body) == int.from_bytes(data[end - _CHECKSUM_BYTES : end], "big")
+def _prelude_fault(data: bytes, start: int, total: int, headers_bytes: int, checksum: int) -> str:
+    if crc32(data[start : start + _CHECKED_BYTES]) != checksum:
+        return "prelude_checksum"
+    if _FRAME_BYTES + headers_bytes <= total <= MESSAGE_BYTES_MAX:
+        return "headers_size"
+    return "message_size"
 
 
 def _names_in(headers: bytes) -> tuple[str, str] | None:

@@ -28,15 +28,16 @@ from tollkeeper.wire.bedrock_usage import (
     invoked_usage,
     served_as,
 )
+from tollkeeper.wire.generated_text import call_size, text_size
 from tollkeeper.wire.json_body import JsonBody, JsonReader
 from tollkeeper.wire.lenient_json import Shape, is_present
-from tollkeeper.wire.openai_chat import text_size
 from tollkeeper.wire.readings import Reading
 
 _REFUSAL: Final = "refusal"
 _KEPT_BYTES_MAX: Final = 32 << 10
 _METADATA: Final = "metadata"
 _CHUNK: Final = "chunk"
+_BYTES: Final = b'{"bytes":"'
 _METRICS: Final = b'"amazon-bedrock-invocationMetrics"'
 _ANTHROPIC_START: Final = b'"message_start"'
 
@@ -118,7 +119,7 @@ class ConverseStreamReader:
 
 
 def _tool_size(tool: ToolUse | None) -> int:
-    return text_size(tool.name) + text_size(tool.input) if tool is not None else 0
+    return call_size(tool.name, tool.input) if tool is not None else 0
 
 
 class InvokeReader:
@@ -150,13 +151,19 @@ class InvokeReader:
 
 
 class InvokeStreamReader:
-    """Reads the event stream of an invoked model: the maker's events, one in each message."""
+    """Reads the event stream of an invoked model: the maker's events, one in each message.
+
+    They are kept unread until the metrics come that end a stream, or until they are too many.
+    """
 
     def __init__(self) -> None:
         self.finished = False
         self._stream = AwsEventStream()
         self._head = _NO_HEAD
+        self._begun = False
         self._anthropic: MessageStreamReader | None = None
+        self._kept: list[bytes] = []
+        self._room_bytes = _KEPT_BYTES_MAX
         self._counted = NativeReply()
         self._fault = ""
         self._error = ""
@@ -173,15 +180,24 @@ class InvokeStreamReader:
         for kind, name, payload in self._stream.feed(data):
             if kind != EVENT:
                 self._error = name or kind
-            elif name == _CHUNK and self._is_last(_event_in(payload)):
-                self.finished = True
-                return
+            elif name == _CHUNK:
+                event = _event_in(payload)
+                if not self._begun:
+                    self._begun = True
+                    self._anthropic = _anthropic_reader(event)
+                if _METRICS in event and self._is_end(event):
+                    self.finished = True
+                    return
+                self._keep(event)
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read; a stream that broke off tells what it had counted until then."""
         error = self._error or ("" if self.finished else _fault_code(self._stream))
         if self._anthropic is not None:
+            self._read_kept()
             return self._anthropic_reading(self._anthropic, error, complete=complete)
+        if not self.finished:
+            self._read_kept()
         usage = invoked_usage(self._counted, self._head, fault=self._fault)
         whole = self.finished or (complete and usage is not None and self._stream.at_boundary)
         if whole and usage is not None:
@@ -190,23 +206,36 @@ class InvokeStreamReader:
             usage, "", self._text_bytes, error, final=self.finished, marked=True, partial=True
         )
 
-    def _is_last(self, event: bytes) -> bool:
-        """Take the maker's next event; tell whether it has the metrics that end a stream."""
-        if self._anthropic is None and _ANTHROPIC_START in event:
-            self._anthropic = MessageStreamReader()
-        has_metrics = _METRICS in event
+    def _is_end(self, event: bytes) -> bool:
+        """Take the metrics of an event that has them; False where they only stand in a text."""
+        reply, fault = _NATIVE.read(event)
+        if reply is None or reply.metrics is None:
+            return False
+        if self._anthropic is not None:
+            self._keep(event)
+        self._fault = self._fault or fault
+        _count_in(self._counted, reply)
+        return True
+
+    def _keep(self, event: bytes) -> None:
+        self._kept.append(event)
+        self._room_bytes -= len(event)
+        if self._room_bytes < 0:
+            self._read_kept()
+
+    def _read_kept(self) -> None:
+        kept, self._kept, self._room_bytes = self._kept, [], _KEPT_BYTES_MAX
         if self._anthropic is not None:
             # A line break cannot stand within a JSON string, only between its parts.
-            self._anthropic.feed(b"data: " + event.replace(b"\n", b" ") + b"\n\n")
-            if not has_metrics:
-                return False
-        reply, fault = _NATIVE.read(event)
-        if reply is None:
-            return False
-        self._fault = self._fault or fault
-        self._text_bytes += _native_size(reply)
-        _count_in(self._counted, reply)
-        return reply.metrics is not None
+            events = [b"data: " + event.replace(b"\n", b" ") + b"\n\n" for event in kept]
+            self._anthropic.feed(b"".join(events))
+            return
+        for event in kept:
+            reply, fault = _NATIVE.read(event)
+            if reply is not None:
+                self._fault = self._fault or fault
+                self._text_bytes += _native_size(reply)
+                _count_in(self._counted, reply)
 
     def _anthropic_reading(
         self, inner: MessageStreamReader, error: str, *, complete: bool
@@ -222,13 +251,21 @@ class InvokeStreamReader:
         return reading._replace(usage=usage, error_code=error or reading.error_code)
 
 
+def _anthropic_reader(event: bytes) -> MessageStreamReader | None:
+    return MessageStreamReader() if _ANTHROPIC_START in event else None
+
+
 def _event_in(payload: bytes) -> bytes:
     """Give the maker's own event that a message carries; nothing if it carries none."""
-    chunk, _ = _INVOKED.read(payload)
-    if chunk is None or chunk.bytes is None:
-        return b""
+    coded: bytes | str
+    end = payload.find(b'"', len(_BYTES)) if payload.startswith(_BYTES) else -1
+    if end > 0 and b"\\" not in payload:
+        coded = payload[len(_BYTES) : end]
+    else:
+        chunk, _ = _INVOKED.read(payload)
+        coded = (chunk.bytes if chunk is not None else None) or ""
     try:
-        return binascii.a2b_base64(chunk.bytes)
+        return binascii.a2b_base64(coded)
     except (binascii.Error, ValueError):
         return b""
 
