@@ -64,6 +64,25 @@ def exclusive(
         if reasoning:
             quantities[u.REASONING] = reasoning
         return quantities, fault
+    counts = _Counts(prompt, output, hidden, cache_read, reasoning)
+    return _unusual(counts, parts, fault, hides_reasoning=hides_reasoning)
+
+
+class _Counts(NamedTuple):
+    """``hidden`` is what the total has beyond the prompt and the output."""
+
+    prompt: int
+    output: int
+    hidden: int
+    cache_read: int
+    reasoning: int
+
+
+def _unusual(
+    counts: _Counts, parts: Parts, fault: str, *, hides_reasoning: bool
+) -> tuple[dict[str, int], str]:
+    """Count where there are rare parts, or where the total holds more than it should."""
+    prompt, output, hidden, cache_read, reasoning = counts
     text = output - reasoning - parts.output_audio - parts.output_image
     if cache_read > prompt and hidden and hidden in {cache_read, cache_read + reasoning}:
         prompt += cache_read  # counted beside the prompt, as the total proves
