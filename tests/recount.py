@@ -102,6 +102,18 @@ def measures(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
     return found
 
 
+def unpriced_calls(entries: Iterable[LedgerEntry]) -> tuple[int, int]:
+    """Count the attempts of which some cost is unknown, and the tokens without a price."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for entry in entries:
+        if entry.cost_nanos is None and counts(entry):
+            sums = found.setdefault((entry.call_id, entry.attempt), [0, 0])
+            sums[0] += counts(entry)
+            sums[1] += tokens([entry], u.TOKENS)
+    known = [sums for sums in found.values() if sums[0] > 0]
+    return len(known), sum(tokens for _, tokens in known)
+
+
 def divided(above: Decimal | int | None, below: int) -> Decimal | None:
     return None if above is None or not below else Decimal(above) / below
 

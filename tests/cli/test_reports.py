@@ -91,8 +91,8 @@ def test_spend_shows_groups_totals_and_how_far_they_can_be_trusted(busy: Opened)
     assert any("(none)" in line and "—" in line for line in lines)
     assert any(line.startswith("│ Total") and "$1,234" in line for line in lines)
     assert lines[-3] == "2026-09-15 00:00 to 2026-09-22 00:00, UTC"
-    assert lines[-2] == "33% of the requests: estimated"
-    assert lines[-1] == "1 unpriced: their cost is unknown and in no sum"
+    assert lines[-2] == "estimated: <1% of the cost, 33% of the requests"
+    assert lines[-1].startswith("unpriced: 1 call, 62 tokens; their cost is unknown and in no sum")
 
 
 def test_spend_as_json_is_the_apis_answer(busy: Opened) -> None:

@@ -153,9 +153,9 @@ def test_the_answer_to_a_repricing_is_what_the_description_says(
     for body, status in (
         ({"period": "30d"}, 200),
         ({"from": "2026-09-01", "to": "2026-09-30", "dry_run": False}, 200),
-        ({}, 400),
-        ({"period": "30d", "cursor": "2020-01-01"}, 400),
-        *(({"period": "30d", name: value}, 400) for name, value in WRONG),
+        ({}, 422),
+        ({"period": "30d", "cursor": "2020-01-01"}, 422),
+        *(({"period": "30d", name: value}, 422) for name, value in WRONG),
     ):
         reply = busy.send("POST", path, body, headers=busy.as_admin_key)
         assert reply.status == status, (body, reply)

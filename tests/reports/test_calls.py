@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arbitrary_entries import plausible_entry
+from arbitrary_entries import corrected_entries
 from ledger_entries import START_US, ledger_entry
 from ledgers import open_duckdb
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.corrections import bookings_of
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.money import usd
 from tollkeeper.ports import Ledger, Position
 from tollkeeper.reports.calls import CallRow, CallsQuestion, calls
 from tollkeeper.reports.filters import parse_filters
@@ -52,7 +54,7 @@ def all_pages(ledger: Ledger, scope: Scope, limit: int, filters: str = "") -> li
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(plausible_entry(st.integers(START_US, START_US + 5)), max_size=15),
+    corrected_entries(st.integers(START_US, START_US + 5)),
     st.integers(1, 6),
 )
 def test_pages_give_every_attempt_once_newest_first(
@@ -62,6 +64,60 @@ def test_pages_give_every_attempt_once_newest_first(
     attempts = [entry for entry in entries if entry.part == 0 and not entry.corrects]
     attempts.sort(key=lambda entry: (entry.started_at_us, entry.entry_id), reverse=True)
     assert [row.entry_id for row in rows] == [entry.entry_id for entry in attempts]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    corrected_entries(st.integers(START_US, START_US + 5)),
+    st.sampled_from(
+        [
+            *("basis:measured", "-basis:measured", "basis:unpriced,basis:estimated"),
+            *("basis:unpriced", "basis:unpriced,team:core", "model:claude", "-model:claude"),
+            "basis:estimated,model:gpt-4o,-team:core",
+        ]
+    ),
+)
+def test_filters_find_calls_as_they_stand(
+    ledger: Ledger, entries: list[LedgerEntry], filters: str
+) -> None:
+    """Whatever was corrected: what is found is what passes now, and it is shown as it is now."""
+    standing = {
+        booking.entry.entry_id: booking.standing
+        for booking in bookings_of(entries)
+        if booking.entry.part == 0
+    }
+    open_calls = {
+        booking.entry.call_id
+        for booking in bookings_of(entries)
+        if booking.standing.cost_nanos is None
+        and passes(booking.standing._replace(basis="unpriced"), filters)
+        and booking.standing.basis == "unpriced"
+    }
+    found = {row.entry_id: row for row in all_pages(ledger, store(ledger, entries), 4, filters)}
+    if filters.startswith("basis:unpriced") and "estimated" not in filters:
+        expected = {name for name, now in standing.items() if now.call_id in open_calls}
+    else:
+        expected = {name for name, now in standing.items() if passes(now, filters)}
+    assert found.keys() == expected
+    for name, row in found.items():
+        now = standing[name]
+        assert (row.basis, row.unpriced_reason, row.corrections) == (
+            now.basis,
+            now.unpriced_reason,
+            now.revision,
+        )
+        assert row.cost_usd == (None if now.cost_nanos is None else usd(now.cost_nanos))
+
+
+def passes(entry: LedgerEntry, filters: str) -> bool:
+    values = {
+        "basis": entry.basis,
+        "team": entry.team,
+        "model": entry.model_served or entry.model_requested,
+    }
+    return all(
+        (values[each.dimension] in each.values) != each.negated for each in parse_filters(filters)
+    )
 
 
 def test_parts_and_corrections_are_in_their_attempts_amounts(ledger: Ledger) -> None:

@@ -71,6 +71,7 @@ def check_sums(found: Sums, entries: Sequence[LedgerEntry]) -> None:
     assert found.cached_share == expected["cached_share"]
     assert sum(share.requests for share in found.by_basis.values()) == found.requests
     assert sum(share.tokens for share in found.by_basis.values()) == expected["tokens"]
+    assert (found.unpriced_calls, found.unpriced_tokens) == recount.unpriced_calls(entries)
     for basis in Basis:
         members = [entry for entry in entries if entry.basis == basis]
         counted = recount.measures(members)

@@ -106,14 +106,21 @@ def test_usage_as_the_contract_shows_it(source: ReportSource) -> None:
                 "unpriced": 0,
             },
         ],
-        "totals": {"cost_usd": "12.345678901", "requests": 2, "unpriced": 1},
+        "totals": {
+            "cost_usd": "12.345678901",
+            "requests": 2,
+            "unpriced": 1,
+            "unpriced_calls": 1,
+            "unpriced_tokens": 62,
+        },
         "basis": {
             "measured": {
                 "requests": 1,
                 "cost_usd": "12.345678901",
                 "list_cost_usd": "12.345678901",
+                "tokens": 62,
             },
-            "unpriced": {"requests": 1, "cost_usd": None, "list_cost_usd": None},
+            "unpriced": {"requests": 1, "cost_usd": None, "list_cost_usd": None, "tokens": 62},
         },
         "truncated": False,
     }

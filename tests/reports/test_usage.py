@@ -120,6 +120,8 @@ def test_groups_and_totals_equal_a_recount(
     totals = recount.measures(counted)
     assert answer.totals == {name: totals[name] for name in metrics}
     assert answer.unpriced == totals["unpriced"]
+    unpriced = recount.unpriced_calls(counted)
+    assert (answer.unpriced_calls, answer.unpriced_tokens) == unpriced
     check_sums(answer)
     assert not answer.truncated
 

@@ -147,17 +147,29 @@ def _footnotes(answer: Mapping[str, Any], rows: int) -> list[str]:
     notes = [f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, {period['tz']}"]
     basis: dict[str, dict[str, Any]] = answer["basis"]
     requests = sum(share["requests"] for share in basis.values())
-    for name in ("estimated", "flat_rate"):
-        part = basis.get(name, {}).get("requests", 0)
-        if part:
-            share = formatting.share(Decimal(part) / requests)
-            notes.append(f"{share} of the requests: {name.replace('_', ' ')}")
-    unpriced = answer["totals"]["unpriced"]
-    if unpriced:
-        notes.append(f"{unpriced:,} unpriced: their cost is unknown and in no sum")
+    estimated = basis.get("estimated", {})
+    if estimated.get("requests"):
+        cost = Decimal(estimated["cost_usd"] or 0)
+        known = sum((Decimal(share["cost_usd"] or 0) for share in basis.values()), Decimal(0))
+        money = f"{formatting.share(cost / known)} of the cost, " if known else ""
+        notes.append(f"estimated: {money}{_part(estimated, requests)}")
+    if basis.get("flat_rate", {}).get("requests"):
+        notes.append(f"flat rate: {_part(basis['flat_rate'], requests)}")
+    totals = answer["totals"]
+    if totals["unpriced"]:
+        calls = totals["unpriced_calls"]
+        notes.append(
+            f"unpriced: {calls:,} {'call' if calls == 1 else 'calls'}, "
+            f"{formatting.count(totals['unpriced_tokens'])} tokens; their cost is unknown and in "
+            "no sum (tollkeeper calls --filter basis:unpriced)"
+        )
     if answer["truncated"]:
         notes.append(f"only the first {rows:,} rows; the totals are of all")
     return notes
+
+
+def _part(share: Mapping[str, Any], requests: int) -> str:
+    return f"{formatting.share(Decimal(share['requests']) / requests)} of the requests"
 
 
 app = commands(open_source_of)

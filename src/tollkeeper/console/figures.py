@@ -197,10 +197,11 @@ def _notes(now: Sums, calls: Links) -> Iterator[Note]:
             "provider could not say what was used.",
             rows(Basis.ESTIMATED),
         )
-    if now.unpriced:
+    if now.unpriced_calls:
         yield Note(
-            f"{formatting.count(now.unpriced)} unpriced",
-            "Calls whose price nobody knows. Their cost is missing in this sum.",
+            f"{formatting.count(now.unpriced_calls)} unpriced",
+            f"Calls whose price nobody knows, with {formatting.count_full(now.unpriced_tokens)} "
+            "tokens. Their cost is missing in this sum.",
             rows(Basis.UNPRICED),
         )
     if flat:
@@ -219,7 +220,12 @@ def _notes(now: Sums, calls: Links) -> Iterator[Note]:
 
 def measures_of(stretch: Comparison, links: Links) -> tuple[Measure, ...]:
     """Give what else there is to know of a period."""
-    return (*_of_requests(stretch, links), *_of_tokens(stretch, links), _of_errors(stretch, links))
+    return (
+        *_of_requests(stretch, links),
+        *_of_tokens(stretch, links),
+        _of_errors(stretch, links),
+        *_of_basis(stretch, links),
+    )
 
 
 def _of_requests(stretch: Comparison, links: Links) -> tuple[Measure, Measure]:
@@ -282,6 +288,48 @@ def _of_tokens(stretch: Comparison, links: Links) -> tuple[Measure, Measure, Mea
             more_is_worse=False,
         ),
     )
+
+
+def _of_basis(stretch: Comparison, links: Links) -> tuple[Measure, Measure]:
+    """Say how much of the cost was counted here, and what has no price."""
+    now, before = stretch.now, stretch.before
+    estimated = now.by_basis.get(Basis.ESTIMATED, NOTHING)
+    return (
+        Measure(
+            "Estimated",
+            _estimated_share(now),
+            _estimated_share(before),
+            "share",
+            f"{formatting.money_exact(estimated.cost_usd)} of "
+            f"{formatting.count(estimated.requests)} calls"
+            if estimated.requests
+            else "nothing was estimated",
+            "The part of the period's cost that was counted here, because the provider could "
+            "not say what was used.",
+            links.narrowed("basis", Basis.ESTIMATED).calls(),
+            more_is_worse=True,
+        ),
+        Measure(
+            "Unpriced",
+            Decimal(now.unpriced_calls),
+            Decimal(before.unpriced_calls),
+            "count",
+            f"{formatting.share(ratio(now.unpriced_calls, now.requests))} of requests, "
+            f"{formatting.count(now.unpriced_tokens)} tokens"
+            if now.unpriced_calls
+            else "every call has its price",
+            "Calls of which some cost is unknown, because nobody knows a price. It is missing in "
+            "every sum, and not counted as $0.",
+            links.narrowed("basis", Basis.UNPRICED).calls(),
+            more_is_worse=True,
+        ),
+    )
+
+
+def _estimated_share(sums: Sums) -> Decimal | None:
+    """Give the part of the known cost that was estimated; None where nothing is known."""
+    estimated = sums.by_basis.get(Basis.ESTIMATED, NOTHING)
+    return ratio(Decimal(0) if not estimated.requests else estimated.cost_usd, sums.cost_usd)
 
 
 def _of_errors(stretch: Comparison, links: Links) -> Measure:

@@ -40,12 +40,15 @@ def usage_document(answer: UsageAnswer) -> dict[str, Any]:
         "totals": {
             **{name: _json(name, value) for name, value in answer.totals.items()},
             "unpriced": answer.unpriced,
+            "unpriced_calls": answer.unpriced_calls,
+            "unpriced_tokens": answer.unpriced_tokens,
         },
         "basis": {
             basis: {
                 "requests": share.requests,
                 "cost_usd": _amount(share.cost_usd),
                 "list_cost_usd": _amount(share.list_cost_usd),
+                "tokens": share.tokens,
             }
             for basis, share in sorted(answer.basis.items())
         },

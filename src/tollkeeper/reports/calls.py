@@ -1,7 +1,7 @@
 """The list of calls: filtered, newest first, page by page.
 
-A row is one attempt at a call. What the call cost besides (further models that it billed,
-corrections made later) is contained in the row's amounts.
+A row is one attempt at a call, as it stands now: what the call cost besides (further models
+that it billed) and what was corrected later is contained in it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import enum
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +20,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import ibis
 
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.ledger import Basis
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.filters import Filter
-from tollkeeper.reports.measures import Value, added, aggregates
+from tollkeeper.reports.measures import Value, aggregates
 from tollkeeper.reports.period import Period
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.selection import Selection, SelectionShape, selected
+from tollkeeper.reports.unpriced import unpriced_attempts
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -70,6 +73,7 @@ class CallRow:
 
     ``cost_usd`` is None when nothing of the cost is known; ``unpriced`` counts the entries
     of this attempt whose cost is unknown. ``tokens_in`` contains ``tokens_cached``.
+    ``corrections`` counts how often the attempt was booked anew.
     """
 
     call_id: str
@@ -107,6 +111,7 @@ class CallRow:
     saved_usd: Decimal | None
     unpriced: int
     tags: Mapping[str, str]
+    corrections: int = 0
 
     @property
     def model(self) -> str:
@@ -125,8 +130,11 @@ class CallsPage:
 _COLUMNS: Final = tuple(
     field.name
     for field in dataclasses.fields(CallRow)
-    if field.name not in {"started_at_us", *_SUMS}
+    if field.name not in {"started_at_us", "corrections", *_SUMS}
 )
+_STANDING: Final = ("basis", "unpriced_reason", "model_served")
+"""What a correction may change besides amounts: the list shows, and finds, what stands."""
+_CHANGING: Final = frozenset({*_STANDING, "model", "tier"})
 
 
 def calls(ledger: Ledger, scope: Scope, question: CallsQuestion) -> CallsPage:
@@ -147,6 +155,7 @@ def calls(ledger: Ledger, scope: Scope, question: CallsQuestion) -> CallsPage:
         values["earliest"] = zones.moment_of(question.finished_after_us - _LONGEST_CALL_US)
     shape = _ListShape(
         selection.shape(),
+        _found_by(question.filters),
         after_cursor=bool(question.cursor),
         finished=question.finished_after_us is not None,
         limit=question.limit + 1,
@@ -154,8 +163,8 @@ def calls(ledger: Ledger, scope: Scope, question: CallsQuestion) -> CallsPage:
     with ledger.snapshot():
         found = ledger.run(_list(ledger, shape), values)
         page = found[: question.limit]
-        extras = _extras(ledger, scope, page)
-    rows = tuple(_row(row, extras.get((row["call_id"], row["attempt"]))) for row in page)
+        known = _known_of(ledger, scope, page)
+    rows = tuple(_row(row, *known[row["call_id"], row["attempt"]]) for row in page)
     more = len(found) > question.limit
     return CallsPage(rows, _write_cursor(rows[-1]) if more else "")
 
@@ -163,8 +172,29 @@ def calls(ledger: Ledger, scope: Scope, question: CallsQuestion) -> CallsPage:
 # ----------------------------------------------------------------------------- queries
 
 
+class _FoundBy(enum.Enum):
+    """Which entries of an attempt have to pass the filters."""
+
+    CALL = "the call itself"  # nothing is asked about that a correction changes
+    STANDING = "the call as it stands"
+    UNPRICED = "any entry whose cost is unknown"  # one of a further model as well
+
+
+def _found_by(filters: Iterable[Filter]) -> _FoundBy:
+    """Say how calls are found for some filters."""
+    changing = [each for each in filters if each.dimension in _CHANGING]
+    for name, values, negated in changing:
+        if not negated and (
+            (name == "basis" and values == (Basis.UNPRICED.value,))
+            or (name == "unpriced_reason" and "" not in values)
+        ):
+            return _FoundBy.UNPRICED
+    return _FoundBy.STANDING if changing else _FoundBy.CALL
+
+
 class _ListShape(NamedTuple):
     selection: SelectionShape
+    found_by: _FoundBy
     after_cursor: bool
     finished: bool
     limit: int
@@ -172,8 +202,7 @@ class _ListShape(NamedTuple):
 
 @lru_cache(256)
 def _list(ledger: Ledger, shape: _ListShape) -> ir.Table:
-    table = selected(ledger, shape.selection)
-    table = table.filter(table.part == 0, table.corrects == "")
+    table = _attempts(ledger, shape)
     if shape.after_cursor:
         time, entry = bindings.moment("cursor_time"), bindings.text("cursor_entry")
         table = table.filter(
@@ -186,23 +215,64 @@ def _list(ledger: Ledger, shape: _ListShape) -> ir.Table:
             ended_ms >= bindings.integer("finished_ms"),
         )
     table = table.order_by(ibis.desc("started_at"), ibis.desc("entry_id")).limit(shape.limit)
-    return table.select(*_COLUMNS, "started_at", *_SUMS)
+    return table.select(*_COLUMNS, "started_at")
+
+
+def _attempts(ledger: Ledger, shape: _ListShape) -> ir.Table:
+    """Give one entry for each attempt that passes the filters, with the attempt's own id."""
+    if shape.found_by is _FoundBy.STANDING:
+        table = selected(ledger, shape.selection)
+        table = table.filter(
+            table.part == 0, table.sign == 1, (table.corrects == "") | (table.revision > 0)
+        )
+        table = table.mutate(
+            entry_id=(table.corrects == "").ifelse(table.entry_id, table.corrects),
+            following_=table.revision + 1,
+        )
+        back = selected(ledger, shape.selection, _CHANGING)
+        back = back.filter(back.sign == -1, back.part == 0)
+        back = back.select(undone_=back.corrects, undone_revision_=back.revision)
+        return table.anti_join(
+            back,
+            [table.entry_id == back.undone_, table.following_ == back.undone_revision_],
+        )
+    table = selected(ledger, shape.selection, _CHANGING)
+    table = table.filter(table.part == 0, table.corrects == "")
+    if shape.found_by is _FoundBy.UNPRICED:
+        open_ones = unpriced_attempts(selected(ledger, shape.selection))
+        table = table.semi_join(open_ones, ["call_id", "attempt"])
+    return table
 
 
 @lru_cache(64)
-def _extra_sums(ledger: Ledger, selection: SelectionShape, calls: int) -> ir.Table:
-    """Sum up parts and corrections of some calls, per attempt."""
-    table = selected(ledger, selection)
-    table = table.filter(
-        (table.part > 0) | (table.corrects != ""),
-        table.call_id.isin([bindings.text(f"call_{slot}") for slot in range(calls)]),
-    )
+def _sums_of_calls(ledger: Ledger, selection: SelectionShape, calls: int) -> ir.Table:
+    """Sum up everything of some calls, per attempt."""
+    table = _of_calls(ledger, selection, calls)
     return table.group_by("call_id", "attempt").agg(**aggregates(table, _SUMS))
 
 
-def _extras(
+@lru_cache(64)
+def _booked_anew(ledger: Ledger, selection: SelectionShape, calls: int) -> ir.Table:
+    """Give how some calls were booked anew, earliest first."""
+    table = _of_calls(ledger, selection, calls)
+    table = table.filter(table.part == 0, table.revision > 0, table.sign == 1)
+    return table.order_by("revision").select("call_id", "attempt", "revision", *_STANDING)
+
+
+def _of_calls(ledger: Ledger, selection: SelectionShape, calls: int) -> ir.Table:
+    table = selected(ledger, selection)
+    return table.filter(
+        table.call_id.isin([bindings.text(f"call_{slot}") for slot in range(calls)])
+    )
+
+
+_Known = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+"""The sums of an attempt, and how it was booked last, if that was not at once."""
+
+
+def _known_of(
     ledger: Ledger, scope: Scope, page: Sequence[Mapping[str, Any]]
-) -> dict[tuple[str, int], Mapping[str, Any]]:
+) -> dict[tuple[str, int], _Known]:
     if not page:
         return {}
     ids = [row["call_id"] for row in page]
@@ -211,23 +281,28 @@ def _extras(
     selection = Selection(scope, start_us=zones.epoch_us_of(page[-1]["started_at"]))
     values = selection.values()
     values |= {f"call_{slot}": ids[min(slot, len(ids) - 1)] for slot in range(slots)}
-    found = ledger.run(_extra_sums(ledger, selection.shape(), slots), values)
-    return {(row["call_id"], row["attempt"]): row for row in found}
+    shape = selection.shape()
+    sums = ledger.run(_sums_of_calls(ledger, shape, slots), values)
+    anew = ledger.run(_booked_anew(ledger, shape, slots), values)
+    last = {(row["call_id"], row["attempt"]): row for row in anew}
+    return {
+        place: (row, last.get(place))
+        for row in sums
+        for place in [(row["call_id"], row["attempt"])]
+    }
 
 
 # ----------------------------------------------------------------------------- rows
 
 
-def _row(row: Mapping[str, Any], extra: Mapping[str, Any] | None) -> CallRow:
-    sums: dict[str, Any] = {name: row[name] for name in _SUMS}
-    if extra is not None:
-        for name, value in sums.items():
-            sums[name] = _number(added(value, extra[name]))
-    return CallRow(
-        started_at_us=zones.epoch_us_of(row["started_at"]),
-        **{name: row[name] for name in _COLUMNS},
-        **sums,
-    )
+def _row(
+    row: Mapping[str, Any], sums: Mapping[str, Any], anew: Mapping[str, Any] | None
+) -> CallRow:
+    found: dict[str, Any] = {name: _number(sums[name]) for name in _SUMS}
+    found |= {name: row[name] for name in _COLUMNS}
+    if anew is not None:
+        found |= {name: anew[name] for name in _STANDING} | {"corrections": anew["revision"]}
+    return CallRow(started_at_us=zones.epoch_us_of(row["started_at"]), **found)
 
 
 def _number(value: Value) -> Value:

@@ -48,7 +48,9 @@ class Sums:
 
     Money is Decimal USD: 0 when nothing happened, None when nothing of what happened has a
     known amount. ``unpriced`` counts the entries that are in no sum. ``saved_usd`` is what
-    caches saved. ``by_basis`` has the sums of each ``Basis`` that occurs.
+    caches saved. ``by_basis`` has the sums of each ``Basis`` that occurs. ``unpriced_calls``
+    counts the calls behind ``unpriced``, ``unpriced_tokens`` the tokens that nobody has a
+    price for.
     """
 
     entries: int
@@ -63,6 +65,8 @@ class Sums:
     tokens_out: int
     tokens_cached: int
     by_basis: Mapping[str, BasisSums]
+    unpriced_calls: int
+    unpriced_tokens: int
 
     @property
     def cost_per_request_usd(self) -> Decimal | None:
@@ -122,8 +126,11 @@ class Change:
         return self.amount / self.before
 
 
-def sums_of(rows: Iterable[Mapping[str, Any]]) -> Sums:
-    """Add up rows that have ``basis`` and every one of ``MEASURES``."""
+def sums_of(rows: Iterable[Mapping[str, Any]], unpriced: Iterable[Mapping[str, Any]] = ()) -> Sums:
+    """Add up rows that have ``basis`` and every one of ``MEASURES``.
+
+    ``unpriced`` are rows of ``reports.unpriced``, with ``calls`` and ``tokens``.
+    """
     totals: dict[str, Value] = dict.fromkeys(MEASURES)
     by_basis: dict[str, BasisSums] = {}
     for row in rows:
@@ -139,4 +146,7 @@ def sums_of(rows: Iterable[Mapping[str, Any]]) -> Sums:
     entries = int(totals["entries"] or 0)
     found: dict[str, Any] = {name: known(name, totals[name], entries) for name in MEASURES}
     standing = {basis: sums for basis, sums in by_basis.items() if sums.entries}
-    return Sums(**found, by_basis=standing)
+    calls = tokens = 0
+    for row in unpriced:
+        calls, tokens = calls + row["calls"], tokens + row["tokens"]
+    return Sums(**found, by_basis=standing, unpriced_calls=calls, unpriced_tokens=tokens)

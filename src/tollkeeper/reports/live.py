@@ -41,16 +41,18 @@ def live_figures(ledger: Ledger, scope: Scope, zone: str, now_us: int) -> LiveFi
     """Sum up today and the month to date, in one pass over the entries that the scope allows."""
     month, today = (period_named(name, zone, now_us) for name in ("month", "today"))
     selection = Selection(scope, month.start_us, today.end_us)
-    rows = ledger.run(
-        queries.by_interval(ledger, selection.shape(), 1),
-        selection.values() | zones.interval_values((today.start_us,), queries.BOUNDARY),
-    )
+    shape, values = selection.shape(), selection.values()
+    values |= zones.interval_values((today.start_us,), queries.BOUNDARY)
+    rows = ledger.run(queries.by_interval(ledger, shape, 1), values)
+    unpriced = ledger.run(queries.unpriced_by_interval(ledger, shape, 1), values)
     return LiveFigures(
         now_us,
         month,
         today,
-        month=sums_of(rows),
-        today=sums_of(row for row in rows if row["interval_"] == 1),
+        month=sums_of(rows, unpriced),
+        today=sums_of(
+            *([row for row in found if row["interval_"] == 1] for found in (rows, unpriced))
+        ),
     )
 
 

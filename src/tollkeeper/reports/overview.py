@@ -145,13 +145,18 @@ def _compared(
     bounds = sorted({bound for span in spans for bound in span})
     inner = tuple(bounds[1:-1])
     selection = Selection(scope, bounds[0], bounds[-1], filters)
-    rows = ledger.run(
-        queries.by_interval(ledger, selection.shape(), len(inner)),
-        selection.values() | zones.interval_values(inner, queries.BOUNDARY),
-    )
+    shape, values = selection.shape(), selection.values()
+    values |= zones.interval_values(inner, queries.BOUNDARY)
+    rows = ledger.run(queries.by_interval(ledger, shape, len(inner)), values)
+    unpriced = ledger.run(queries.unpriced_by_interval(ledger, shape, len(inner)), values)
 
     def within(start_us: int, end_us: int) -> Sums:
-        return sums_of(row for row in rows if start_us <= bounds[row["interval_"]] < end_us)
+        return sums_of(
+            *(
+                [row for row in found if start_us <= bounds[row["interval_"]] < end_us]
+                for found in (rows, unpriced)
+            )
+        )
 
     return [
         Comparison(

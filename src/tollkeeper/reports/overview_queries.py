@@ -13,6 +13,7 @@ from tollkeeper.reports.comparison import MEASURES
 from tollkeeper.reports.dimensions import NAMES, dimension
 from tollkeeper.reports.measures import aggregates
 from tollkeeper.reports.selection import SelectionShape, selected
+from tollkeeper.reports.unpriced import unpriced_calls
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -31,6 +32,13 @@ def by_interval(ledger: Ledger, shape: SelectionShape, boundaries: int) -> ir.Ta
     table = selected(ledger, shape)
     place = zones.interval(table.started_at, boundaries, BOUNDARY)
     return table.group_by(interval_=place, basis=table.basis).agg(**aggregates(table, MEASURES))
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def unpriced_by_interval(ledger: Ledger, shape: SelectionShape, boundaries: int) -> ir.Table:
+    """Count the calls of each interval of which some cost is unknown, and their tokens."""
+    table = selected(ledger, shape)
+    return unpriced_calls(table, interval_=zones.interval(table.started_at, boundaries, BOUNDARY))
 
 
 @lru_cache(_SHAPES_REMEMBERED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,8 +73,10 @@ class Selection:
         return found
 
 
-def selected(ledger: Ledger, shape: SelectionShape) -> ir.Table:
-    """Give the selected entries."""
+def selected(
+    ledger: Ledger, shape: SelectionShape, leaving: Collection[str] = frozenset()
+) -> ir.Table:
+    """Give the selected entries, whatever they have of the dimensions in ``leaving``."""
     table = ledger.entries()
     conditions = [table.org == bindings.text("org")]
     if shape.teams == 0:
@@ -89,6 +92,8 @@ def selected(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     if shape.to_end:
         conditions.append(table.started_at < bindings.moment("end"))
     conditions += [
-        filter_expression(ledger, table, index, each) for index, each in enumerate(shape.filters)
+        filter_expression(ledger, table, index, each)
+        for index, each in enumerate(shape.filters)
+        if each.dimension not in leaving
     ]
     return table.filter(*conditions)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
 from tollkeeper.ports import Ledger
+from tollkeeper.reports import usage_queries as queries
 from tollkeeper.reports import zones
 from tollkeeper.reports.dimensions import NAMES, TIMES, check_dimension
 from tollkeeper.reports.filters import Filter
@@ -43,7 +44,7 @@ METRICS_MAX: Final = 40
 LIMIT_MAX: Final = 50_000
 _GROUPS_READ_MAX: Final = 200_000
 _ALWAYS: Final = ("entries", "unpriced")
-_BASIS: Final = ("requests", "cost_usd", "list_cost_usd")
+_BASIS: Final = ("requests", "cost_usd", "list_cost_usd", "tokens")
 
 Key = str | int | bool | None
 
@@ -119,6 +120,7 @@ class BasisShare:
     requests: int
     cost_usd: Decimal | None
     list_cost_usd: Decimal | None
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ class UsageAnswer:
     """The rows, and the totals of everything selected, whether or not it is in the rows.
 
     ``basis`` maps ``domain.ledger.Basis`` values to their shares. ``truncated`` tells that
-    there are more groups than the limit let through.
+    there are more groups than the limit let through. ``unpriced`` counts entries,
+    ``unpriced_calls`` the calls that they belong to, ``unpriced_tokens`` their tokens.
     """
 
     question: UsageQuestion
@@ -135,6 +138,8 @@ class UsageAnswer:
     unpriced: int
     basis: Mapping[str, BasisShare]
     truncated: bool
+    unpriced_calls: int
+    unpriced_tokens: int
 
 
 def usage(ledger: Ledger, scope: Scope, question: UsageQuestion) -> UsageAnswer:
@@ -163,7 +168,12 @@ class _Asking:
         else:
             rows, truncated = (UsageRow({}, {}, totals, unpriced),), False
         shares = {row["group_0"]: BasisShare(**_known(row, _BASIS)) for row in by_basis}
-        return UsageAnswer(self.question, rows, totals, unpriced, shares, truncated)
+        (row,) = self.ledger.run(queries.unpriced(self.ledger, self.shape), self.values)
+        return UsageAnswer(
+            *(self.question, rows, totals, unpriced, shares, truncated),
+            unpriced_calls=row["calls"],
+            unpriced_tokens=row["tokens"] or 0,
+        )
 
     def by_basis(self) -> list[dict[str, Any]]:
         names = dict.fromkeys((*_BASIS, *self.summed))

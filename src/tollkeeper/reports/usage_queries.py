@@ -14,6 +14,7 @@ from tollkeeper.reports.measures import aggregates, is_request
 from tollkeeper.reports.percentiles import percentiles
 from tollkeeper.reports.period import Period
 from tollkeeper.reports.selection import SelectionShape, selected
+from tollkeeper.reports.unpriced import unpriced_calls
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -91,6 +92,12 @@ def grouped(
             ]
         )
     return answer if limit is None else answer.limit(limit)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def unpriced(ledger: Ledger, selection: SelectionShape) -> ir.Table:
+    """Count the calls of which some cost is unknown, and their tokens."""
+    return unpriced_calls(selected(ledger, selection))
 
 
 @lru_cache(_SHAPES_REMEMBERED)

@@ -183,7 +183,9 @@ def _period() -> dict[str, Schema]:
 
 def _usage() -> Schema:
     value: Schema = {"type": ["string", "integer", "number", "boolean", "null"]}
-    basis = exactly({"requests": COUNT, "cost_usd": MONEY, "list_cost_usd": MONEY})
+    basis = exactly(
+        {"requests": COUNT, "cost_usd": MONEY, "list_cost_usd": MONEY, "tokens": COUNT}
+    )
     return exactly(
         {
             "period": exactly(_period()),

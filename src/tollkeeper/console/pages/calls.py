@@ -15,8 +15,10 @@ from tollkeeper.console.shared import Console, Query, Table
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.ledger import ERROR_OUTCOMES, Basis, Outcome
 from tollkeeper.reports import calls as report
+from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.answers import calls_document
 from tollkeeper.reports.filters import Filter, filters_text, parse_filters
+from tollkeeper.reports.measures import ratio
 from tollkeeper.reports.parameters import DEFAULT_PERIOD, calls_question
 from tollkeeper.reports.usage import UsageAnswer, UsageQuestion, usage
 
@@ -24,6 +26,7 @@ ROWS: Final = 50
 SUGGESTIONS_MAX: Final = 200
 _TYPED: Final = ("team", "user", "key", "model", "provider", "tool", "session")
 _CHOSEN: Final = ("outcome", "basis")
+_REASON: Final = "unpriced_reason"
 _TOTALS: Final = ("cost_usd", "requests", "refusals", "errors", "tokens_in", "tokens_out")
 _QUICK: Final = (
     ("Errors", Filter("outcome", tuple(sorted(ERROR_OUTCOMES)))),
@@ -42,14 +45,25 @@ class Field(NamedTuple):
     free: bool
 
 
+class Share(NamedTuple):
+    """How much is known less well than it should be, ``some`` if there is any at all."""
+
+    name: str
+    text: str
+    full: str
+    note: str
+    some: bool
+
+
 @dataclass(frozen=True, slots=True)
 class CallsPage:
     """One page of the list.
 
     ``totals`` are of all calls that pass, not of this page. ``quick`` are filters that are
-    often wanted. ``newest_href`` is the first page, ``older_href`` the next one ("" on the
-    last). ``follows`` tells that this is the first page of a period that still runs, so new
-    calls belong at its top. ``start`` is set as long as nothing was ever called.
+    often wanted. ``tried`` says when new prices were tried on calls without one. ``newest_href``
+    is the first page, ``older_href`` the next one ("" on the last). ``follows`` tells that this
+    is the first page of a period that still runs, so new calls belong at its top. ``start`` is
+    set as long as nothing was ever called.
     """
 
     template: ClassVar[str] = "calls.html"
@@ -60,6 +74,7 @@ class CallsPage:
     form: tuple[Field, ...]
     form_hidden: tuple[tuple[str, str], ...]
     quick: tuple[Choice, ...]
+    tried: str
     newest_href: str
     older_href: str
     file_href: str
@@ -71,6 +86,29 @@ class CallsPage:
     def address(self) -> str:
         """Give the page's own address, however it was asked for."""
         return self.newest_href
+
+    @property
+    def estimated(self) -> Share:
+        """Say how much of the cost was counted here."""
+        found = self.totals.basis.get(Basis.ESTIMATED)
+        requests = 0 if found is None else found.requests
+        cost = None if found is None else found.cost_usd
+        part = ratio(cost if requests else 0, self.totals.totals["cost_usd"])
+        note = f"of the cost, in {formatting.count(requests)} calls" if requests else "of the cost"
+        full = f"{formatting.money_full(cost)} in {requests:,} calls" if requests else "nothing"
+        return Share("Estimated", formatting.share(part), full, note, bool(requests))
+
+    @property
+    def unpriced(self) -> Share:
+        """Count the calls whose cost is unknown: as calls and tokens, never as money."""
+        calls, tokens = self.totals.unpriced_calls, self.totals.unpriced_tokens
+        return Share(
+            "Unpriced",
+            formatting.count(calls),
+            f"{calls:,} calls, {tokens:,} tokens",
+            f"calls, {formatting.count(tokens)} tokens" if calls else "every call has its price",
+            bool(calls),
+        )
 
     def document(self) -> Mapping[str, Any]:
         """Give the page as JSON."""
@@ -112,6 +150,7 @@ def calls(console: Console, viewer: Viewer, query: Query) -> CallsPage:
         form=_form(links.filters, found.rows, dict(names)),
         form_hidden=(*links.time.items(), ("tz", links.zone), ("filter", _kept(links.filters))),
         quick=_quick(links),
+        tried=_tried(console, viewer, links),
         newest_href=newest,
         older_href=address("/calls", {**_query(links), "cursor": found.next_cursor})
         if found.next_cursor
@@ -127,6 +166,8 @@ def _asked(query: Query) -> dict[str, str]:
     """Give the report's parameters: fields of the form become filters, and 30 days are usual."""
     typed = [Filter(name, (query[name].strip(),)) for name in _TYPED if query.get(name)]
     typed += [Filter(name, (query[name],)) for name in _CHOSEN if query.get(name)]
+    if query.get("reason"):
+        typed.append(Filter(_REASON, (query["reason"].strip(),)))
     tag, _, value = query.get("tag", "").partition("=")
     if tag.strip():
         typed.append(Filter(f"tag:{tag.strip()}", (value.strip(),)))
@@ -135,7 +176,7 @@ def _asked(query: Query) -> dict[str, str]:
     found = {
         name: value
         for name, value in query.items()
-        if name not in {*_TYPED, *_CHOSEN, "tag", "status"}
+        if name not in {*_TYPED, *_CHOSEN, "tag", "status", "reason"}
     }
     if typed:
         kept = parse_filters(query.get("filter", ""))
@@ -154,7 +195,7 @@ def _query(links: Links) -> dict[str, str]:
 
 def _kept(filters: Sequence[Filter]) -> str:
     """Give the filters that have no field in the form, so that sending it keeps them."""
-    in_form = {*_TYPED, *_CHOSEN, "status"}
+    in_form = {*_TYPED, *_CHOSEN, _REASON, "status"}
     return filters_text(
         each
         for each in filters
@@ -202,7 +243,13 @@ def _form(
         )
         for name, codes in kinds
     ]
-    return (*typed, *chosen, Field("status", values.get("status", ""), (), free=True))
+    reasons = sorted({row.unpriced_reason for row in rows} - {""})
+    return (
+        *typed,
+        *chosen,
+        Field("reason", values.get(_REASON, ""), tuple((each, each) for each in reasons), True),
+        Field("status", values.get("status", ""), (), free=True),
+    )
 
 
 def _quick(links: Links) -> tuple[Choice, ...]:
@@ -215,6 +262,23 @@ def _quick(links: Links) -> tuple[Choice, ...]:
         )
         choices.append(Choice(text, other.calls(), on))
     return tuple(choices)
+
+
+def _tried(console: Console, viewer: Viewer, links: Links) -> str:
+    """Say when the prices of now were tried on calls without one, where that is asked about."""
+    if viewer.scope.teams is not None or viewer.scope.user_id is not None:
+        return ""
+    if not any(each.dimension in {"basis", _REASON} for each in links.filters):
+        return ""
+    run = console.store.last_pricing_run()
+    if run is None:
+        return ""
+    at = zones.local_time(run.ended_at_us or run.began_at_us, zones.zone_info(links.zone))
+    return (
+        f"Prices {run.price_version} were tried on calls without one on "
+        f"{formatting.day(at.date())}, {at:%H:%M}: {run.priced:,} got their price, "
+        f"{run.unpriced:,} still have none."
+    )
 
 
 def _names(
