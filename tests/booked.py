@@ -19,3 +19,13 @@ def by_call(entries: Iterable[LedgerEntry]) -> Mapping[str, list[LedgerEntry]]:
     for entry in entries:
         found.setdefault(entry.call_id, []).append(entry)
     return found
+
+
+def is_near(estimated: int, billed: int) -> bool:
+    """Tell whether an estimate is of the right size, and 0 for nothing only.
+
+    The sandbox bills a token for four bytes; an estimate counts what a model would.
+    """
+    if not billed:
+        return not estimated
+    return billed * 0.5 <= estimated <= billed * 1.6 + 4

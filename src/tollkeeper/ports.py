@@ -373,5 +373,10 @@ class DataFolder(NamedTuple):
         return self.run / "operator.token"
 
     @property
+    def habits(self) -> Path:
+        """What gateways have learned of models, for estimates."""
+        return self.root / "habits.json"
+
+    @property
     def secret_key(self) -> Path:
         return self.root / "secret.key"

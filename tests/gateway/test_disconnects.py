@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from booked import quantities_of
+from booked import is_near, quantities_of
 from books import Books
 from gauges import metrics, wait_for, wait_until_at_rest
 from protocols import ALL, ANTHROPIC, OPENAI, Protocol
@@ -158,7 +158,7 @@ def test_a_cancelled_stream_is_estimated_from_what_went_by(
         assert booked["input"] == billed["input"]
     if protocol.name != "gemini":
         # A piece may have been on its way when the gateway hung up.
-        assert 0 <= billed["output"] - booked["output"] <= 40
+        assert any(is_near(booked["output"], billed["output"] - late) for late in range(41))
     assert ask(cancelling.port, protocol.call(cancelling.key, stream=True)).ended
     books.entries(2)
 

@@ -25,13 +25,15 @@ from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.pool import PoolLimits, UpstreamPool
 from tollkeeper.ports import DataFolder
 from tollkeeper.runtime import GatewaySettings
+from tollkeeper.services.model_habits import ModelHabits
 from tollkeeper.services.settlement import settle_interrupted
 from tollkeeper.services.verified_keys import VerifiedKeys
 from tollkeeper.storage import folder_lock
 from tollkeeper.storage.journal.recovery import recover
 from tollkeeper.storage.journal.writer import JournalWriter
-from tollkeeper.telemetry import logger
+from tollkeeper.telemetry import logger, spawn
 
+_HABITS_S = 300.0
 _FATAL_EXIT = 74  # EX_IOERR: the disk cannot be trusted any more
 
 
@@ -76,6 +78,7 @@ async def serve(options: ChildOptions) -> None:
         pool=_pool(configuration),
         console=_console(options, data),
         failpoint=failpoint,
+        habits=ModelHabits.load(data.habits),
     )
 
     tls = ServerTls(settings.listen)
@@ -108,7 +111,24 @@ async def serve(options: ChildOptions) -> None:
         reload=routed_anew,
         watched=followed_files(configuration, data),
     )
+    saving = spawn(_keep_saving_habits(gateway, data), name="save-habits")
     await process.run(options.report_ready)
+    saving.cancel()
+    _save_habits(gateway, data)
+
+
+async def _keep_saving_habits(gateway: Gateway, data: DataFolder) -> None:
+    """Keep what was learned of models, so that a crash loses little of it."""
+    while True:
+        await asyncio.sleep(_HABITS_S)
+        _save_habits(gateway, data)
+
+
+def _save_habits(gateway: Gateway, data: DataFolder) -> None:
+    try:
+        gateway.habits.save(data.habits)
+    except OSError as error:
+        logger.warning("what was learned is not saved", extra={"reason": str(error)})
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:

@@ -69,7 +69,7 @@ def held_call(
     """Give the record of an admitted call; ``body_bytes`` is its decoded size."""
     output = 0
     if way.has_output:
-        expected = gateway.lengths.expected(way.plan.model, controls.max_output_tokens)
+        expected = gateway.habits.expected(way.plan.model, controls.max_output_tokens)
         output = expected * controls.choices
     prompt_bytes = body_bytes if way.has_prompt else 0
     units, terms = controls.asked

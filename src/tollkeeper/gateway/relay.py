@@ -90,7 +90,7 @@ class Relay:
         gateway = self._gateway
         ending = self._ending(Outcome.REFUSED, error)
         settled = settle(self._held, ending, gateway.prices)
-        gateway.call_ended(self._way, ending)
+        gateway.call_ended(self._way, ending, 0)
         for entry in entries_of(self._held, settled):
             gateway.journal.note(entry)
         self._release(settled, error)
@@ -294,7 +294,9 @@ class Relay:
         self._settled = True
         gateway = self._gateway
         ending = self._ending(outcome, error)
-        gateway.call_ended(self._way, ending)
+        if ending.usage is None:
+            ending = ending._replace(hints=gateway.hints(self._way, self._sending.asked))
+        gateway.call_ended(self._way, ending, self._held.prompt_bytes)
         job = ending.job
         if job is not None:
             post_job(gateway, self._held, ending, job, error, self._release)

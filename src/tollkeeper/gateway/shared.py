@@ -16,8 +16,8 @@ from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.pool import UpstreamPool
 from tollkeeper.ports import Journal
 from tollkeeper.runtime import GatewaySettings
-from tollkeeper.services.estimates import ReplyLengths
-from tollkeeper.services.settlement import Ending, Prices
+from tollkeeper.services.model_habits import ModelHabits
+from tollkeeper.services.settlement import Ending, Hints, Prices
 from tollkeeper.services.verified_keys import VerifiedKeys
 from tollkeeper.wire.clients import ClientTable
 from tollkeeper.wire.headers import HeaderFilter
@@ -42,6 +42,7 @@ class Gateway:
         pool: UpstreamPool,
         console: Origin | None,
         failpoint: FailPoint | None = None,
+        habits: ModelHabits | None = None,
         now_us: Callable[[], int] = clock.now_us,
     ) -> None:
         self.settings = settings
@@ -56,7 +57,7 @@ class Gateway:
         self.counters = Counters()
         self.clients = ClientTable()
         self.headers = HeaderFilter()
-        self.lengths = ReplyLengths()
+        self.habits = habits or ModelHabits()
         self.ids = IdMint()
         self.relays: set[Relay] = set()
         self.buffered_bytes = 0
@@ -67,12 +68,17 @@ class Gateway:
         self.locked: Overloaded | None = None  # why no call is taken at the moment
         self.config_fault = ""  # why the latest configuration was not taken over
 
-    def call_ended(self, way: Way, ending: Ending) -> None:
-        """Count a call that ended, and learn from its length."""
+    def call_ended(self, way: Way, ending: Ending, prompt_bytes: int) -> None:
+        """Count a call that ended, and learn from what it used."""
         output = way.series.add(ending)
         if ending.outcome is not Outcome.OK:
             return
         if ending.usage is not None:
-            self.lengths.learn(way.plan.model, output)
+            self.habits.learn(way.plan.model, output, prompt_bytes, ending.usage.quantities)
         elif not ending.free and ending.job is None:
             self.counters.unmetered += 1
+
+    def hints(self, way: Way, asked: bytes) -> Hints:
+        """Give what an estimate can go by: the request, and what is known of its model."""
+        model, habits = way.plan.model, self.habits
+        return Hints(asked, habits.bytes_per_token(model), habits.hidden_tokens(model))

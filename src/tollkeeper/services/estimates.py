@@ -1,49 +1,124 @@
-"""Guesses, where a provider says nothing: always marked as such, never zero.
+"""Estimates, where a provider did not say what a reply used: always marked as such, never zero.
 
-A token of English text is about four bytes of UTF-8, one of dense JSON or code about
-three. Until something is learned about a model, these ratios and a modest reply serve.
+Tokens are counted by OpenAI's newer vocabulary, which is OpenAI's own count, and taken times
+what was measured for each family of models: what a message, a declared tool, a call of one and
+the reply itself cost beside their text. What no text tells can only be put down for something:
+pictures, files and the provider's own tools for a modest number, reasoning for what is usual
+of the model (``model_habits``).
 """
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from tollkeeper.services import vocabulary
+from tollkeeper.wire.generated_text import GeneratedText
+from tollkeeper.wire.request_text import RequestText, request_text
 
 INPUT_BYTES_PER_TOKEN: Final = 4
 OUTPUT_BYTES_PER_TOKEN: Final = 4
-REPLY_TOKENS: Final = 256
-_WEIGHT: Final = 0.1
-_MODELS_MAX: Final = 1_000
+_TEXT_CHARACTERS_MAX: Final = 16 << 10
+"""As much of a prompt is looked at; the rest is taken to be like its beginning."""
 
 
-def input_tokens(body_bytes: int) -> int:
-    """Guess the prompt's tokens from the size of the request body."""
-    return max(1, -(-body_bytes // INPUT_BYTES_PER_TOKEN))
+class Family(NamedTuple):
+    """How one family of models counts, against OpenAI's vocabulary.
 
-
-def output_tokens(text_bytes: int) -> int:
-    """Guess the tokens of generated text that went by."""
-    return -(-text_bytes // OUTPUT_BYTES_PER_TOKEN)
-
-
-class ReplyLengths:
-    """Remembers how long the replies of each model usually are, as a moving average.
-
-    It is what a call is booked with if the gateway dies before the reply says anything.
+    Factors are thousandths: of the conversation's tokens (``text``), of those of the tools'
+    JSON (``tools``), of the prescribed answer's JSON (``schema``), of the reply's (``reply``).
+    The others are tokens: for each ``message``, once for a prompt (``start``), once if there
+    are tools (``tools_start``), for each ``call`` of a tool, once for a reply
+    (``reply_start``). Measured on one half of the recorded replies; `docs/accuracy.md` tells
+    the error on the other half.
     """
 
-    def __init__(self) -> None:
-        self._average: dict[str, float] = {}
+    text: int
+    message: int
+    start: int
+    tools: int
+    tools_start: int
+    schema: int
+    reply: int
+    call: int
+    reply_start: int
 
-    def expected(self, model: str, output_max: int | None) -> int:
-        """Guess the output tokens of the next reply; at most what the request allows."""
-        guess = int(self._average.get(model, REPLY_TOKENS))
-        return max(1, guess if output_max is None else min(guess, output_max))
 
-    def learn(self, model: str, tokens: int) -> None:
-        """Take in the output tokens of a finished reply."""
-        average = self._average
-        before = average.get(model)
-        if before is not None:
-            average[model] = before + (tokens - before) * _WEIGHT
-        elif len(average) < _MODELS_MAX:
-            average[model] = float(tokens)
+OPENAI: Final = Family(1000, 4, 3, 560, 15, 750, 1000, 7, 0)
+_PLAIN: Final = Family(1000, 0, 0, 0, 0, 0, 1000, 0, 0)
+OTHER: Final = Family(1050, 4, 3, 800, 20, 1000, 1000, 10, 1)
+_CLAUDE: Final = Family(1140, 2, 5, 1100, 490, 3000, 1110, 32, 3)
+_CLAUDE_SINCE_4_7: Final = Family(1360, 4, 3, 2500, 325, 2000, 1400, 36, 2)
+_FAMILIES: Final = (
+    # The first pattern that is found in a model's name decides.
+    (r"gpt-oss", Family(1000, 6, 60, 1000, 0, 0, 1010, 14, 4)),
+    (r"claude-(?:[a-z]+-)?(?:4-[7-9]|[5-9])(?![0-9])(?!.*-20(?:2[0-4]|25))", _CLAUDE_SINCE_4_7),
+    (r"claude", _CLAUDE),
+    (r"gemini|gemma", Family(1060, 0, 0, 700, 0, 0, 1010, 0, 0)),
+    (r"(?:mi[ns]|magi|codes|devs|pix|mix|vox)tral", Family(1120, 1, 3, 1500, 0, 0, 1030, 2, 1)),
+    (r"deepseek", Family(1050, 0, 3, 800, 200, 1000, 1030, 30, 0)),
+    (r"llama", Family(1060, 4, 10, 1000, 0, 1000, 1000, 21, 1)),
+    (r"qwen", Family(1000, 5, 10, 1000, 75, 1500, 1000, 13, 1)),
+    (r"grok", Family(980, 20, 150, 800, 20, 800, 1000, 12, 0)),
+    (r"nova", Family(1000, 0, 0, 1000, 850, 0, 1030, 14, 1)),
+    (r"titan", Family(1110, 2, 0, 0, 0, 0, 950, 0, 3)),
+    (r"command", Family(1000, 0, 0, 730, 4, 0, 1080, 0, 0)),
+    (r"gpt|chatgpt|davinci|babbage|codex|text-embedding|(?:^|/)o[1-9](?:-|$)", OPENAI),
+)
+_PATTERNS: Final = tuple((re.compile(pattern), family) for pattern, family in _FAMILIES)
+_WITHOUT_MESSAGES: Final = frozenset({"completions", "embeddings", "embed"})
+UNSEEN_TOKENS: Final = 300
+"""What a picture, a file or a tool of the provider's own is put down for: nobody sees its size."""
+
+
+@lru_cache(500)
+def family_of(model: str, endpoint: str) -> Family:
+    """Give how a model counts; ``endpoint`` is the kind of call."""
+    name = model.lower()
+    family = next((family for pattern, family in _PATTERNS if pattern.search(name)), OTHER)
+    if endpoint in _WITHOUT_MESSAGES:
+        return _PLAIN._replace(text=family.text, reply=family.reply)
+    if family is OPENAI and endpoint == "responses":
+        return family._replace(reply_start=1, tools_start=5, tools=600)
+    return family
+
+
+def input_tokens(body: bytes, body_bytes: int, family: Family, bytes_per_token: float) -> int:
+    """Estimate a prompt's tokens: from its text where it is at hand, else from its size.
+
+    ``bytes_per_token`` is what was learned of such prompts (0 where nothing was).
+    """
+    asked = request_text(body) if body else None
+    if asked is None:
+        return max(1, round(body_bytes / (bytes_per_token or INPUT_BYTES_PER_TOKEN)))
+    return max(1, _prompt_tokens(asked, family))
+
+
+def output_tokens(said: int, family: Family) -> int:
+    """Estimate the tokens of generated text that went by, from as much as is kept of it."""
+    if not said:
+        return 0
+    if not isinstance(said, GeneratedText) or not said.sample:
+        return -(-said // OUTPUT_BYTES_PER_TOKEN)
+    counted = vocabulary.count(said.sample)
+    sample_bytes = len(said.sample.encode("utf-8", "replace"))
+    tokens = counted * family.reply * int(said) / (1000 * sample_bytes)
+    return max(1, round(tokens) + family.call * said.calls + family.reply_start)
+
+
+def _prompt_tokens(asked: RequestText, family: Family) -> int:
+    tokens = _counted(asked.text) * family.text
+    if asked.tools:
+        tokens += _counted(asked.tools) * family.tools + 1000 * family.tools_start
+    if asked.schema:
+        tokens += _counted(asked.schema) * family.schema
+    unseen = asked.unseen * UNSEEN_TOKENS
+    return round(tokens / 1000) + asked.messages * family.message + family.start + unseen
+
+
+def _counted(text: str) -> float:
+    sample = text[:_TEXT_CHARACTERS_MAX]
+    if not sample:
+        return 0
+    return vocabulary.count(sample) * len(text) / len(sample)

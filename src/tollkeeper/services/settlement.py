@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.calls import Held, Part, Settled
@@ -42,6 +42,22 @@ class Prices(Protocol):
     def place(self, provider: str, account: str, team: str) -> str: ...
 
 
+class Hints(NamedTuple):
+    """What an estimate can go by where a reply did not say what it used.
+
+    ``asked`` is the request's body as it was sent, b"" where that is no longer at hand;
+    ``bytes_per_token`` what was learned of such prompts (0 for nothing), ``hidden_tokens`` the
+    reasoning that the model usually does unseen.
+    """
+
+    asked: bytes = b""
+    bytes_per_token: float = 0
+    hidden_tokens: int = 0
+
+
+NO_HINTS: Final = Hints()
+
+
 class Ending(NamedTuple):
     """How a call ended.
 
@@ -52,6 +68,7 @@ class Ending(NamedTuple):
     request was sent and nobody knows what became of it, ``goes_on`` that the provider works
     on and bills what nobody reads any more. ``streamed`` tells that the reply was a stream.
     ``job`` is what it said of work whose usage arrives later (see ``job_settlement``).
+    ``hints`` are given where the reply said nothing.
     """
 
     status: int
@@ -68,6 +85,7 @@ class Ending(NamedTuple):
     goes_on: bool = False
     streamed: bool = False
     job: JobNews | None = None
+    hints: Hints = NO_HINTS
 
 
 def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
@@ -154,16 +172,15 @@ def _as_asked(held: Held, ending: Ending) -> Ending:
     by the size that was asked for.
     """
     usage, units = ending.usage, held.asked_units
-    if usage is not None:
-        by_the_piece = not units.keys().isdisjoint(usage.quantities)
-        return (
-            ending._replace(usage=usage._replace(terms=held.asked_terms))
-            if by_the_piece
-            else ending
-        )
-    if u.INPUT_CHARACTERS in units and 200 <= ending.status < 300 and not ending.unknown:
+    if ending.outcome in _NOTHING_SPENT or ending.unknown:
+        return ending
+    if usage is None:
+        if u.INPUT_CHARACTERS not in units or not 200 <= ending.status < 300:
+            return ending
         return ending._replace(usage=Usage(units, terms=held.asked_terms), complete=True)
-    return ending
+    if units.keys().isdisjoint(usage.quantities):
+        return ending
+    return ending._replace(usage=usage._replace(terms=held.asked_terms))
 
 
 def _components(usage: Usage) -> tuple[Usage, ...]:
@@ -174,13 +191,17 @@ def _components(usage: Usage) -> tuple[Usage, ...]:
 
 
 def _estimated(held: Held, ending: Ending) -> Usage:
-    """Guess a usage from the request's size and from what of the reply went by."""
-    quantities = {}
+    """Estimate a usage from the request and from what of the reply went by."""
+    quantities, hints = {}, ending.hints
     if held.prompt_bytes:
-        quantities[u.INPUT] = estimates.input_tokens(held.prompt_bytes)
+        quantities[u.INPUT] = estimates.input_tokens(
+            hints.asked, held.prompt_bytes, _family(held), hints.bytes_per_token
+        )
     output = held.output_tokens
     if output and ending.output_bytes is not None:
         output = _output_seen(held, ending)
+        if ending.output_bytes and hints.hidden_tokens:
+            quantities[u.REASONING] = hints.hidden_tokens
     if output:
         quantities[u.OUTPUT] = output
     quantities.update(held.asked_units)
@@ -188,9 +209,13 @@ def _estimated(held: Held, ending: Ending) -> Usage:
 
 
 def _output_seen(held: Held, ending: Ending) -> int:
-    """Guess the output of a reply that broke off: what went by, or the usual where more came."""
-    seen = estimates.output_tokens(ending.output_bytes or 0)
+    """Estimate the output of a reply: what went by, or the usual where more came unseen."""
+    seen = estimates.output_tokens(ending.output_bytes or 0, _family(held))
     return max(seen, held.output_tokens) if ending.goes_on else seen
+
+
+def _family(held: Held) -> estimates.Family:
+    return estimates.family_of(held.profile.model, held.profile.endpoint)
 
 
 # --------------------------------------------------------------------------------- cost
