@@ -97,11 +97,6 @@ def stated_cost(usage: Statement) -> StatedCost:
     return StatedCost(nanos, None, fault)
 
 
-def nanos_of_stated_usd(text: bytes) -> int | None:
-    """Round a cost that is stated in USD to nano-dollars; None if it is no amount."""
-    return _amount(text, _USD_DECIMALS)[0]
-
-
 def _usd(text: bytes) -> tuple[int | None, str]:
     if text[:1] != b"{":
         return _amount(text, _USD_DECIMALS)
