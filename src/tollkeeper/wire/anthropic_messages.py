@@ -11,9 +11,9 @@ from typing import Final
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.anthropic_shapes import Event, Message
 from tollkeeper.wire.anthropic_usage import anthropic_usage
+from tollkeeper.wire.generated_text import call_size, text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, is_present, merged_objects
-from tollkeeper.wire.openai_chat import text_size
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
 
@@ -135,7 +135,7 @@ def look_at_event(event: Event, glimpse: Glimpse) -> None:
     if delta is not None:
         glimpse.text_bytes += text_size(delta.text or delta.thinking or delta.partial_json)
     elif event.content_block is not None:
-        glimpse.text_bytes += text_size(event.content_block.name)
+        glimpse.text_bytes += call_size(event.content_block.name, None)
     elif event.error is not None:
         glimpse.error_code = event.error.type or "error"
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.cohere_shapes import CohereUsage, Event, Reply, Tokens
+from tollkeeper.wire.generated_text import text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, compact_text, is_present
 from tollkeeper.wire.object_stream import EVENTS, LINES, ObjectRule, ObjectStreamReader
-from tollkeeper.wire.openai_chat import text_size
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import Glimpse
 from tollkeeper.wire.token_counts import MISSING_COUNT

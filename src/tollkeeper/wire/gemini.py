@@ -20,9 +20,9 @@ from tollkeeper.wire.gemini_usage import (
     gemini_usage,
     prediction_usage,
 )
+from tollkeeper.wire.generated_text import call_size, text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Shape, is_present
-from tollkeeper.wire.openai_chat import text_size
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
 
@@ -101,7 +101,8 @@ def look_at_chunk(chunk: TextChunk, glimpse: Glimpse) -> None:
             glimpse.text_bytes += text_size(part.text)
             if part.function_call is not None:
                 call = part.function_call
-                glimpse.text_bytes += text_size(call.name) + len(bytes(call.args))
+                arguments = bytes(call.args).decode("utf-8", "replace")
+                glimpse.text_bytes += call_size(call.name, arguments)
 
 
 def _body_reading(text: bytes, complete: bool) -> Reading:

@@ -18,9 +18,10 @@ from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.gemini import billed_searches
 from tollkeeper.wire.gemini_shapes import OfKind, UsageMetadata
 from tollkeeper.wire.gemini_usage import usage_quantities
+from tollkeeper.wire.generated_text import text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Count, Shape, compact_text, is_present
-from tollkeeper.wire.openai_chat import error_word, text_size
+from tollkeeper.wire.openai_chat import error_word
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
 

@@ -15,11 +15,12 @@ import msgspec
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import QUANTITY_MAX, Usage
+from tollkeeper.wire.generated_text import text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, compact_text, is_present
 from tollkeeper.wire.object_stream import LINES, ObjectRule, ObjectStreamReader
 from tollkeeper.wire.ollama_shapes import OllamaCounts, OllamaReply
-from tollkeeper.wire.openai_chat import error_word, text_size
+from tollkeeper.wire.openai_chat import error_word
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import Glimpse
 from tollkeeper.wire.token_counts import MISSING_COUNT, PARTS_EXCEED_WHOLE

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage, new_usage
+from tollkeeper.wire.generated_text import call_size, text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text, is_present
 from tollkeeper.wire.mistral_audio import MS_PER_SECOND, without_sound
@@ -251,17 +252,8 @@ def _message_size(message: Message) -> int:
         functions = [call.function for call in message.tool_calls or ()]
         for function in (*functions, message.function_call):
             if function is not None:
-                size += text_size(function.name) + text_size(function.arguments)
+                size += call_size(function.name, function.arguments)
     return size
-
-
-def text_size(text: Any) -> int:
-    """Count the bytes of a text, or of the texts in a list of content parts."""
-    if isinstance(text, str):
-        return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-    if isinstance(text, list):
-        return sum(text_size(part.get("text")) for part in text if isinstance(part, dict))
-    return 0
 
 
 def _reading_of(text: bytes, *, whole: bool = False) -> Reading:

@@ -13,13 +13,10 @@ from typing import Final
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.jobs import JobNews
 from tollkeeper.domain.usage import Usage
+from tollkeeper.wire.generated_text import call_size, text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, compact_text
-from tollkeeper.wire.openai_chat import (
-    error_word,
-    rare_parts,
-    text_size,
-)
+from tollkeeper.wire.openai_chat import error_word, rare_parts
 from tollkeeper.wire.openai_chat_shapes import OutputDetails, PromptDetails
 from tollkeeper.wire.openai_extras import tool_units, with_statement, with_units
 from tollkeeper.wire.openai_responses_shapes import (
@@ -36,6 +33,8 @@ from tollkeeper.wire.token_counts import PARTS_EXCEED_WHOLE, exclusive
 
 _LAST_EVENTS: Final = (b"response.completed", b"response.incomplete", b"response.failed")
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
+# Sound is no text, and a summary of the reasoning is none of the tokens that are billed.
+_NOT_OUTPUT: Final = frozenset({"response.audio.delta", "response.reasoning_summary_text.delta"})
 _IMAGE_TOOL: Final = "image_generation"
 
 
@@ -140,8 +139,10 @@ def look_at_event(event: Event, glimpse: Glimpse) -> None:
         glimpse.model = event.response.model or ""
         glimpse.background = bool(event.response.background)
     kind = event.type or ""
-    if isinstance(event.delta, str) and kind != "response.audio.delta":
+    if isinstance(event.delta, str) and kind not in _NOT_OUTPUT:
         glimpse.text_bytes += text_size(event.delta)
+    elif kind == "response.output_item.added" and event.item is not None:
+        glimpse.text_bytes += call_size(event.item.name, None)
     elif kind == "error":
         glimpse.error_code = event.code or error_word(event.error)
 

@@ -91,11 +91,16 @@ class Begun(msgspec.Struct):
     background: bool | None = None
 
 
+class Named(msgspec.Struct):
+    name: str | None = None
+
+
 class Event(msgspec.Struct):
     """What an event says beside the usage."""
 
     type: str | None = None
     delta: Any = None
+    item: Named | None = None
     response: Begun | None = None
     code: str | None = None
     error: Any = None

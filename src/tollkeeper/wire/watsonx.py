@@ -12,9 +12,9 @@ import msgspec
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage
+from tollkeeper.wire.generated_text import text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Count, Shape
-from tollkeeper.wire.openai_chat import text_size
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, all_data
 from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, MISSING_COUNT

@@ -1,0 +1,1 @@
+"""Data: the vocabulary that tokens are estimated with (see ``services.vocabulary``)."""

@@ -1,0 +1,169 @@
+"""What of a request a model reads, as far as its tokens can be estimated from it.
+
+Looked at only where a reply never said what it used. All dialects are read alike: texts stand
+in strings, media under names of their own, tools and schemas in fields of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+_CONVERSATIONS: Final = ("messages", "input", "contents", "prompt", "inputs", "texts", "message")
+_INSTRUCTIONS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
+_DECLARATIONS: Final = ("functionDeclarations", "function_declarations")
+_DECLARED: Final = ("function", "toolSpec")
+_CALLERS_OWN: Final = frozenset({None, "function", "custom"})
+_MEDIA: Final = frozenset(
+    {
+        *("image", "image_url", "input_image", "audio", "input_audio", "video", "file"),
+        *("input_file", "document", "inlineData", "inline_data", "fileData", "file_data"),
+        *("images", "video_url"),
+    }
+)
+# Names and marks around the text, and what only the provider can read.
+_NOT_TEXT: Final = frozenset(
+    {
+        *("type", "role", "id", "tool_call_id", "call_id", "tool_use_id", "toolUseId", "status"),
+        *("cache_control", "signature", "thoughtSignature", "thought_signature", "annotations"),
+        *("encrypted_content", "logprobs", "redacted_thinking", "data"),
+    }
+)
+_ARGUMENTS: Final = frozenset({"arguments", "input", "args"})
+_DEPTH_MAX: Final = 12
+
+
+class RequestText(NamedTuple):
+    """What a model is given to read.
+
+    ``text`` is that of the conversation and the instructions, ``messages`` how many pieces
+    those are in. ``tools`` is the JSON of the declared tools, "" for none, ``schema`` that of
+    a prescribed answer. ``unseen`` counts what has tokens that no text tells: media, and
+    tools of the provider's own, whose description nobody sees.
+    """
+
+    text: str
+    messages: int = 0
+    tools: str = ""
+    schema: str = ""
+    unseen: int = 0
+
+
+def request_text(body: bytes) -> RequestText | None:
+    """Read the JSON of a request; None where it is none, or nothing that a model could read."""
+    try:
+        asked = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(asked, dict):
+        return None
+    if isinstance(asked.get("request"), dict):
+        asked = asked["request"]  # Code Assist wraps it
+    found = _Found()
+    for name in _CONVERSATIONS:
+        value = asked.get(name)
+        if isinstance(value, str):
+            found.texts.append(value)
+            found.messages += 1
+        elif isinstance(value, list):
+            found.messages += len(value)
+            found.read(value, 0)
+    for name in _INSTRUCTIONS:
+        if asked.get(name):
+            found.messages += 1
+            found.read(asked[name], 0)
+    if not found.messages:
+        return None
+    tools, own = _tools(asked)
+    return RequestText(
+        "".join(found.texts),
+        found.messages,
+        "".join(_written(tool) for tool in tools),
+        _schema(asked),
+        found.media + own,
+    )
+
+
+class _Found:
+    """Gathers the texts of a conversation."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.messages = 0
+        self.media = 0
+
+    def read(self, value: Any, depth: int) -> None:
+        if isinstance(value, str):
+            self.texts.append(value)
+        elif depth > _DEPTH_MAX:
+            return
+        elif isinstance(value, list):
+            for item in value:
+                self.read(item, depth + 1)
+        elif isinstance(value, dict):
+            if value.get("type") in _MEDIA:
+                self.media += 1
+                return
+            for name, inner in value.items():
+                self._read_member(name, inner, depth)
+
+    def _read_member(self, name: str, inner: Any, depth: int) -> None:
+        if name in _MEDIA:
+            self.media += 1
+        elif name in _ARGUMENTS and not isinstance(inner, str):
+            self.texts.append(_written(inner))
+        elif name not in _NOT_TEXT:
+            self.read(inner, depth + 1)
+
+
+def _tools(asked: dict[str, Any]) -> tuple[list[Any], int]:
+    """Give the declared tools, and how many of the provider's own are asked for."""
+    declared: list[Any] = []
+    own = 0
+    for tool in _listed(asked):
+        if not isinstance(tool, dict):
+            continue
+        inside = next((tool[name] for name in _DECLARATIONS if name in tool), None)
+        if isinstance(inside, list):
+            declared += inside
+            continue
+        named = next((tool[name] for name in _DECLARED if name in tool), None)
+        if named is not None:
+            declared.append(named)
+        elif "name" in tool and (tool.get("type") in _CALLERS_OWN or "input_schema" in tool):
+            declared.append(tool)
+        else:
+            own += 1
+    return declared, own
+
+
+def _listed(asked: dict[str, Any]) -> Iterator[Any]:
+    config = asked.get("toolConfig")
+    for place in (asked.get("tools"), asked.get("functions")):
+        if isinstance(place, list):
+            yield from place
+    if isinstance(config, dict) and isinstance(config.get("tools"), list):
+        yield from config["tools"]
+
+
+def _schema(asked: dict[str, Any]) -> str:
+    """Give the JSON of the answer that is prescribed, in whichever dialect."""
+    config = asked.get("generationConfig")
+    text = asked.get("text")
+    for value in (
+        asked.get("response_format"),
+        text.get("format") if isinstance(text, dict) else None,
+        asked.get("output_config"),
+        config.get("responseSchema") if isinstance(config, dict) else None,
+        config.get("responseJsonSchema") if isinstance(config, dict) else None,
+        asked.get("format"),
+    ):
+        if isinstance(value, dict) and (len(value) > 1 or "format" in value):
+            return _written(value)
+    return ""
+
+
+def _written(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
