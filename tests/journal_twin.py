@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tollkeeper.domain.job_bills import Billed
+from tollkeeper.domain.jobs import JobMark
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import SegmentChunk, SegmentInfo
 
@@ -22,7 +24,7 @@ class Hold:
     """A record without an entry."""
 
 
-Record = LedgerEntry | Damage | Hold
+Record = LedgerEntry | Billed | Damage | Hold
 
 
 @dataclass
@@ -32,12 +34,17 @@ class Segment:
 
 
 class MemoryTail:
-    """Segments in the order in which they were first written."""
+    """Segments in the order in which they were first written.
+
+    ``most_entries`` is how many one read gives at most; the segment ``endless`` never ends.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[str, Segment] = {}
         self.fault: OSError | None = None
         self.reads = 0
+        self.most_entries = 1 << 30
+        self.endless = ""
 
     def write(self, name: str, *records: Record) -> None:
         self.kept.setdefault(name, Segment()).records.extend(records)
@@ -58,6 +65,8 @@ class MemoryTail:
         self.reads += 1
         records = self.kept[name].records
         entries: list[LedgerEntry] = []
+        marks: dict[str, JobMark] = {}
+        entries_max = min(entries_max, self.most_entries)
         damaged = 0
         index = offset // RECORD_BYTES
         while index < len(records) and len(entries) < entries_max:
@@ -65,8 +74,12 @@ class MemoryTail:
             index += 1
             if isinstance(record, LedgerEntry):
                 entries.append(record)
+            elif isinstance(record, Billed):
+                entries.extend(record.entries)
+                marks.update((entry.entry_id, record.mark) for entry in record.entries)
             damaged += isinstance(record, Damage)
-        return SegmentChunk(entries, index * RECORD_BYTES, index == len(records), damaged)
+        at_end = index == len(records) and name != self.endless
+        return SegmentChunk(entries, index * RECORD_BYTES, at_end, damaged, marks)
 
     def remove(self, name: str) -> None:
         assert self.kept[name].closed, "only closed segments may be removed"

@@ -28,7 +28,8 @@ class JobState(NamedTuple):
     bill is booked, ``complete`` that all lines are. ``total`` is what still stands of the sum
     that the provider stated, None once it has given way, or before it came (``totalled``).
     ``lines`` is what the lines used and cost, by ledger field. ``alias`` is the identity of
-    the job that this is another name of.
+    the job that this is another name of. ``places`` are other names and starts under which
+    lines were booked, before it was known that they belong here.
     """
 
     begun: LedgerEntry | None = None
@@ -40,3 +41,4 @@ class JobState(NamedTuple):
     total: LedgerEntry | None = None
     lines: Mapping[str, int] = NO_QUANTITIES
     alias: str = ""
+    places: tuple[tuple[str, int], ...] = ()

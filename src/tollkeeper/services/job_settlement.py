@@ -36,19 +36,25 @@ def settle_job(
     settled = settle(held, ending, prices)
     if other or news.ended:
         settled = settled._replace(job=JobMark(job, Role.SEEN, "", other, news.ended))
-    bills = list(bills_of(held, news.job, news.bills, prices))
+    bills = list(bills_of(held, news.job, news.bills, prices, other))
     if news.total is not None:
         mark = JobMark(job, Role.TOTAL, f"{job}.{_TOTAL}", other)
         bills.append(_billed(held, mark, Bill(news.total), news.job, prices))
     return settled, bills
 
 
-def bills_of(held: Held, name: str, bills: Sequence[Bill], prices: Prices) -> Iterator[Billed]:
-    """Price the bills of one job, one by one. ``name`` is the provider's own for it."""
+def bills_of(
+    held: Held, name: str, bills: Sequence[Bill], prices: Prices, other: str = ""
+) -> Iterator[Billed]:
+    """Price the bills of one job, one by one.
+
+    ``name`` is the provider's own for it, ``other`` another identity of the same job.
+    """
     job = job_id(held.profile.provider, name)
     for bill in bills:
         role = Role.LINE if bill.item else Role.BILL
-        yield _billed(held, JobMark(job, role, bill_id(job, bill.item)), bill, name, prices)
+        mark = JobMark(job, role, bill_id(job, bill.item), other)
+        yield _billed(held, mark, bill, name, prices)
 
 
 def _billed(held: Held, mark: JobMark, bill: Bill, name: str, prices: Prices) -> Billed:

@@ -7,7 +7,7 @@ any gateway and after any crash, is booked once. See docs/decisions/0012.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.calls import Part
@@ -68,10 +68,11 @@ def line_ids(
     found: dict[int, list[str]] = {}
     for entry_id, mark in marks.items():
         if mark.role == Role.LINE and entry_id == mark.bill:
-            state = _followed(jobs, mark.job)[1]
-            owner = state.begun or state.owner
-            if owner is not None:
-                found.setdefault(owner.started_at_us, []).append(entry_id)
+            for name, started_at_us in _places(*_followed(jobs, mark.job)):
+                found.setdefault(started_at_us, []).append(_named(entry_id, mark, name))
+            if mark.other:  # which is about to become the same job
+                for name, started_at_us in _places(*_followed(jobs, mark.other)):
+                    found.setdefault(started_at_us, []).append(_named(entry_id, mark, name))
     return found.items()
 
 
@@ -184,10 +185,13 @@ class _Resolution:
     def _take_line(self, entry: LedgerEntry, mark: JobMark) -> None:
         name, state = _followed(self._jobs, mark.job)
         if entry.entry_id == mark.bill:
-            self._accepted[mark.bill] = mark.bill not in self._known
-            self._known.add(mark.bill)
+            names = [name, *(other for other, _ in state.places)]
+            booked = {_named(mark.bill, mark, each) for each in names}
+            self._accepted[mark.bill] = self._known.isdisjoint(booked)
+            self._known.add(_named(mark.bill, mark, name))
         if not self._accepted.get(mark.bill):
             return
+        entry = entry._replace(entry_id=_named(entry.entry_id, mark, name))
         state = self._attribute(entry, state)
         used = _amounts(entry)
         self._set(name, state._replace(lines=_sum(state.lines, used)))
@@ -255,6 +259,7 @@ class _Resolution:
             owner=state.owner or second.begun or second.owner,
             complete=state.complete or second.complete,
             lines=_sum(state.lines, second.lines),
+            places=(*state.places, *_places(other, second)),
         )
         if second.complete:
             joined = self._settle(joined, None, BILLED_BY_LINES)
@@ -275,6 +280,19 @@ def _followed(jobs: Mapping[str, JobState], name: str) -> tuple[str, JobState]:
         name = state.alias
         state = jobs.get(name, _NEW)
     return name, state
+
+
+def _places(name: str, state: JobState) -> Iterator[tuple[str, int]]:
+    """Give the names and starts under which lines of a job may have been booked."""
+    owner = state.begun or state.owner
+    if owner is not None:
+        yield name, owner.started_at_us
+    yield from state.places
+
+
+def _named(entry_id: str, mark: JobMark, job: str) -> str:
+    """Give the id that a line has under the name of a job."""
+    return job + entry_id[len(mark.job) :]
 
 
 def _owned(entry: LedgerEntry, owner: LedgerEntry) -> LedgerEntry:
