@@ -47,6 +47,18 @@ _UNPRICED: Final[Mapping[str, tuple[str, str]]] = {
         "The request was sent, and nobody knows what became of it.",
         "Compare with the provider's invoice, if the provider billed it at all.",
     ),
+    "pending": (
+        "The provider works on this in the background, and says what it used when it is done.",
+        "It is billed here once the result was fetched through Tollkeeper, by whoever.",
+    ),
+    "unreadable_line": (
+        "A line of the batch's results was no JSON, so nobody knows what it used.",
+        "Compare with the provider's invoice.",
+    ),
+    "line_too_long": (
+        "A line of the batch's results was too long to be read.",
+        "Compare with the provider's invoice.",
+    ),
 }
 
 _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
