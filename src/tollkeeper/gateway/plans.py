@@ -96,6 +96,7 @@ class Planner:
     """Plans calls on one routing. Remembers every plan; a reload makes a new planner."""
 
     def __init__(self, routing: Routing, book: PriceBook) -> None:
+        self.seat_plans = routing.seat_plans
         self._routing = routing
         self._book = book
         self._table = RouteTable(routing.providers, routing.aliases, book.owner_of)
