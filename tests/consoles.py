@@ -30,6 +30,7 @@ from tollkeeper.console.shared import Console, HeaderLookup
 from tollkeeper.console.static_files import StaticFiles
 from tollkeeper.console.work import Work
 from tollkeeper.domain.access import KeyKind, Role
+from tollkeeper.domain.explanation import UNEXPLAINED
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import Position, User
 from tollkeeper.providers.price_data import shipped_price_book
@@ -140,7 +141,7 @@ class RunningConsole:
             ledger=self.ledger,
             store=self.store,
             vault=self.vault,
-            explain=lambda entry: (),
+            explain=lambda entry: UNEXPLAINED,
             parquet=parquet_bytes,
             presented_key=_presented_key,
             now_us=lambda: self.now_us,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from ledgers import open_duckdb
 from tollkeeper.cli import calls, spend
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.errors import TollkeeperError
+from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import Basis, LedgerEntry
 from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.ports import Ledger, Position, ReportSource
@@ -48,8 +49,9 @@ class Opened(NamedTuple):
         yield self.source
 
 
-def explain(entry: LedgerEntry) -> Sequence[PriceLine]:
-    return [PriceLine("input", entry.input_tokens, "input", "2", 10**6, "0.000096")]
+def explain(entry: LedgerEntry) -> Explanation:
+    lines = [PriceLine("input", entry.input_tokens, "input", "2", 10**6, "0.000096")]
+    return Explanation(lines, "genai-prices", "agreed")
 
 
 @pytest.fixture

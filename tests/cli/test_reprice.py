@@ -63,7 +63,7 @@ def test_it_shows_then_asks_then_books_and_then_there_is_nothing_more(line: Comm
     looked = line("prices", "reprice", "--since", "90d", "--dry-run")
     assert looked.code == 0, looked.err
     assert "openai/gpt-4.1-mini" in looked.out
-    assert "its price is known now" in looked.out
+    assert "its price became known" in looked.out
     assert "an-older-book" in looked.out
     assert "Still without a price: 1 entries." in looked.out
     assert "$0" not in re.sub(r"\$0\.\d*[1-9]", "", looked.out)

@@ -11,6 +11,7 @@ import pytest
 from ledger_entries import START_US, ledger_entry, new_id
 from ledgers import open_duckdb
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.ports import Ledger, Position
@@ -105,5 +106,5 @@ def test_price_lines_are_added_by_who_has_the_prices(ledger: Ledger) -> None:
     (detail,) = call(ledger, ACME, entry.call_id).entries
     line = PriceLine("input", 48, "input", "2", 1_000_000, "0.000096")
     assert detail.lines == ()
-    assert detail.explained([line]).lines == (line,)
-    assert detail.explained([line]).entry == entry
+    explained = detail.explained(Explanation([line], "genai-prices", "agreed"))
+    assert (explained.lines, explained.entry) == ([line], entry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from ledger_entries import ledger_entry
 from ledgers import open_duckdb
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import Basis, LedgerEntry
 from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.ports import Ledger, Position, ReportSource
@@ -65,8 +66,9 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def source(ledger: Ledger) -> ReportSource:
-    def explain(entry: LedgerEntry) -> Sequence[PriceLine]:
-        return [PriceLine("input", entry.input_tokens, "input", "2", 10**6, "0.000096")]
+    def explain(entry: LedgerEntry) -> Explanation:
+        lines = [PriceLine("input", entry.input_tokens, "input", "2", 10**6, "0.000096")]
+        return Explanation(lines, "genai-prices", "agreed")
 
     return LedgerReports(ledger, ACME, lambda: NOW_US, explain=explain)
 

@@ -8,13 +8,15 @@ import pytest
 
 from demo_entries import demo_entries
 from ledger_entries import held_call, profile
+from tollkeeper.domain.corrections import Booking, correction
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome, entries_of
 from tollkeeper.domain.price_data import ProviderRow
 from tollkeeper.domain.pricing import PriceBook, RateCard
 from tollkeeper.domain.rate_card import instant_us
 from tollkeeper.domain.usage import Usage
 from tollkeeper.providers.price_data import shipped_price_book
-from tollkeeper.services.explanation import explain
+from tollkeeper.services.explanation import explain, explanation_of
+from tollkeeper.services.repricing import CurrentPrices, repriced
 from tollkeeper.services.settlement import Ending, settle
 
 NOW_US = instant_us("2026-11-20")
@@ -138,3 +140,41 @@ def test_every_priced_call_of_a_company_is_explained() -> None:
         elif entry.corrects:
             assert explain(entry, shipped) == ()
     assert explained > 400
+
+
+def test_an_old_call_is_explained_by_the_book_that_priced_it() -> None:
+    entry = entry_of(Usage({"input": 5}, model="gpt-4.1"), book())
+    dearer: ProviderRow = {
+        **OPENAI,
+        "models": [{"model": "gpt-4.1", "prices": [{"usd": {"input": "3", "requests": "3"}}]}],
+    }
+    now = PriceBook("v2", {"openai": dearer})
+    asked: list[str] = []
+
+    def former(version: str) -> PriceBook | None:
+        asked.append(version)
+        return book()
+
+    found = explanation_of(entry, now, former)
+    assert [line.price for line in found.lines] == ["2.00", "3.00"]
+    assert (found.source, found.standing, asked) == ("genai-prices", "single", ["v1"])
+    assert explanation_of(entry, now, lambda version: None).lines == ()
+    # Own prices of then are not kept: those of now are tried over the old book.
+    own = RateCard.custom({"input": "7"})
+    priced = entry_of(
+        Usage({"input": 5}), now.with_cards({"lab": own}), provider="lab", price_provider="lab"
+    )
+    newer = PriceBook("v3", {"openai": OPENAI}).with_cards({"lab": own})
+    found = explanation_of(priced, newer, lambda version: now)
+    assert [line.price for line in found.lines] == ["7.00"]
+    assert (found.source, found.standing) == ("own prices", "")
+
+
+def test_a_correction_is_explained_and_what_it_takes_back_is_not() -> None:
+    entry = entry_of(Usage({"input": 5}, model="gpt-4.1"), PriceBook("v0", {}))
+    part = repriced(entry, CurrentPrices(book(), {}))
+    assert part is not None
+    back, anew = correction(Booking(entry, entry), part, "v1", NOW_US)
+    assert explain(back, book()) == ()
+    assert total(anew, book()) == anew.cost_nanos == 3_010_000
+    assert (back.cost_nanos, back.input_tokens, back.unpriced_reason) == (None, -5, "unknown_model")

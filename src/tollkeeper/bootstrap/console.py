@@ -13,13 +13,14 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.loader_thread import LoaderThread
-from tollkeeper.bootstrap.price_books import configured_book
+from tollkeeper.bootstrap.price_books import configured_book, former_book
 from tollkeeper.bootstrap.prices import FollowedPrices, followed_files
 from tollkeeper.bootstrap.repricing import price_accounts
 from tollkeeper.config import Configuration
@@ -36,7 +37,7 @@ from tollkeeper.jobs.runner import JobRunner
 from tollkeeper.jobs.table import jobs_of
 from tollkeeper.ports import DataFolder, Store, Vault
 from tollkeeper.reports.bookings import LedgerBookings
-from tollkeeper.services.explanation import explain
+from tollkeeper.services.explanation import explanation_of
 from tollkeeper.services.loading import Loader
 from tollkeeper.services.repricing import CurrentPrices, Repricer
 from tollkeeper.services.repricing_unpriced import UnpricedCalls
@@ -128,7 +129,7 @@ def _console(
         ledger=ledger,
         store=store,
         vault=vault,
-        explain=lambda entry: explain(entry, prices.book),
+        explain=lambda entry: explanation_of(entry, prices.book, partial(former_book, data)),
         parquet=parquet_bytes,
         presented_key=_presented_key,
         now_us=clock.now_us,

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from tollkeeper import bootstrap
 from tollkeeper.bootstrap.routing import SANDBOX, own_book, sandbox_provider
 from tollkeeper.config import Configuration
@@ -14,8 +16,10 @@ from tollkeeper.domain.errors import Refused
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.routing import Dialect, RouteTable
 from tollkeeper.ports import DataFolder
-from tollkeeper.providers.price_data import newest_price_book
+from tollkeeper.providers.price_data import newest_price_book, price_book_version
+from tollkeeper.providers.price_versions import DamagedBook
 from tollkeeper.storage.store.stored_rules import stored_rules
+from tollkeeper.telemetry import logger
 
 _CLOSE_MAX: Final = 5
 _CLOSE_ENOUGH: Final = 0.6
@@ -34,6 +38,18 @@ def configured_book(configuration: Configuration, data: DataFolder) -> PriceBook
         providers,
         (*stored_rules(data.store), *configuration.price_rules),
     )
+
+
+def former_book(data: DataFolder, version: str) -> PriceBook | None:
+    """Give the book of a version that priced calls, without the operator's own prices.
+
+    None where nobody has it any more, or its file was changed.
+    """
+    try:
+        return price_book_version(version, data)
+    except (DamagedBook, msgspec.MsgspecError, OSError) as error:
+        logger.warning("an old price book cannot be read", extra={"reason": str(error)})
+        return None
 
 
 class PricePlace(NamedTuple):

@@ -96,7 +96,9 @@ def _reports(
         ledger,
         Scope(org),
         clock.now_us,
-        explain=lambda entry: explanation.explain(entry, book),
+        explain=lambda entry: explanation.explanation_of(
+            entry, book, lambda version: prices.former_book(data, version)
+        ),
         zone=configuration.settings.timezone,
     )
     return reports

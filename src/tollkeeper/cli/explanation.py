@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tollkeeper.cli import output
 from tollkeeper.cli.questions import moment
-from tollkeeper.reports import formatting
+from tollkeeper.reports import formatting, price_words
 
 _WORDS: Final = {
     "provider_reported": "stated by the provider",
@@ -28,10 +28,18 @@ def print_call(answer: Mapping[str, Any], zone: tzinfo) -> None:
     for name, value in _facts(answer, entries[0], zone):
         if value:
             output.print_line(f"{name:<12} {value}")
+    back = {(each["corrects"], each["revision"]): each for each in entries if each["sign"] < 0}
     for entry in entries:
+        if entry["sign"] < 0:
+            continue  # told by what takes its place
         output.print_line("")
         output.print_line(_heading(entry))
+        root = entry["corrects"] or entry["entry_id"]
+        if entry["revision"]:
+            output.print_line(_correction(entry, back.get((root, entry["revision"]))))
         _print_lines(entry)
+        if (root, entry["revision"] + 1) in back and (entry["revision"] or not entry["corrects"]):
+            output.print_line(f"Replaced     by correction {entry['revision'] + 1}, below")
     if len(entries) > 1:
         output.print_line("")
         output.print_line(f"Together     {_money(answer['cost_usd'])}")
@@ -63,9 +71,11 @@ def _facts(
 
 
 def _heading(entry: Mapping[str, Any]) -> str:
+    if entry["revision"]:
+        return f"Correction {entry['revision']}: {entry['provider']} {_model(entry)}"
     if entry["corrects"]:
         return f"Correction of {entry['corrects']}: {_money(entry['cost_usd'])}"
-    model = entry["model_served"] or entry["model_requested"]
+    model = _model(entry)
     asked = entry["model_requested"]
     alias = f" (asked for {asked})" if asked and asked != model else ""
     place = f"Attempt {entry['attempt']}" + (
@@ -74,6 +84,22 @@ def _heading(entry: Mapping[str, Any]) -> str:
     status = f" {entry['status']}" if entry["status"] else ""
     fault = f" {entry['error_code']}" if entry["error_code"] else ""
     return f"{place}: {entry['provider']} {model}{alias}: {entry['outcome']}{status}{fault}"
+
+
+def _correction(entry: Mapping[str, Any], back: Mapping[str, Any] | None) -> str:
+    """Say what a correction changed, and why."""
+    why = price_words.correction(entry["correction"])
+    if back is None:
+        return f"Why          {why}"
+    was = back["cost_usd"]
+    before = formatting.UNKNOWN if was is None else formatting.money_full(-Decimal(was))
+    old, new = back["price_version"], entry["price_version"]
+    books = "" if old == new else f" (price book {old} → {new})"
+    return f"Why          {why}: {before} → {_money(entry['cost_usd'])}{books}"
+
+
+def _model(entry: Mapping[str, Any]) -> str:
+    return str(entry["model_served"] or entry["model_requested"])
 
 
 def _print_lines(entry: Mapping[str, Any]) -> None:
@@ -106,6 +132,11 @@ def _print_lines(entry: Mapping[str, Any]) -> None:
     output.print_line(f"Basis        {_WORDS.get(entry['basis'], entry['basis'])}{reason}")
     if entry["price_key"]:
         output.print_line(f"Price        {entry['price_key']}, version {entry['price_version']}")
+    if entry["price_source"]:
+        published = price_words.published(entry["price_source"], entry["price_standing"])
+        output.print_line(f"Published by {published}")
+    if entry["provider_cost_usd"] is not None:
+        output.print_line(f"Provider     says {_money(entry['provider_cost_usd'])}")
     listed = entry["list_cost_usd"]
     if listed is not None and listed != entry["cost_usd"]:
         output.print_line(f"List price   {_money(listed)}")

@@ -15,7 +15,7 @@ from tollkeeper.cli import output
 from tollkeeper.cli.context import DataOption, JsonOption, data_folder
 from tollkeeper.cli.questions import UntilOption, ZoneOption, parameters, plain_failures
 from tollkeeper.domain.errors import TollkeeperError
-from tollkeeper.reports import formatting
+from tollkeeper.reports import formatting, price_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
     from tollkeeper.bootstrap.repricing import RepricingSource
 
 _EVER: Final = "3000d"
-_WHY: Final = {
-    "price_known_now": "its price is known now",
-    "price_changed": "the price book says otherwise now",
-    "other_terms": "other terms apply: tier, batch, place",
-    "own_price_set": "an own price was set",
-    "own_price_changed": "the own price was changed",
-    "own_price_removed": "the own price was removed",
-}
 NOTHING: Final = "Nothing changes: every entry has the price of now."
 
 
@@ -173,7 +165,7 @@ def print_outcome(found: Mapping[str, Any]) -> None:
         [
             (
                 f"{row['provider']}/{row['model']}",
-                _WHY.get(row["why"], row["why"].replace("_", " ")),
+                price_words.correction(row["why"]),
                 row["price_version_before"],
                 f"{row['entries']:,}",
                 _money(row["cost_before_usd"]),

@@ -9,8 +9,8 @@ from tollkeeper.console import words
 from tollkeeper.domain.ledger import LedgerEntry, Outcome
 
 _PRICE_IT: Final = (
-    "Add a price for it in tollkeeper.yaml (providers: {provider}: prices: …). Later calls "
-    "are then priced; this one stays as it is."
+    "Fetch newer prices (tollkeeper prices refresh), or add one in tollkeeper.yaml (providers: "
+    "{provider}: prices: …). This call then gets its price by itself, unless its month is closed."
 )
 
 _UNPRICED: Final[Mapping[str, tuple[str, str]]] = {

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_c
 from tollkeeper.console.attempts import Attempts
 from tollkeeper.console.colours import ColourBook
 from tollkeeper.domain.access import Viewer
+from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.ports import Ledger, Store, Vault
 from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.repricing import Repricer
@@ -80,7 +80,7 @@ FormHandler = Callable[["Console", Viewer, Query], Page | Redirect]
 class Console:
     """Everything that handlers may use. Reports also need the viewer's ``scope``.
 
-    ``explain`` gives the price lines of an entry. ``parquet`` writes a table as a file.
+    ``explain`` explains the price of an entry. ``parquet`` writes a table as a file.
     ``presented_key`` finds one of our keys in a request's headers and query string.
     ``zone`` is the configured time zone. ``ledger_fault`` says in words why the ledger cannot
     answer ("" when it can).
@@ -96,7 +96,7 @@ class Console:
     ledger: Ledger
     store: Store
     vault: Vault
-    explain: Callable[[LedgerEntry], Sequence[PriceLine]]
+    explain: Callable[[LedgerEntry], Explanation]
     parquet: Callable[[Sequence[str], Sequence[Mapping[str, object]]], bytes]
     presented_key: Callable[[HeaderLookup, str], str]
     now_us: Callable[[], int]

@@ -42,7 +42,7 @@ def price_inputs(entry: LedgerEntry) -> PriceInputs | None:
     That is so for refusals, errors and free endpoints, and for usage that is not known or
     contradicts itself: no price book changes what these cost.
     """
-    if not entry.price_key or entry.sign < 0:
+    if not entry.price_key or entry.sign < 0 or (entry.corrects and not entry.revision):
         return None
     model = entry.model_served or entry.model_requested
     if not entry.price_provider:

@@ -97,6 +97,10 @@ class PriceBook:
         version = f"{self.version}+rules.{rules.digest}"
         return PriceBook(version, self._providers, self._other_names, self._cards, rules)
 
+    def under_terms_of(self, other: PriceBook) -> PriceBook:
+        """Lay the operator's own prices and rules of another book over this one."""
+        return self.with_cards(other._cards).with_rules(other.rules)
+
     def place(self, provider: str, account: str, team: str) -> str:
         """Say where the price of a call stands: what ``price`` takes as its provider.
 

@@ -120,6 +120,8 @@ def _entry(detail: EntryDetail) -> dict[str, Any]:
     found |= {"units": dict(detail.entry.units), "tags": dict(detail.entry.tags)}
     found["usage_raw"] = _raw(detail.entry.usage_raw)
     found["quantities"] = dict(detail.quantities)
+    found["price_source"] = detail.explanation.source
+    found["price_standing"] = detail.explanation.standing
     found["lines"] = [
         {
             "quantity": line.quantity,

@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.corrections import bookings_of
+from tollkeeper.domain.explanation import UNEXPLAINED, Explanation
 from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry, unpriced_count
 from tollkeeper.domain.money import nanos_of_usd, usd
 from tollkeeper.domain.pricing import PriceLine
@@ -45,17 +47,22 @@ COLUMNS: Final = tuple(_RENAMED.get(field, field) for field in LedgerEntry._fiel
 class EntryDetail:
     """One entry of a call. ``quantities`` has the exclusive counts that are not zero.
 
-    ``lines`` is empty here: the price book is not the ledger's business. Whoever has it
-    adds them with ``explained``.
+    ``explanation`` is empty here: the price book is not the ledger's business. Whoever has it
+    adds it with ``explained``.
     """
 
     entry: LedgerEntry
     quantities: Mapping[str, int]
-    lines: tuple[PriceLine, ...] = ()
+    explanation: Explanation = UNEXPLAINED
 
-    def explained(self, lines: Sequence[PriceLine]) -> EntryDetail:
-        """Give the same entry with its price lines."""
-        return replace(self, lines=tuple(lines))
+    def explained(self, explanation: Explanation) -> EntryDetail:
+        """Give the same entry with its price explained."""
+        return replace(self, explanation=explanation)
+
+    @property
+    def lines(self) -> Sequence[PriceLine]:
+        """Give the lines that add up to the price, if they are known."""
+        return self.explanation.lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,14 @@ class CallDetail:
     def first(self) -> LedgerEntry:
         """Give the entry that says who called what."""
         return self.entries[0].entry
+
+    def standing(self, entry: LedgerEntry) -> LedgerEntry:
+        """Give an entry as it was booked last."""
+        return next(
+            booking.standing
+            for booking in bookings_of([each.entry for each in self.entries])
+            if booking.entry.entry_id == entry.entry_id
+        )
 
     @property
     def cost_usd(self) -> Decimal | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.explanation import UNEXPLAINED, Explanation
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.ports import Ledger
 from tollkeeper.reports.answers import call_document, calls_document, usage_document
 from tollkeeper.reports.call import call
@@ -16,19 +16,18 @@ from tollkeeper.reports.calls import calls
 from tollkeeper.reports.parameters import DEFAULT_ZONE, calls_question, usage_question
 from tollkeeper.reports.usage import usage
 
-Explain = Callable[[LedgerEntry], Sequence[PriceLine]]
+Explain = Callable[[LedgerEntry], Explanation]
 
 
-def no_lines(entry: LedgerEntry) -> Sequence[PriceLine]:
+def unexplained(entry: LedgerEntry) -> Explanation:
     """Explain nothing: for where no price book is at hand."""
-    return ()
+    return UNEXPLAINED
 
 
 class LedgerReports:
     """Implements ``ports.ReportSource`` for one viewer's scope.
 
-    ``now_us`` is asked once for each question. ``explain`` gives the price lines of an
-    entry, so that one call can be explained.
+    ``now_us`` is asked once for each question. ``explain`` explains the price of an entry.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class LedgerReports:
         scope: Scope,
         now_us: Callable[[], int],
         *,
-        explain: Explain = no_lines,
+        explain: Explain = unexplained,
         zone: str = DEFAULT_ZONE,
     ) -> None:
         self._ledger = ledger

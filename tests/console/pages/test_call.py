@@ -16,12 +16,13 @@ from stores import DAY, NOW
 from tollkeeper.console.access import viewer_of_user
 from tollkeeper.console.pages.call import CallPage, call
 from tollkeeper.console.shared import Console
-from tollkeeper.domain.calls import Held
+from tollkeeper.domain.calls import Held, Part
+from tollkeeper.domain.corrections import Booking, correction
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome, entries_of
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.usage import Usage
 from tollkeeper.providers.price_data import shipped_price_book
-from tollkeeper.services.explanation import explain
+from tollkeeper.services.explanation import explanation_of
 from tollkeeper.services.settlement import Ending, settle
 
 BOOK = shipped_price_book()
@@ -33,8 +34,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole
         yield made
 
 
+def former(version: str) -> PriceBook | None:
+    """Nobody has old versions here."""
+    return None
+
+
 def explaining(running: RunningConsole, book: PriceBook = BOOK) -> Console:
-    return replace(running.console, explain=lambda entry: explain(entry, book))
+    return replace(running.console, explain=lambda entry: explanation_of(entry, book, former))
 
 
 def show(
@@ -173,6 +179,33 @@ def test_attempts_parts_and_corrections_stand_together(running: RunningConsole) 
     assert 'class="failed" x="294"' in page.attempts[0].picture  # it failed at 0.6 of 2 seconds
     assert 'class="waits" x="500"' in page.attempts[1].picture
     assert page.outcome.name == "OK"
+
+
+def test_a_call_that_was_priced_again_shows_both_prices_in_order(running: RunningConsole) -> None:
+    entry = settled(running, {"input": 1_000_000})
+    assert entry.cost_nanos is not None
+    part = Part("m", {}, "measured", 5_000_000_000, 5_000_000_000, 0, "", entry.price_key)
+    back, anew = correction(Booking(entry, entry), part, "book-2", NOW)
+    later = part._replace(cost_nanos=7_000_000_000, list_cost_nanos=7_000_000_000)
+    running.load(back, anew, *correction(Booking(entry, anew), later, "book-3", NOW))
+    page = show(running, entry.call_id)
+    assert dollars(page.cost) == 7
+    first, second, third = page.bills
+    assert (first.replaced, second.replaced, third.replaced) == (
+        "Correction 1 below takes its place.",
+        "Correction 2 below takes its place.",
+        "",
+    )
+    assert dollars(first.total) == Decimal(entry.cost_nanos).scaleb(-9)
+    assert "the price book says otherwise now. It was " in second.correction
+    assert "price book book-2, it is $7" in third.correction
+    assert sum(int(fact.text.split(" ")[0].replace(",", "")) for fact in page.tokens) == 1_000_000
+    (row,) = [
+        row
+        for row in running.get("/calls?format=json", running.session("admin")).json()["calls"]
+        if row["call_id"] == entry.call_id
+    ]
+    assert (row["cost_usd"], row["corrections"]) == ("7.000000000", 2)
 
 
 def test_facts_lead_to_calls_that_share_them(running: RunningConsole) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from tollkeeper.console.api.keys import NewKeyBody
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.price_table import Standing
 from tollkeeper.reports import repricing
 from tollkeeper.reports.calls import CallRow
 
@@ -154,6 +155,8 @@ def _entry() -> Schema:
             "corrected_at": or_null(TIME),
             "usage_raw": {"description": "The provider's own usage object, null without one."},
             "quantities": mapping({"type": "integer"}),
+            "price_source": TEXT,
+            "price_standing": {"enum": ["", *Standing]},
             "lines": listed(named("PriceLine")),
         }
     )

@@ -21,7 +21,7 @@ from tollkeeper.domain.ledger import ERROR_OUTCOMES, LedgerEntry, Outcome, is_at
 from tollkeeper.domain.money import usd
 from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.reports import call as report
-from tollkeeper.reports import formatting, zones
+from tollkeeper.reports import formatting, price_words, zones
 from tollkeeper.reports.answers import call_document
 from tollkeeper.reports.call import CallDetail, EntryDetail
 
@@ -61,8 +61,11 @@ class Bill:
 
     ``heading`` says which entry this is, ``title`` names the model; ``corrects`` is set for a
     correction of an earlier entry.
-    ``outdated`` tells that the prices were changed since: the lines then have none, and the
-    booked cost stands.
+    ``replaced`` says which later correction took its place, ``correction`` what one changed,
+    and when and why. ``source`` says who published the prices and how sure they are,
+    ``stated`` what the provider itself said that it costs.
+    ``outdated`` tells that nobody has the prices of then any more: the lines then have none,
+    and the booked cost stands.
     """
 
     heading: str
@@ -79,6 +82,10 @@ class Bill:
     saved: str
     outdated: bool
     raw: str
+    replaced: str = ""
+    correction: str = ""
+    source: str = ""
+    stated: str = ""
 
 
 class Attempt(NamedTuple):
@@ -147,17 +154,17 @@ def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
         reached += (last.started_at_us - first.started_at_us) // 1_000
     return CallPage(
         report=found,
-        title=last.model_served or last.model_requested or "A call",
+        title=_model(found.standing(last)) or "A call",
         asked_for=first.model_requested,
         when=f"{began:%Y-%m-%d %H:%M:%S}.{began.microsecond // 1_000:03d}",
         zone=str(zone),
         outcome=words.outcome(last.outcome),
-        basis=words.basis(last.basis),
+        basis=words.basis(found.standing(last).basis),
         cost=formatting.money_full(found.cost_usd),
         took=formatting.duration(whole_ms),
         first=formatting.duration(reached),
         tokens=tuple(_tokens(found)),
-        bills=tuple(_bill(each) for each in found.entries),
+        bills=_bills(found, zone),
         attempts=_attempts(found, zone),
         facts=tuple(_facts(first, last, links)),
         tags=tuple(
@@ -199,21 +206,70 @@ def _tokens(found: CallDetail) -> Iterator[Fact]:
 # ------------------------------------------------------------------ cost
 
 
+def _bills(found: CallDetail, zone: ZoneInfo) -> tuple[Bill, ...]:
+    """Give what was booked, in order. What takes a booking back is told by what replaces it."""
+    back = {
+        (each.entry.corrects, each.entry.revision): each.entry
+        for each in found.entries
+        if each.entry.sign < 0
+    }
+    bills = []
+    for each in found.entries:
+        entry = each.entry
+        if entry.sign < 0:
+            continue
+        bill = _bill(each)
+        root = entry.corrects or entry.entry_id
+        if (root, entry.revision + 1) in back and (entry.revision or not entry.corrects):
+            bill = replace(bill, replaced=f"Correction {entry.revision + 1} below takes its place.")
+        if entry.revision:
+            bill = replace(
+                bill, correction=_correction(entry, back.get((root, entry.revision)), zone)
+            )
+        bills.append(bill)
+    return tuple(bills)
+
+
+def _correction(entry: LedgerEntry, back: LedgerEntry | None, zone: ZoneInfo) -> str:
+    """Say what a correction changed: when, why, from which amount and price book."""
+    when = ""
+    if entry.corrected_at_us is not None:
+        when = f"On {zones.local_time(entry.corrected_at_us, zone):%Y-%m-%d %H:%M}: "
+    why = price_words.correction(entry.correction)
+    was = is_now = "unknown"
+    if back is not None and back.cost_nanos is not None:
+        was = formatting.money_full(usd(-back.cost_nanos))
+    if entry.cost_nanos is not None:
+        is_now = formatting.money_full(usd(entry.cost_nanos))
+    old = (
+        ""
+        if back is None or back.price_version == entry.price_version
+        else (f", price book {back.price_version or 'none'}")
+    )
+    return f"{when}{why}. It was {was}{old}, it is {is_now}."
+
+
+def _model(entry: LedgerEntry) -> str:
+    return entry.model_served or entry.model_requested
+
+
 def _bill(detail: EntryDetail) -> Bill:
     entry = detail.entry
+    plain = bool(entry.corrects) and not entry.revision
     lines = tuple(_line(line) for line in detail.lines) or tuple(
         CostLine(words.quantity(name), formatting.count_full(count), words.counted(name), *[""] * 5)
         for name, count in detail.quantities.items()
     )
     cost = None if entry.cost_nanos is None else usd(entry.cost_nanos)
     listed = None if entry.list_cost_nanos is None else usd(entry.list_cost_nanos)
-    why, what = remedies.unpriced(entry) if cost is None and not entry.corrects else ("", "")
-    title = " · ".join(filter(None, (entry.provider, entry.model_served or entry.model_requested)))
+    why, what = remedies.unpriced(entry) if cost is None and not plain else ("", "")
+    title = " · ".join(filter(None, (entry.provider, _model(entry))))
+    stated = entry.provider_cost_nanos
     return Bill(
         heading=_heading(entry, title),
         title=title,
-        corrects=entry.corrects,
-        lines=() if entry.corrects else lines,
+        corrects=entry.corrects if plain else "",
+        lines=() if plain else lines,
         total=formatting.money_full(cost),
         basis=words.basis(entry.basis),
         why=why,
@@ -224,10 +280,14 @@ def _bill(detail: EntryDetail) -> Bill:
         saved=formatting.money_full(usd(entry.saved_nanos)) if entry.saved_nanos else "",
         outdated=_is_outdated(detail),
         raw=_pretty(entry.usage_raw),
+        source=price_words.published(*detail.explanation[1:]),
+        stated="" if stated is None else formatting.money_full(usd(stated)),
     )
 
 
 def _heading(entry: LedgerEntry, title: str) -> str:
+    if entry.revision:
+        return f"Correction {entry.revision}: {title}"
     if entry.corrects:
         return "Correction"
     if entry.part:
