@@ -32,11 +32,14 @@ from tollkeeper.console.work import Work
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.explanation import UNEXPLAINED
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.price_rules import PriceRule
+from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.ports import Position, User
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.services import people, sign_in
 from tollkeeper.services.loading import LoaderStatus
+from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import CurrentPrices, Repricer
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.late_ledger import LateLedger
@@ -122,6 +125,8 @@ class RunningConsole:
         self.store, self.vault = self.folder.store, self.folder.vault
         self.now_us = NOW
         self.prices = CurrentPrices(shipped_price_book(), {})
+        self.plans: tuple[SeatPlan, ...] = ()
+        self.rules: tuple[PriceRule, ...] = ()
         self.store.set_org_name(ORG)
         for team in ("core", "other"):
             people.ensure_team(self.store, team, NOW)
@@ -158,6 +163,7 @@ class RunningConsole:
                 lambda: self.now_us,
                 self.hub.on_loaded,
             ),
+            terms=lambda: Terms(self.prices.book, self.prices.accounts, self.plans, self.rules),
             static=StaticFiles(),
             counters=ConsoleCounters(),
         )

@@ -13,6 +13,7 @@ from tollkeeper.console.access import FORM_HEADER, OPERATOR_HEADER
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.routes import ROUTES, Route
 from tollkeeper.console.static_files import PREFIX
+from tollkeeper.domain.price_rules import PriceRule, StoredRule
 
 # + gets in · s is sent to sign in · 1 is 401 · 3 is 403 · 4 is 404, as if there were nothing
 CALLERS = (
@@ -23,6 +24,9 @@ GOLDEN = """
 GET    /                          s + + + + + s s s s s
 GET    /calls                     s + + + + + s s s s s
 GET    /calls/{call_id}           s + + + + + s s s s s
+GET    /models                    s + + + + + s s s s s
+POST   /models/rules              s 3 3 + 3 + s s s s s
+POST   /models/rules/{rule_id}/end s 3 3 + 3 + s s s s s
 GET    /keys                      s + + + + + s s s s s
 POST   /keys                      s + + 3 3 + s s s s s
 POST   /keys/{key_id}/revoke      s + + 3 3 + s s s s s
@@ -38,6 +42,9 @@ GET    /api/v1/usage              1 + + + + + 3 + + 1 1
 GET    /api/v1/calls              1 + + + + + 3 + + 1 1
 GET    /api/v1/calls/{call_id}    1 + + + + + 3 + + 1 1
 POST   /api/v1/prices/reprice     1 3 3 3 3 + 3 + + 1 1
+GET    /api/v1/prices/rules       1 3 3 + + + 3 + + 1 1
+POST   /api/v1/prices/rules       1 3 3 + 3 + 3 + + 1 1
+DELETE /api/v1/prices/rules/{rule_id} 1 3 3 + 3 + 3 + + 1 1
 GET    /api/v1/keys               1 + + + + + 3 + + 1 1
 POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1
@@ -64,6 +71,9 @@ class Callers:
     def __init__(self, console: RunningConsole) -> None:
         self.console = console
         self._revoked = issue_key(console.folder, "alice@acme.com").record.key.key_id
+        self._rule = "rule"
+        rule = PriceRule("r", discount_bp=1)
+        console.store.add_price_rule(StoredRule(self._rule, rule, console.now_us, "alice"))
         self._sessions: dict[str, Session] = {}
 
     def headers(self, caller: str, *, fresh: bool) -> dict[str, str]:
@@ -99,6 +109,7 @@ class Callers:
         return {
             "{call_id}": "call-alice",
             "{key_id}": self._revoked,
+            "{rule_id}": self._rule,
             "{path_key}": self.console.other_key.token,
             "{name:path}": self.console.console.static.address("app.css").removeprefix(PREFIX),
         }

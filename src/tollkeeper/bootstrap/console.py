@@ -39,6 +39,7 @@ from tollkeeper.ports import DataFolder, Store, Vault
 from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.services.explanation import explanation_of
 from tollkeeper.services.loading import Loader
+from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import CurrentPrices, Repricer
 from tollkeeper.services.repricing_unpriced import UnpricedCalls
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
@@ -75,14 +76,17 @@ async def serve(options: ChildOptions) -> None:
         hub = LiveHub(org, secrets.token_hex(8))
         loader = Loader(_tail(data), ledger, on_loaded=hub.on_loaded, failpoint=failpoint)
         loading = LoaderThread(loader)
+
+        def terms() -> Terms:
+            now = config.load(options.config, config.environment())
+            accounts = price_accounts(now, data)
+            return Terms(prices.book, accounts, now.seat_plans, now.price_rules)
+
         repricer = Repricer(
             LedgerBookings(ledger, org),
             ledger,
             store,
-            lambda: CurrentPrices(
-                prices.book,
-                price_accounts(config.load(options.config, config.environment()), data),
-            ),
+            lambda: CurrentPrices(*terms()[:2]),
             clock.now_us,
             hub.on_loaded,
         )
@@ -94,7 +98,7 @@ async def serve(options: ChildOptions) -> None:
             lambda: loader.status.lag_entries,
         )
         console = _console(
-            org, configuration, data, store, vault, ledger, loading, prices, hub, repricer
+            org, configuration, data, store, vault, ledger, loading, prices, hub, repricer, terms
         )
         parts = _Parts(
             console,
@@ -121,6 +125,7 @@ def _console(
     prices: FollowedPrices,
     hub: LiveHub,
     repricer: Repricer,
+    terms: Callable[[], Terms],
 ) -> Console:
     return Console(
         org=org,
@@ -139,6 +144,7 @@ def _console(
         hub=hub,
         work=Work(),
         repricer=repricer,
+        terms=terms,
         static=StaticFiles(),
         counters=ConsoleCounters(),
     )

@@ -48,11 +48,14 @@ class Head:
     fields: tuple[tuple[str, str], ...]
 
 
+_ADDRESSES: Final = {"/calls": Links.calls, "/models": Links.models}
+
+
 def head_of(
     viewer: Viewer, period: Period, links: Links, path: str, names: Iterable[tuple[str, str]] = ()
 ) -> Head:
     """Make the head of the page at ``path``. ``names`` maps ids in filters to what people read."""
-    here = Links.calls if path == "/calls" else Links.overview
+    here = _ADDRESSES.get(path, Links.overview)
     known = dict(names)
     last_day = elapsed_day(period)
     return Head(

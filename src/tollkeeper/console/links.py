@@ -64,6 +64,10 @@ class Links:
         """Give the address of the list of calls."""
         return address("/calls", self._query())
 
+    def models(self) -> str:
+        """Give the address of the models' page."""
+        return address("/models", self._query())
+
     def calls_file(self) -> str:
         """Give the address of the list as a file of comma-separated values."""
         return address("/calls", self._query() | {"format": "csv"})

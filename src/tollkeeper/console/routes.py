@@ -19,12 +19,13 @@ from tollkeeper.console.answers import Answer, Document, Handler, Question
 from tollkeeper.console.api import calls as calls_api
 from tollkeeper.console.api import keys as keys_api
 from tollkeeper.console.api import people as people_api
+from tollkeeper.console.api import price_rules as price_rules_api
 from tollkeeper.console.api import repricing as repricing_api
 from tollkeeper.console.api import usage as usage_api
 from tollkeeper.console.api.openapi import Described, openapi
 from tollkeeper.console.api.reading import check_names, viewer_of
 from tollkeeper.console.dispatch import Async, Kind, Rule
-from tollkeeper.console.pages import call, calls, keys, overview, sign_in
+from tollkeeper.console.pages import call, calls, keys, models, overview, sign_in
 from tollkeeper.console.shared import Console, FormHandler, PageHandler
 from tollkeeper.domain.access import Role
 
@@ -119,6 +120,18 @@ PAGES: Final = (
         *(EVERYBODY, Tenant.SCOPE, _page(call.call)),
     ),
     Route(
+        *("GET", "/models", Kind.PAGE, Auth.SESSION),
+        *(EVERYBODY, Tenant.SCOPE, _page(models.models)),
+    ),
+    Route(
+        *("POST", "/models/rules", Kind.FORM, Auth.SESSION_FORM),
+        *(models.BUYERS, Tenant.ORG, _form(models.make_rule)),
+    ),
+    Route(
+        *("POST", "/models/rules/{rule_id}/end", Kind.FORM, Auth.SESSION_FORM),
+        *(models.BUYERS, Tenant.ORG, _form(models.end_rule)),
+    ),
+    Route(
         *("GET", "/keys", Kind.PAGE, Auth.SESSION),
         *(EVERYBODY, Tenant.REACH, _page(keys.keys)),
     ),
@@ -159,6 +172,18 @@ API: Final = (
     Route(
         *("POST", "/api/v1/prices/reprice", Kind.API, Auth.MANAGEMENT_WRITE),
         *(ADMINS, Tenant.ORG, repricing_api.reprice),
+    ),
+    Route(
+        *("GET", "/api/v1/prices/rules", Kind.API, Auth.MANAGEMENT),
+        *(models.READERS, Tenant.ORG, price_rules_api.list_rules),
+    ),
+    Route(
+        *("POST", "/api/v1/prices/rules", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(models.BUYERS, Tenant.ORG, price_rules_api.make_rule),
+    ),
+    Route(
+        *("DELETE", "/api/v1/prices/rules/{rule_id}", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(models.BUYERS, Tenant.ORG, price_rules_api.end_rule),
     ),
     Route(
         *("GET", "/api/v1/keys", Kind.API, Auth.MANAGEMENT),

@@ -20,6 +20,7 @@ from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import Ledger, Store, Vault
 from tollkeeper.services.loading import LoaderStatus
+from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import Repricer
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Console:
     ``presented_key`` finds one of our keys in a request's headers and query string.
     ``zone`` is the configured time zone. ``ledger_fault`` says in words why the ledger cannot
     answer ("" when it can).
-    ``repricer`` prices old calls again.
+    ``repricer`` prices old calls again; ``terms`` says what decides prices now.
     ``operator_token`` is the command line's own credential, new with each start.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
     sign in lately.
@@ -106,6 +107,7 @@ class Console:
     hub: LiveHub
     work: Work
     repricer: Repricer
+    terms: Callable[[], Terms]
     static: StaticFiles
     counters: ConsoleCounters
     colours: ColourBook = field(default_factory=ColourBook)

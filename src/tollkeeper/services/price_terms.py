@@ -6,12 +6,15 @@ and an entry of its time can be priced again as it was.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from tollkeeper.clock import second_text
 from tollkeeper.domain.errors import BadRequest, Conflict, NotFound
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.price_rules import ALWAYS_US, PriceRule, StoredRule
+from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.ports import Store
 from tollkeeper.telemetry import logger
 
@@ -20,6 +23,19 @@ NAME_CHARS_MAX: Final = 200
 REASON_CHARS_MAX: Final = 1_000
 _PRICES_CHARS_MAX: Final = 3_000
 _ids: Final = IdMint()
+
+
+class Terms(NamedTuple):
+    """What decides prices now.
+
+    ``accounts`` maps the operator's names of providers to where their prices stand in the
+    book. ``rules`` are those of the configuration, which come after those of the store.
+    """
+
+    book: PriceBook
+    accounts: Mapping[str, str]
+    seat_plans: Sequence[SeatPlan] = ()
+    rules: Sequence[PriceRule] = ()
 
 
 def make_rule(store: Store, rule: PriceRule, by: str, now_us: int) -> StoredRule:

@@ -55,6 +55,13 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("POST", "/api/v1/prices/reprice"): Operation(
         "reprice", (), named("RepricingStep"), body="RepricingBody"
     ),
+    ("GET", "/api/v1/prices/rules"): Operation(
+        "listPriceRules", PAGING, page_of("rules", "PriceRule")
+    ),
+    ("POST", "/api/v1/prices/rules"): Operation(
+        "makePriceRule", (), named("PriceRule"), body="NewPriceRuleBody", status=201
+    ),
+    ("DELETE", "/api/v1/prices/rules/{rule_id}"): Operation("endPriceRule", (), named("PriceRule")),
     ("GET", "/api/v1/keys"): Operation("listKeys", PAGING, page_of("keys", "Key")),
     ("POST", "/api/v1/keys"): Operation(
         *("issueKey", (), named("IssuedKey")),

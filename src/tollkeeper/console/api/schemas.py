@@ -10,6 +10,7 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from tollkeeper.console.api.keys import NewKeyBody
+from tollkeeper.console.api.price_rules import NewPriceRuleBody
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.price_table import Standing
@@ -70,7 +71,9 @@ def named(name: str) -> Schema:
 
 def components() -> dict[str, Schema]:
     """Give all named schemas."""
-    _, bodies = msgspec.json.schema_components([NewKeyBody], ref_template=_PLACE + "{name}")
+    _, bodies = msgspec.json.schema_components(
+        [NewKeyBody, NewPriceRuleBody], ref_template=_PLACE + "{name}"
+    )
     return {
         **bodies,
         "Problem": _problem(),
@@ -81,6 +84,7 @@ def components() -> dict[str, Schema]:
         "Usage": _usage(),
         "RepricingBody": _repricing_body(),
         "RepricingStep": _repricing_step(),
+        "PriceRule": _price_rule(),
         "Key": _key(),
         "IssuedKey": exactly({"key": TEXT, **_key()["properties"]}),
         "Team": exactly({"id": TEXT, "name": TEXT, "state": _state(), "created_at": TIME}),
@@ -186,9 +190,7 @@ def _period() -> dict[str, Schema]:
 
 def _usage() -> Schema:
     value: Schema = {"type": ["string", "integer", "number", "boolean", "null"]}
-    basis = exactly(
-        {"requests": COUNT, "cost_usd": MONEY, "list_cost_usd": MONEY, "tokens": COUNT}
-    )
+    basis = exactly({"requests": COUNT, "cost_usd": MONEY, "list_cost_usd": MONEY, "tokens": COUNT})
     return exactly(
         {
             "period": exactly(_period()),
@@ -196,6 +198,20 @@ def _usage() -> Schema:
             "totals": mapping(value),
             "basis": mapping(basis),
             "truncated": {"type": "boolean"},
+        }
+    )
+
+
+def _price_rule() -> Schema:
+    return exactly(
+        {
+            **dict.fromkeys(("id", "name", "provider", "model", "team", "reason"), TEXT),
+            "state": {"enum": ["active", "planned", "ended"]},
+            "usd": mapping(TEXT),
+            "discount_bp": {"type": "integer", "minimum": -10_000, "maximum": 10_000},
+            **dict.fromkeys(("since", "until"), or_null(TIME)),
+            "created_at": TIME,
+            "created_by": TEXT,
         }
     )
 
