@@ -29,9 +29,9 @@ class Family(NamedTuple):
     Factors are thousandths: of the conversation's tokens (``text``), of those of the tools'
     JSON (``tools``), of the prescribed answer's JSON (``schema``), of the reply's (``reply``).
     The others are tokens: for each ``message``, once for a prompt (``start``), once if there
-    are tools (``tools_start``), for each ``call`` of a tool, once for a reply
-    (``reply_start``). Measured on one half of the recorded replies; `docs/accuracy.md` tells
-    the error on the other half.
+    are tools (``tools_start``), for each ``call`` of a tool and each ``argument`` of it, once
+    for a reply (``reply_start``) and for one that calls ``several`` tools. Measured on one half
+    of the recorded replies; `docs/accuracy.md` tells the error on the other half.
     """
 
     text: int
@@ -43,19 +43,22 @@ class Family(NamedTuple):
     reply: int
     call: int
     reply_start: int
+    argument: int = 0
+    several: int = 0
 
 
-OPENAI: Final = Family(1000, 4, 3, 560, 15, 750, 1000, 7, 0)
+OPENAI: Final = Family(1000, 4, 3, 560, 15, 750, 1000, 7, 0, several=14)
+_GPT_5_4: Final = OPENAI._replace(reply_start=3)
 _PLAIN: Final = Family(1000, 0, 0, 0, 0, 0, 1000, 0, 0)
 OTHER: Final = Family(1050, 4, 3, 800, 20, 1000, 1000, 10, 1)
-_CLAUDE: Final = Family(1140, 2, 5, 1100, 490, 3000, 1110, 32, 3)
-_CLAUDE_SINCE_4_7: Final = Family(1360, 4, 3, 2500, 325, 2000, 1400, 36, 2)
+_CLAUDE: Final = Family(1150, 2, 5, 1100, 500, 3000, 1090, 32, 3, argument=10)
+_CLAUDE_SINCE_4_7: Final = Family(1360, 4, 3, 2500, 325, 2000, 1400, 36, 2, argument=10)
 _FAMILIES: Final = (
     # The first pattern that is found in a model's name decides.
     (r"gpt-oss", Family(1000, 6, 60, 1000, 0, 0, 1010, 14, 4)),
     (r"claude-(?:[a-z]+-)?(?:4-[7-9]|[5-9])(?![0-9])(?!.*-20(?:2[0-4]|25))", _CLAUDE_SINCE_4_7),
     (r"claude", _CLAUDE),
-    (r"gemini|gemma", Family(1060, 0, 0, 700, 0, 0, 1010, 0, 0)),
+    (r"gemini|gemma", Family(1070, 0, 0, 700, 0, 0, 1020, 0, 0)),
     (r"(?:mi[ns]|magi|codes|devs|pix|mix|vox)tral", Family(1120, 1, 3, 1500, 0, 0, 1030, 2, 1)),
     (r"deepseek", Family(1050, 0, 3, 800, 200, 1000, 1030, 30, 0)),
     (r"llama", Family(1060, 4, 10, 1000, 0, 1000, 1000, 21, 1)),
@@ -64,9 +67,11 @@ _FAMILIES: Final = (
     (r"nova", Family(1000, 0, 0, 1000, 850, 0, 1030, 14, 1)),
     (r"titan", Family(1110, 2, 0, 0, 0, 0, 950, 0, 3)),
     (r"command", Family(1000, 0, 0, 730, 4, 0, 1080, 0, 0)),
+    (r"gpt-5\.[4-9]|gpt-[6-9]", _GPT_5_4),
     (r"gpt|chatgpt|davinci|babbage|codex|text-embedding|(?:^|/)o[1-9](?:-|$)", OPENAI),
 )
 _PATTERNS: Final = tuple((re.compile(pattern), family) for pattern, family in _FAMILIES)
+_ARGUMENT: Final = re.compile(r'[{,]\s*"[^"]*"\s*:')
 _WITHOUT_MESSAGES: Final = frozenset({"completions", "embeddings", "embed"})
 UNSEEN_TOKENS: Final = 300
 """What a picture, a file or a tool of the provider's own is put down for: nobody sees its size."""
@@ -79,8 +84,8 @@ def family_of(model: str, endpoint: str) -> Family:
     family = next((family for pattern, family in _PATTERNS if pattern.search(name)), OTHER)
     if endpoint in _WITHOUT_MESSAGES:
         return _PLAIN._replace(text=family.text, reply=family.reply)
-    if family is OPENAI and endpoint == "responses":
-        return family._replace(reply_start=1, tools_start=5, tools=600)
+    if endpoint == "responses" and family.several:
+        return family._replace(reply_start=family.reply_start + 1, tools_start=5, tools=600)
     return family
 
 
@@ -104,7 +109,11 @@ def output_tokens(said: int, family: Family) -> int:
     counted = vocabulary.count(said.sample)
     sample_bytes = len(said.sample.encode("utf-8", "replace"))
     tokens = counted * family.reply * int(said) / (1000 * sample_bytes)
-    return max(1, round(tokens) + family.call * said.calls + family.reply_start)
+    beside = family.reply_start
+    if said.calls:
+        beside += family.call * said.calls + family.several * (said.calls > 1)
+        beside += family.argument * len(_ARGUMENT.findall(said.sample))
+    return max(1, round(tokens) + beside)
 
 
 def _prompt_tokens(asked: RequestText, family: Family) -> int:
