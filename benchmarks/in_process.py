@@ -48,6 +48,7 @@ from tollkeeper.storage.journal.writer import JournalWriter
 CONNECTIONS: Final = 32
 _TURNS: Final = 40  # in one block: the least of the blocks counts
 _TURNS_FIRST: Final = 20
+_WAITS_MAX: Final = 10_000
 _READ_BYTES: Final = 64 << 10  # a larger request comes in pieces of this size
 _TURNS_COUNTED: Final = 16
 _COUNT_LIMIT_S: Final = 300.0
@@ -176,8 +177,10 @@ class InProcess:
             end.received = b""
             for piece in pieces:
                 connection.data_received(piece)
-        while len(self.asked) < CONNECTIONS:  # noqa: ASYNC110 - the loop has nothing else to do
+        for _ in range(_WAITS_MAX):
             await asyncio.sleep(0)
+            if len(self.asked) == CONNECTIONS:
+                break
         asked, self.asked = self.asked, []
         for upstream in asked:
             upstream.data_received(reply)
