@@ -216,6 +216,14 @@ def test_a_bill_waits_while_another_segment_has_more(books: Books) -> None:
     assert books.sums()["nanos of owner"] == 50
 
 
+def test_segments_do_not_wait_for_each_other(books: Books) -> None:
+    for name in "abc":
+        books.write(line(ord(name)), segment=name)
+    for _ in range(4):
+        books.advance()
+    assert books.sums()["nanos of fetcher"] == 30
+
+
 def test_it_does_not_wait_for_ever(books: Books) -> None:
     books.write(bill(), segment="a")
     books.advance()

@@ -37,7 +37,8 @@ class JobMemory:
         """Tell whether a chunk must wait until all other segments were read once more.
 
         Its bills' beginnings may stand there: they were written before, and are not
-        necessarily read before. ``others`` are the segments that exist now.
+        necessarily read before. ``others`` are the segments that exist now. Of segments that
+        only wait for each other the first goes on.
         """
         if not late_bills.unstarted(chunk.marks.values(), self._states(chunk)):
             self._waiting.pop(segment, None)
@@ -50,7 +51,8 @@ class JobMemory:
             left = set(others)
             self._waiting[segment] = (since_s, left)
         left &= others  # one that is gone was read to its end
-        if left and now_s - since_s < WAIT_MAX_S:
+        goes_first = segment == next(iter(self._waiting)) and self._waiting.keys() >= left
+        if left and not goes_first and now_s - since_s < WAIT_MAX_S:
             return True
         del self._waiting[segment]
         return False
