@@ -65,6 +65,16 @@ def test_rules_of_the_file_come_last(run: CommandLine) -> None:
     assert (rows[1]["id"], rows[1]["created_by"]) == (None, "tollkeeper.yaml")
 
 
+def test_what_a_model_costs_is_told_with_the_rule_that_decides(run: CommandLine) -> None:
+    run("prices", "set", "half", "--model", "gpt-4.1-mini", "--discount", "50%")
+    (shown,) = run("prices", "show", "gpt-4.1-mini", "--json").json()
+    assert shown["terms"] == "half: 50 % off"
+    assert shown["example"]["cost_usd"] == "0.001000000"
+    assert "half: 50 % off" in run("prices", "show", "gpt-4.1-mini").out
+    (other,) = run("prices", "show", "gpt-4.1", "--json").json()
+    assert other["terms"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

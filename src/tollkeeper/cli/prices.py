@@ -29,6 +29,7 @@ from tollkeeper.domain.price_table import ModelPrices, PriceRowShown, Standing
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.usage import Usage
 from tollkeeper.reports import formatting
+from tollkeeper.services.price_terms import in_words
 
 app = typer.Typer(
     help="Show what a model costs, and fetch newer prices.",
@@ -127,6 +128,7 @@ def _document(
             }
             for row in listed.rows
         ],
+        "terms": _terms(book, place, at_us),
         "example": _example(book, place, at_us),
     }
 
@@ -145,13 +147,21 @@ def _source(book: PriceBook, place: PricePlace, listed: ModelPrices) -> str:
     return f"{named}, with this release's corrections"
 
 
+def _terms(book: PriceBook, place: PricePlace, at_us: int) -> str | None:
+    """Name the operator's own rule that decides, for teams that no rule names."""
+    where = book.place(place.price_provider, place.provider, "")
+    rule = book.rules.deciding(where, place.model, at_us)
+    return f"{rule.name}: {in_words(rule)}" if rule else None
+
+
 def _example(book: PriceBook, place: PricePlace, at_us: int) -> dict[str, Any]:
     """Price a call; a model that only reads is priced without output."""
     tokens = {u.INPUT: _EXAMPLE_TOKENS, u.OUTPUT: _EXAMPLE_TOKENS}
-    priced = book.price(place.price_provider, place.model, Usage(tokens), at_us)
+    where = book.place(place.price_provider, place.provider, "")
+    priced = book.price(where, place.model, Usage(tokens), at_us)
     if priced.reason == f"unknown_dimension:{u.OUTPUT}":
         tokens = {u.INPUT: _EXAMPLE_TOKENS}
-        priced = book.price(place.price_provider, place.model, Usage(tokens), at_us)
+        priced = book.price(where, place.model, Usage(tokens), at_us)
     cost = None if priced.nanos is None else usd_text(priced.nanos)
     return {**tokens, "cost_usd": cost, "unpriced_reason": priced.reason or None}
 
@@ -167,6 +177,7 @@ def _print(document: dict[str, Any], listed: ModelPrices) -> None:
         ("Also named", ", ".join(document["aliases"])),
         ("Source", document["source"]),
         ("Version", document["price_version"]),
+        ("Your terms", document["terms"]),
         ("Valid", f"on {document['at'][:10]}{since}"),
         ("Gone", document["gone"] and f"not listed any more since {document['gone']}"),
     ):
