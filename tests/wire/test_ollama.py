@@ -38,7 +38,7 @@ def _usage(reading: Reading) -> Usage:
         (ollama_generated(), JSON),
         (ollama_stream(), NDJSON),
         (ollama_stream()[:-1], NDJSON),
-        (ollama_stream().replace(b'"done":true', b'"done" : true'), NDJSON),
+        (ollama_stream().replace(b'"done":true', b'"done": true'), NDJSON),
     ],
 )
 def test_the_last_object_says_what_was_used(body: bytes, content_type: str) -> None:

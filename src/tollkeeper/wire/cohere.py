@@ -8,7 +8,6 @@ in JSON lines.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from tollkeeper.domain import usage as u
@@ -25,7 +24,7 @@ from tollkeeper.wire.token_counts import MISSING_COUNT
 _REPLY: Final = Shape(Reply)
 _USAGE: Final = Shape(CohereUsage)
 _EVENT: Final = Shape(Event)
-_LAST: Final = re.compile(rb'"(?:message-end|stream-end)"')
+_LAST: Final = (b'"message-end"', b'"stream-end"')
 _FAILURES: Final = ("ERROR", "TIMEOUT")
 
 

@@ -80,6 +80,12 @@ class LineStream:
             pending.clear()
 
 
+def line_around(region: bytes, at: int) -> tuple[int, int]:
+    """Give where the line starts and ends that contains a place in a region."""
+    end = region.find(b"\n", at)
+    return region.rfind(b"\n", 0, at) + 1, (len(region) if end < 0 else end)
+
+
 def lines_in(region: bytes) -> list[bytes]:
     """Give the lines of a region that hold something."""
     return [line for line in region.split(b"\n") if line.strip()]

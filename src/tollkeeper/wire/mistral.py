@@ -28,6 +28,7 @@ from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import Glimpse
 from tollkeeper.wire.token_counts import MISSING_COUNT, exclusive
 
+_NAMES_MAX: Final = 64
 SEVERAL_MODELS: Final = "several_models"
 """Agents handed a conversation on: its counts are of more than one model, and not told apart."""
 
@@ -43,7 +44,8 @@ _PAGES: Final = Shape(PageCounts)
 _CONVERSATION: Final = Shape(ConversationReply)
 _EVENT: Final = Shape(ConversationEvent)
 _USAGE: Final = Shape(ConversationUsage)
-_LAST: Final = re.compile(rb"conversation\.response\.(?:done|error)")
+_LAST: Final = (b"conversation.response.done", b"conversation.response.error")
+_NAMED: Final = re.compile(rb'"(model|conversation_id)"\s*:\s*"([^"\\]{1,256})"')
 
 
 def ocr_reader() -> JsonReader:
@@ -61,17 +63,22 @@ class ConversationStreamReader(ObjectStreamReader[ConversationEvent]):
 
     def __init__(self) -> None:
         super().__init__(_RULE, EVENTS)
+        self._named: set[tuple[bytes, bytes]] = set()
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read, with the models that the events before the last one name."""
         reading = super().close(complete=complete)
         if reading.usage is None:
             return reading
-        seen = self.glimpse()
-        models = [model for model in seen.model.split("\n") if model]
-        return reading._replace(
-            usage=_of_models(reading.usage, models), response_id=seen.response_id
-        )
+        names = sorted((kind, name.decode("utf-8", "replace")) for kind, name in self._named)
+        usage = _of_models(reading.usage, [name for kind, name in names if kind == b"model"])
+        ids = [name for kind, name in names if kind != b"model"]
+        return reading._replace(usage=usage, response_id=ids[0] if ids else "")
+
+    def _keep(self, region: bytes) -> None:
+        if len(self._named) < _NAMES_MAX:
+            self._named.update(_NAMED.findall(region))
+        super()._keep(region)
 
 
 def conversation_usage(raw: bytes) -> Usage:
@@ -172,8 +179,6 @@ def _last_reading(text: bytes, event: ConversationEvent, fault: str) -> Reading 
 
 def _look_at(event: ConversationEvent, glimpse: Glimpse) -> None:
     glimpse.response_id = glimpse.response_id or event.conversation_id or ""
-    if event.model and event.model not in glimpse.model.split("\n"):
-        glimpse.model += f"{event.model}\n"
     glimpse.text_bytes += text_size(event.content) + text_size(event.arguments)
 
 

@@ -7,16 +7,15 @@ the others are looked at only when it never came, is the same for all.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from tollkeeper.wire.json_lines import LineStream, lines_in
+from tollkeeper.wire.json_lines import LineStream, line_around, lines_in
 from tollkeeper.wire.lenient_json import Shape
 from tollkeeper.wire.readings import Reading
-from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, all_data
+from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, all_data, data_of, event_around
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -29,26 +28,32 @@ class Frames(Protocol):
 
 
 class Framing(NamedTuple):
-    """How the objects of a stream are framed."""
+    """How the objects of a stream are framed.
+
+    ``around`` gives where the frame starts and ends that contains a place in a region,
+    ``text`` the JSON of one frame, ``texts`` that of all frames in a region.
+    """
 
     frames: Callable[[], Frames]
+    around: Callable[[bytes, int], tuple[int, int]]
+    text: Callable[[bytes], bytes]
     texts: Callable[[bytes], list[bytes]]
 
 
-EVENTS: Final = Framing(EventStream, all_data)
-LINES: Final = Framing(LineStream, lines_in)
+EVENTS: Final = Framing(EventStream, event_around, data_of, all_data)
+LINES: Final = Framing(LineStream, line_around, bytes, lines_in)
 
 
 class ObjectRule(NamedTuple, Generic[T]):
     """What is known of the objects of one family.
 
-    ``mark`` is found in every object that can be the last. ``last`` takes an object's text,
+    One of the ``marks`` is in every object that can be the last. ``last`` takes an object's text,
     the object, and what is wrong with it in one word ("" for nothing); it gives the reading
     of the last one, and None for any other. ``look`` adds to a glimpse what any object says.
     """
 
     shape: Shape[T]
-    mark: re.Pattern[bytes]
+    marks: tuple[bytes, ...]
     last: Callable[[bytes, T, str], Reading | None]
     look: Callable[[T, Glimpse], None]
 
@@ -59,7 +64,7 @@ class ObjectStreamReader(Generic[T]):
     def __init__(self, rule: ObjectRule[T], framing: Framing) -> None:
         self.finished = False
         self._rule = rule
-        self._texts = framing.texts
+        self._framing = framing
         self._frames = framing.frames()
         self._recent = RecentEvents(rule.shape, rule.look, framing.texts)
         self._last: Reading | None = None
@@ -71,9 +76,10 @@ class ObjectStreamReader(Generic[T]):
         region = self._frames.feed(data)
         if not region:
             return
-        if self._rule.mark.search(region) is not None:
-            self._take(region)
-        self._recent.keep(region)
+        at = self._marked(region, 0)
+        if at >= 0:
+            self._take(region, at)
+        self._keep(region)
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read; without a usage, what went by is looked at for an estimate."""
@@ -96,14 +102,25 @@ class ObjectStreamReader(Generic[T]):
         """Say what all objects so far have said."""
         return self._recent.glimpse()
 
-    def _take(self, region: bytes) -> None:
-        rule = self._rule
-        for text in self._texts(region):
-            if rule.mark.search(text) is None:
-                continue
+    def _keep(self, region: bytes) -> None:
+        """Remember objects that may have to be looked at."""
+        self._recent.keep(region)
+
+    def _marked(self, region: bytes, start: int) -> int:
+        """Give the first place of a mark, -1 where there is none."""
+        found = [at for mark in self._rule.marks if (at := region.find(mark, start)) >= 0]
+        return min(found) if found else -1
+
+    def _take(self, region: bytes, at: int) -> None:
+        """Look at the objects that are marked, until one is the last."""
+        rule, framing = self._rule, self._framing
+        while at >= 0:
+            start, end = framing.around(region, at)
+            text = framing.text(region[start:end])
             found, fault = rule.shape.read(text)
             last = rule.last(text, found, fault) if found is not None else None
             if last is not None:
                 self._last = last
                 self.finished = True
                 return
+            at = self._marked(region, end)

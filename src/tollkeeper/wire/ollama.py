@@ -8,7 +8,6 @@ that the machine took is kept in milliseconds, for those who price it by the hou
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +26,7 @@ from tollkeeper.wire.token_counts import MISSING_COUNT, PARTS_EXCEED_WHOLE
 
 _REPLY: Final = Shape(OllamaReply)
 _COUNTS: Final = Shape(OllamaCounts)
-_LAST: Final = re.compile(rb'"done"\s*:\s*true|"error"\s*:\s*"')
+_LAST: Final = (b'"done":true', b'"done": true', b'"error":"', b'"error": "')
 _NS_PER_MS: Final = 1_000_000
 _NOTHING_GENERATED: Final = frozenset({"load", "unload"})
 _NOT_A_DURATION: Final = "not_a_duration"
