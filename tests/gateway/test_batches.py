@@ -15,6 +15,7 @@ import pytest
 from job_books import JobBooks
 from job_provider import JobProvider, chat_line, failed_line, lines_of
 from raw_http import RawConnection, get, request
+from running import Process
 from scripted_provider import Scripted, scripted_provider
 from sdk_clients import anthropic_client, openai_client
 
@@ -26,6 +27,7 @@ PER_LINE = {
 }
 MODELS = tuple(PER_LINE)
 FILE = "file-results"
+TESTS = Path(__file__).parent.parent
 TOTALS = {
     "input_tokens": 200,
     "input_tokens_details": {"cached_tokens": 0},
@@ -315,3 +317,33 @@ def test_results_of_message_batches_are_billed_once(
     assert {json.loads(row["usage_raw"])["custom_id"] for row in found} == {"a", "b"}
     sums = books.sums()
     assert (sums["cost"], sums.get("unpriced", 0)) == (Decimal("0.000150"), 0)
+
+
+# ---------------------------------------------------------------------- a full disk
+
+
+def test_a_download_that_cannot_be_booked_is_cut_and_comes_again(
+    tmp_path: Path, provider: JobProvider
+) -> None:
+    provider.files[FILE] = lines_of(*(chat_line(number) for number in range(5_000)))
+    provider.file_names[FILE] = "batch_1_output.jsonl"
+    configuration = {"journal": {"segment_mb": 1}}
+    with scripted_provider(tmp_path, configuration=configuration) as scripted:
+        scripted.plays(provider)
+        gateway = scripted.gateway
+        gateway.stop()
+        # The third segment does not fit on the disk, and neither do the next few.
+        fault = {"TEST_FAULT": "posix_fallocate:3:28:8", "PYTHONPATH": str(TESTS)}
+        fault["TOLLKEEPER_LISTEN__PORT"] = str(gateway.port)
+        place = ["--config", str(gateway.config_file), "--data", str(gateway.folder.root)]
+        gateway.gateway = Process("failing_calls", [*place, "--alone"], fault)
+        with RawConnection(scripted.port) as connection:
+            headers = {"authorization": f"Bearer {scripted.key}"}
+            path = f"/v1/files/{FILE}/content"
+            connection.send(request(path, headers=headers, method="GET"))
+            assert len(connection.rest()) < len(provider.files[FILE])
+        gateway.stop()
+        gateway.start()
+        assert fetch(scripted) == provider.files[FILE]
+        books = JobBooks(gateway)
+        assert books.sums()["cost"] == 5_000 * PER_LINE["gpt-4.1-mini"]
