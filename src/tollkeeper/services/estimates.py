@@ -29,9 +29,10 @@ class Family(NamedTuple):
     Factors are thousandths: of the conversation's tokens (``text``), of those of the tools'
     JSON (``tools``), of the prescribed answer's JSON (``schema``), of the reply's (``reply``).
     The others are tokens: for each ``message``, once for a prompt (``start``), once if there
-    are tools (``tools_start``), for each ``call`` of a tool and each ``argument`` of it, once
-    for a reply (``reply_start``) and for one that calls ``several`` tools. Measured on one half
-    of the recorded replies; `docs/accuracy.md` tells the error on the other half.
+    are tools (``tools_start``), for each call and result in the conversation (``past_call``);
+    for each ``call`` of a tool in the reply and each ``argument`` of it, once for a reply
+    (``reply_start``) and for one that calls ``several`` tools. Measured on one half of the
+    recorded replies; `docs/accuracy.md` tells the error on the other half.
     """
 
     text: int
@@ -45,21 +46,28 @@ class Family(NamedTuple):
     reply_start: int
     argument: int = 0
     several: int = 0
+    past_call: int = 0
 
 
-OPENAI: Final = Family(1000, 4, 3, 560, 15, 750, 1000, 7, 0, several=14)
+OPENAI: Final = Family(1000, 4, 3, 520, 17, 800, 1000, 7, 0, several=14, past_call=4)
 _GPT_5_4: Final = OPENAI._replace(reply_start=3)
 _PLAIN: Final = Family(1000, 0, 0, 0, 0, 0, 1000, 0, 0)
 OTHER: Final = Family(1050, 4, 3, 800, 20, 1000, 1000, 10, 1)
-_CLAUDE: Final = Family(1150, 2, 5, 1100, 500, 3000, 1090, 32, 3, argument=10)
-_CLAUDE_SINCE_4_7: Final = Family(1360, 4, 3, 2500, 325, 2000, 1400, 36, 2, argument=10)
+_CLAUDE: Final = Family(1140, 1, 5, 1120, 509, 3500, 1090, 32, 3, argument=10, past_call=28)
+_CLAUDE_UNTIL_4: Final = _CLAUDE._replace(
+    text=1190, message=0, start=6, tools_start=300, past_call=36
+)
+_CLAUDE_SINCE_4_7: Final = Family(
+    1330, 4, 3, 2160, 341, 2000, 1400, 36, 2, argument=10, past_call=20
+)
 _FAMILIES: Final = (
     # The first pattern that is found in a model's name decides.
     (r"gpt-oss", Family(1000, 6, 60, 1000, 0, 0, 1010, 14, 4)),
     (r"claude-(?:[a-z]+-)?(?:4-[7-9]|[5-9])(?![0-9])(?!.*-20(?:2[0-4]|25))", _CLAUDE_SINCE_4_7),
+    (r"claude-(?:3|[a-z]+-4-(?:0|2025)|2|instant)", _CLAUDE_UNTIL_4),
     (r"claude", _CLAUDE),
-    (r"gemini|gemma", Family(1070, 0, 0, 700, 0, 0, 1020, 0, 0)),
-    (r"(?:mi[ns]|magi|codes|devs|pix|mix|vox)tral", Family(1120, 1, 3, 1500, 0, 0, 1030, 2, 1)),
+    (r"gemini|gemma", Family(1060, 0, 0, 680, 0, 0, 1020, 0, 0, past_call=15)),
+    (r"(?:mi[ns]|magi|codes|devs|pix|mix|vox)tral", Family(1110, 1, 3, 1600, 2, 0, 1030, 2, 1)),
     (r"deepseek", Family(1050, 0, 3, 800, 200, 1000, 1030, 30, 0)),
     (r"llama", Family(1060, 4, 10, 1000, 0, 1000, 1000, 21, 1)),
     (r"qwen", Family(1000, 5, 10, 1000, 75, 1500, 1000, 13, 1)),
@@ -85,7 +93,7 @@ def family_of(model: str, endpoint: str) -> Family:
     if endpoint in _WITHOUT_MESSAGES:
         return _PLAIN._replace(text=family.text, reply=family.reply)
     if endpoint == "responses" and family.several:
-        return family._replace(reply_start=family.reply_start + 1, tools_start=5, tools=600)
+        return family._replace(reply_start=family.reply_start + 1, tools_start=7, past_call=6)
     return family
 
 
@@ -116,14 +124,20 @@ def output_tokens(said: int, family: Family) -> int:
     return max(1, round(tokens) + beside)
 
 
+def hidden_tokens(said: int, usual: int) -> int:
+    """Put down the reasoning that is usual of a model, where text came but none of its thoughts."""
+    shown = isinstance(said, GeneratedText) and said.shows_thoughts
+    return usual if said and not shown else 0
+
+
 def _prompt_tokens(asked: RequestText, family: Family) -> int:
     tokens = _counted(asked.text) * family.text
     if asked.tools:
         tokens += _counted(asked.tools) * family.tools + 1000 * family.tools_start
     if asked.schema:
         tokens += _counted(asked.schema) * family.schema
-    unseen = asked.unseen * UNSEEN_TOKENS
-    return round(tokens / 1000) + asked.messages * family.message + family.start + unseen
+    beside = family.start + asked.messages * family.message + asked.calls * family.past_call
+    return round(tokens / 1000) + beside + asked.unseen * UNSEEN_TOKENS
 
 
 def _counted(text: str) -> float:

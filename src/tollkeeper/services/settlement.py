@@ -200,8 +200,9 @@ def _estimated(held: Held, ending: Ending) -> Usage:
     output = held.output_tokens
     if output and ending.output_bytes is not None:
         output = _output_seen(held, ending)
-        if ending.output_bytes and hints.hidden_tokens:
-            quantities[u.REASONING] = hints.hidden_tokens
+        hidden = estimates.hidden_tokens(ending.output_bytes, hints.hidden_tokens)
+        if hidden:
+            quantities[u.REASONING] = hidden
     if output:
         quantities[u.OUTPUT] = output
     quantities.update(held.asked_units)

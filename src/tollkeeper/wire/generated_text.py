@@ -15,30 +15,46 @@ SAMPLE_CHARACTERS_MAX: Final = 8 << 10
 class GeneratedText(int):
     """A number of UTF-8 bytes of generated text. Sums keep the beginning of what they sum.
 
-    ``sample`` is that beginning, ``calls`` counts the tools that the text calls.
+    ``sample`` is that beginning, ``calls`` counts the tools that the text calls, and
+    ``shows_thoughts`` tells that reasoning is among it.
     """
 
     sample: str
     calls: int
+    shows_thoughts: bool
 
-    def __new__(cls, size_bytes: int = 0, sample: str = "", calls: int = 0) -> GeneratedText:
+    def __new__(
+        cls,
+        size_bytes: int = 0,
+        sample: str = "",
+        calls: int = 0,
+        *,
+        shows_thoughts: bool = False,
+    ) -> GeneratedText:
         made = super().__new__(cls, size_bytes)
         made.sample = sample
         made.calls = calls
+        made.shows_thoughts = shows_thoughts
         return made
 
     def __add__(self, other: int) -> GeneratedText:
         size = int(self) + int(other)
         if not isinstance(other, GeneratedText):
-            return GeneratedText(size, self.sample, self.calls)
+            return self._of_size(size)
         sample = self.sample
         room = SAMPLE_CHARACTERS_MAX - len(sample)
         if room > 0 and other.sample:
             sample += other.sample[:room]
-        return GeneratedText(size, sample, self.calls + other.calls)
+        shows = self.shows_thoughts or other.shows_thoughts
+        return GeneratedText(size, sample, self.calls + other.calls, shows_thoughts=shows)
 
     def __radd__(self, other: int) -> GeneratedText:
-        return GeneratedText(int(other) + int(self), self.sample, self.calls)
+        return self._of_size(int(other) + int(self))
+
+    def _of_size(self, size_bytes: int) -> GeneratedText:
+        return GeneratedText(
+            size_bytes, self.sample, self.calls, shows_thoughts=self.shows_thoughts
+        )
 
 
 NOTHING_SAID: Final = GeneratedText()
@@ -53,6 +69,12 @@ def text_size(text: Any) -> GeneratedText:
         parts = [text_size(part.get("text")) for part in text if isinstance(part, dict)]
         return sum(parts, NOTHING_SAID)
     return NOTHING_SAID
+
+
+def thought_size(text: Any) -> GeneratedText:
+    """Size reasoning that is shown; nothing if there is none."""
+    size = text_size(text)
+    return GeneratedText(size, size.sample, shows_thoughts=True) if size else size
 
 
 def call_size(name: Any, arguments: Any) -> GeneratedText:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage, new_usage
-from tollkeeper.wire.generated_text import call_size, text_size
+from tollkeeper.wire.generated_text import call_size, text_size, thought_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text, is_present
 from tollkeeper.wire.mistral_audio import MS_PER_SECOND, without_sound
@@ -243,7 +243,7 @@ def error_word(error: Any) -> str:
 def _message_size(message: Message) -> int:
     size = text_size(message.content) if message.content else 0
     if message.reasoning_content or message.reasoning:
-        size += text_size(message.reasoning_content or message.reasoning)
+        size += thought_size(message.reasoning_content or message.reasoning)
     if message.refusal:
         size += text_size(message.refusal)
     if message.audio:

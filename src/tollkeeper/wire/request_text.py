@@ -32,6 +32,10 @@ _NOT_TEXT: Final = frozenset(
     }
 )
 _ARGUMENTS: Final = frozenset({"arguments", "input", "args"})
+_CALLS: Final = frozenset({"tool_use", "tool_result", "function_call", "function_call_output"})
+_CALL_PLACES: Final = frozenset(
+    {"tool_calls", "functionCall", "functionResponse", "toolUse", "toolResult"}
+)
 _DEPTH_MAX: Final = 12
 
 
@@ -39,9 +43,10 @@ class RequestText(NamedTuple):
     """What a model is given to read.
 
     ``text`` is that of the conversation and the instructions, ``messages`` how many pieces
-    those are in. ``tools`` is the JSON of the declared tools, "" for none, ``schema`` that of
-    a prescribed answer. ``unseen`` counts what has tokens that no text tells: media, and
-    tools of the provider's own, whose description nobody sees.
+    those are in, ``calls`` how many calls of tools, and results of them, it tells. ``tools`` is
+    the JSON of the declared tools, "" for none, ``schema`` that of a prescribed answer.
+    ``unseen`` counts what has tokens that no text tells: media, and tools of the provider's
+    own, whose description nobody sees.
     """
 
     text: str
@@ -49,6 +54,7 @@ class RequestText(NamedTuple):
     tools: str = ""
     schema: str = ""
     unseen: int = 0
+    calls: int = 0
 
 
 def request_text(body: bytes) -> RequestText | None:
@@ -83,6 +89,7 @@ def request_text(body: bytes) -> RequestText | None:
         "".join(_written(tool) for tool in tools),
         _schema(asked),
         found.media + own,
+        found.calls,
     )
 
 
@@ -93,6 +100,7 @@ class _Found:
         self.texts: list[str] = []
         self.messages = 0
         self.media = 0
+        self.calls = 0
 
     def read(self, value: Any, depth: int) -> None:
         if isinstance(value, str):
@@ -106,13 +114,17 @@ class _Found:
             if value.get("type") in _MEDIA:
                 self.media += 1
                 return
+            self.calls += value.get("type") in _CALLS or value.get("role") == "tool"
             for name, inner in value.items():
                 self._read_member(name, inner, depth)
 
     def _read_member(self, name: str, inner: Any, depth: int) -> None:
         if name in _MEDIA:
             self.media += 1
-        elif name in _ARGUMENTS and not isinstance(inner, str):
+            return
+        if name in _CALL_PLACES:
+            self.calls += len(inner) if isinstance(inner, list) else 1
+        if name in _ARGUMENTS and not isinstance(inner, str):
             self.texts.append(_written(inner))
         elif name not in _NOT_TEXT:
             self.read(inner, depth + 1)
