@@ -52,6 +52,10 @@ def test_pictures_of_dall_e_have_a_size_and_a_quality(
     assert _pictures("dall-e-3", 2, **fields) == Asked({"images": 2}, terms)
 
 
+def test_a_model_that_the_path_names_may_be_dall_e() -> None:
+    assert _pictures("", size="1024x1792").terms == "quality=standard size=1024x1792"
+
+
 def test_other_models_have_the_terms_that_were_asked_for() -> None:
     assert _pictures("gpt-image-1").terms == ""
     assert _pictures("gpt-image-1", quality="high", size="auto").terms == "quality=high"

@@ -52,7 +52,8 @@ def asked_in_form(reader: str, fields: Mapping[str, str], model: str, choices: i
 
 
 def _pictures(fields: Mapping[str, str], model: str, choices: int) -> Asked:
-    terms = dict(_DALL_E_TERMS) if _DALL_E in model.lower() else {}
+    # Where the path names the model, this may be DALL-E too; other models know no such terms.
+    terms = dict(_DALL_E_TERMS) if not model or _DALL_E in model.lower() else {}
     for name in _DALL_E_TERMS:
         word = fields.get(name, "").lower()
         if word != _AS_THE_MODEL_LIKES and _WORD.fullmatch(word):
