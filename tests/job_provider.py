@@ -38,7 +38,6 @@ class JobProvider:
         self._asked: dict[str, int] = {}
         self._made = 0
         self._lock = threading.Lock()
-        self.url = ""
 
     def __call__(self, conversation: Conversation) -> None:
         head, body = conversation.head, conversation.body
@@ -117,7 +116,7 @@ class JobProvider:
             "expires_at": "2026-11-28T10:00:00Z",
             "archived_at": None,
             "cancel_initiated_at": None,
-            "results_url": f"{self.url}/v1/messages/batches/msgbatch_1/results",
+            "results_url": "https://api.anthropic.com/v1/messages/batches/msgbatch_1/results",
         }
 
 

@@ -8,7 +8,7 @@ from tollkeeper.domain.errors import Overloaded, Refused, TooLarge
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.gateway.admission import held_call, way_of
 from tollkeeper.gateway.answers import refuse_call
-from tollkeeper.gateway.download_relay import DownloadRelay
+from tollkeeper.gateway.batch_relay import job_relay
 from tollkeeper.gateway.gathered_body import GatheredBody
 from tollkeeper.gateway.head_notes import Caller, HeadNotes
 from tollkeeper.gateway.relay import Relay
@@ -55,7 +55,7 @@ def start_json_call(
     held = held_call(gateway, way, controls, len(plain), call_id, caller.now_us)
     request = OutgoingRequest(head, body, head_only=method == b"HEAD")
     if notes.match.job:
-        relay: Relay = DownloadRelay(gateway, exchange, way, held, request, notes.match.job)
+        relay = job_relay(gateway, exchange, way, held, request, notes.match.job)
     else:
         relay = Relay(gateway, exchange, way, held, request)
     relay.start()

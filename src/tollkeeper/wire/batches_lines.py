@@ -95,8 +95,8 @@ class ResultLinesReader:
     """Reads a file of results as it passes; no more than a line is kept.
 
     ``job`` names the job, which the file does not, and ``certain`` tells that these are results
-    whatever they look like; both are set before the first byte. ``on_bills`` takes the bills as they come; without it
-    they are in the reading.
+    whatever they look like; both are set before the first byte. ``on_bills`` takes the bills
+    as they come; without it they are in the reading.
     """
 
     finished = False

@@ -43,8 +43,7 @@ class Match(NamedTuple):
     ``streamed`` tells that the path asks for a stream. ``query_dropped`` are the parameters
     that mean something to this path only, and nothing to the one upstream.
     ``kind`` is the kind of provider whose own path this is ("" for a path that many have).
-    ``job`` is the job (see ``domain.jobs``) whose bills the reply holds, where only the path
-    says which.
+    ``job`` is the job (see ``domain.jobs``) that a path names whose reply needs that name.
     """
 
     endpoint: Endpoint

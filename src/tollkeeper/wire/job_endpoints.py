@@ -143,7 +143,7 @@ def anthropic_match(method: str, rest: str) -> Match | None:
     if method == "GET" and batch[2] == "results":
         return Match(_MESSAGE_RESULTS, rest, job=job_name(batch[1]))
     if method == "GET":
-        return Match(_MESSAGE_STATE._replace(body=_NONE), rest)
+        return Match(_MESSAGE_STATE._replace(body=_NONE), rest, job=job_name(batch[1]))
     return Match(_MESSAGE_STATE, rest) if method in _ANY else None
 
 
