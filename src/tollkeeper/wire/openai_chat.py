@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import Usage, new_usage
+from tollkeeper.wire.claude_cache import with_claude_cache
 from tollkeeper.wire.generated_text import call_size, text_size, thought_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text, is_present
@@ -155,8 +156,10 @@ def chat_usage(raw: bytes, model: str = "", tier: str = "") -> Usage:
     counts, fault = _USAGE.read(raw)
     if counts is None:
         return Usage(model=model, tier=tier, fault=fault)
-    prompt = counts.prompt_tokens_details or _NO_PROMPT_DETAILS
-    output = counts.completion_tokens_details or _NO_OUTPUT_DETAILS
+    prompt = counts.prompt_tokens_details or counts.prompt_token_details or _NO_PROMPT_DETAILS
+    output = (
+        counts.completion_tokens_details or counts.completion_token_details or _NO_OUTPUT_DETAILS
+    )
     prompt_tokens = counts.prompt_tokens
     if prompt_tokens is None and counts.completion_tokens is None:
         prompt_tokens = counts.total_tokens  # some embeddings state the total alone
@@ -167,6 +170,8 @@ def chat_usage(raw: bytes, model: str = "", tier: str = "") -> Usage:
     seconds = counts.prompt_audio_seconds
     if seconds:
         total, parts = without_sound(prompt_tokens, counts.completion_tokens, total, parts)
+    if counts.cache_read_input_tokens or counts.cache_creation_input_tokens:
+        prompt_tokens, cached, parts = with_claude_cache(counts, prompt_tokens, cached or 0, parts)
     quantities, contradiction = exclusive(
         prompt_tokens,
         counts.completion_tokens,

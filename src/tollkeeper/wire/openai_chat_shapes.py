@@ -42,6 +42,10 @@ class ChatUsage(Statement):
     num_cached_tokens: Count = None  # Mistral, as both that follow
     prompt_audio_seconds: Count = None
     service_tier: str | None = None
+    cache_read_input_tokens: Count = None  # Databricks and other places of Claude, as the next
+    cache_creation_input_tokens: Count = None
+    prompt_token_details: PromptDetails | None = None  # Writer, as the next
+    completion_token_details: OutputDetails | None = None
     search_context_size: str | None = None  # Perplexity, as all that follow
     citation_tokens: Count = None
     num_search_queries: Count = None
