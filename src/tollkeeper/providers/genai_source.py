@@ -70,6 +70,8 @@ def read_file(path: Path) -> Source:
 
     Raises UnusableSource for what cannot be used, OSError for what cannot be opened.
     """
+    if path.exists() and not path.is_file():
+        raise UnusableSource(f"{path.name} is not a file")
     if path.stat().st_size > FILE_BYTES_MAX:
         raise UnusableSource(f"{path.name} is larger than {FILE_BYTES_MAX >> 20} MB")
     data = path.read_bytes()
