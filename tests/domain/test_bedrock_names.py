@@ -9,6 +9,7 @@ from tollkeeper.domain.bedrock_names import (
     bare_id,
     callable_names,
     name_in_region,
+    names_its_maker,
     opaque_kind,
 )
 from tollkeeper.domain.price_data import ModelRow
@@ -132,6 +133,13 @@ def test_names_that_can_be_called_are_those_of_the_regions_part_of_the_world() -
 )
 def test_a_plain_name_has_the_price_of_its_region(name: str, region: str, booked: str) -> None:
     assert name_in_region(name, region) == booked
+
+
+def test_names_that_only_amazon_writes_so() -> None:
+    for name in (SONNET, f"us.{SONNET}", "us-gov.ai21.jamba-1-5-mini-v1:0", "openai.gpt-5.5"):
+        assert names_its_maker(name)
+    for name in ("gpt-5.6-luna", "claude-sonnet-4.5", "gemini-2.5-pro", "o3", "kimi-k2.5"):
+        assert not names_its_maker(name)
 
 
 def test_an_unversioned_name_of_several_versions_is_no_name() -> None:

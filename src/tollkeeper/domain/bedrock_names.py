@@ -63,6 +63,14 @@ def opaque_kind(name: str) -> str:
     return "" if arn is None or arn[2] in _NAMED else arn[2]
 
 
+def names_its_maker(name: str) -> bool:
+    """Tell whether a name begins as only Amazon writes it: "mistral.mistral-large-…"."""
+    return _MAKER.match(name.lower()) is not None
+
+
+_MAKER: Final = re.compile(r"(?:(?:us-gov|[a-z]{2,6})\.)?[a-z][a-z0-9]*\.[a-z]")
+
+
 class BedrockModels:
     """The models of Bedrock's price list by region, stem and version.
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from tollkeeper.domain import usage as u
-from tollkeeper.domain.bedrock_names import opaque_kind
+from tollkeeper.domain.bedrock_names import AMAZON, names_its_maker, opaque_kind
 from tollkeeper.domain.price_data import ModelRow, PriceRow, ProviderRow
 from tollkeeper.domain.price_match import Match, PriceList
 from tollkeeper.domain.price_plan import Priced, PriceLine, PricePlan
@@ -211,6 +211,9 @@ class PriceBook:
         for provider in makers:
             if self._lists_itself(provider, model):
                 return provider
+        at_amazon = names_its_maker(model) and AMAZON in self._providers
+        if at_amazon and self._lists_itself(AMAZON, model):
+            return AMAZON
         beginnings = {
             beginning: provider
             for provider in makers
