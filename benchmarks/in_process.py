@@ -27,6 +27,7 @@ import uvloop
 
 from benchmarks import payloads
 from tollkeeper import bootstrap, clock, config
+from tollkeeper.bootstrap.allocator import keep_freed_memory
 from tollkeeper.bootstrap.gateway import gateway_settings
 from tollkeeper.bootstrap.routing import route
 from tollkeeper.gateway.application import GatewayApplication
@@ -148,6 +149,7 @@ class InProcess:
     """A gateway with its clients and its provider. ``asked`` has who waits for an answer."""
 
     def __init__(self, folder: Path) -> None:
+        keep_freed_memory()
         self.asked: list[UpstreamConnection] = []
         self.token, self.gateway = _gateway(folder, self)
         application = GatewayApplication(self.gateway, LocalAnswers(self.gateway))

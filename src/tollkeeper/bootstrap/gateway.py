@@ -11,6 +11,7 @@ import ssl
 import sys
 
 from tollkeeper import bootstrap, clock, config
+from tollkeeper.bootstrap.allocator import keep_freed_memory
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.listening import ServerTls, room_for_clients
 from tollkeeper.bootstrap.prices import followed_files, newest_book
@@ -44,6 +45,7 @@ def main() -> None:
 
 async def serve(options: ChildOptions) -> None:
     """Build the gateway and carry calls."""
+    keep_freed_memory()
     configuration = config.load(options.config, config.environment())
     settings = configuration.settings
     data = DataFolder(options.data)

@@ -26,6 +26,8 @@ class Basis(enum.StrEnum):
     FREE = "free"  # known to cost nothing (refusals, errors, free endpoints, price 0)
     CACHED = "cached"  # answered by our own cache
 
+    __hash__ = str.__hash__  # an enum's own is a function in Python, called for every look-up
+
 
 class Outcome(enum.StrEnum):
     """How a call ended."""
@@ -37,6 +39,8 @@ class Outcome(enum.StrEnum):
     DISCONNECTED = "disconnected"  # the client left before the end
     REFUSED = "refused"  # the gateway said no
     INTERRUPTED = "interrupted"  # the gateway itself died during the call
+
+    __hash__ = str.__hash__  # an enum's own is a function in Python, called for every look-up
 
 
 class LedgerEntry(NamedTuple):

@@ -21,6 +21,8 @@ class Dialect(enum.StrEnum):
     WATSONX = "watsonx"
     BEDROCK = "bedrock"
 
+    __hash__ = str.__hash__  # an enum's own is a function in Python, called for every look-up
+
 
 class AuthStyle(enum.StrEnum):
     """Where a provider wants its key."""

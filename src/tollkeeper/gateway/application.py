@@ -214,7 +214,8 @@ class GatewayApplication:
         if caller.notes.match.endpoint.local:
             return self._local.models(exchange, caller)
         try:
-            if caller.notes.body_kind in {Body.JSON, Body.NONE}:
+            kind = caller.notes.body_kind
+            if kind is Body.JSON or kind is Body.NONE:
                 return JsonCall(self._gateway, exchange, caller)
             return UploadCall(self._gateway, exchange, caller)
         except Refused as error:

@@ -46,8 +46,9 @@ class HiddenUsage:
         data = self._held + data
         complete = self._complete_size(data)
         passed, held = (data[:complete], data[complete:]) if complete < len(data) else (data, b"")
-        if _NO_CHOICES.search(passed):
-            extra = _extra_in(passed)
+        marked = _NO_CHOICES.search(passed)
+        if marked is not None:
+            extra = _extra_in(passed, marked.start())
             if extra is not None:
                 start, end = extra
                 self._removed = True
@@ -63,7 +64,8 @@ class HiddenUsage:
     def flush(self) -> bytes:
         """Give what is still held back, at the end of the stream."""
         held, self._held = self._held, b""
-        extra = _extra_in(held)
+        marked = _NO_CHOICES.search(held)
+        extra = None if marked is None else _extra_in(held, marked.start())
         return held if extra is None else held[: extra[0]] + held[extra[1] :]
 
     def _complete_size(self, data: bytes) -> int:
@@ -77,14 +79,14 @@ class HiddenUsage:
         return size
 
 
-def _extra_in(events: bytes) -> tuple[int, int] | None:
-    """Give where the extra chunk starts and ends, or None if it is not there."""
-    marked = _NO_CHOICES.search(events)
-    if marked is None:
-        return None
+def _extra_in(events: bytes, marked: int) -> tuple[int, int] | None:
+    """Give where the extra chunk starts and ends, or None if it is not there.
+
+    ``marked`` is the first place that says that there are no choices.
+    """
     start = 0
     if b"\r" not in events:  # the usual stream: what is in front of the mark can be skipped
-        before = events.rfind(b"\n\n", 0, marked.start())
+        before = events.rfind(b"\n\n", 0, marked)
         start = before + 2 if before >= 0 else 0
     while start < len(events):
         found = _EVENT_END.search(events, start)

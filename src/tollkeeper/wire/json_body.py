@@ -57,15 +57,23 @@ class JsonReader:
     def __init__(self, read: Callable[[bytes, bool], Reading]) -> None:
         self.finished = False
         self._read = read
-        self._body = JsonBody()
+        self._body: JsonBody | None = None  # only of a reply in several pieces
+        self._whole = b""
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body."""
-        self._body.feed(data)
+        if self._body is not None:
+            self._body.feed(data)
+        elif not self._whole:
+            self._whole = data  # most replies come in one piece
+        else:
+            self._body = JsonBody()
+            self._body.feed(self._whole)
+            self._body.feed(data)
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read."""
-        text = self._body.text()
+        text = self._whole if self._body is None else self._body.text()
         reading = self._read(text, complete)
         if reading.usage is None and text and not text.rstrip().endswith((b"}", b"]")):
             return reading._replace(final=False)  # within correct HTTP, the JSON was cut

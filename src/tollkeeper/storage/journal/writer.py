@@ -108,10 +108,11 @@ class JournalWriter:
     def hold(self, held: Held, on_written: Written) -> None:
         """Record a call before its first upstream byte, and keep room for its outcome."""
         frame = frames.frame(frames.KIND_HELD, held)
-        room = len(frame) + OUTCOME_BYTES
+        size = len(frame)
+        room = size + OUTCOME_BYTES
         error = self._failing
-        if error is None and self._used + len(frame) + room > self._capacity:
-            error = self._rotate(len(frame) + room)
+        if error is None and self._used + size + room > self._capacity:
+            error = self._rotate(size + room)
         if error is not None:
             self.refused += 1
             on_written(error)
@@ -131,14 +132,17 @@ class JournalWriter:
         """Resolve a held call with its outcome, for which room was kept."""
         entry_id = settled.entry_id
         frame = frames.frame(frames.KIND_POSTED, settled)
-        room = self._room_of(entry_id)
+        held = self._held.get(entry_id)
+        room = 0 if held is None else len(held) + OUTCOME_BYTES
         if self._used + len(frame) - room > self._capacity and self._rotate(len(frame)):
             parts = [part._replace(usage_raw="") for part in settled.parts]
             frame = frames.frame(frames.KIND_POSTED, settled._replace(parts=parts))
             if self._used + len(frame) - room > self._capacity:
                 self._wait(_Outcome(entry_id, frame, on_written))
                 return
-        self._close_call(entry_id)
+        if held is not None:
+            del self._held[entry_id]
+            self._room_bytes -= room
         self._write(frame, on_written, "")
 
     def bill(self, bills: Sequence[Billed], on_written: Written) -> None:
