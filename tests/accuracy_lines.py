@@ -129,10 +129,17 @@ def _is_free(record: Recorded, made: Booked, book: PriceBook) -> bool:
     return all(line.cost is not None and not float(line.cost) for line in explained)
 
 
-def ask_litellm(lines: list[Line], each: Callable[[], None]) -> None:
-    """Ask LiteLLM what each record with a reference costs. Raises CouldNotRun."""
-    asked = {line.record.name: line for line in lines if line.reference.nanos is not None}
-    questions = (put for line in asked.values() if (put := question(line.record)) is not None)
+def questions_for_litellm(lines: list[Line]) -> list[dict[str, Any]]:
+    """Put every record with a reference into words for LiteLLM."""
+    asked = [line.record for line in lines if line.reference.nanos is not None]
+    return [put for record in asked if (put := question(record)) is not None]
+
+
+def ask_litellm(
+    lines: list[Line], questions: list[dict[str, Any]], each: Callable[[], None]
+) -> None:
+    """Ask LiteLLM what the records cost. Raises CouldNotRun."""
+    by_name = {line.record.name: line for line in lines}
     for name, answer in answers(questions):
-        asked[name].answer = answer
+        by_name[name].answer = answer
         each()

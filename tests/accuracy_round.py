@@ -12,9 +12,10 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from accuracy_lines import Line, ask_litellm, lines_of
+from accuracy_lines import Line, ask_litellm, lines_of, questions_for_litellm
 from accuracy_tables import SECTIONS
 from benchmarks.processes import CouldNotRun
+from estimate_errors import Estimate, estimates_of, table_of_errors
 from tollkeeper.providers.price_data import shipped_price_book
 from whole_corpus import all_records
 
@@ -53,9 +54,11 @@ def main(arguments: list[str]) -> int:
             progress.console.print(f"LiteLLM is left out: {error}")
         if not answered:
             del sections["side by side"]
+        estimates = _estimated(lines, progress)
     text = options.page.read_text("utf-8")
     for name, write in sections.items():
         text = replaced(text, name, write(lines))
+    text = replaced(text, "estimates", table_of_errors(estimates))
     options.page.write_text(text, "utf-8")
     missed = sum(bool(line.misses) for line in lines)
     print(f"{len(lines)} records, {missed} missed; written to {options.page}")
@@ -69,10 +72,15 @@ def _measured(shared: Path, progress: Progress) -> list[Line]:
 
 
 def _asked(lines: list[Line], progress: Progress) -> bool:
-    total = sum(line.reference.nanos is not None for line in lines)
-    task = progress.add_task("asking LiteLLM", total=total)
-    ask_litellm(lines, lambda: progress.advance(task))
+    questions = questions_for_litellm(lines)
+    task = progress.add_task("asking LiteLLM", total=len(questions))
+    ask_litellm(lines, questions, lambda: progress.advance(task))
     return True
+
+
+def _estimated(lines: list[Line], progress: Progress) -> list[Estimate]:
+    task = progress.add_task("estimating", total=len(lines))
+    return estimates_of(lines, shipped_price_book(), lambda: progress.advance(task))
 
 
 if __name__ == "__main__":

@@ -44,13 +44,15 @@ def reference_of(
         return Reference(None, "several replies in one fixture")
     row = stated.get(str(record.row["sha"]))
     usage = made.reading.usage
+    if usage is None:
+        return Reference(None, "bills of a job, several in one reply")
     if row is not None:
         if record.row["synthetic_suspect"] or not record.row["recorded_at"]:
             return Reference(None, "a made-up cost in a fixture")
         nanos = Decimal(row["reported_cost_usd"]) * 10**9
         return Reference(nanos.quantize(Decimal(1), ROUND_HALF_EVEN), STATED)
-    if usage is None or usage.fault:
-        return Reference(None, "no usage, or one that contradicts itself")
+    if usage.fault:
+        return Reference(None, "a usage that contradicts itself")
     if not record.provider:
         return Reference(None, "no published price: a reseller, or a machine of one's own")
     if record.kind == "openrouter":

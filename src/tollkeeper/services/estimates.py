@@ -63,11 +63,11 @@ _CLAUDE_SINCE_4_7: Final = Family(
 _FAMILIES: Final = (
     # The first pattern that is found in a model's name decides.
     (r"gpt-oss", Family(1000, 6, 60, 1000, 0, 0, 1010, 14, 4)),
-    (r"claude-(?:[a-z]+-)?(?:4-[7-9]|[5-9])(?![0-9])(?!.*-20(?:2[0-4]|25))", _CLAUDE_SINCE_4_7),
+    (r"claude-(?:[a-z]+-)?(?:4[-.][7-9]|[5-9])(?![0-9])", _CLAUDE_SINCE_4_7),
     (r"claude-(?:3|[a-z]+-4-(?:0|2025)|2|instant)", _CLAUDE_UNTIL_4),
     (r"claude", _CLAUDE),
     (r"gemini|gemma", Family(1060, 0, 0, 680, 0, 0, 1020, 0, 0, past_call=15)),
-    (r"(?:mi[ns]|magi|codes|devs|pix|mix|vox)tral", Family(1110, 1, 3, 1600, 2, 0, 1030, 2, 1)),
+    (r"(?:mis|minis|magis|codes|devs|mix|pix|vox)tral", Family(1110, 1, 3, 1600, 2, 0, 1030, 2, 1)),
     (r"deepseek", Family(1050, 0, 3, 800, 200, 1000, 1030, 30, 0)),
     (r"llama", Family(1060, 4, 10, 1000, 0, 1000, 1000, 21, 1)),
     (r"qwen", Family(1000, 5, 10, 1000, 75, 1500, 1000, 13, 1)),

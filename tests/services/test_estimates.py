@@ -1,0 +1,157 @@
+"""Estimates: of what came and of what was asked, never zero for something, never an error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tollkeeper.domain import usage as u
+from tollkeeper.domain.calls import Held, Profile
+from tollkeeper.domain.ledger import Basis, Outcome
+from tollkeeper.providers.price_data import shipped_price_book
+from tollkeeper.services import estimates, vocabulary
+from tollkeeper.services.estimates import family_of, hidden_tokens, input_tokens, output_tokens
+from tollkeeper.services.settlement import Ending, Hints, settle
+from tollkeeper.wire.generated_text import call_size, text_size, thought_size
+
+CHAT = "chat/completions"
+SENTENCE = "The quick brown fox jumps over the lazy dog. "
+ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": SENTENCE}]}
+
+
+def _body(**fields: Any) -> bytes:
+    return json.dumps({**ASKED, **fields}).encode()
+
+
+def test_a_reply_of_openai_is_counted_as_openai_counts() -> None:
+    family = family_of("gpt-4o-2024-08-06", CHAT)
+    assert output_tokens(text_size(SENTENCE), family) == vocabulary.count(SENTENCE) == 11
+    assert output_tokens(text_size(SENTENCE), family_of("gpt-4o", "responses")) == 12
+    call = call_size("get_weather", '{"city":"Paris"}')
+    told = vocabulary.count('get_weather{"city":"Paris"}')
+    assert output_tokens(call, family) == told + 7
+    assert output_tokens(call + call, family) == pytest.approx(2 * told + 14 + 14, abs=1)
+
+
+def test_claude_has_more_tokens_for_the_same_text_and_the_newest_most() -> None:
+    text = text_size(SENTENCE * 20)
+    openai, older, newer = (
+        output_tokens(text, family_of(model, CHAT))
+        for model in ("gpt-4o", "claude-sonnet-4-5-20250929", "claude-opus-4-8")
+    )
+    assert openai * 1.05 < older < openai * 1.2
+    assert openai * 1.3 < newer < openai * 1.6
+
+
+@pytest.mark.parametrize(
+    ("model", "other"),
+    [
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-haiku-4-5"),
+        ("anthropic/claude-4.5-sonnet", "claude-sonnet-4-5"),
+        ("claude-3-5-sonnet-20240620", "claude-sonnet-4-20250514"),
+        ("claude-opus-4-1-20250805", "claude-sonnet-4-6"),
+        ("claude-sonnet-5", "claude-opus-4-7"),
+        ("anthropic/claude-4.8-opus-20260801", "claude-fable-5-2"),
+        ("models/gemini-2.5-flash", "gemini-3-pro-preview"),
+        ("mistral-small-latest", "magistral-medium-2506"),
+        ("openai/o3", "gpt-4.1-nano"),
+        ("gpt-5.4-2026-03-05", "gpt-5.5"),
+        ("something-new", "another-thing"),
+    ],
+)
+def test_names_of_one_family(model: str, other: str) -> None:
+    assert family_of(model, CHAT) == family_of(other, CHAT)
+
+
+def test_a_long_reply_is_taken_to_go_on_like_its_beginning() -> None:
+    family = family_of("gpt-4o", CHAT)
+    long = text_size(SENTENCE * 1_000)
+    assert len(long.sample) < int(long)
+    assert output_tokens(long, family) == pytest.approx(vocabulary.count(SENTENCE) * 1_000, rel=0.1)
+
+
+def test_a_prompt_is_counted_with_what_stands_around_it() -> None:
+    family = family_of("gpt-4o", CHAT)
+    body = _body()
+    assert input_tokens(body, len(body), family, 0) == vocabulary.count(SENTENCE) + 4 + 3
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    more = _body(tools=tools)
+    with_tools = input_tokens(more, len(more), family, 0)
+    assert 20 < with_tools - input_tokens(body, len(body), family, 0) < 50
+
+
+def test_a_picture_is_put_down_for_something() -> None:
+    family = family_of("gpt-4o", CHAT)
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9_000}}
+    content = [{"type": "text", "text": SENTENCE}, picture]
+    body = _body(messages=[{"role": "user", "content": content}])
+    expected = vocabulary.count(SENTENCE) + 7 + estimates.UNSEEN_TOKENS
+    assert input_tokens(body, len(body), family, 0) == expected
+
+
+def test_a_request_that_is_gone_is_estimated_by_its_size() -> None:
+    family = family_of("gpt-4o", CHAT)
+    assert input_tokens(b"", 40_000, family, 0) == 10_000
+    assert input_tokens(b"", 40_000, family, 5.0) == 8_000
+    assert input_tokens(b"no json", 40, family, 0) == 10
+    assert input_tokens(b"", 0, family, 0) == 1
+
+
+def test_thoughts_are_put_down_where_none_were_shown() -> None:
+    assert hidden_tokens(text_size("yes"), 90) == 90
+    assert hidden_tokens(text_size("yes") + thought_size("hm"), 90) == 0
+    assert hidden_tokens(0, 90) == 0
+
+
+@given(st.text(max_size=300), st.sampled_from(["gpt-4o", "claude-opus-5", "gemini-3", "x"]))
+def test_whatever_is_said_has_tokens_but_nothing_has_none(text: str, model: str) -> None:
+    tokens = output_tokens(text_size(text), family_of(model, CHAT))
+    assert bool(tokens) == bool(text)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["messages", "content", "tools", "system", "type", "input", "text"]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=20,
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_no_request_breaks_an_estimate(body: bytes) -> None:
+    assert input_tokens(body, len(body), family_of("claude-opus-5", "messages"), 0) >= 1
+
+
+@pytest.mark.parametrize("said", [None, 0, text_size("Grüße " * 30)])
+def test_a_reply_without_usage_is_booked_as_estimated(said: int | None) -> None:
+    texts = [""] * len(Profile._fields)
+    profile = Profile(*texts)._replace(
+        price_provider="openai", model="gpt-5-mini", endpoint="responses", flat_rate=False
+    )
+    held = Held("e", "c", 1_790_000_000_000_000, 1, True, 400, 77, profile)
+    hints = Hints(json.dumps({"input": "hello"}).encode(), 0, 50)
+    ending = Ending(200, Outcome.OK, 9, output_bytes=said, hints=hints)
+    (part,) = settle(held, ending, shipped_price_book()).parts
+    assert part.basis == Basis.ESTIMATED
+    assert not part.stated
+    assert part.quantities[u.INPUT] == vocabulary.count("hello") + 4 + 3
+    if said is None:
+        assert part.quantities[u.OUTPUT] == 77  # nothing was seen: the usual
+    elif not said:
+        assert part.quantities.keys() == {u.INPUT}
+    else:
+        assert part.quantities[u.REASONING] == 50
+        assert part.quantities[u.OUTPUT] == vocabulary.count("Grüße " * 30) + 1
+    assert part.cost_nanos

@@ -1,0 +1,122 @@
+"""What a model reads of a request, found alike in every dialect."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tollkeeper.wire.request_text import RequestText, request_text
+
+TOOL = {"name": "look", "description": "Look.", "input_schema": {"type": "object"}}
+PARAMETERS = {"name": "look", "parameters": {"type": "object"}}
+
+
+def _read(**fields: Any) -> RequestText:
+    found = request_text(json.dumps(fields).encode())
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "messages"),
+    [
+        ({"messages": [{"role": "user", "content": "hi"}]}, "hi", 1),
+        ({"messages": [{"content": [{"type": "text", "text": "hi"}]}], "system": "be"}, "hibe", 2),
+        ({"system": [{"type": "text", "text": "be"}], "messages": []}, "be", 1),
+        ({"input": "hi", "instructions": "be"}, "hibe", 2),
+        ({"input": [{"role": "user", "content": [{"type": "input_text", "text": "a"}]}]}, "a", 1),
+        ({"contents": [{"parts": [{"text": "hi"}]}]}, "hi", 1),
+        ({"systemInstruction": {"parts": [{"text": "be"}]}, "contents": []}, "be", 1),
+        ({"request": {"contents": [{"parts": [{"text": "hi"}]}]}}, "hi", 1),
+        ({"prompt": "once"}, "once", 1),
+        ({"input": ["a", "b"]}, "ab", 2),
+        ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, "hi", 1),
+        ({"message": "hi"}, "hi", 1),
+    ],
+)
+def test_texts(asked: dict[str, Any], text: str, messages: int) -> None:
+    found = _read(**asked)
+    assert (found.text, found.messages) == (text, messages)
+    assert (found.tools, found.schema, found.unseen, found.calls) == ("", "", 0, 0)
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        {"tools": [{"type": "function", "function": PARAMETERS}]},
+        {"tools": [{"type": "function", **PARAMETERS}]},
+        {"tools": [TOOL]},
+        {"tools": [{"type": "custom", **TOOL}]},
+        {"tools": [{"functionDeclarations": [PARAMETERS]}]},
+        {"functions": [PARAMETERS]},
+        {"toolConfig": {"tools": [{"toolSpec": PARAMETERS}]}},
+    ],
+)
+def test_declared_tools(tools: dict[str, Any]) -> None:
+    found = _read(messages=[{"content": "x"}], **tools)
+    assert '"look"' in found.tools
+    assert found.unseen == 0
+
+
+@pytest.mark.parametrize(
+    "tool", [{"googleSearch": {}}, {"type": "web_search"}, {"type": "web_search_20250305"}]
+)
+def test_tools_of_the_provider_are_not_seen(tool: dict[str, Any]) -> None:
+    found = _read(messages=[{"content": "x"}], tools=[tool])
+    assert (found.tools, found.unseen) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+        {"type": "image", "source": {"type": "base64", "data": "AAAA"}},
+        {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+        {"type": "input_file", "file_data": "AAAA"},
+        {"image": {"format": "png", "source": {"bytes": "AAAA"}}},
+    ],
+)
+def test_media_are_counted_and_not_read(part: dict[str, Any]) -> None:
+    found = _read(messages=[{"content": [part, {"text": "hi"}]}])
+    assert (found.text, found.unseen) == ("hi", 1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
+        {"content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+        {"parts": [{"functionCall": {"name": "f", "args": {}}}]},
+        {"content": [{"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}]},
+        {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "c"},
+    ],
+)
+def test_calls_are_counted_with_their_arguments(message: dict[str, Any]) -> None:
+    found = _read(messages=[message])
+    assert (found.calls, sorted(found.text)) == (1, ["f", "{", "}"])
+
+
+def test_a_prescribed_answer() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    asked: dict[str, Any] = {"messages": [{"content": "x"}]}
+    prescribed = {"type": "json_schema", "json_schema": {"schema": schema}}
+    assert '"properties"' in _read(**asked, response_format=prescribed).schema
+    assert '"properties"' in _read(**asked, generationConfig={"responseSchema": schema}).schema
+    assert '"properties"' in _read(**asked, output_config={"format": schema}).schema
+    assert _read(**asked, response_format={"type": "text"}).schema == ""
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b"{}", b'{"messages":7}', b"\xff", b"[" * 9_000]
+)
+def test_what_no_model_could_read(body: bytes) -> None:
+    assert request_text(body) is None
+
+
+def test_a_deep_request_is_read_to_a_depth() -> None:
+    nested: Any = "deep"
+    for _ in range(500):
+        nested = [nested]
+    assert _read(messages=[{"content": nested}]).text == ""
