@@ -108,3 +108,23 @@ def test_price_lines_are_added_by_who_has_the_prices(ledger: Ledger) -> None:
     assert detail.lines == ()
     explained = detail.explained(Explanation([line], "genai-prices", "agreed"))
     assert (explained.lines, explained.entry) == ([line], entry)
+
+
+def test_a_batch_of_more_lines_than_are_shown_has_the_sums_of_all(ledger: Ledger) -> None:
+    """What is left out are lines: the call itself and its corrections are always there."""
+    call_id = new_id()
+    begun = ledger_entry(entry_id=call_id, call_id=call_id, cost_nanos=None, basis="unpriced")
+    lines = [
+        begun._replace(entry_id=f"job-a.{number:05}", part=1, cost_nanos=10, list_cost_nanos=10)
+        for number in range(1_500)
+    ]
+    back = begun._replace(entry_id="~1-", corrects=call_id, revision=1, sign=-1)
+    anew = back._replace(entry_id="~1+", sign=1, cost_nanos=0, basis="free")
+    ledger.append([*lines, begun, back, anew, ledger_entry(cost_nanos=7)], Position("a", 1))
+    detail = call(ledger, ACME, call_id)
+    assert (len(detail.entries), detail.omitted) == (1_000, 503)
+    assert [each.entry.entry_id for each in detail.entries[:3]] == [call_id, "~1-", "~1+"]
+    assert detail.cost_usd == Decimal("0.000015")
+    assert detail.unpriced == 0
+    per_entry = {name: count for name, count in detail.entries[0].quantities.items() if count}
+    assert detail.quantities["input"] == 1_503 * per_entry["input"]

@@ -40,6 +40,9 @@ def print_call(answer: Mapping[str, Any], zone: tzinfo) -> None:
         _print_lines(entry)
         if (root, entry["revision"] + 1) in back and (entry["revision"] or not entry["corrects"]):
             output.print_line(f"Replaced     by correction {entry['revision'] + 1}, below")
+    if answer.get("omitted"):
+        output.print_line("")
+        output.print_line(f"…            {answer['omitted']:,} further lines of the batch")
     if len(entries) > 1:
         output.print_line("")
         output.print_line(f"Together     {_money(answer['cost_usd'])}")

@@ -24,6 +24,9 @@ COSTLESS: Final = frozenset(
 )
 """Endpoints around jobs that cost nothing themselves, whatever became of a call."""
 
+JOB_PREFIX: Final = "job-"
+"""How the identities of jobs, and of their bills, begin."""
+
 _ID_CHARS: Final = 32
 _BILL_CHARS: Final = 24
 
@@ -87,7 +90,7 @@ class JobMark(NamedTuple):
 
 def job_id(provider: str, name: str) -> str:
     """Give the identity of a job: the same from every gateway and every reply."""
-    return f"job-{sha256(f'{provider} {name}'.encode()).hexdigest()[:_ID_CHARS]}"
+    return f"{JOB_PREFIX}{sha256(f'{provider} {name}'.encode()).hexdigest()[:_ID_CHARS]}"
 
 
 def bill_id(job: str, item: str) -> str:

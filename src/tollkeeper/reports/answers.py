@@ -105,6 +105,7 @@ def call_document(detail: CallDetail) -> dict[str, Any]:
         "saved_usd": _amount(detail.saved_usd),
         "unpriced": detail.unpriced,
         "entries": [_entry(each) for each in detail.entries],
+        "omitted": detail.omitted,
     }
 
 

@@ -8,22 +8,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.corrections import bookings_of
 from tollkeeper.domain.explanation import UNEXPLAINED, Explanation
+from tollkeeper.domain.jobs import JOB_PREFIX
 from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry, unpriced_count
 from tollkeeper.domain.money import nanos_of_usd, usd
 from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import bindings, zones
+from tollkeeper.reports.measures import aggregates
 from tollkeeper.reports.selection import Selection, SelectionShape, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _ENTRIES_MAX: Final = 1_000
+_SUMMED: Final = (
+    *("cost_usd", "list_cost_usd", "saved_usd", "unpriced"),
+    *(field for field, _ in TOKEN_FIELDS),
+)
 _UUID7: Final = re.compile(
     r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 )
@@ -67,10 +73,14 @@ class EntryDetail:
 
 @dataclass(frozen=True, slots=True)
 class CallDetail:
-    """A call: its attempts, their parts and their corrections, in this order of time."""
+    """A call: its attempts, their parts and their corrections, in this order of time.
+
+    A batch may have more entries than are given; then ``whole`` has the sums of all of them.
+    """
 
     call_id: str
     entries: tuple[EntryDetail, ...]
+    whole: Mapping[str, Any] | None = None
 
     @property
     def first(self) -> LedgerEntry:
@@ -88,20 +98,45 @@ class CallDetail:
     @property
     def cost_usd(self) -> Decimal | None:
         """Add up what is known; None when nothing is."""
+        if self.whole:
+            return cast("Decimal | None", self.whole["cost_usd"])
         return _total([each.entry.cost_nanos for each in self.entries])
 
     @property
     def list_cost_usd(self) -> Decimal | None:
+        if self.whole:
+            return cast("Decimal | None", self.whole["list_cost_usd"])
         return _total([each.entry.list_cost_nanos for each in self.entries])
 
     @property
     def saved_usd(self) -> Decimal | None:
+        if self.whole:
+            return cast("Decimal | None", self.whole["saved_usd"])
         return _total([each.entry.saved_nanos for each in self.entries])
 
     @property
     def unpriced(self) -> int:
         """Count the entries whose cost is unknown."""
+        if self.whole:
+            return int(self.whole["unpriced"])
         return sum(unpriced_count(each.entry) for each in self.entries)
+
+    @property
+    def omitted(self) -> int:
+        """Count the entries that are not given."""
+        return int(self.whole["entries"]) - len(self.entries) if self.whole else 0
+
+    @property
+    def quantities(self) -> Mapping[str, int]:
+        """Give what the call used in all."""
+        if self.whole:
+            used = {name: int(self.whole[field]) for field, name in TOKEN_FIELDS}
+            return {name: count for name, count in used.items() if count}
+        sums: dict[str, int] = {}
+        for each in self.entries:
+            for name, count in each.quantities.items():
+                sums[name] = sums.get(name, 0) + count
+        return sums
 
 
 def call(ledger: Ledger, scope: Scope, identifier: str) -> CallDetail:
@@ -114,9 +149,26 @@ def call(ledger: Ledger, scope: Scope, identifier: str) -> CallDetail:
         rows = _find(ledger, scope, identifier)
         if rows and rows[0]["call_id"] != identifier:
             rows = _find(ledger, scope, rows[0]["call_id"])
+        whole = _whole(ledger, scope, rows) if len(rows) == _ENTRIES_MAX else None
     if not rows:
         raise LookupError("no such call")
-    return CallDetail(rows[0]["call_id"], tuple(_detail(row) for row in rows))
+    return CallDetail(rows[0]["call_id"], tuple(_detail(row) for row in rows), whole)
+
+
+def _whole(ledger: Ledger, scope: Scope, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Sum up all entries of a call that has many."""
+    start_us = min(zones.epoch_us_of(row["started_at"]) for row in rows)
+    selection = Selection(scope, start_us)
+    values = selection.values() | {"id": rows[0]["call_id"]}
+    (sums,) = ledger.run(_sums(ledger, selection.shape()), values)
+    return sums
+
+
+@lru_cache(32)
+def _sums(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    table = selected(ledger, shape)
+    table = table.filter(table.call_id == bindings.text("id"))
+    return table.agg(entries=table.count(), **aggregates(table, _SUMMED))
 
 
 def _find(ledger: Ledger, scope: Scope, identifier: str) -> list[dict[str, Any]]:
@@ -137,7 +189,10 @@ def _entries(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     table = selected(ledger, shape)
     identifier = bindings.text("id")
     table = table.filter((table.call_id == identifier) | (table.entry_id == identifier))
+    # Lines of a batch come last: there may be more of them than are given.
+    is_line = (table.corrects == "") & table.entry_id.startswith(JOB_PREFIX)
     ordered = table.order_by(
+        is_line,
         *(table.corrects != "", table.attempt, table.part, table.revision, table.sign),
         *(table.started_at, table.entry_id),
     )

@@ -181,7 +181,8 @@ def _price_line() -> Schema:
 
 def _call() -> Schema:
     money = dict.fromkeys(("cost_usd", "list_cost_usd", "saved_usd"), MONEY)
-    return exactly({"call_id": TEXT, **money, "unpriced": COUNT, "entries": listed(named("Entry"))})
+    entries = {"entries": listed(named("Entry")), "omitted": COUNT}
+    return exactly({"call_id": TEXT, **money, "unpriced": COUNT, **entries})
 
 
 def _period() -> dict[str, Schema]:

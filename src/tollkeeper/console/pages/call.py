@@ -194,11 +194,7 @@ def _day(began: datetime) -> dict[str, str]:
 
 def _tokens(found: CallDetail) -> Iterator[Fact]:
     """Give what the call used in all, most telling first."""
-    sums: dict[str, int] = {}
-    for each in found.entries:
-        for name, count in each.quantities.items():
-            sums[name] = sums.get(name, 0) + count
-    for name, count in sums.items():
+    for name, count in found.quantities.items():
         text = f"{formatting.count_full(count)} {words.counted(name)}"
         yield Fact(words.quantity(name), text.strip())
 
