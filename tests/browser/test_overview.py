@@ -28,6 +28,7 @@ def test_says_what_is_spent_how_it_compares_and_how_well_it_is_known(olive: Visi
     expect(tiles.last.locator(".n").last).to_contain_text("unpriced")
     assert page.locator(".tiles.rest .tile dt > span").all_inner_texts() == [
         *("Requests", "Cost per request", "Tokens in", "Tokens out", "Cache savings", "Errors"),
+        *("Estimated", "Unpriced"),
     ]
     assert page.locator("#plot path.bar").count() >= 7
     assert page.locator("#recent tbody tr").count() == 10

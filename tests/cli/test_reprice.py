@@ -65,7 +65,7 @@ def test_it_shows_then_asks_then_books_and_then_there_is_nothing_more(line: Comm
     assert "openai/gpt-4.1-mini" in looked.out
     assert "its price became known" in looked.out
     assert "an-older-book" in looked.out
-    assert "Still without a price: 1 entries." in looked.out
+    assert "Still without a price: 1 entry." in looked.out
     assert "$0" not in re.sub(r"\$0\.\d*[1-9]", "", looked.out)
 
     refused = line("prices", "reprice", "--since", "90d", typed="n\n")
@@ -75,7 +75,7 @@ def test_it_shows_then_asks_then_books_and_then_there_is_nothing_more(line: Comm
 
     done = line("prices", "reprice", "--since", "90d", typed="y\n")
     assert done.code == 0, done.err
-    assert "Booked 2 corrections." in done.out
+    assert "Corrected 2 entries." in done.out
     totals = line("spend", "--since", "90d", "--by", "basis", "--json").json()
     # 1,000 x $0.40 + 100 x $1.60 + 1,000,000 x $0.40, each per million
     assert totals["totals"]["cost_usd"] == "0.400560000"
@@ -85,7 +85,7 @@ def test_it_shows_then_asks_then_books_and_then_there_is_nothing_more(line: Comm
     }
     again = line("prices", "reprice", "--since", "90d", "--yes")
     assert "Nothing changes" in again.out
-    assert "Booked 0 corrections." in again.out
+    assert "Corrected 0 entries." in again.out
 
 
 def test_json_says_everything_and_asks_nothing(line: CommandLine) -> None:
@@ -113,11 +113,11 @@ def test_a_closed_month_is_left_out_until_it_is_opened(line: CommandLine) -> Non
     (row,) = line("months", "list", "--json").json()
     assert (row["month"], row["closed_by"]) == (month, "command line")
     done = line("prices", "reprice", "--unpriced-only", "--yes")
-    assert f"Left out: 1 entries of {month}, which is closed (+$0.40" in done.out
-    assert "Booked 1 corrections." in done.out
+    assert f"Left out: 1 entry of {month}, which is closed (+$0.40" in done.out
+    assert "Corrected 1 entry." in done.out
     assert line("months", "reopen", month).code == 0
     assert line("months", "reopen", month).code == 1
-    assert "Booked 1 corrections." in line("prices", "reprice", "--unpriced-only", "--yes").out
+    assert "Corrected 1 entry." in line("prices", "reprice", "--unpriced-only", "--yes").out
 
 
 # --------------------------------------------------------------------- beside a server
@@ -178,7 +178,7 @@ def test_a_running_server_books_corrections_while_calls_go_on(server: Served) ->
     assert (change["entries"], change["cost_before_usd"]) == (2, before)
     assert change["why"] == "own_price_changed"
     done = invoke("prices", "reprice", "--since", "today", "--yes")
-    assert "Booked 2 corrections." in done.out
+    assert "Corrected 2 entries." in done.out
     after = spent()
     assert after["totals"]["cost_usd"] == change["cost_after_usd"] != before
     assert {row["basis"]: row["requests"] for row in after["rows"]} == {"measured": 2}

@@ -71,7 +71,7 @@ def reprice(
         return
     if found is None:
         print_outcome(done)
-    output.print_line(f"Booked {done['corrected']:,} corrections.")
+    output.print_line(f"Corrected {_count(done['corrected'])}.")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -94,7 +94,7 @@ def offer(data: Path | None) -> str:
     if not count:
         return ""
     return (
-        f"{count:,} entries without a price can be priced now: "
+        f"{_count(count)} without a price can be priced now: "
         "tollkeeper prices reprice --unpriced-only"
     )
 
@@ -182,18 +182,21 @@ def print_outcome(found: Mapping[str, Any]) -> None:
     output.print_line(f"Prices of now: {found['price_version']}")
     for left in found["closed"]:
         output.print_line(
-            f"Left out: {left['entries']:,} entries of {left['month']}, which is closed "
+            f"Left out: {_count(left['entries'])} of {left['month']}, which is closed "
             f"({_signed(left['difference_usd'])})."
         )
     if found["kept"]:
-        output.print_line(f"Kept: {found['kept']:,} entries whose price is not known any more.")
+        output.print_line(f"Kept: {_count(found['kept'])} whose price is not known any more.")
     if found["unpriced"]:
-        output.print_line(f"Still without a price: {found['unpriced']:,} entries.")
+        output.print_line(f"Still without a price: {_count(found['unpriced'])}.")
 
 
 def _entries(found: Mapping[str, Any]) -> str:
-    count = sum(row["entries"] for row in found["changes"])
-    return f"{count:,} entries" if count != 1 else "1 entry"
+    return _count(sum(row["entries"] for row in found["changes"]))
+
+
+def _count(entries: int) -> str:
+    return f"{entries:,} {'entry' if entries == 1 else 'entries'}"
 
 
 def _sum(rows: list[Mapping[str, Any]]) -> str:

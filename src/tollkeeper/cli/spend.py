@@ -128,7 +128,10 @@ def _written(metric: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     values = [row[metric] for row in rows]
     if metric.endswith("_usd"):
         return formatting.money_column(
-            [None if value is None else Decimal(value) for value in values]
+            [
+                formatting.known_money(None if value is None else Decimal(value), row["unpriced"])
+                for value, row in zip(values, rows, strict=True)
+            ]
         )
     if metric.endswith("_ms"):
         return [formatting.duration(value) for value in values]

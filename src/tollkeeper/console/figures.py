@@ -300,7 +300,7 @@ def _of_basis(stretch: Comparison, links: Links) -> tuple[Measure, Measure]:
             _estimated_share(now),
             _estimated_share(before),
             "share",
-            f"{formatting.money_exact(estimated.cost_usd)} of "
+            f"{formatting.money_exact(estimated.cost_usd)} in "
             f"{formatting.count(estimated.requests)} calls"
             if estimated.requests
             else "nothing was estimated",

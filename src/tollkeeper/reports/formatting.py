@@ -85,6 +85,11 @@ def money_full(amount: Decimal | None) -> str:
     return f"{_sign(amount)}${int(whole):,}.{fraction.rstrip('0'):0<2}"
 
 
+def known_money(amount: Decimal | None, unpriced: int) -> Decimal | None:
+    """Give a sum as it may be shown: nothing known beside unpriced calls is unknown, not $0."""
+    return None if unpriced and not amount else amount
+
+
 def money_column(amounts: Iterable[Decimal | None]) -> list[str]:
     """Write the amounts of a table's column with one precision, chosen by the largest."""
     found = list(amounts)

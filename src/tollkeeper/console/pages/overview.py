@@ -201,7 +201,7 @@ def rows_of(
     shown = found.parts[:ROWS_MAX] if all_rows else found.parts[: report.SERIES]
     other = None if all_rows and len(found.parts) <= ROWS_MAX else found.other
     total = found.stretch.now.cost_usd
-    amounts = [part.change.now for part in shown]
+    amounts = [formatting.known_money(part.change.now, part.unpriced) for part in shown]
     amounts += [other.change.now if other else None, total]
     costs = formatting.money_column(amounts)
     rows = [
