@@ -85,7 +85,7 @@ def _estimate(line: Line, book: PriceBook, habits: ModelHabits) -> Estimate | No
     held = held._replace(prompt_bytes=len(body), output_tokens=habits.expected(model, None))
     held = held._replace(profile=held.profile._replace(model=model))
     hints = Hints(
-        body if len(body) <= ASKED_BYTES_MAX else b"",
+        asked if len(body) <= ASKED_BYTES_MAX else None,
         habits.bytes_per_token(model),
         habits.hidden_tokens(model),
     )

@@ -12,19 +12,21 @@ from hypothesis import strategies as st
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.calls import Held, Profile
 from tollkeeper.domain.ledger import Basis, Outcome
+from tollkeeper.domain.texts import RequestText
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.services import estimates, vocabulary
 from tollkeeper.services.estimates import family_of, hidden_tokens, input_tokens, output_tokens
 from tollkeeper.services.settlement import Ending, Hints, settle
 from tollkeeper.wire.generated_text import call_size, text_size, thought_size
+from tollkeeper.wire.request_text import request_text
 
 CHAT = "chat/completions"
 SENTENCE = "The quick brown fox jumps over the lazy dog. "
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": SENTENCE}]}
 
 
-def _body(**fields: Any) -> bytes:
-    return json.dumps({**ASKED, **fields}).encode()
+def _asked(**fields: Any) -> RequestText | None:
+    return request_text(json.dumps({**ASKED, **fields}).encode())
 
 
 def test_a_reply_of_openai_is_counted_as_openai_counts() -> None:
@@ -76,29 +78,28 @@ def test_a_long_reply_is_taken_to_go_on_like_its_beginning() -> None:
 
 def test_a_prompt_is_counted_with_what_stands_around_it() -> None:
     family = family_of("gpt-4o", CHAT)
-    body = _body()
-    assert input_tokens(body, len(body), family, 0) == vocabulary.count(SENTENCE) + 4 + 3
+    asked = _asked()
+    assert input_tokens(asked, 0, family, 0) == vocabulary.count(SENTENCE) + 4 + 3
     tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
-    more = _body(tools=tools)
-    with_tools = input_tokens(more, len(more), family, 0)
-    assert 20 < with_tools - input_tokens(body, len(body), family, 0) < 50
+    with_tools = input_tokens(_asked(tools=tools), 0, family, 0)
+    assert 20 < with_tools - input_tokens(asked, 0, family, 0) < 50
 
 
 def test_a_picture_is_put_down_for_something() -> None:
     family = family_of("gpt-4o", CHAT)
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9_000}}
     content = [{"type": "text", "text": SENTENCE}, picture]
-    body = _body(messages=[{"role": "user", "content": content}])
+    asked = _asked(messages=[{"role": "user", "content": content}])
     expected = vocabulary.count(SENTENCE) + 7 + estimates.UNSEEN_TOKENS
-    assert input_tokens(body, len(body), family, 0) == expected
+    assert input_tokens(asked, 9_000, family, 0) == expected
 
 
 def test_a_request_that_is_gone_is_estimated_by_its_size() -> None:
     family = family_of("gpt-4o", CHAT)
-    assert input_tokens(b"", 40_000, family, 0) == 10_000
-    assert input_tokens(b"", 40_000, family, 5.0) == 8_000
-    assert input_tokens(b"no json", 40, family, 0) == 10
-    assert input_tokens(b"", 0, family, 0) == 1
+    assert input_tokens(None, 40_000, family, 0) == 10_000
+    assert input_tokens(None, 40_000, family, 5.0) == 8_000
+    assert input_tokens(request_text(b"no json"), 40, family, 0) == 10
+    assert input_tokens(None, 0, family, 0) == 1
 
 
 def test_thoughts_are_put_down_where_none_were_shown() -> None:
@@ -131,7 +132,8 @@ def test_whatever_is_said_has_tokens_but_nothing_has_none(text: str, model: str)
     ).map(lambda value: json.dumps(value).encode())
 )
 def test_no_request_breaks_an_estimate(body: bytes) -> None:
-    assert input_tokens(body, len(body), family_of("claude-opus-5", "messages"), 0) >= 1
+    family = family_of("claude-opus-5", "messages")
+    assert input_tokens(request_text(body), len(body), family, 0) >= 1
 
 
 @pytest.mark.parametrize("said", [None, 0, text_size("Grüße " * 30)])
@@ -141,7 +143,7 @@ def test_a_reply_without_usage_is_booked_as_estimated(said: int | None) -> None:
         price_provider="openai", model="gpt-5-mini", endpoint="responses", flat_rate=False
     )
     held = Held("e", "c", 1_790_000_000_000_000, 1, True, 400, 77, profile)
-    hints = Hints(json.dumps({"input": "hello"}).encode(), 0, 50)
+    hints = Hints(request_text(b'{"input": "hello"}'), 0, 50)
     ending = Ending(200, Outcome.OK, 9, output_bytes=said, hints=hints)
     (part,) = settle(held, ending, shipped_price_book()).parts
     assert part.basis == Basis.ESTIMATED

@@ -5,14 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollkeeper.wire.generated_text import (
-    NOTHING_SAID,
-    SAMPLE_CHARACTERS_MAX,
-    GeneratedText,
-    call_size,
-    text_size,
-    thought_size,
-)
+from tollkeeper.domain.texts import SAMPLE_CHARACTERS_MAX, GeneratedText
+from tollkeeper.wire.generated_text import NOTHING_SAID, call_size, text_size, thought_size
 
 
 @given(st.lists(st.text(max_size=50), max_size=12))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tollkeeper.wire.request_text import RequestText, request_text
+from tollkeeper.domain.texts import RequestText
+from tollkeeper.wire.request_text import request_text
 
 TOOL = {"name": "look", "description": "Look.", "input_schema": {"type": "object"}}
 PARAMETERS = {"name": "look", "parameters": {"type": "object"}}

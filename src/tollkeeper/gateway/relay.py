@@ -295,7 +295,8 @@ class Relay:
         gateway = self._gateway
         ending = self._ending(outcome, error)
         if ending.usage is None:
-            ending = ending._replace(hints=gateway.hints(self._way, self._sending.asked))
+            hints = gateway.hints(self._way, self._sending.asked, ending)
+            ending = ending._replace(hints=hints)
         gateway.call_ended(self._way, ending, self._held.prompt_bytes)
         job = ending.job
         if job is not None:

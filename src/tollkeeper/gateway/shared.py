@@ -17,10 +17,11 @@ from tollkeeper.http1.pool import UpstreamPool
 from tollkeeper.ports import Journal
 from tollkeeper.runtime import GatewaySettings
 from tollkeeper.services.model_habits import ModelHabits
-from tollkeeper.services.settlement import Ending, Hints, Prices
+from tollkeeper.services.settlement import NO_HINTS, Ending, Hints, Prices
 from tollkeeper.services.verified_keys import VerifiedKeys
 from tollkeeper.wire.clients import ClientTable
 from tollkeeper.wire.headers import HeaderFilter
+from tollkeeper.wire.request_text import request_text
 
 if TYPE_CHECKING:
     from tollkeeper.gateway.console_relay import ConsoleRelay
@@ -78,7 +79,10 @@ class Gateway:
         elif not ending.free and ending.job is None:
             self.counters.unmetered += 1
 
-    def hints(self, way: Way, asked: bytes) -> Hints:
+    def hints(self, way: Way, asked: bytes, ending: Ending) -> Hints:
         """Give what an estimate can go by: the request, and what is known of its model."""
+        if ending.status >= 400 or ending.free:
+            return NO_HINTS  # nothing is estimated
         model, habits = way.plan.model, self.habits
-        return Hints(asked, habits.bytes_per_token(model), habits.hidden_tokens(model))
+        text = request_text(asked) if asked else None
+        return Hints(text, habits.bytes_per_token(model), habits.hidden_tokens(model))

@@ -13,9 +13,8 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from tollkeeper.domain.texts import GeneratedText, RequestText
 from tollkeeper.services import vocabulary
-from tollkeeper.wire.generated_text import GeneratedText
-from tollkeeper.wire.request_text import RequestText, request_text
 
 INPUT_BYTES_PER_TOKEN: Final = 4
 OUTPUT_BYTES_PER_TOKEN: Final = 4
@@ -97,12 +96,13 @@ def family_of(model: str, endpoint: str) -> Family:
     return family
 
 
-def input_tokens(body: bytes, body_bytes: int, family: Family, bytes_per_token: float) -> int:
+def input_tokens(
+    asked: RequestText | None, body_bytes: int, family: Family, bytes_per_token: float
+) -> int:
     """Estimate a prompt's tokens: from its text where it is at hand, else from its size.
 
     ``bytes_per_token`` is what was learned of such prompts (0 where nothing was).
     """
-    asked = request_text(body) if body else None
     if asked is None:
         return max(1, round(body_bytes / (bytes_per_token or INPUT_BYTES_PER_TOKEN)))
     return max(1, _prompt_tokens(asked, family))

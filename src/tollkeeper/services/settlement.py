@@ -9,6 +9,7 @@ from tollkeeper.domain.calls import Held, Part, Settled
 from tollkeeper.domain.jobs import COSTLESS, JobNews
 from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.domain.price_rules import base_of
+from tollkeeper.domain.texts import RequestText
 from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.services import estimates
 
@@ -45,12 +46,12 @@ class Prices(Protocol):
 class Hints(NamedTuple):
     """What an estimate can go by where a reply did not say what it used.
 
-    ``asked`` is the request's body as it was sent, b"" where that is no longer at hand;
+    ``asked`` is what the model was given to read, None where that is no longer at hand;
     ``bytes_per_token`` what was learned of such prompts (0 for nothing), ``hidden_tokens`` the
     reasoning that the model usually does unseen.
     """
 
-    asked: bytes = b""
+    asked: RequestText | None = None
     bytes_per_token: float = 0
     hidden_tokens: int = 0
 

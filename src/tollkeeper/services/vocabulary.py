@@ -17,12 +17,12 @@ import unicodedata
 from array import array
 from bisect import bisect_left
 from functools import cache, lru_cache
-from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 from struct import calcsize, unpack_from
 from typing import Final
 
-_FILE: Final = ("tollkeeper.vocabulary", "o200k_base.gz")
+_FILE: Final = Path(__file__).parent.parent / "vocabulary" / "o200k_base.gz"
 _HEAD: Final = "<BI"
 _PIECES_REMEMBERED: Final = 20_000
 _PIECE_BYTES_MAX: Final = 64
@@ -90,8 +90,7 @@ def _rank(piece: bytes) -> int | None:
 
 @cache
 def _tables() -> dict[int, _OfLength]:
-    package, name = _FILE
-    data = gzip.decompress((resources.files(package) / name).read_bytes())
+    data = gzip.decompress(_FILE.read_bytes())
     tables, at = {}, 0
     while at < len(data):
         length, number = unpack_from(_HEAD, data, at)

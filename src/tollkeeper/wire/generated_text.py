@@ -1,61 +1,10 @@
-"""How much text a reply generated, with the beginning of it: what its tokens are estimated by.
-
-Readers add up sizes while a reply goes by. Only where a reply never says what it used does
-anybody look at the text, so no more than its beginning is kept, in memory, until then.
-"""
+"""Sizes the text that a reply generated: what its tokens are estimated by."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-SAMPLE_CHARACTERS_MAX: Final = 8 << 10
-"""As much is looked at; of a longer text the rest is taken to be like its beginning."""
-
-
-class GeneratedText(int):
-    """A number of UTF-8 bytes of generated text. Sums keep the beginning of what they sum.
-
-    ``sample`` is that beginning, ``calls`` counts the tools that the text calls, and
-    ``shows_thoughts`` tells that reasoning is among it.
-    """
-
-    sample: str
-    calls: int
-    shows_thoughts: bool
-
-    def __new__(
-        cls,
-        size_bytes: int = 0,
-        sample: str = "",
-        calls: int = 0,
-        *,
-        shows_thoughts: bool = False,
-    ) -> GeneratedText:
-        made = super().__new__(cls, size_bytes)
-        made.sample = sample
-        made.calls = calls
-        made.shows_thoughts = shows_thoughts
-        return made
-
-    def __add__(self, other: int) -> GeneratedText:
-        size = int(self) + int(other)
-        if not isinstance(other, GeneratedText):
-            return self._of_size(size)
-        sample = self.sample
-        room = SAMPLE_CHARACTERS_MAX - len(sample)
-        if room > 0 and other.sample:
-            sample += other.sample[:room]
-        shows = self.shows_thoughts or other.shows_thoughts
-        return GeneratedText(size, sample, self.calls + other.calls, shows_thoughts=shows)
-
-    def __radd__(self, other: int) -> GeneratedText:
-        return self._of_size(int(other) + int(self))
-
-    def _of_size(self, size_bytes: int) -> GeneratedText:
-        return GeneratedText(
-            size_bytes, self.sample, self.calls, shows_thoughts=self.shows_thoughts
-        )
-
+from tollkeeper.domain.texts import SAMPLE_CHARACTERS_MAX, GeneratedText
 
 NOTHING_SAID: Final = GeneratedText()
 

@@ -7,9 +7,11 @@ in strings, media under names of their own, tools and schemas in fields of their
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
+
+from tollkeeper.domain.texts import RequestText
 
 _CONVERSATIONS: Final = ("messages", "input", "contents", "prompt", "inputs", "texts", "message")
 _INSTRUCTIONS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
@@ -37,24 +39,6 @@ _CALL_PLACES: Final = frozenset(
     {"tool_calls", "functionCall", "functionResponse", "toolUse", "toolResult"}
 )
 _DEPTH_MAX: Final = 12
-
-
-class RequestText(NamedTuple):
-    """What a model is given to read.
-
-    ``text`` is that of the conversation and the instructions, ``messages`` how many pieces
-    those are in, ``calls`` how many calls of tools, and results of them, it tells. ``tools`` is
-    the JSON of the declared tools, "" for none, ``schema`` that of a prescribed answer.
-    ``unseen`` counts what has tokens that no text tells: media, and tools of the provider's
-    own, whose description nobody sees.
-    """
-
-    text: str
-    messages: int = 0
-    tools: str = ""
-    schema: str = ""
-    unseen: int = 0
-    calls: int = 0
 
 
 def request_text(body: bytes) -> RequestText | None:

@@ -1,1 +1,0 @@
-"""Data: the vocabulary that tokens are estimated with (see ``services.vocabulary``)."""
