@@ -320,3 +320,17 @@ def test_nobody_to_call(ill: Ill) -> None:
     assert ill.check("providers", "--offline")[0] == "warn"
     ill.configure(sandbox="off")
     assert ill.check("providers", "--offline")[0] == "fail"
+
+
+def test_a_price_book_that_was_cut_off(ill: Ill) -> None:
+    (good,) = [it for it in ill.checks("--offline") if it["name"] == "price book"]
+    assert good["state"] == "ok"
+    assert ", of this release: " in good["finding"]
+    folder = ill.data / "prices"
+    folder.mkdir()
+    (folder / "genai-prices-9.9+0123456789ab.json.gz").write_bytes(b"\x1f\x8b")
+    (folder / "in-use").write_text("genai-prices-9.9+0123456789ab\n")
+    (bad,) = [it for it in ill.checks("--offline") if it["name"] == "price book"]
+    assert bad["state"] == "fail"
+    assert "genai-prices-9.9+0123456789ab.json.gz is cut off" in bad["finding"]
+    assert "priced by the book of this release" in bad["remedy"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
-from command_line import Ended, invoke
+from command_line import CommandLine, Ended, invoke
 from tollkeeper.providers.price_data import shipped_price_book
 
 CONFIGURATION = """
@@ -124,3 +125,99 @@ def test_an_unknown_model_is_a_failure_with_what_is_close() -> None:
     assert "anthropic/claude-sonnet-4-5" in show("anthropic/claude-sonet-4-5").err
     assert show("zzzzzzzzzzzz").err.count("\n") == 1
     assert "close to it" not in show("zzzzzzzzzzzz").err
+
+
+# ------------------------------------------------------------------------ versions
+
+FIRST = "genai-prices-0.2.3+1cdc8a783c72"
+
+
+def release(folder: Path, change: tuple[bytes, bytes] = (b"", b"")) -> Path:
+    """Write the data file of the pinned release, changed in one place."""
+    package = distribution("genai-prices")
+    data = Path(str(package.locate_file("genai_prices/data.py"))).read_bytes()
+    path = folder / "data.py"
+    path.write_bytes(data.replace(*change, 1) if change[0] else data)
+    return path
+
+
+def test_versions_and_how_they_differ(tmp_path: Path) -> None:
+    run = CommandLine(tmp_path)
+    listed = run("prices", "versions", "--json").json()
+    assert next(it["version"] for it in listed) == FIRST
+    assert [it["version"] for it in listed if it["in_force"]] == [shipped_price_book().version]
+    assert FIRST in run("prices", "versions").out
+    found = run("prices", "diff", "--json").json()
+    assert (found["old"], found["new"]) == (FIRST, shipped_price_book().version)
+    assert "cohere/rerank-v3.5" in found["added"]
+    assert found["vanished"] == []
+    fees = [it for it in found["changed"] if it["model"] == "sonar" and it["price"] == "requests"]
+    assert [(it["old_usd"], it["new_usd"], it["factor"]) for it in fees] == [("12", "5", "0.4167")]
+    shown = run("prices", "diff", FIRST, shipped_price_book().version)
+    assert shown.out.startswith(f"{FIRST} → {shipped_price_book().version}\nNew models (")
+    same = run("prices", "diff", FIRST, FIRST)
+    assert same.out == f"{FIRST} → {FIRST}\nThey list the same models and prices.\n"
+    unknown = run("prices", "diff", "genai-prices-1+000000000000", FIRST)
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "no price book 'genai-prices-1+000000000000' is kept here" in unknown.err
+
+
+def test_nothing_new_changes_nothing(tmp_path: Path) -> None:
+    run = CommandLine(tmp_path)
+    ended = run("prices", "refresh", "--from", str(release(tmp_path)))
+    assert ended.code == 0, ended.err
+    assert ended.out == f"Nothing is new: {shipped_price_book().version} stays in force.\n"
+    assert ended.err.startswith("reading data.py …\ncomparing with the book in force …\n")
+    assert not (tmp_path / "prices").exists()
+
+
+def test_newer_prices_are_shown_then_taken(tmp_path: Path) -> None:
+    run = CommandLine(tmp_path)
+    dearer = (b"input_mtok=Decimal('0.4')", b"input_mtok=Decimal('0.5')")
+    path = release(tmp_path, dearer)
+    looked = run("prices", "refresh", "--from", str(path), "--dry-run")
+    assert (looked.code, "1.25" in looked.out) == (0, True)
+    assert "Nothing was changed" in looked.out
+    taken = run("prices", "refresh", "--from", str(path), "--json").json()
+    assert taken["in_force"] is True
+    (change,) = taken["changed"]
+    assert (change["old_usd"], change["new_usd"], change["large"]) == ("0.4", "0.5", False)
+    versions = run("prices", "versions", "--json").json()
+    assert [it["version"] for it in versions if it["in_force"]] == [taken["version"]]
+    model = f"{change['provider']}/{change['model']}"
+    (shown, *_) = run("prices", "show", model, "--json").json()
+    assert shown["price_version"].startswith(taken["version"])
+
+
+def test_what_looks_wrong_waits_for_a_word(tmp_path: Path) -> None:
+    run = CommandLine(tmp_path)
+    path = release(tmp_path, (b"input_mtok=Decimal('0.4')", b"input_mtok=Decimal('4')"))
+    refused = run("prices", "refresh", "--from", str(path))
+    assert refused.code == 1
+    assert "Look at this: 1 prices move more than threefold" in refused.out
+    assert "To take it: --accept" in refused.out
+    assert not (tmp_path / "prices").exists()
+    assert run("prices", "refresh", "--from", str(path), "--accept").code == 0
+    broken = tmp_path / "cut.json"
+    broken.write_bytes(b'[{"id":')
+    ended = run("prices", "refresh", "--from", str(broken), "--accept")
+    assert (ended.code, ended.out) == (1, "")
+    assert "nothing was changed" in ended.err.splitlines()[-1]
+
+
+def test_without_an_index_the_way_out_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    ended = CommandLine(tmp_path)("prices", "refresh")
+    assert ended.code == 1
+    assert "tollkeeper prices refresh --from FILE" in ended.err.splitlines()[-1]
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    path = release(tmp_path, (b"input_mtok=Decimal('0.4')", b"input_mtok=Decimal('0.5')"))
+    ended = CommandLine(tmp_path / "none")("prices", "refresh", "--from", str(path))
+    assert ended.code == 1
+    assert "there is no such data folder" in ended.err
+    assert not (tmp_path / "none").exists()

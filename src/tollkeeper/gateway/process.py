@@ -74,6 +74,7 @@ class GatewayProcess:
         upkeep = [
             spawn(self._sweep(), name="sweep"),
             spawn(self._refresh(), name="refresh-keys"),
+            spawn(self._follow(), name="follow-files"),
         ]
         gc.collect()
         gc.freeze()
@@ -115,11 +116,16 @@ class GatewayProcess:
             await asyncio.sleep(SWEEP_S)
             self._connections.sweep()
             self._gateway.pool.sweep()
+
+    async def _follow(self) -> None:
+        """Learn of files that have changed, and are not being written any more."""
+        while True:
+            await asyncio.sleep(REFRESH_S)
             mark = self._file_mark()
             if mark != self._seen and mark == self._changing:
                 self._seen = mark
                 self.reload()
-            self._changing = mark  # whoever writes it may not be done yet
+            self._changing = mark
 
     async def _refresh(self) -> None:
         """Learn of revoked keys and changed secrets, four times a second."""

@@ -11,7 +11,7 @@ from tollkeeper.services import sign_in
 
 CHECKPOINT_S: Final = 60.0
 FORGET_S: Final = 3_600.0
-CONFIGURATION_S: Final = 2.0
+CONFIGURATION_S: Final = 1.0
 UNPRICED_S: Final = 5.0
 
 
