@@ -31,7 +31,6 @@ class JobProvider:
     def __init__(self, polls: int = 1) -> None:
         self.polls = polls
         self.files: dict[str, bytes] = {}
-        self.file_names: dict[str, str] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.piece_bytes = 1 << 16
         self.breaks_after_bytes = 0
@@ -92,12 +91,8 @@ class JobProvider:
 
     def _download(self, conversation: Conversation, name: str, kind: str) -> None:
         content = self.files[name]
-        shown = self.file_names.get(name, "")
-        named = f'content-disposition: attachment; filename="{shown}"\r\n' if shown else ""
-        conversation.answer(
-            f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n{named}"
-            f"content-length: {len(content)}\r\n\r\n".encode()
-        )
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(content)}"
+        conversation.answer(f"{head}\r\n\r\n".encode())
         if self.breaks_after_bytes:
             content = content[: self.breaks_after_bytes]
             conversation.close()

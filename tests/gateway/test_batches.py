@@ -101,21 +101,17 @@ def lines_in(books: JobBooks) -> list[dict[str, Any]]:
 # ---------------------------------------------------------------------- lines
 
 
-@pytest.mark.parametrize("named", [True, False])
 def test_a_thousand_lines_of_three_models_are_billed_once(
     scripted: Scripted,
     provider: JobProvider,
     client: openai.OpenAI,
     books: JobBooks,
-    named: bool,
 ) -> None:
     name = create(client)
     assert books.sums() == {"requests": 1, "unpriced": 1, "cost": 0}
     lines = [chat_line(number, MODELS[number % 3]) for number in range(1_000)]
     lines += [failed_line(number) for number in range(1_000, 1_010)]
     provider.files[FILE] = lines_of(*lines)
-    if named:
-        provider.file_names[FILE] = "batch_1_output.jsonl"
     finished(provider)
     somebody = scripted.gateway.issue("somebody else")
     assert client.batches.retrieve(name).output_file_id == FILE
@@ -147,9 +143,9 @@ def test_a_thousand_lines_of_three_models_are_billed_once(
 def test_a_download_that_broke_off_is_completed_by_the_next(
     scripted: Scripted, provider: JobProvider, client: openai.OpenAI, books: JobBooks
 ) -> None:
-    create(client)
+    finished(provider)
+    client.batches.retrieve(create(client))
     provider.files[FILE] = lines_of(*(chat_line(number) for number in range(20_000)))
-    provider.file_names[FILE] = "batch_1_output.jsonl"
     provider.breaks_after_bytes = len(provider.files[FILE]) // 2
     with RawConnection(scripted.port) as connection:
         headers = {"authorization": f"Bearer {scripted.key}"}
@@ -169,8 +165,8 @@ def test_a_download_that_broke_off_is_completed_by_the_next(
 def test_hostile_lines_are_states_and_never_wrong_numbers(
     scripted: Scripted, provider: JobProvider, client: openai.OpenAI, books: JobBooks
 ) -> None:
-    create(client)
-    provider.file_names[FILE] = "batch_1_output.jsonl"
+    finished(provider)
+    client.batches.retrieve(create(client))
     huge = b'{"id": "h", "custom_id": "h", "error": null, "response": {"body": {"x": ['
     huge += b'"0",' * 3_000_000 + b'"0"]}}}'
     twice = chat_line(5) | {"id": "batch_req_50"}  # another request of the same name
@@ -328,7 +324,6 @@ def test_a_download_that_cannot_be_booked_is_cut_and_comes_again(
     tmp_path: Path, provider: JobProvider
 ) -> None:
     provider.files[FILE] = lines_of(*(chat_line(number) for number in range(5_000)))
-    provider.file_names[FILE] = "batch_1_output.jsonl"
     configuration = {"journal": {"segment_mb": 1}}
     with scripted_provider(tmp_path, configuration=configuration) as scripted:
         scripted.plays(provider)

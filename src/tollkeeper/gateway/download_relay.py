@@ -6,7 +6,6 @@ of it. The last bytes go to the client when all of them are in the journal.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -26,8 +25,6 @@ from tollkeeper.wire.batches import ResultPageReader, job_name
 from tollkeeper.wire.batches_lines import ResultLinesReader
 
 _PARTIAL: Final = 206
-_RESULTS: Final = re.compile(rb"(batch_[A-Za-z0-9]+)_output\.jsonl")
-"""OpenAI names a file of results after the batch that made it."""
 
 
 class DownloadRelay(Relay):
@@ -59,20 +56,12 @@ class DownloadRelay(Relay):
         elif isinstance(reader, ResultLinesReader):
             reader.job = self._job
             reader.certain = self._job.startswith(job_name(""))
-            self._name_by_file(reader, head)
             reader.on_bills = self._book
 
     def reply_data(self, data: bytes, *, last: bool) -> None:
         super().reply_data(data, last=last)
         if self._failure is not None:
             self.cut(self._failure)
-
-    def _name_by_file(self, reader: ResultLinesReader, head: ReplyHead) -> None:
-        for name, value in head.headers:
-            found = _RESULTS.search(value) if name.lower() == b"content-disposition" else None
-            if found is not None:
-                self._job = reader.job = job_name(found[1].decode())
-                reader.certain = True
 
     def _book(self, bills: Sequence[Bill]) -> None:
         """Write bills down, unless an earlier one could not be."""

@@ -8,7 +8,7 @@ any gateway and after any crash, is booked once. See docs/decisions/0012.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 from tollkeeper.domain.calls import Part
 from tollkeeper.domain.corrections import Booking, correction
@@ -151,7 +151,7 @@ class _Resolution:
         self.entries.append(entry)
         owns = mark.role == Role.OWN
         if state.begun is None:
-            kept = entry._replace(usage_raw="")
+            kept = _name_only(entry) if owns else entry._replace(usage_raw="")
             self._set(name, state._replace(begun=kept, settled=owns, billed=owns))
 
     def _settle(self, state: JobState, bill: LedgerEntry | None, why: str) -> JobState:
@@ -180,7 +180,9 @@ class _Resolution:
             state = self._settle(state, entry, BILLED_LATER)
         else:
             state = self._attribute(entry, state)
-        self._set(name, state._replace(billed=True))
+        # Nothing more is booked for anybody: who it was need not be kept.
+        begun, owner = _name_only(state.begun), _name_only(state.owner)
+        self._set(name, state._replace(billed=True, begun=begun, owner=owner))
 
     def _take_line(self, entry: LedgerEntry, mark: JobMark) -> None:
         name, state = _followed(self._jobs, mark.job)
@@ -293,6 +295,15 @@ def _places(name: str, state: JobState) -> Iterator[tuple[str, int]]:
 def _named(entry_id: str, mark: JobMark, job: str) -> str:
     """Give the id that a line has under the name of a job."""
     return job + entry_id[len(mark.job) :]
+
+
+@overload
+def _name_only(entry: LedgerEntry) -> LedgerEntry: ...
+@overload
+def _name_only(entry: None) -> None: ...
+def _name_only(entry: LedgerEntry | None) -> LedgerEntry | None:
+    """Keep of an entry what it is called."""
+    return None if entry is None else LedgerEntry(*entry[:4])
 
 
 def _owned(entry: LedgerEntry, owner: LedgerEntry) -> LedgerEntry:
