@@ -118,8 +118,9 @@ class Deployment:
     def configure(self, configuration: dict[str, Any]) -> None:
         """Write the configuration; a running gateway takes it over by itself."""
         for name, provider in (configuration.get("providers") or {}).items():
-            if (provider or {}).get("api_key"):
-                PLANTED.plant(f"the key of provider {name}", provider["api_key"])
+            for setting in ("api_key", "secret_access_key", "session_token"):
+                if (provider or {}).get(setting):
+                    PLANTED.plant(f"the {setting} of provider {name}", provider[setting])
         self.config_file.write_text(yaml.safe_dump(configuration, sort_keys=False))
 
     def issue(self, name: str, **wanted: Any) -> str:
