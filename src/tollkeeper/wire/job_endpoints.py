@@ -106,7 +106,8 @@ _MESSAGE_STATE: Final = Endpoint("messages/batches", _ANTHROPIC, "batch", _OPAQU
 _GEMINI_PATH: Final = re.compile(
     r"(?:/google|/gemini)?(?:/v1beta(?=/v1))?/(v1beta|v1beta1|v1alpha)"
     r"(/projects/[^/]+/locations/[^/]+)?"
-    rf"/(interactions|batches|files|cachedContents|operations)(?:/{_ID}(?::?/?(cancel))?)?"
+    r"/(interactions|batches|files|cachedContents|operations)"
+    r"(?:/([A-Za-z0-9][A-Za-z0-9._-]{0,511})(?:[:/](cancel))?)?"
 )
 _GEMINI_DOWNLOAD: Final = re.compile(rf"/download/(v1beta|v1alpha)/(files/{_ID}):download")
 _INTERACTIONS: Final = Endpoint("interactions", _GEMINI, "interactions", unnamed=True)
