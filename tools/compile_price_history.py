@@ -5,8 +5,9 @@
 The folder holds the wheels of all releases in genai_prices_releases.tsv (``--download`` gets
 those that are missing from the package index, through pip) and wheels of LiteLLM, which bear
 witness to what prices were on their days. No wheel is imported. The same wheels always give
-the same bytes. What is written is the shipped book; the one that was shipped before is kept in
-src/tollkeeper/prices/versions.
+the same bytes. With ``--keep`` the version as it is now is kept for good in
+src/tollkeeper/prices/versions, and nothing is compiled: for a release of Tollkeeper, whose
+calls have to be explained by later ones.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tollkeeper.domain.price_windows import DAY_US, instant_us
 from tollkeeper.providers.genai_rows import provider_rows
 from tollkeeper.providers.genai_source import read_file
 from tollkeeper.providers.price_text import book_text
-from tollkeeper.providers.price_versions import PRICES
+from tollkeeper.providers.price_versions import PRICES, file_name, packed, shipped_parts
 
 RELEASES = Path(__file__).resolve().parent / "genai_prices_releases.tsv"
 SOURCE = "genai-prices"
@@ -33,9 +34,14 @@ LISTED_DAYS = 90
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wheels", type=Path, required=True)
+    parser.add_argument("--wheels", type=Path)
     parser.add_argument("--download", action="store_true")
+    parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
+    if options.keep:
+        return keep()
+    if options.wheels is None:
+        parser.error("--wheels names the folder of the wheels")
     releases = listed_releases()
     if options.download:
         for version, _ in releases:
@@ -45,6 +51,16 @@ def main() -> int:
     target = PRICES / "book.jsonl"
     target.write_bytes(text)
     print(f"wrote {target.name}: {len(text):,} bytes")
+    return 0
+
+
+def keep() -> int:
+    """Keep the shipped version for good. One that is kept already is not written again."""
+    parts = shipped_parts()
+    path = PRICES / "versions" / file_name(parts.version)
+    if not path.exists():
+        path.write_bytes(packed(parts))
+    print(f"{path.name} is kept: {path.stat().st_size:,} bytes")
     return 0
 
 
