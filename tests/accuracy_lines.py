@@ -19,15 +19,14 @@ from whole_corpus import Booked, Recorded, all_records, booked, oracle_rows, rea
 from whole_recounts import Totals, totals_of
 
 NOTHING = Booked(Reading(), ())
-NO_READER = {
-    "passthrough": "passed on unread: no API that bills by the call",
-    "batches": "the state of a batch, which another reply bills",
-    "messages/batches": "the results of a batch",
-    "files": "the content of a file",
-    "threads/runs": "the state of a run, which another reply bills",
-    "cachedContents": "the state of a cache",
-    "responses/stored": "a stored response repeats a bill",
-}
+NOT_READ = (
+    # What stands in a path, and what such a call is.
+    ("/agents/", "an agent of Bedrock, which calls models by itself"),
+    ("/guardrail/", "a guardrail's check, which uses no tokens"),
+    ("/cachedContents/", "the state of a cache, made by another call"),
+    ("/videos/", "the state of a video, made by another call"),
+    ("googleapis.com", "the fixture has no path"),
+)
 _RIGHT_NANOS = Decimal(1)
 
 
@@ -81,7 +80,7 @@ class Line:
         """Say what is wrong here, in words; mostly nothing."""
         found = []
         if self.carries_usage and not self.was_read:
-            found.append(f"not read: {NO_READER.get(self.record.endpoint, 'no reader')}")
+            found.append(f"not read: {_why_unread(self.record)}")
         if self.equals_recount is False:
             found.append("other quantities than the recount")
         if self.equals_reference is False:
@@ -89,6 +88,11 @@ class Line:
         if self.silent_zero:
             found.append("a silent zero")
         return found
+
+
+def _why_unread(record: Recorded) -> str:
+    path = str(record.row["path"])
+    return next((words for part, words in NOT_READ if part in path), "no reader for such a call")
 
 
 def _counts_something(stated: Any) -> bool:

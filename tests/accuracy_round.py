@@ -16,6 +16,7 @@ from accuracy_lines import Line, ask_litellm, lines_of, questions_for_litellm
 from accuracy_tables import SECTIONS
 from benchmarks.processes import CouldNotRun
 from estimate_errors import Estimate, estimates_of, table_of_errors
+from oracle_rows import oracle_rows, oracle_table
 from tollkeeper.providers.price_data import shipped_price_book
 from whole_corpus import all_records
 
@@ -59,7 +60,12 @@ def main(arguments: list[str]) -> int:
     for name, write in sections.items():
         text = replaced(text, name, write(lines))
     text = replaced(text, "estimates", table_of_errors(estimates))
+    stated = oracle_table(oracle_rows(options.shared))
+    text = replaced(text, "stated", stated.partition("\n\n")[0] + "\n")
     options.page.write_text(text, "utf-8")
+    beside = options.page.with_name("accuracy-oracle.md")
+    if beside.exists():
+        beside.write_text(replaced(beside.read_text("utf-8"), "oracle", stated), "utf-8")
     missed = sum(bool(line.misses) for line in lines)
     print(f"{len(lines)} records, {missed} missed; written to {options.page}")
     return int(missed > len(lines) * _MISSES_SHARE_MAX)

@@ -57,7 +57,9 @@ def reference_of(
         return Reference(None, "no published price: a reseller, or a machine of one's own")
     if record.kind == "openrouter":
         return _openrouter(record)
-    if any(reason.startswith(_UNKNOWABLE) for reason in made.reasons):
+    if any(reason.startswith(_UNKNOWABLE) for reason in made.reasons) or any(
+        part.cost_nanos is None for part in made.parts[1:]
+    ):
         return Reference(None, "a part that nobody prices, or a tier or place that is not told")
     if _is_disputed(record, made):
         return Reference(None, "disputed: the sources do not agree")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollkeeper.services import vocabulary
@@ -31,6 +31,7 @@ def test_a_text(text: str, tokens: int) -> None:
     assert vocabulary.count(text) == tokens
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_no_text_has_more_tokens_than_bytes(text: str) -> None:
     counted = vocabulary.count(text)
@@ -38,6 +39,7 @@ def test_no_text_has_more_tokens_than_bytes(text: str) -> None:
     assert bool(counted) == bool(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abc XY.,1", max_size=100), st.text(alphabet="abc XY.,1", max_size=100))
 def test_ascii_and_other_text_are_split_alike(left: str, right: str) -> None:
     beside = f"{left}\n{right}"
