@@ -187,6 +187,12 @@ def _xai() -> dict[str, Any]:
     }
 
 
+VIDEO = {
+    "status": "done",
+    "video": {"url": "https://x/v1.mp4", "duration": 1},
+    "model": "grok-imagine-video",
+    "usage": {"cost_in_usd_ticks": 500_000_000},
+}
 RESULTS = lines_of(chat_line(1), failed_line(2), b'{"broken', chat_line(3, "gpt-4.1"))
 MESSAGES = lines_of(
     {"custom_id": "a", "result": {"type": "succeeded", "message": MESSAGE}},
@@ -238,6 +244,8 @@ REPLIES: dict[str, tuple[str, str, bytes]] = {
     "interaction stream without end": ("interactions", SSE, interaction_stream(whole=False)),
     "stored interaction": ("stored_interactions", JSON, text(interaction())),
     "stored interaction stream": ("stored_interactions", SSE, interaction_stream()),
+    "new video": ("new_video", JSON, text({"request_id": "v1"})),
+    "stored video": ("stored_video", JSON, text(VIDEO)),
     "cache": (
         "gemini_cache",
         JSON,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from job_books import JobBooks
-from job_provider import chat_line
+from job_provider import chat_line, lines_of
 from job_replies import GEMINI, interaction, interaction_stream, operation, run, run_stream
 from raw_http import Answer, ask, get, request
 from rough_upstream import json_reply
@@ -44,6 +44,13 @@ def scripted(tmp_path: Path) -> Iterator[Scripted]:
 
 def streamed(body: bytes) -> bytes:
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}"
+    return f"{head}\r\n\r\n".encode() + body
+
+
+def results(lines: list[Any]) -> bytes:
+    body = lines_of(*lines)
+    kind = "content-type: application/octet-stream"
+    head = f"HTTP/1.1 200 OK\r\n{kind}\r\ncontent-length: {len(body)}"
     return f"{head}\r\n\r\n".encode() + body
 
 
@@ -155,6 +162,11 @@ def test_a_batch_of_mistrals_is_billed_by_itself_or_by_its_file(scripted: Script
     nanos, unpriced = cost_of(books)
     assert nanos > 0
     assert unpriced == 0
+    scripted.answers(results(MISTRAL["outputs"]))
+    for _ in range(2):
+        path = "/providers/mistral/v1/files/file-m/content"
+        get(scripted.port, path, {"authorization": f"Bearer {scripted.key}"})
+    assert cost_of(books) == (nanos, 0)
     assert {row["provider"] for row in books.rows()} == {"mistral"}
 
 

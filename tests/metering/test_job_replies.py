@@ -22,7 +22,10 @@ from tollkeeper.wire.readings import Reading
 from whole_corpus import Recorded, all_records, booked, read, usages_of
 
 APIS = {"batch", "interactions", "assistants"}
-FILES = {"openai-other-fc7510d4f4fb19da", "openai-other-573eee59db83ef52"}
+OTHERS = {
+    *("openai-other-fc7510d4f4fb19da", "openai-other-573eee59db83ef52"),  # files of results
+    "xai-other-3e59dee6d7e2141c",  # a video
+}
 BILLS = {
     # (corpus, endpoint) → how many bills the recordings hold
     ("anthropic", "messages/batches"): 3,
@@ -34,6 +37,7 @@ BILLS = {
     ("openai", "threads/runs"): 5,
     ("openai", "threads/runs/stored"): 6,
     ("xai", "batches"): 2,
+    ("xai", "videos/stored"): 1,
 }
 BEGUN = {
     # what only begins work, and has no price yet
@@ -48,7 +52,7 @@ def replies(shared: Path) -> list[tuple[Recorded, Reading]]:
     return [
         (record, read(record))
         for record in all_records(shared)
-        if (record.api in APIS or record.name in FILES or _is_unfinished(record))
+        if (record.api in APIS or record.name in OTHERS or _is_unfinished(record))
         and record.has_answer()
         and record.reader
     ]

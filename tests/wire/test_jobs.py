@@ -19,6 +19,7 @@ from job_replies import (
     RUN_QUANTITIES,
     RUN_USAGE,
     SSE,
+    VIDEO,
     batch,
     interaction,
     interaction_stream,
@@ -334,3 +335,26 @@ def test_what_a_cache_keeps_is_counted() -> None:
     reading = read(*REPLIES["cache"][::2])
     assert reading.usage is not None
     assert reading.usage.quantities == {"cache_kept_tokens": 3512}
+
+
+# ---------------------------------------------------------------------- videos
+
+
+def test_a_video_is_begun_and_billed_when_it_is_there() -> None:
+    assert news("new_video", {"request_id": "v1"}) == JobNews("video/v1", begun=True)
+    assert news("new_video", {"id": "v2", "status": "queued"}) == JobNews("video/v2", begun=True)
+    usage = only_bill("stored_video", VIDEO).usage
+    assert (usage.provider_cost_nanos, usage.quantities) == (50_000_000, {"video_ms": 1_000})
+    assert news("stored_video", VIDEO | {"status": "pending"}) is None
+    assert news("stored_video", {"id": "v2", "status": "failed"}) == JobNews("video/v2", ended=True)
+    sora = {"id": "v2", "status": "completed", "model": "sora-2", "seconds": "8"}
+    assert only_bill("stored_video", sora).usage.quantities == {"video_ms": 8_000}
+
+
+@pytest.mark.parametrize("seconds", [None, "x", "-1", 2**70, True, [], -4, float("inf")])
+def test_a_length_that_is_none_is_not_known(seconds: Any) -> None:
+    video = {"id": "v", "status": "completed", "model": "sora-2", "seconds": seconds}
+    if seconds == float("inf"):
+        video["seconds"] = 1e308
+    bill = only_bill("stored_video", video)
+    assert (bill.usage.quantities, bill.reason) == ({}, "no_usage")

@@ -41,6 +41,8 @@ KINDS = (
     "new_operation",
     "operation",
     "gemini_cache",
+    "new_video",
+    "stored_video",
     "none",
 )
 

@@ -19,7 +19,7 @@ PENDING: Final = "pending"
 COSTLESS: Final = frozenset(
     {
         *("responses/stored", "files", "uploads", "batches", "messages/batches", "assistants"),
-        *("threads/runs/stored", "interactions/stored"),
+        *("threads/runs/stored", "interactions/stored", "videos/stored"),
     }
 )
 """Endpoints around jobs that cost nothing themselves, whatever became of a call."""

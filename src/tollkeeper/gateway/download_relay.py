@@ -21,6 +21,7 @@ from tollkeeper.gateway.ways import Way
 from tollkeeper.http1.exchange import Exchange
 from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.services.job_settlement import bills_of
+from tollkeeper.wire.background_videos import StoredVideoReader
 from tollkeeper.wire.batches import ResultPageReader, job_name
 from tollkeeper.wire.batches_lines import ResultLinesReader
 
@@ -51,7 +52,7 @@ class DownloadRelay(Relay):
         if head.status == _PARTIAL:
             meter.leave_unread()  # a part of a file begins and ends within a line
         reader = meter.reader
-        if isinstance(reader, ResultPageReader):
+        if isinstance(reader, ResultPageReader | StoredVideoReader):
             reader.job = self._job
         elif isinstance(reader, ResultLinesReader):
             reader.job = self._job

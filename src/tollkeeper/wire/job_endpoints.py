@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tollkeeper.domain.routing import Dialect
+from tollkeeper.wire.background_videos import job_name as video_name
 from tollkeeper.wire.batches import file_name, job_name
 from tollkeeper.wire.endpoint_types import Body, Endpoint, Match
 
@@ -31,6 +32,8 @@ _NEW_BATCH: Final = Endpoint("batches", _OPENAI, "new_batch", unnamed=True)
 _BATCH: Final = Endpoint("batches", _OPENAI, "batch", _NONE, free=True)
 _BATCH_PAGE: Final = Endpoint("batches", _OPENAI, "batch_page", _NONE, free=True)
 _BATCH_LIST: Final = Endpoint("batches", _OPENAI, body=_NONE, free=True)
+_NEW_VIDEO: Final = Endpoint("videos", _OPENAI, "new_video", Body.MULTIPART, unnamed=True)
+_VIDEO: Final = Endpoint("videos/stored", _OPENAI, "stored_video", _NONE, free=True)
 _NEW_RUN: Final = Endpoint("threads/runs", _OPENAI, "runs", unnamed=True)
 _RUN: Final = Endpoint("threads/runs/stored", _OPENAI, "stored_runs", _NONE, free=True)
 _GOING_RUN: Final = _RUN._replace(body=Body.JSON)
@@ -43,6 +46,8 @@ OPENAI_POST: Final[Mapping[str, Endpoint]] = {
     "/files": _FILES,
     "/uploads": _UPLOADS,
     "/batches": _NEW_BATCH,
+    "/videos": _NEW_VIDEO,
+    "/videos/generations": _NEW_VIDEO._replace(body=Body.JSON),
     "/threads/runs": _NEW_RUN,
     "/threads": _ASSISTANTS,
     "/assistants": _ASSISTANTS,
@@ -86,6 +91,10 @@ _OPENAI_PATHS: Final = _rules(
     (r"/batch/jobs", _GET, _BATCH_LIST, _MISTRAL),
     (rf"/batch/jobs/{_ID}", _GET, _BATCH, _MISTRAL),
     (rf"/batch/jobs/{_ID}/cancel", _POST, _BATCH._replace(body=_OPAQUE), _MISTRAL),
+    (rf"/videos/{_ID}", _GET, _VIDEO, ""),
+    (rf"/videos/{_ID}", _DELETE, _VIDEO._replace(reader="none"), ""),
+    (rf"/videos/{_ID}/content", _GET, _VIDEO._replace(reader="none"), ""),
+    (rf"/videos/{_ID}/remix", _POST, _NEW_VIDEO._replace(body=Body.JSON), ""),
     (rf"/threads/{_ID}/runs", _POST, _NEW_RUN, ""),
     (rf"/threads/{_ID}/runs/{_ID}", _GET, _RUN, ""),
     (rf"/threads/{_ID}/runs/{_ID}/(?:cancel|submit_tool_outputs)", _POST, _GOING_RUN, ""),
@@ -132,6 +141,8 @@ def openai_match(method: str, rest: str) -> Match | None:
                 job = file_name(found[1])
             elif endpoint is _BATCH_PAGE:
                 job = job_name(found[1])
+            elif endpoint is _VIDEO:
+                job = video_name(found[1])
             return Match(endpoint, rest, kind=kind, job=job)
     return None
 

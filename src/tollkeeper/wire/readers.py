@@ -14,6 +14,7 @@ from tollkeeper.wire.assistants import (
     stored_run_reader,
 )
 from tollkeeper.wire.background import StoredStreamReader, stored_reader
+from tollkeeper.wire.background_videos import StoredVideoReader, new_video_reader
 from tollkeeper.wire.batches import (
     ResultPageReader,
     batch_reader,
@@ -108,6 +109,8 @@ _FAMILIES: Final[Mapping[str, _Family]] = {
     "new_operation": _Family(new_operation_reader),
     "operation": _Family(operation_reader),
     "gemini_cache": _Family(cache_reader),
+    "new_video": _Family(new_video_reader),
+    "stored_video": _Family(StoredVideoReader),
     "none": _Family(NoReader),
 }
 
