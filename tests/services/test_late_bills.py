@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from journal_twin import MemoryTail
 from ledger_entries import START_US, ledger_entry
-from ledgers import open_duckdb
+from ledgers import SMALL, open_duckdb
+from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.domain.job_bills import Billed
 from tollkeeper.domain.jobs import JobMark, Role, bill_id, job_id
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.ports import NO_JOBS, Position
 from tollkeeper.services.job_memory import WAIT_MAX_S
-from tollkeeper.services.loading import Loader
+from tollkeeper.services.loading import PAUSE_MAX_S, Loader
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 JOB = job_id("openai", "batch/batch_1")
@@ -114,12 +116,12 @@ class Books:
         for mark, entry in records:
             self.tail.write(segment, Billed(mark, [entry]))
 
-    def advance(self, seconds: float = 0.1) -> None:
+    def advance(self, seconds: float = 0.1, *, faults: bool = False) -> None:
         self._now_s += seconds
         for _ in range(50):
             if self._loader.advance(NOW_US, self._now_s):
                 break
-        assert self._loader.status.fault == ""
+        assert faults or self._loader.status.fault == ""
 
     def load(self, *records: tuple[JobMark, LedgerEntry], segment: str = "one") -> None:
         self.write(*records, segment=segment)
@@ -192,6 +194,43 @@ def test_a_call_that_comes_after_its_bill_costs_nothing_more(books: Books) -> No
         "input_tokens": 500,
         "requests": 1,
     }
+
+
+class Forgetful(DuckDbLedger):
+    """The real ledger, whose answers to commits get lost, and whose commits get lost."""
+
+    lost: Sequence[str] = ()
+
+    def append(
+        self,
+        entries: Sequence[LedgerEntry],
+        position: Position | None,
+        jobs: Mapping[str, str] = NO_JOBS,
+    ) -> int:
+        lost, self.lost = self.lost[:1], self.lost[1:]
+        if "commit" in lost:
+            raise LedgerUnavailable("it went away before it was committed")
+        added = super().append(entries, position, jobs)
+        if "answer" in lost:
+            raise LedgerUnavailable("it went away after it was committed")
+        return added
+
+
+@pytest.mark.parametrize("lost", [["commit"], ["answer"], ["commit", "answer", "commit"]])
+def test_a_ledger_that_goes_away_in_between_books_once(tmp_path: Path, lost: list[str]) -> None:
+    ledger = Forgetful(tmp_path / "ledger.duckdb", SMALL)
+    try:
+        books = Books(ledger)
+        for records in ([begun()], [total(35, 350), line(1)], [line(2), seen(1, ended=True)]):
+            ledger.lost = lost
+            books.write(*records)
+            for _ in range(4):
+                books.advance(PAUSE_MAX_S, faults=True)
+        sums = books.sums()
+        assert (sums["nanos"], sums["input_tokens"], sums["requests"]) == (20, 200, 2)
+        assert "unpriced" not in sums
+    finally:
+        ledger.close()
 
 
 # ---------------------------------------------------------------------- the order of segments
