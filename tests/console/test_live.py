@@ -118,6 +118,35 @@ def test_figures_follow_what_is_loaded(fresh: RunningConsole) -> None:
         assert stream.next("figures")["today"]["requests"] == 1
 
 
+def test_figures_follow_what_is_corrected(fresh: RunningConsole) -> None:
+    """Priced again while a page is open: its figures tick, and no call comes in."""
+    fresh.load(
+        fresh.entry_of(
+            "member",
+            cost_nanos=None,
+            list_cost_nanos=None,
+            basis="unpriced",
+            unpriced_reason="unknown_model",
+            price_key="openai/gpt-4.1 rule=none",
+        )
+    )
+    with closing(Stream(fresh, fresh.session("member"))) as stream:
+        before = stream.next("figures")["today"]
+        assert (before["cost_usd"], before["unpriced_calls"], before["unpriced_tokens"]) == (
+            None,
+            1,
+            62,
+        )
+        body = {"period": "today", "dry_run": False}
+        reply = fresh.send("POST", "/api/v1/prices/reprice", body, headers=fresh.as_admin_key)
+        assert reply.json()["corrected"] == 1
+        name, data = stream.event()
+        assert name == "figures"
+        after = data["today"]
+        assert (after["cost_usd"], after["unpriced_calls"]) == ("0.000208000", 0)
+        assert (after["requests"], after["tokens_in"]) == (before["requests"], before["tokens_in"])
+
+
 def test_a_page_that_comes_back_gets_what_it_missed(fresh: RunningConsole) -> None:
     session = fresh.session("lead")
     with closing(Stream(fresh, session)) as stream:

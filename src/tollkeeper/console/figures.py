@@ -300,8 +300,7 @@ def _of_basis(stretch: Comparison, links: Links) -> tuple[Measure, Measure]:
             _estimated_share(now),
             _estimated_share(before),
             "share",
-            f"{formatting.money_exact(estimated.cost_usd)} in "
-            f"{formatting.count(estimated.requests)} calls"
+            f"{formatting.money_exact(estimated.cost_usd)} in {_calls(estimated.requests)}"
             if estimated.requests
             else "nothing was estimated",
             "The part of the period's cost that was counted here, because the provider could "
@@ -324,6 +323,10 @@ def _of_basis(stretch: Comparison, links: Links) -> tuple[Measure, Measure]:
             more_is_worse=True,
         ),
     )
+
+
+def _calls(count: int) -> str:
+    return f"{formatting.count(count)} {'call' if count == 1 else 'calls'}"
 
 
 def _estimated_share(sums: Sums) -> Decimal | None:

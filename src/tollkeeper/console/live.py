@@ -131,15 +131,18 @@ class LiveHub:
 
     def on_loaded(self, entries: Sequence[LedgerEntry]) -> None:
         """Take a batch; called on the loader's thread, and soon done."""
-        newest = [each for each in entries[-_BATCH_ENTRIES_MAX:] if each.org == self._org]
+        calls = [each for each in entries if not each.corrects]
+        newest = [each for each in calls[-_BATCH_ENTRIES_MAX:] if each.org == self._org]
         loop = self._loop
         if loop is None or loop.is_closed():
             return
-        omitted = max(0, len(entries) - _BATCH_ENTRIES_MAX)
-        loop.call_soon_threadsafe(self.publish, call_rows(newest), omitted)
+        omitted = max(0, len(calls) - _BATCH_ENTRIES_MAX)
+        corrected = len(calls) < len(entries)
+        loop.call_soon_threadsafe(self.publish, call_rows(newest), omitted, corrected)
 
-    def publish(self, rows: Sequence[CallRow], omitted: int = 0) -> None:
-        """Give rows to all who may see them. ``omitted`` counts older ones that nobody gets."""
+    def publish(self, rows: Sequence[CallRow], omitted: int = 0, corrected: bool = False) -> None:
+        """Give rows to all who may see them. ``omitted`` counts older ones that nobody gets,
+        ``corrected`` tells that sums have changed besides."""
         numbered = [Numbered(self._number + place, row) for place, row in enumerate(rows, 1)]
         self._number += len(rows)
         self._kept.extend(numbered)
@@ -147,11 +150,11 @@ class LiveHub:
         for scope in {listener.scope for listener in self._listeners}:
             allowed[scope] = [each for each in numbered if allows(scope, each.row)]
         for (scope, _), shared in self._shared.items():
-            if allowed.get(scope) or omitted:
+            if allowed.get(scope) or omitted or corrected:
                 shared.version += 1
         for listener in self._listeners:
             mine = allowed[listener.scope]
-            if mine or omitted:
+            if mine or omitted or corrected:
                 listener.add(mine, omitted if _sees_all(listener.scope) else 0)
 
     # ------------------------------------------------------------------ pages

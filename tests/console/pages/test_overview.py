@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,9 @@ from tollkeeper.console.charts.stacked_bars import HEIGHT, Series, stacked_bars
 from tollkeeper.console.pages.calls import calls
 from tollkeeper.console.pages.me import me
 from tollkeeper.console.pages.overview import OverviewPage, overview
+from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.domain.repricing import RepricingQuestion
+from tollkeeper.services.repricing import CurrentPrices
 
 MODELS = [f"model-{number}" for number in range(9)]
 
@@ -164,3 +168,55 @@ def test_a_timeline_shows_when_each_attempt_waited_and_received() -> None:
     assert 'class="arrives" x="750" width="250"' in second
     (nothing,) = call_timeline([Span(0, None, 0, failed=False)])
     assert 'width="6"' in nothing
+
+
+# ------------------------------------------------------------------ how well it is known
+
+
+def test_shares_lead_to_exactly_the_calls_that_they_count(running: RunningConsole) -> None:
+    """A call of which only a further model has no price counts as one, and is found."""
+    at_us = NOW - 20 * DAY
+    unknown: dict[str, Any] = {
+        "cost_nanos": None,
+        "list_cost_nanos": None,
+        "basis": "unpriced",
+        "unpriced_reason": "unknown_model",
+        "price_key": "openai/new rule=none",
+        "started_at_us": at_us,
+        "team": "shares",
+    }
+    whole = running.entry_of("admin", **unknown)
+    main = running.entry_of("admin", started_at_us=at_us, team="shares", cost_nanos=10**9)
+    part = main._replace(entry_id=f"{main.entry_id}.1", part=1, **unknown)
+    guessed = running.entry_of(
+        "admin", started_at_us=at_us, team="shares", basis="estimated", cost_nanos=3 * 10**9
+    )
+    running.load(whole, main, part, guessed)
+    page = show(running, filter="team:shares")
+    estimated, unpriced = page.measures[-2:]
+    assert (estimated.name, estimated.text) == ("Estimated", "75%")
+    assert estimated.detail == "$3.00 in 1 call"
+    assert (unpriced.name, unpriced.text) == ("Unpriced", "2")
+    assert unpriced.detail == "67% of requests, 124 tokens"
+
+    def listed(href: str) -> list[str]:
+        reply = running.get(f"{href}&format=json", running.session("admin"))
+        return sorted(row["call_id"] for row in reply.json()["calls"])
+
+    assert listed(unpriced.href) == sorted([whole.call_id, main.call_id])
+    assert listed(estimated.href) == [guessed.call_id]
+    assert listed("/calls?basis=unpriced&filter=team:shares") == listed(unpriced.href)
+    assert listed("/calls?reason=unknown_model&filter=team:shares") == listed(unpriced.href)
+    html = running.get("/calls?filter=team:shares", running.session("admin")).text
+    assert "calls, 124 tokens" in html
+    # Priced now: they are counted, and found, no more.
+    later = RepricingQuestion(at_us, at_us + 1, team="shares", unpriced_only=True)
+    prices: Any = [{"usd": {"input": "1", "output": "1"}}]
+    models: Any = [{"model": "gpt-4.1-2025-04-14", "prices": prices}]
+    known = {"openai": {"provider": "openai", "name": "OpenAI", "models": models}}
+    running.prices = CurrentPrices(PriceBook("later", known), {})  # type: ignore[arg-type]
+    step = running.console.repricer.step(later, write=True, by="test")
+    assert step.corrected == 2
+    assert listed(unpriced.href) == []
+    assert show(running, filter="team:shares").measures[-1].text == "0"
+    assert show(running, filter="team:shares").total.requests == 3

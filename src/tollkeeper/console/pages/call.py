@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
 from tollkeeper.console import remedies, words
+from tollkeeper.console.bills import Bill, bills_of, model_of
 from tollkeeper.console.charts.call_timeline import Span, call_timeline
 from tollkeeper.console.links import Links
 from tollkeeper.console.shared import Console, Query
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.ledger import ERROR_OUTCOMES, LedgerEntry, Outcome, is_attempt
-from tollkeeper.domain.money import usd
-from tollkeeper.domain.pricing import PriceLine
 from tollkeeper.reports import call as report
-from tollkeeper.reports import formatting, price_words, zones
+from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.answers import call_document
-from tollkeeper.reports.call import CallDetail, EntryDetail
+from tollkeeper.reports.call import CallDetail
 
 _RECENT: Final = timedelta(days=29)
-_DECIMALS_MAX: Final = 12
 
 
 class Fact(NamedTuple):
@@ -36,56 +32,6 @@ class Fact(NamedTuple):
     text: str
     href: str = ""
     meaning: str = ""
-
-
-class CostLine(NamedTuple):
-    """``number`` of ``counted``, times ``price`` ``per`` so many, is ``cost``.
-
-    ``note`` says when another quantity's price was applied. ``price`` and ``cost`` are ""
-    where nobody knows a price.
-    """
-
-    name: str
-    number: str
-    counted: str
-    price: str
-    per: str
-    cost: str
-    cost_full: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What one entry of the call cost, and why.
-
-    ``heading`` says which entry this is, ``title`` names the model; ``corrects`` is set for a
-    correction of an earlier entry.
-    ``replaced`` says which later correction took its place, ``correction`` what one changed,
-    and when and why. ``source`` says who published the prices and how sure they are,
-    ``stated`` what the provider itself said that it costs.
-    ``outdated`` tells that nobody has the prices of then any more: the lines then have none,
-    and the booked cost stands.
-    """
-
-    heading: str
-    title: str
-    corrects: str
-    lines: tuple[CostLine, ...]
-    total: str
-    basis: words.Word
-    why: str
-    what: str
-    price_key: str
-    price_version: str
-    list_cost: str
-    saved: str
-    outdated: bool
-    raw: str
-    replaced: str = ""
-    correction: str = ""
-    source: str = ""
-    stated: str = ""
 
 
 class Attempt(NamedTuple):
@@ -154,7 +100,7 @@ def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
         reached += (last.started_at_us - first.started_at_us) // 1_000
     return CallPage(
         report=found,
-        title=_model(found.standing(last)) or "A call",
+        title=model_of(found.standing(last)) or "A call",
         asked_for=first.model_requested,
         when=f"{began:%Y-%m-%d %H:%M:%S}.{began.microsecond // 1_000:03d}",
         zone=str(zone),
@@ -164,7 +110,7 @@ def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
         took=formatting.duration(whole_ms),
         first=formatting.duration(reached),
         tokens=tuple(_tokens(found)),
-        bills=_bills(found, zone),
+        bills=bills_of(found, zone),
         attempts=_attempts(found, zone),
         facts=tuple(_facts(first, last, links)),
         tags=tuple(
@@ -197,145 +143,6 @@ def _tokens(found: CallDetail) -> Iterator[Fact]:
     for name, count in found.quantities.items():
         text = f"{formatting.count_full(count)} {words.counted(name)}"
         yield Fact(words.quantity(name), text.strip())
-
-
-# ------------------------------------------------------------------ cost
-
-
-def _bills(found: CallDetail, zone: ZoneInfo) -> tuple[Bill, ...]:
-    """Give what was booked, in order. What takes a booking back is told by what replaces it."""
-    back = {
-        (each.entry.corrects, each.entry.revision): each.entry
-        for each in found.entries
-        if each.entry.sign < 0
-    }
-    bills = []
-    for each in found.entries:
-        entry = each.entry
-        if entry.sign < 0:
-            continue
-        bill = _bill(each)
-        root = entry.corrects or entry.entry_id
-        if (root, entry.revision + 1) in back and (entry.revision or not entry.corrects):
-            bill = replace(bill, replaced=f"Correction {entry.revision + 1} below takes its place.")
-        if entry.revision:
-            bill = replace(
-                bill, correction=_correction(entry, back.get((root, entry.revision)), zone)
-            )
-        bills.append(bill)
-    return tuple(bills)
-
-
-def _correction(entry: LedgerEntry, back: LedgerEntry | None, zone: ZoneInfo) -> str:
-    """Say what a correction changed: when, why, from which amount and price book."""
-    when = ""
-    if entry.corrected_at_us is not None:
-        when = f"On {zones.local_time(entry.corrected_at_us, zone):%Y-%m-%d %H:%M}: "
-    why = price_words.correction(entry.correction)
-    was = is_now = "unknown"
-    if back is not None and back.cost_nanos is not None:
-        was = formatting.money_full(usd(-back.cost_nanos))
-    if entry.cost_nanos is not None:
-        is_now = formatting.money_full(usd(entry.cost_nanos))
-    old = (
-        ""
-        if back is None or back.price_version == entry.price_version
-        else (f", price book {back.price_version or 'none'}")
-    )
-    return f"{when}{why}. It was {was}{old}, it is {is_now}."
-
-
-def _model(entry: LedgerEntry) -> str:
-    return entry.model_served or entry.model_requested
-
-
-def _bill(detail: EntryDetail) -> Bill:
-    entry = detail.entry
-    plain = bool(entry.corrects) and not entry.revision
-    lines = tuple(_line(line) for line in detail.lines) or tuple(
-        CostLine(words.quantity(name), formatting.count_full(count), words.counted(name), *[""] * 5)
-        for name, count in detail.quantities.items()
-    )
-    cost = None if entry.cost_nanos is None else usd(entry.cost_nanos)
-    listed = None if entry.list_cost_nanos is None else usd(entry.list_cost_nanos)
-    why, what = remedies.unpriced(entry) if cost is None and not plain else ("", "")
-    title = " · ".join(filter(None, (entry.provider, _model(entry))))
-    stated = entry.provider_cost_nanos
-    return Bill(
-        heading=_heading(entry, title),
-        title=title,
-        corrects=entry.corrects if plain else "",
-        lines=() if plain else lines,
-        total=formatting.money_full(cost),
-        basis=words.basis(entry.basis),
-        why=why,
-        what=what,
-        price_key=entry.price_key.partition(" rule=")[0],
-        price_version=entry.price_version,
-        list_cost="" if listed is None or listed == cost else formatting.money_full(listed),
-        saved=formatting.money_full(usd(entry.saved_nanos)) if entry.saved_nanos else "",
-        outdated=_is_outdated(detail),
-        raw=_pretty(entry.usage_raw),
-        source=price_words.published(*detail.explanation[1:]),
-        stated="" if stated is None else formatting.money_full(usd(stated)),
-    )
-
-
-def _heading(entry: LedgerEntry, title: str) -> str:
-    if entry.revision:
-        return f"Correction {entry.revision}: {title}"
-    if entry.corrects:
-        return "Correction"
-    if entry.part:
-        return f"Attempt {entry.attempt}, further model: {title}"
-    return f"Attempt {entry.attempt}: {title}"
-
-
-def _line(line: PriceLine) -> CostLine:
-    full = "" if line.cost is None else f"${line.cost}"
-    return CostLine(
-        name=words.quantity(line.quantity),
-        number=formatting.count_full(line.count),
-        counted=words.counted(line.quantity),
-        price="" if line.price is None else _price(Decimal(line.price)),
-        per=words.per(line.per),
-        cost="" if line.cost is None else _exact(Decimal(line.cost)),
-        cost_full=full,
-        note=f"at the price of {words.quantity(line.priced_as).lower()}"
-        if line.priced_as != line.quantity and line.price is not None
-        else "",
-    )
-
-
-def _price(price: Decimal) -> str:
-    """Write a price as published: ``$3.00``, ``$0.075``."""
-    whole, _, fraction = f"{price:f}".partition(".")
-    return f"${int(whole):,}.{fraction.rstrip('0'):0<2}"
-
-
-def _exact(cost: Decimal) -> str:
-    """Write the cost of a line with every digit, unless there is no end to them."""
-    text = f"{cost:f}"
-    whole, _, fraction = text.partition(".")
-    if len(fraction) > _DECIMALS_MAX:
-        return formatting.money_full(cost)
-    return f"${int(whole):,}.{fraction.rstrip('0'):0<2}"
-
-
-def _is_outdated(detail: EntryDetail) -> bool:
-    """Tell whether a priced entry has no lines, because today's prices are others."""
-    entry = detail.entry
-    return bool(entry.price_key and entry.list_cost_nanos and not detail.lines) and (
-        not entry.corrects
-    )
-
-
-def _pretty(raw: str) -> str:
-    """Indent what the provider reported; as it came where it is no JSON."""
-    try:
-        return json.dumps(json.loads(raw), indent=2, ensure_ascii=False) if raw else ""
-    except ValueError:
-        return raw
 
 
 # ------------------------------------------------------------------ attempts and facts
