@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -13,7 +14,11 @@ from urllib3.exceptions import ProtocolError
 from aws_frames import compact, event, text_delta
 from bedrock_client import HI, PROFILE, SONNET, Amazon, bedrock_gateway
 from bedrock_upstream import (
+    ACCESS_KEY_ID,
     API_KEY,
+    REGION,
+    SECRET,
+    SESSION,
     FakeBedrock,
     Received,
     begin_stream,
@@ -23,10 +28,12 @@ from bedrock_upstream import (
 )
 from booked import quantities_of
 from provider_replies import chunk, response, sse, usage_chunk
-from rough_upstream import Conversation
+from rough_upstream import Conversation, RoughUpstream
 from running import Deployment
 from sdk_clients import openai_client
+from tollkeeper import bootstrap, clock
 from tollkeeper.domain.ledger import Outcome
+from tollkeeper.services.secrets import set_secret
 
 MODEL = "openai.gpt-oss-120b-1:0"
 SAY_HI: Any = [{"role": "user", "content": "hi"}]
@@ -145,3 +152,29 @@ def test_the_models_are_listed_by_names_that_can_be_called(
     assert SONNET in listed
     assert "amazon.nova-lite-v1:0" in listed
     assert not [name for name in listed if "regional." in name]
+
+
+def test_an_access_key_may_be_kept_in_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bedrock = FakeBedrock()
+    with RoughUpstream(bedrock) as rough:
+        here = {"base_url": rough.url, "region": REGION}
+        gateway = Deployment(tmp_path, rough.url, {"providers": {"bedrock": here}})
+        store, vault = (
+            bootstrap.open_store(gateway.folder.root),
+            bootstrap.open_vault(gateway.folder),
+        )
+        kept = f"{ACCESS_KEY_ID}:{SECRET}:{SESSION}"
+        set_secret(store, vault, "bedrock", rough.url, kept, clock.now_us())
+        store.close()
+        gateway.start()
+        amazon = Amazon(gateway, bedrock, monkeypatch)
+        try:
+            amazon.client().converse(modelId=SONNET, messages=HI)
+            assert amazon.entry().basis == "measured"
+        finally:
+            amazon.close()
+            gateway.finish()
+    assert all(is_signed(received) for received in bedrock.seen)
+    assert len(bedrock.seen) == 1
