@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WHEELS := --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check bench accuracy test-agents screenshots lock prices clean
+.PHONY: help setup run test test-long check bench accuracy test-agents screenshots lock prices vocabulary clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ lock: setup $(VENV)/.lock ## pin every dependency again, with hashes and without
 
 prices: setup $(VENV)/.test ## compile the shipped price book from every release of its source
 	$(BIN)/python tools/compile_price_history.py --download --wheels $${TMPDIR:-/tmp}/price-wheels
+
+vocabulary: setup ## compile the shipped vocabulary from FILE, OpenAI's o200k_base.tiktoken
+	$(BIN)/python tools/compile_vocabulary.py $(FILE)
 
 clean: ## remove everything that can be made again (not your data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

@@ -146,6 +146,8 @@ def _on_totals(record: Recorded, made: Booked) -> Reference:
         ).total_price
     except (LookupError, ValueError):
         return Reference(None, "a model that genai-prices does not know")
+    if not price:
+        return Reference(None, "genai-prices has the name, and no price")
     nanos = (Decimal(price) * 10**9).quantize(Decimal(1), ROUND_HALF_EVEN)
     return Reference(nanos, COUNTED)
 

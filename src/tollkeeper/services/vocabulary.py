@@ -17,7 +17,7 @@ import unicodedata
 from array import array
 from bisect import bisect_left
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from struct import calcsize, unpack_from
 from typing import Final
@@ -124,25 +124,31 @@ def _ascii_pattern() -> re.Pattern[str]:
 @cache
 def _pattern() -> re.Pattern[str]:
     """Build the pattern with Unicode's own classes of characters, which ``re`` has no names for."""
-    kinds = [unicodedata.category(chr(code)) for code in range(_LAST_CHARACTER)]
-    either = _ranges(kinds, "Lm", "Lo", "Mn", "Mc", "Me")
+    runs = _runs()
+    either = _ranges(runs, "Lm", "Lo", "Mn", "Mc", "Me")
     return re.compile(
         _PATTERN.format(
-            letter=_ranges(kinds, "Lu", "Lt", "Ll", "Lm", "Lo"),
-            number=_ranges(kinds, "Nd", "Nl", "No"),
-            upper=_ranges(kinds, "Lu", "Lt") + either,
-            lower=_ranges(kinds, "Ll") + either,
+            letter=_ranges(runs, "Lu", "Lt", "Ll", "Lm", "Lo"),
+            number=_ranges(runs, "Nd", "Nl", "No"),
+            upper=_ranges(runs, "Lu", "Lt") + either,
+            lower=_ranges(runs, "Ll") + either,
         )
     )
 
 
-def _ranges(kinds: list[str], *categories: str) -> str:
+def _runs() -> list[tuple[str, int, int]]:
+    """Give the runs of characters of one category: the category, the first, the last."""
+    runs = []
+    start = 0
+    for category, run in groupby(map(unicodedata.category, map(chr, range(_LAST_CHARACTER)))):
+        end = start + sum(1 for _ in run)
+        runs.append((category, start, end - 1))
+        start = end
+    return runs
+
+
+def _ranges(runs: list[tuple[str, int, int]], *categories: str) -> str:
     """Write the characters of some categories as ranges of a character class."""
-    found, start = [], -1
-    for code, category in enumerate([*kinds, ""]):
-        if category in categories:
-            start = code if start < 0 else start
-        elif start >= 0:
-            found.append(f"\\U{start:08x}-\\U{code - 1:08x}")
-            start = -1
-    return "".join(found)
+    return "".join(
+        f"\\U{first:08x}-\\U{last:08x}" for category, first, last in runs if category in categories
+    )
