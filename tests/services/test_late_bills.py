@@ -364,7 +364,6 @@ def test_any_order_and_any_repetition_end_in_the_same_sums(
         assert (sums["nanos"], sums["input_tokens"]) == (40, 400)
         assert sums.get("nanos of owner", 0) + sums.get("nanos of fetcher", 0) == 40
         assert "unpriced" not in sums
-        told = sum(entry.cost_nanos or 0 for entry in books.told)
-        assert told == 40
+        assert sum(entry.cost_nanos or 0 for entry in books.told) == 40
     finally:
         ledger.close()
