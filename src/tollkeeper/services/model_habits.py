@@ -82,12 +82,13 @@ class ModelHabits:
         habit.seen += 1
 
     def save(self, path: Path) -> None:
-        """Write what was learned. Raises OSError."""
+        """Write what was learned, for this user alone. Raises OSError."""
         saved = {
             model: _Saved(habit.average, list(habit.bytes_per_token), list(habit.hidden))
             for model, habit in self._habits.items()
         }
         fresh = path.with_suffix(".new")
+        fresh.touch(mode=0o600)
         fresh.write_bytes(msgspec.json.encode(saved))
         fresh.replace(path)
 
