@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tollkeeper.domain.price_data import OverlayRow, ProviderRow
-from tollkeeper.domain.price_overlay import with_overlay
+from tollkeeper.domain.price_overlay import with_gaps, with_overlay
 from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.domain.rate_card import instant_us
 from tollkeeper.domain.usage import Usage
 
 SOURCE: ProviderRow = {
@@ -105,3 +106,64 @@ def test_a_row_that_fits_nothing_wants_a_review() -> None:
         _corrected(_row(models=["gone"], usd={"input": "1"}))
     with pytest.raises(ValueError, match="no prices for tier 'batch'"):
         _corrected(_row(models=["claude-b"], same_as={"flex": "batch"}))
+
+
+def test_gaps_are_filled_and_nothing_is_replaced() -> None:
+    filled = with_gaps(
+        SOURCE,
+        [
+            {
+                "model": "claude-a",
+                "fills": {"cache_read": "0.1", "input": "99"},
+                "variants": [
+                    {"when": {"tier": "batch"}, "usd": {"input": "99", "cache_read": "0.05"}},
+                    {"when": {"tier": "flex"}, "multiply": {"input": "0.5"}},
+                ],
+                "geo": {"us": "1.1"},
+                "votes": {"other": {"input": "3"}},
+            },
+            {"model": "claude-b", "prices": [{"usd": {"input": "99"}}]},
+            {"model": "claude-c", "said_by": "other", "prices": [{"usd": {"input": "7"}}]},
+            {"model": "unknown", "fills": {"input": "1"}},
+        ],
+    )
+    models = {model["model"]: model for model in filled["models"]}
+    assert sorted(models) == ["claude-a", "claude-b", "claude-c"]
+    assert models["claude-b"] == {"model": "claude-b", "prices": [{"usd": {"input": "4"}}]}
+    assert models["claude-c"]["said_by"] == "other"
+    book = PriceBook("v", {"p": filled})
+    now = instant_us("2026-06-01")
+
+    def cost(name: str, model: str = "claude-a", **served: str) -> int | None:
+        usage = Usage({name: 100}, **served)  # type: ignore[arg-type]
+        return book.price("p", model, usage, now).nanos
+
+    assert (cost("input"), cost("cache_read")) == (300_000, 10_000)
+    assert (cost("input", tier="batch"), cost("cache_read", tier="batch")) == (50_000, 5_000)
+    assert cost("input", tier="flex") == 150_000
+    assert cost("input", geo="us") == 330_000
+    assert cost("input", model="claude-c") == 700_000
+
+
+def test_a_whole_history_a_name_and_a_calendar_can_be_put_right() -> None:
+    corrected = _corrected(
+        _row(
+            models=["claude-a"],
+            prices=[{"usd": {"input": "8"}}, {"since": "2026-02-01", "usd": {"input": "9"}}],
+            without=["output"],
+        ),
+        _row(renamed={"claude-latest": [("2026-01-01", "claude-b"), ("2026-03-01", "claude-a")]}),
+        _row(calendars={"here": ["2026-01-01"]}),
+    )
+    book = PriceBook("v", {"p": corrected})
+
+    def cost(model: str, at: str) -> int | None:
+        return book.price("p", model, Usage({"input": 1_000_000}), instant_us(at)).nanos
+
+    assert cost("claude-a", "2026-01-31") == 8 * 10**9
+    assert cost("claude-a", "2026-02-01") == 9 * 10**9
+    assert cost("claude-latest", "2025-01-01") == cost("claude-latest", "2026-02-01") == 4 * 10**9
+    assert cost("claude-latest", "2026-03-01") == 9 * 10**9
+    latest = corrected["models"][0]["prices"][1]
+    assert latest["replaced"] == {"input": "3"}
+    assert corrected["calendars"] == {"here": ["2026-01-01"]}

@@ -255,3 +255,47 @@ def test_time_of_a_machine_costs_something_only_where_it_has_a_price() -> None:
     assert [line.price for line in by_hour.explain(Usage(used), NOW_US)] == ["0.00", "0.00", "3.60"]
     only_by_hour = RateCard.custom({"gpu_ms": "3.60"})
     assert only_by_hour.price(Usage(used), NOW_US).reason == "unknown_dimension:input"
+
+
+def test_as_many_as_and_more_than_so_many() -> None:
+    card = _card(
+        {
+            "model": "m",
+            "prices": [
+                {
+                    "usd": {"input": "1"},
+                    "at_least": [(100, {"input": "2"})],
+                    "above": [(200, {"input": "3"})],
+                }
+            ],
+        }
+    )
+    for tokens, usd in ((99, 1), (100, 2), (200, 2), (201, 3)):
+        assert _cost(card, input=tokens) == tokens * usd * 1_000
+
+
+def test_terms_of_a_call_choose_a_price() -> None:
+    card = _card(
+        {
+            "model": "m",
+            "prices": [{"usd": {"input": "1"}}],
+            "variants": [
+                {"when": {"size": "1024x1024", "quality": "hd"}, "usd": {"images": "0.08"}},
+                {"when": {"size": "1024x1024"}, "usd": {"images": "0.04"}},
+                {"when": {"tier": "batch", "size": "1024x1024"}, "usd": {"images": "0.02"}},
+                {"when": {"tier": "batch"}, "multiply": {"input": "0.5"}},
+            ],
+        }
+    )
+    assert _cost(card, images=2, terms="quality=hd size=1024x1024") == 160_000_000
+    assert _cost(card, images=2, terms="quality=low size=1024x1024") == 80_000_000
+    assert _reason(card, images=1, terms="size=7x7") == "unknown_dimension:images"
+    assert _reason(card, images=1) == "unknown_dimension:images"
+    assert _cost(card, input=MILLION, terms="what ever= =x tier=batch") == 10**9
+    assert _cost(card, input=MILLION, tier="batch", terms="size=9x9") == 500_000_000
+    # A tier needs a price of its own; with a term it may have a finer one, behind the first.
+    assert _cost(card, images=1, tier="batch", terms="size=1024x1024") == 40_000_000
+    priced = card.price(Usage({"images": 1}, terms="quality=hd size=1024x1024"), NOW_US)
+    assert priced.key == "m quality=hd size=1024x1024"
+    long = Usage({"images": 1}, terms="x" * 10_000)
+    assert card.price(long, NOW_US).reason == "unknown_dimension:images"

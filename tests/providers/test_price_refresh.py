@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
 from decimal import Decimal
 from importlib.metadata import distribution
 from pathlib import Path
@@ -18,7 +15,7 @@ from tollkeeper.domain.rate_card import instant_us
 from tollkeeper.domain.usage import Usage
 from tollkeeper.ports import DataFolder
 from tollkeeper.providers import genai_source
-from tollkeeper.providers.genai_source import Source, UnusableSource, read_file
+from tollkeeper.providers.genai_source import Source
 from tollkeeper.providers.price_data import (
     fetched_folder,
     fetched_mark,
@@ -30,7 +27,6 @@ from tollkeeper.providers.price_data import (
 from tollkeeper.providers.price_refresh import (
     PricesUnusable,
     Refresh,
-    fetch,
     prepare,
     put_in_force,
 )
@@ -195,139 +191,6 @@ def test_a_newer_shipped_book_is_used_again(dearer: Refresh, data: DataFolder) -
     early = parts_of((texts[0].replace(b"2026-12-01T10", b"2026-11-01T10", 1), *texts[1:]))
     put_in_force(dearer._replace(parts=early), data)
     assert newest_price_book(data).book.version == shipped_price_book().version
-
-
-# ------------------------------------------------------------------------ files
-
-
-def wheel(content: bytes, *, name: str = "genai_prices/data.py", times: int = 1) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for _ in range(times):
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def test_a_wheel_is_read_without_being_run(tmp_path: Path) -> None:
-    path = tmp_path / "genai_prices-0.2.3-py3-none-any.whl"
-    path.write_bytes(wheel(DATA))
-    source = read_file(path)
-    assert source.release == "0.2.3"
-    assert len(source.providers) > 40
-
-
-ONE = "[Provider(id='p', name='P', models=[ModelInfo(id='m', prices=ModelPrice(input_mtok=%s))])]"
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "no list of providers"),
-        (b"providers: list = __import__('pathlib').Path('ran').touch()", "is no data"),
-        (b"providers: list = [Provider(*[1])]", "is no data"),
-        (b"providers: list = [open('/etc/passwd').read()]", "is no data"),
-        (b"providers: list = [x for x in range(10)]", "no plain data"),
-        (b"providers: list = " + b"[" * 90 + b"]" * 90, "nested too deeply"),
-        (b"providers: list = " + b"(" * 5_000, "cannot|can be read"),
-        (b"providers: list = []", "not a list of providers"),
-        (b"providers: list = [Provider(id='p')]", "'name' is missing"),
-        (b"\xff\xfe", "can be read"),
-        (ONE % "Decimal('-1')", "'prices'"),
-        (ONE % "Decimal('NaN')", "'prices'"),
-        (ONE % "Decimal('Infinity')", "'prices'"),
-        (ONE % "Decimal('1e9')", "'prices'"),
-        (ONE % "Decimal('1e999999')", "'prices'"),
-        (ONE % f"Decimal('0.{'1' * 60}')", "a number of 62 characters"),
-        (ONE % "Decimal('two')", "not a number"),
-        (ONE % "'2'", "'prices'"),
-        (
-            ONE % "TieredPrices(base=Decimal('1'), tiers=[Tier(start=0, price=Decimal('1'))])",
-            "'prices'",
-        ),
-        (DATA[: len(DATA) // 2], "can be read"),
-    ],
-)
-def test_hostile_and_broken_data_files_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | str, reason: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    if isinstance(content, str):
-        content = f"providers: list = {content}".encode()
-    path = tmp_path / "data.py"
-    path.write_bytes(content)
-    with pytest.raises(PricesUnusable, match=reason):
-        fetch(str(path), say_nothing)
-    assert not Path("ran").exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"PK\x03\x04 and nothing more", "not a wheel"),
-        (wheel(DATA)[:-500], "not a wheel"),
-        (wheel(b"x", name="../genai_prices/data.py"), "0 times"),
-        (wheel(b"x", name="/genai_prices/data.py"), "0 times"),
-        (wheel(b"x" * 5_000_000), "would unpack"),
-        (wheel(b"x" * (33 << 20)), "would unpack"),
-    ],
-)
-def test_hostile_and_broken_wheels_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
-    path = tmp_path / "genai_prices-0.2.4-py3-none-any.whl"
-    path.write_bytes(content)
-    with pytest.raises(PricesUnusable, match=reason):
-        fetch(str(path), say_nothing)
-    assert sorted(it.name for it in tmp_path.iterdir()) == [path.name]
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_wheel_with_two_data_files_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.whl"
-    path.write_bytes(wheel(DATA, times=2))
-    with pytest.raises(PricesUnusable, match="2 times"):
-        fetch(str(path), say_nothing)
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"{}", "not a list of providers"),
-        (b'{"version": 3, "providers": []}', "not a list of providers"),  # from the future
-        (b"[1]", "is no object"),
-        (
-            b'[{"id":"p","name":"P","models":[{"id":"m","prices":{"input_mtok":NaN}}]}]',
-            "not a number",
-        ),
-        (b'[{"id":"p","name":"P","models":[{"id":"m","prices":{"input_mtok":-1}}]}]', "'prices'"),
-        (b'[{"id":"p","name":"P","models":[{"id":"m","prices":{"input_mtok":"1"}}]}]', "'prices'"),
-        (
-            b'[{"id":"p","name":"P","models":[{"id":"m","prices":{"input_mtok":1e400}}]}]',
-            "'prices'",
-        ),
-        (b'[{"id":"p","name":"P","models":[{"id":"m","match":{"like":"x"}}]}]', "'match'"),
-        (b"[" * 100_000, "can be read"),
-        (b'[{"id":"p","name":"P"', "can be read"),
-        (b"", "can be read"),
-    ],
-)
-def test_hostile_and_broken_json_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
-    path = tmp_path / "data.json"
-    path.write_bytes(content)
-    with pytest.raises(PricesUnusable, match=reason):
-        fetch(str(path), say_nothing)
-
-
-def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "data.json"
-    with path.open("wb") as file:
-        file.seek(genai_source.FILE_BYTES_MAX + 1)
-        file.write(b" ")
-    with pytest.raises(PricesUnusable, match="larger than 32 MB"):
-        fetch(str(path), say_nothing)
-    with pytest.raises(PricesUnusable, match="cannot be read"):
-        fetch(str(tmp_path / "none.json"), say_nothing)
-    os.mkfifo(tmp_path / "pipe.json")
-    with pytest.raises(UnusableSource, match="not a file"):
-        read_file(tmp_path / "pipe.json")
 
 
 def test_a_release_that_contradicts_itself_is_refused(release: Source, data: DataFolder) -> None:

@@ -6,10 +6,11 @@ Nothing that was known of the past is lost, and the past is only rewritten by ru
    before that start holds too, where the book says something else of that time.
 2. A price that changed without a stated start holds from when the release was first seen.
 3. A change is a correction, and the earlier price was never right, if the two differ by less
-   than a hundredth, by a power of ten, or by one token in where a long prompt begins, if the earlier one was taken back within three weeks
-   or became the price of another quantity, if the source was only being put together, or if a
-   witness of the time had the later price before. A witness who had the earlier price makes it
-   a change, also against a release that states otherwise.
+   than a hundredth, by a power of ten, or by one token in where a long prompt begins, if the
+   earlier one was taken back within three weeks or became the price of another quantity, if the
+   source was only being put together, or if a witness of the time had the later price before. A
+   witness who had the earlier price makes it a change, also against a release that states
+   otherwise.
 4. A quantity that got a price for the first time is taken to have cost that before; one that
    has no price any more was listed under a wrong name, and loses it for the past as well.
 5. A model that a release no longer lists stays, with the day since which it is gone; not where

@@ -164,12 +164,14 @@ def _repriced(old: PriceRow, row: OverlayRow) -> PriceRow:
 
 
 def _replaced(model: ModelRow, prices: Sequence[PriceRow]) -> list[PriceRow]:
-    """Replace a whole history; each row keeps what the source says that is different from it."""
-    latest = [row for row in model["prices"] if "daily" not in row][-1]["usd"]
+    """Replace a whole history; the latest of it keeps what the source has different now."""
+    said = [row for row in model["prices"] if "daily" not in row][-1]["usd"]
+    latest = [row.get("since") for row in prices if "daily" not in row][-1]
     rows: list[PriceRow] = []
     for row in prices:
-        other = {it: usd for it, usd in latest.items() if row["usd"].get(it, usd) != usd}
-        rows.append({**row, "replaced": other} if other else row)
+        other = {it: usd for it, usd in said.items() if row["usd"].get(it, usd) != usd}
+        is_latest = row.get("since") == latest
+        rows.append({**row, "replaced": other} if other and is_latest else row)
     return rows
 
 

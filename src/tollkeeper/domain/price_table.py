@@ -13,11 +13,14 @@ from typing import Final, NamedTuple
 
 from tollkeeper.domain.price_data import PER, ModelRow, PriceRow
 from tollkeeper.domain.price_plan import PricePlan, plain
-from tollkeeper.domain.price_windows import Calendars, active_row, has_begun, is_open
+from tollkeeper.domain.price_windows import active_row, has_begun, instant_us
 from tollkeeper.domain.rate_card import Conditions, RateCard
 
 FIRST_SOURCE: Final = "genai-prices"
 _SERVED: Final = ("tier", "speed")
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_VOTED_US: Final = instant_us("2026-11-12T12:00")
+"""What other sources say, they say of this time."""
 
 
 class Standing(enum.StrEnum):
@@ -39,7 +42,8 @@ class PriceRowShown(NamedTuple):
     """One row of a model's price table: ``prices`` maps a quantity to (USD, for how many).
 
     ``condition`` is "" for the ordinary price, else what must have been served ("tier=flex",
-    "geo=us"). ``above_tokens`` is the prompt size that the row starts above, 0 for none.
+    "geo=us"), or at which other hours (UTC) it holds. ``above_tokens`` is the prompt size that
+    the row starts above, 0 for none.
     ``said`` tells how sure each price is, under a condition only of those that differ there.
     """
 
@@ -82,7 +86,34 @@ def table(card: RateCard, at_us: int) -> list[PriceRowShown]:
             usual = ordinary.get(row.above_tokens, {})
             own = {it: said for it, said in row.said.items() if row.prices[it] != usual.get(it)}
             rows.append(row._replace(said=own))
-    return rows
+    return [*rows, *_other_hours(card, at_us)]
+
+
+def _other_hours(card: RateCard, at_us: int) -> Iterator[PriceRowShown]:
+    """Give the prices of other hours of the same time, each once."""
+    rows = _of_the_time(card.row["prices"], at_us)
+    seen = [active_row(rows, at_us, card.calendars)["usd"]]
+    for row in rows:
+        if row["usd"] in seen:
+            continue
+        seen.append(row["usd"])
+        same = [it for it in rows if it["usd"] == row["usd"]]
+        hours = ",".join("-".join(it["daily"]) for it in same if "daily" in it)
+        days = [_DAYS[number - 1] for number in row.get("weekdays", ())]
+        words = f"hours={hours or 'other'}" + (f" days={days[0]}-{days[-1]}" if days else "")
+        prices = {it: (plain(Decimal(usd)), PER[it]) for it, usd in row["usd"].items()}
+        yield PriceRowShown(words, 0, prices)
+
+
+def _of_the_time(rows: Sequence[PriceRow], at_us: int) -> list[PriceRow]:
+    """Give the row that has no window and holds at a time, and the windows behind it."""
+    begun = [row for row in rows if has_begun(row, at_us)] or [rows[0]]
+    bases = [place for place, row in enumerate(begun) if not _has_window(row)]
+    return begun[bases[-1] :] if bases else begun
+
+
+def _has_window(row: PriceRow) -> bool:
+    return bool(row.keys() & {"daily", "weekdays", "holidays"})
 
 
 def _conditions(row: ModelRow) -> Iterator[Conditions]:
@@ -114,13 +145,16 @@ def _shown(
 
 
 def _said(card: RateCard, words: str, above: int, quantity: str, price: str, at_us: int) -> Said:
-    others = _others(card.row, words, above, quantity)
+    rows = _of_the_time(card.row["prices"], at_us)
+    is_present = rows == _of_the_time(card.row["prices"], _VOTED_US)
+    others = _others(card.row, words, above, quantity) if is_present else {}
     possible = {Decimal(price)}
     if not words and not above:
-        active = active_row(card.row["prices"], at_us, card.calendars)
+        active = active_row(rows, at_us, card.calendars)
         if quantity in active.get("replaced", {}):
             others = {FIRST_SOURCE: active["replaced"][quantity], **others}
-        possible |= _of_other_hours(card.row["prices"], quantity, at_us, card.calendars)
+        # Who knows no windows lists the price of one of them.
+        possible |= {Decimal(row["usd"][quantity]) for row in rows if quantity in row["usd"]}
     if not others:
         return Said(Standing.SINGLE, {})
     differ = {name: usd for name, usd in others.items() if Decimal(usd) not in possible}
@@ -139,14 +173,3 @@ def _others(row: ModelRow, words: str, above: int, quantity: str) -> dict[str, s
         for key in keys
         if key in vote
     }
-
-
-def _of_other_hours(
-    rows: Sequence[PriceRow], quantity: str, at_us: int, calendars: Calendars
-) -> set[Decimal]:
-    """Give the prices of windows that are closed now: who has no windows lists one of them."""
-    windows = [row for row in rows if row.keys() & {"daily", "weekdays", "holidays"}]
-    closed = [row for row in windows if has_begun(row, at_us)]
-    if any(is_open(row, at_us, calendars) for row in closed):
-        closed = [row for row in rows if has_begun(row, at_us)]
-    return {Decimal(row["usd"][quantity]) for row in closed[-3:] if quantity in row["usd"]}
