@@ -270,6 +270,36 @@ def test_corrections_stand_beside_what_they_correct(ledger: Ledger) -> None:
     }
 
 
+def test_a_pair_takes_back_and_books_anew(ledger: Ledger) -> None:
+    """Whoever sums counts right, also by what the correction changed."""
+    entry = ledger_entry(cost_nanos=None, basis="unpriced", outcome="upstream_failed")
+    pair = entry._replace(corrects=entry.entry_id, revision=1)
+    taken = {"input_tokens": -48, "output_tokens": -14, "list_cost_nanos": -208_000}
+    back = pair._replace(entry_id="x~1-", sign=-1, **taken)
+    anew = pair._replace(entry_id="x~1+", sign=1, cost_nanos=7, basis="measured")
+    assert ledger.append([entry], Position("a", 1)) == 1
+    assert ledger.append([back, anew], None) == 2
+    assert ledger.append([back, anew], None) == 0
+    assert ledger.positions() == {"a": 1}
+    table = ledger.entries()
+    sums = {
+        name: table[name].sum()
+        for name in ("requests", "errors", "unpriced", "tokens_in", "tokens_out", "sign")
+    }
+    found = ledger.run(table.group_by("basis").agg(cost=table.cost_usd.sum(), **sums))
+    by_basis = {row.pop("basis"): row for row in found}
+    assert set(by_basis["unpriced"].values()) == {None, 0}
+    assert by_basis["measured"] == {
+        "cost": Decimal("7E-9"),
+        "requests": 1,
+        "errors": 1,
+        "unpriced": 0,
+        "tokens_in": 48,
+        "tokens_out": 14,
+        "sign": 1,
+    }
+
+
 def test_everything_is_there_after_opening_again(open_ledger: Callable[[], Ledger]) -> None:
     ledger = open_ledger()
     batch = [ledger_entry() for _ in range(7)]

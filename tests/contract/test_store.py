@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 import stores
 from stores import DAY, MINUTE, NOW, new_key
 from tollkeeper.domain.access import KeyKind, Role
+from tollkeeper.domain.months import ClosedMonth
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
+from tollkeeper.domain.repricing import PricingRun
 from tollkeeper.ports import KeyRecord, Session, Store, Team
 
 ENGINES: dict[str, Callable[[Path], Store]] = {
@@ -493,6 +495,32 @@ def test_a_price_rule_beyond_its_bounds_is_not_kept(store: Store, rule: PriceRul
     with pytest.raises(ValueError, match="the store refuses this value"):
         store.add_price_rule(_stored("a", rule))
     assert store.price_rules() == []
+
+
+# --------------------------------------------------------------------- bookkeeping
+
+
+def test_a_month_is_closed_once_and_can_be_opened_again(store: Store) -> None:
+    october = ClosedMonth("2026-10", "Europe/Berlin", NOW, NOW + 31 * DAY, NOW + 40 * DAY, "cfo")
+    september = october._replace(month="2026-09", start_us=NOW - 30 * DAY, end_us=NOW)
+    for each in (october, september):
+        store.close_month(each)
+    assert store.closed_months() == [september, october]
+    with pytest.raises(ValueError, match="refuses"):
+        store.close_month(october._replace(closed_by="somebody else"))
+    store.reopen_month("2026-09")
+    assert store.closed_months() == [october]
+    with pytest.raises(LookupError):
+        store.reopen_month("2026-09")
+
+
+def test_the_last_pricing_run_is_kept(store: Store) -> None:
+    assert store.last_pricing_run() is None
+    store.keep_pricing_run(PricingRun(NOW + 1, None, "book-2"))
+    store.keep_pricing_run(PricingRun(NOW, NOW + 9, "book-1", 3, 4))
+    assert store.last_pricing_run() == PricingRun(NOW + 1, None, "book-2", 0, 0)
+    store.keep_pricing_run(PricingRun(NOW + 1, NOW + 2, "book-2", 5, 6))
+    assert store.last_pricing_run() == PricingRun(NOW + 1, NOW + 2, "book-2", 5, 6)
 
 
 def test_a_probe_passes_on_a_healthy_store(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -21,9 +22,10 @@ from tollkeeper.domain.corrections import bookings_of
 from tollkeeper.domain.errors import BadRequest, Conflict, LedgerUnavailable, NotFound
 from tollkeeper.domain.ledger import LedgerEntry, Outcome, entries_of
 from tollkeeper.domain.pricing import RateCard
-from tollkeeper.domain.repricing import RepricingQuestion
+from tollkeeper.domain.repricing import BookingsPage, PricingRun, RepricingQuestion
 from tollkeeper.domain.usage import Usage
 from tollkeeper.ports import Ledger, Position
+from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.reports.period import period_between
 from tollkeeper.services import months
 from tollkeeper.services.repricing import CurrentPrices, repriced
@@ -343,11 +345,63 @@ def test_a_step_that_failed_can_be_taken_again(
     assert len(desk.entries()) == 8 + 16
 
 
+def test_a_month_that_is_closed_in_between_is_left_out(ledger: Ledger, store: SqlStore) -> None:
+    """Between reading and writing a month may close: then nothing of it is written."""
+    desk = Desk(ledger, store, book("old", {"red": "1"}))
+    october = period_between("2026-10-05", None, "UTC", NOW_US).start_us
+    desk.load([called(october, "red", Usage({"input": 10**6}), desk.book)])
+    desk.book = book("new", {"red": "2"})
+
+    class Closing(LedgerBookings):
+        def page(self, question: RepricingQuestion, most: int) -> BookingsPage:
+            found = super().page(question, most)
+            months.close(store, "2026-10", ZoneInfo("UTC"), NOW_US, "test")
+            return found
+
+    desk.repricer._bookings = Closing(ledger, desk.org)
+    try:
+        (step,) = desk.reprice(most=10)
+    finally:
+        months.reopen(store, "2026-10", "test")
+    assert (step.corrected, [left.month for left in step.closed]) == (0, ["2026-10"])
+    assert desk.booked == []
+    assert len(desk.entries()) == 1
+
+
+def test_it_works_while_calls_are_loaded(ledger: Ledger, store: SqlStore) -> None:
+    old = book("old", {"red": "1"})
+    desk = Desk(ledger, store, old)
+    loaded = threading.Event()
+
+    def load() -> None:
+        for number in range(40):
+            entry = called(START_US + number % 7, "red", Usage({"input": 10**6}), old)
+            ledger.append([entry._replace(org=desk.org)], Position(f"{desk.org}-live", number + 1))
+        loaded.set()
+
+    desk.book = book("new", {"red": "3"})
+    loader = threading.Thread(target=load)
+    loader.start()
+    while not loaded.is_set():
+        desk.reprice(most=5)
+    loader.join()
+    desk.reprice(most=5)
+    assert desk.sums()[()] == (Decimal(120), 40, 40 * 10**6, 0)
+    assert len(desk.entries()) == 40 * 3
+
+
 def test_months_and_runs_outlive_the_store(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
     months.close(folder.store, "2026-10", ZoneInfo("Europe/Berlin"), NOW_US, "cfo@acme.com")
     before = folder.store.closed_months()
+    run = PricingRun(NOW_US, None, "book-1", priced=3, unpriced=4)
+    assert folder.store.last_pricing_run() is None
+    folder.store.keep_pricing_run(run)
     folder.store.close()
     again = open_folder(tmp_path).store
     assert again.closed_months() == before
+    assert again.last_pricing_run() == run
+    again.keep_pricing_run(run._replace(ended_at_us=NOW_US + 5, priced=9))
+    again.keep_pricing_run(PricingRun(NOW_US + 1, None, "book-2"))
+    assert again.last_pricing_run() == PricingRun(NOW_US + 1, None, "book-2", 0, 0)
     again.close()
