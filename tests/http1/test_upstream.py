@@ -485,7 +485,9 @@ def test_tls_to_a_trusted_name_and_reuse() -> None:
     run(work)
 
 
-@pytest.mark.parametrize("case", ["other_name", "expired", "unknown_authority"])
+@pytest.mark.parametrize(
+    "case", ["other_name", "expired", "unknown_authority", "unknown_to_the_system"]
+)
 def test_tls_to_a_bad_certificate_fails(case: str) -> None:
     import datetime
 
@@ -499,9 +501,14 @@ def test_tls_to_a_bad_certificate_fails(case: str) -> None:
         if case == "unknown_authority":
             client_side = ssl.create_default_context()
         server, port = await tls_server(answering(PLAIN), server_side)
+        if case == "unknown_to_the_system":
+            pool = UpstreamPool(PoolLimits(), None, Proxies())
+        else:
+            pool = new_pool(tls=client_side)
         with pytest.raises(UpstreamFailed) as caught:
-            await connection_of(new_pool(tls=client_side), Origin("https", "localhost", port))
+            await connection_of(pool, Origin("https", "localhost", port))
         assert caught.value.code == "upstream_tls"
+        pool.close()
         server.close()
 
     run(work)

@@ -15,16 +15,16 @@ from tollkeeper.bootstrap.allocator import keep_freed_memory
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.listening import ServerTls, room_for_clients
 from tollkeeper.bootstrap.prices import followed_files, newest_book
-from tollkeeper.bootstrap.routing import route
+from tollkeeper.bootstrap.routing import Routed, route
 from tollkeeper.config.settings import Settings
-from tollkeeper.failpoints import kill_at
+from tollkeeper.failpoints import FailPoint, kill_at
 from tollkeeper.gateway.plans import Planner
 from tollkeeper.gateway.process import GatewayProcess, Listening
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.http1.listener import ServerLimits
 from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.pool import PoolLimits, UpstreamPool
-from tollkeeper.ports import DataFolder
+from tollkeeper.ports import DataFolder, KeyDirectory, Vault
 from tollkeeper.runtime import GatewaySettings
 from tollkeeper.services.model_habits import ModelHabits
 from tollkeeper.services.settlement import settle_interrupted
@@ -53,14 +53,7 @@ async def serve(options: ChildOptions) -> None:
     folder_lock.hold(data.run / "gateway.lock")  # until this process ends, however it does
     directory = bootstrap.open_key_directory(data)
     await directory.refresh()
-    routed = route(
-        configuration,
-        directory.provider_secrets(),
-        vault,
-        newest_book(data),
-        data,
-        directory.price_rules(),
-    )
+    routed = _routed(configuration, directory, vault, data)
     failpoint = kill_at(settings.failpoint)
     data.journal.mkdir(mode=0o700, exist_ok=True)
     recover(data.journal, lambda held: settle_interrupted(held, routed.book), failpoint=failpoint)
@@ -69,14 +62,7 @@ async def serve(options: ChildOptions) -> None:
         planner=Planner(routed.routing, routed.book),
         prices=routed.book,
         keys=VerifiedKeys(directory, vault),
-        journal=JournalWriter(
-            data.journal,
-            now_us=clock.now_us(),
-            on_fatal=_stop_at_once,
-            segment_bytes=settings.journal.segment_mb << 20,
-            sync_always=settings.journal.fsync == "always",
-            failpoint=failpoint,
-        ),
+        journal=_journal(settings, data, failpoint),
         pool=_pool(configuration),
         console=_console(options, data),
         failpoint=failpoint,
@@ -88,14 +74,7 @@ async def serve(options: ChildOptions) -> None:
     def routed_anew() -> None:
         """Read the configuration again. Raises ConfigError; then nothing has changed."""
         fresh = config.load(options.config, config.environment())
-        again = route(
-            fresh,
-            directory.provider_secrets(),
-            vault,
-            newest_book(data),
-            data,
-            directory.price_rules(),
-        )
+        again = _routed(fresh, directory, vault, data)
         tls.renew(fresh.settings.listen)
         gateway.prices = again.book
         gateway.planner = Planner(again.routing, again.book)
@@ -117,6 +96,28 @@ async def serve(options: ChildOptions) -> None:
     await process.run(options.report_ready)
     saving.cancel()
     _save_habits(gateway, data)
+
+
+def _routed(
+    configuration: config.Configuration,
+    directory: KeyDirectory,
+    vault: Vault,
+    data: DataFolder,
+) -> Routed:
+    """Lay out where calls go and what they cost. Raises ConfigError."""
+    secrets, rules = directory.provider_secrets(), directory.price_rules()
+    return route(configuration, secrets, vault, newest_book(data), data, rules)
+
+
+def _journal(settings: Settings, data: DataFolder, failpoint: FailPoint | None) -> JournalWriter:
+    return JournalWriter(
+        data.journal,
+        now_us=clock.now_us(),
+        on_fatal=_stop_at_once,
+        segment_bytes=settings.journal.segment_mb << 20,
+        sync_always=settings.journal.fsync == "always",
+        failpoint=failpoint,
+    )
 
 
 async def _keep_saving_habits(gateway: Gateway, data: DataFolder) -> None:
@@ -159,8 +160,9 @@ def server_limits(settings: Settings) -> ServerLimits:
 def _pool(configuration: config.Configuration) -> UpstreamPool:
     settings = configuration.settings
     timeouts, limits = settings.timeouts, settings.limits
-    tls = ssl.create_default_context()
+    tls = None
     if settings.ca_file:
+        tls = ssl.create_default_context()
         tls.load_verify_locations(settings.ca_file)
     pool_limits = PoolLimits(
         connections_max=limits.upstream_connections,

@@ -137,6 +137,8 @@ class LedgerEntry(NamedTuple):
 TOKEN_FIELDS: tuple[tuple[str, str], ...] = tuple((f"{name}_tokens", name) for name in u.TOKENS)
 """Pairs (ledger field, quantity name) for every kind of token."""
 
+_FIELD_OF: Final = {name: field for field, name in TOKEN_FIELDS}
+
 ERROR_OUTCOMES: Final = frozenset(
     {
         Outcome.UPSTREAM_ERROR,
@@ -184,7 +186,14 @@ def entries_of(held: Held, settled: Settled) -> list[LedgerEntry]:
 
 def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry:
     profile, quantities = held.profile, part.quantities
-    tokens = {field: quantities[name] for field, name in TOKEN_FIELDS if name in quantities}
+    tokens: dict[str, int] = {}
+    others = False
+    for name, count in quantities.items():
+        field = _FIELD_OF.get(name)
+        if field is None:
+            others = True
+        else:
+            tokens[field] = count
     return LedgerEntry(
         entry_id=f"{held.entry_id}.{number}" if number else held.entry_id,
         call_id=held.call_id,
@@ -214,7 +223,7 @@ def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry
         error_code=settled.error_code,
         basis=part.basis,
         unpriced_reason=part.reason,
-        units={name: quantities[name] for name in u.UNITS if name in quantities},
+        units={name: quantities[name] for name in u.UNITS if name in quantities} if others else {},
         cost_nanos=part.cost_nanos,
         list_cost_nanos=part.list_cost_nanos,
         saved_nanos=part.saved_nanos,

@@ -123,6 +123,8 @@ class GatewayApplication:
 
     def begin(self, request: Request, exchange: Exchange) -> BodySink:
         """Take a request head. Raises Refused for what cannot be answered otherwise."""
+        if isinstance(request.notes, HeadNotes):  # a head that led to a call before
+            return self._begin_call(request, exchange, request.notes.match)
         upgrade = request.header(b"upgrade")
         if upgrade is not None and b"websocket" in upgrade.lower():
             return _upgrade_answer(exchange)  # any other, such as h2c, may be passed over
@@ -136,6 +138,11 @@ class GatewayApplication:
             return Answer(exchange, 200, JSON_LINE, b"{}")
         if found.endpoint is RESPONSES_SOCKET:
             return _upgrade_answer(exchange)  # a GET that could only have been an upgrade
+        return self._begin_call(request, exchange, found, path_key)
+
+    def _begin_call(
+        self, request: Request, exchange: Exchange, found: Match, path_key: str = ""
+    ) -> BodySink:
         try:
             return self._call(exchange, self._notes(request, found, path_key))
         except Refused as error:
@@ -158,7 +165,8 @@ class GatewayApplication:
         key = gateway.keys.known(notes.token, now_us)
         if key is None:
             return None
-        return start_json_call(gateway, exchange, Caller(notes, key, now_us), body) or _NOTHING
+        caller = Caller._make((notes, key, now_us))
+        return start_json_call(gateway, exchange, caller, body) or _NOTHING
 
     def refuse(self, request: Request | None, exchange: Exchange, error: Refused) -> None:
         """Answer a request that breaks HTTP or names nothing that exists."""

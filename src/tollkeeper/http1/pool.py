@@ -55,10 +55,11 @@ class _OriginPool:
 class UpstreamPool:
     """Gives connections to origins.
 
-    ``tls`` is used for every https origin. All methods belong to the loop's thread.
+    ``tls`` is used for every https origin; None stands for the system's authorities, which
+    are read when they are first needed. All methods belong to the loop's thread.
     """
 
-    def __init__(self, limits: PoolLimits, tls: ssl.SSLContext, proxies: Proxies) -> None:
+    def __init__(self, limits: PoolLimits, tls: ssl.SSLContext | None, proxies: Proxies) -> None:
         self._limits = limits
         self._tls = tls
         self._proxies = proxies
@@ -136,7 +137,7 @@ class UpstreamPool:
         if origin.unix_path:
             await loop.create_unix_connection(lambda: connection, origin.unix_path)
             return
-        tls = self._tls if origin.scheme == "https" else None
+        tls = self._trusted() if origin.scheme == "https" else None
         name = origin.host if tls else None
         proxy = self._proxies.for_origin(origin)
         if not proxy:
@@ -150,6 +151,11 @@ class UpstreamPool:
             connection.target_prefix = b"http://" + origin.host_header
             connection.proxy_lines = authorization_line(proxy)
             await loop.create_connection(lambda: connection, parts.hostname or "", parts.port or 80)
+
+    def _trusted(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
     # ------------------------------------------------------------------ giving back
 

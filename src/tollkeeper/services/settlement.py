@@ -106,17 +106,20 @@ def settle(held: Held, ending: Ending, prices: Prices) -> Settled:
             part_of(held, ending, component, prices, stated=stated)
             for component in _components(usage)
         ]
-    return Settled(
-        held.entry_id,
-        ending.status,
-        ending.outcome,
-        ending.error_code[:64],
-        ending.duration_ms,
-        ending.ttft_ms,
-        ending.request_id[:128],
-        prices.version,
-        parts,
-        ending.streamed,
+    return Settled._make(
+        (
+            held.entry_id,
+            ending.status,
+            ending.outcome,
+            ending.error_code[:64],
+            ending.duration_ms,
+            ending.ttft_ms,
+            ending.request_id[:128],
+            prices.version,
+            parts,
+            ending.streamed,
+            None,
+        )
     )
 
 
@@ -269,7 +272,7 @@ def part_of(held: Held, ending: Ending, usage: Usage, prices: Prices, *, stated:
         basis = Basis.ESTIMATED if not stated else Basis.MEASURED if list_cost else Basis.FREE
     key = priced.key[:_TEXT_MAX]
     reason = priced.reason[:128]
-    return Part(model, quantities, basis, cost, list_cost, saved, reason, key, *kept)
+    return Part._make((model, quantities, basis, cost, list_cost, saved, reason, key, *kept))
 
 
 def _unpriced_reason(ending: Ending, usage: Usage, *, stated: bool) -> str:

@@ -12,12 +12,13 @@ from typing import Final
 
 from tollkeeper.wire.lenient_json import Shape, is_present
 from tollkeeper.wire.openai_chat_shapes import UsageChunk
-from tollkeeper.wire.sse import data_of
+from tollkeeper.wire.sse import data_of, event_around
 
 HELD_BYTES_MAX: Final = 64 << 10
 """More of an incomplete event than this is not held back: the extra chunk is small."""
 
 _NO_CHOICES: Final = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+_USUAL_NO_CHOICES: Final = b'"choices":[]'
 _LINE_END: Final = rb"(?:\r\n|\n|\r(?!\n))"
 _EVENT_END: Final = re.compile(_LINE_END + _LINE_END)
 _END_BYTES_MAX: Final = 3  # an end of an event, of which the last byte is still to come
@@ -46,15 +47,13 @@ class HiddenUsage:
         data = self._held + data
         complete = self._complete_size(data)
         passed, held = (data[:complete], data[complete:]) if complete < len(data) else (data, b"")
-        marked = _NO_CHOICES.search(passed)
-        if marked is not None:
-            extra = _extra_in(passed, marked.start())
-            if extra is not None:
-                start, end = extra
-                self._removed = True
-                self._held = b""
-                self._drop_line_feed = end == len(data) and data.endswith(b"\r")
-                return passed[:start] + passed[end:] + held
+        extra = _extra_in(passed)
+        if extra is not None:
+            start, end = extra
+            self._removed = True
+            self._held = b""
+            self._drop_line_feed = end == len(data) and data.endswith(b"\r")
+            return passed[:start] + passed[end:] + held
         if self._in_long_event or len(held) > HELD_BYTES_MAX:
             self._in_long_event = bool(held)
             passed, held = passed + held[:-_END_BYTES_MAX], held[-_END_BYTES_MAX:]
@@ -64,8 +63,7 @@ class HiddenUsage:
     def flush(self) -> bytes:
         """Give what is still held back, at the end of the stream."""
         held, self._held = self._held, b""
-        marked = _NO_CHOICES.search(held)
-        extra = None if marked is None else _extra_in(held, marked.start())
+        extra = _extra_in(held)
         return held if extra is None else held[: extra[0]] + held[extra[1] :]
 
     def _complete_size(self, data: bytes) -> int:
@@ -79,14 +77,19 @@ class HiddenUsage:
         return size
 
 
-def _extra_in(events: bytes, marked: int) -> tuple[int, int] | None:
-    """Give where the extra chunk starts and ends, or None if it is not there.
-
-    ``marked`` is the first place that says that there are no choices.
-    """
+def _extra_in(events: bytes) -> tuple[int, int] | None:
+    """Give where the extra chunk starts and ends, or None if it is not there."""
+    last = events.rfind(_USUAL_NO_CHOICES)
+    if last >= 0 and b"\r" not in events:  # nearly always it is the last chunk of all
+        start, end = event_around(events, last)
+        if _is_extra(events[start:end]):
+            return start, min(end + 2, len(events))
+    marked = _NO_CHOICES.search(events)
+    if marked is None:
+        return None
     start = 0
     if b"\r" not in events:  # the usual stream: what is in front of the mark can be skipped
-        before = events.rfind(b"\n\n", 0, marked)
+        before = events.rfind(b"\n\n", 0, marked.start())
         start = before + 2 if before >= 0 else 0
     while start < len(events):
         found = _EVENT_END.search(events, start)
