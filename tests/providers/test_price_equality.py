@@ -89,11 +89,17 @@ def their_nanos(
 
 def our_nanos(
     provider: ProviderRow, model: ModelRow, used: dict[str, int], at: datetime, tier: str
-) -> int | None:
+) -> int:
     card = RateCard(f"{provider['provider']}/{model['model']}", model)
     priced = card.price(Usage(used, tier=tier), int(at.timestamp()) * 10**6)
-    assert not priced.reason, priced
+    assert priced.nanos is not None, priced
     return priced.nanos
+
+
+def is_noisy(model: ModelRow) -> bool:
+    """Tell whether binary floating point left its noise in a price of the source."""
+    rows = (*model["prices"], *model.get("variants", ()))
+    return any("source_usd" in row for row in rows)
 
 
 @settings(max_examples=200, deadline=None)
@@ -113,11 +119,16 @@ def test_all_prices_equal_those_of_the_source(seed: int) -> None:
         )
         at = FIRST_DAY + (LAST_DAY - FIRST_DAY) * chance.random()
         ours = our_nanos(provider, model, used, at, tier)
-        assert ours == their_nanos(*place, used, at, tier), (place, used, at, tier)
+        expected = their_nanos(*place, used, at, tier)
+        if is_noisy(model):  # 0.041666666666666664 is no price: rounded, it may tip a half
+            assert abs(ours - expected) <= 1, (place, used, at, tier)
+        else:
+            assert ours == expected, (place, used, at, tier)
 
 
 def test_every_model_of_the_source_is_compared() -> None:
     assert len(MODELS) > 2_300
+    assert sum(is_noisy(model) for _, model in MODELS) < 40
     assert {(provider["provider"], model["model"]) for provider, model in MODELS} <= THEIRS.keys()
     left_out = THEIRS.keys() - {(row["provider"], model["model"]) for row, model in MODELS}
     # They list no price at all, and nobody says that they cost nothing.
