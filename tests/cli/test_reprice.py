@@ -18,6 +18,7 @@ from ledgers import open_duckdb
 from served import Served, served
 from stores import open_folder
 from tollkeeper import clock
+from tollkeeper.cli.reprice import offer
 from tollkeeper.domain.ledger import LedgerEntry, Outcome, entries_of
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.usage import Usage
@@ -85,12 +86,16 @@ def test_it_shows_then_asks_then_books_and_then_there_is_nothing_more(line: Comm
     }
     again = line("prices", "reprice", "--since", "90d", "--yes")
     assert "Nothing changes" in again.out
+    assert offer(line.data) == ""
     assert "Corrected 0 entries." in again.out
 
 
 def test_json_says_everything_and_asks_nothing(line: CommandLine) -> None:
     assert line("prices", "reprice", "--since", "90d", "--json").code == 2
     assert line("prices", "reprice", "--dry-run").code == 2
+    assert offer(line.data) == (
+        "2 entries without a price can be priced now: tollkeeper prices reprice --unpriced-only"
+    )
     found = line("prices", "reprice", "--unpriced-only", "--dry-run", "--json").json()
     (change,) = found["changes"]
     assert (change["entries"], change["cost_before_usd"]) == (2, None)

@@ -128,3 +128,10 @@ def test_a_batch_of_more_lines_than_are_shown_has_the_sums_of_all(ledger: Ledger
     assert detail.unpriced == 0
     per_entry = {name: count for name, count in detail.entries[0].quantities.items() if count}
     assert detail.quantities["input"] == 1_503 * per_entry["input"]
+
+
+def test_a_correction_without_what_it_corrects_is_shown_as_it_is(ledger: Ledger) -> None:
+    orphan = ledger_entry(corrects="gone", revision=1, cost_nanos=5)
+    ledger.append([orphan], Position("a", 1))
+    found = call(ledger, ACME, orphan.call_id)
+    assert found.standing(orphan) == orphan

@@ -89,11 +89,9 @@ class CallDetail:
 
     def standing(self, entry: LedgerEntry) -> LedgerEntry:
         """Give an entry as it was booked last."""
-        return next(
-            booking.standing
-            for booking in bookings_of([each.entry for each in self.entries])
-            if booking.entry.entry_id == entry.entry_id
-        )
+        bookings = bookings_of([each.entry for each in self.entries])
+        found = (each.standing for each in bookings if each.entry.entry_id == entry.entry_id)
+        return next(found, entry)
 
     @property
     def cost_usd(self) -> Decimal | None:

@@ -91,7 +91,7 @@ def call(console: Console, viewer: Viewer, query: Query) -> CallPage:
 
 
 def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
-    first, last = found.first, _last_attempt(found)
+    first, last = found.first, found.standing(_last_attempt(found))
     began = zones.local_time(first.started_at_us, zone)
     links = _links(began, zones.local_time(now_us, zone))
     whole_ms = (last.started_at_us - first.started_at_us) // 1_000 + last.duration_ms
@@ -100,12 +100,12 @@ def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
         reached += (last.started_at_us - first.started_at_us) // 1_000
     return CallPage(
         report=found,
-        title=model_of(found.standing(last)) or "A call",
+        title=model_of(last) or "A call",
         asked_for=first.model_requested,
         when=f"{began:%Y-%m-%d %H:%M:%S}.{began.microsecond // 1_000:03d}",
         zone=str(zone),
         outcome=words.outcome(last.outcome),
-        basis=words.basis(found.standing(last).basis),
+        basis=words.basis(last.basis),
         cost=formatting.money_full(found.cost_usd),
         took=formatting.duration(whole_ms),
         first=formatting.duration(reached),
