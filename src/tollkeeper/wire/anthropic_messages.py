@@ -11,7 +11,7 @@ from typing import Final
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.anthropic_shapes import Event, Message
 from tollkeeper.wire.anthropic_usage import anthropic_usage
-from tollkeeper.wire.generated_text import call_size, text_size, thought_size
+from tollkeeper.wire.generated_text import call_size, thought_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, is_present, merged_objects
 from tollkeeper.wire.readings import Reading
@@ -133,10 +133,11 @@ def look_at_event(event: Event, glimpse: Glimpse) -> None:
     """Add to a glimpse what one event says and generates."""
     delta = event.delta
     if delta is not None:
-        glimpse.text_bytes += text_size(delta.text or delta.partial_json)
-        glimpse.text_bytes += thought_size(delta.thinking)
+        glimpse.hear(delta.text or delta.partial_json or "")
+        if delta.thinking:
+            glimpse.add(thought_size(delta.thinking))
     elif event.content_block is not None:
-        glimpse.text_bytes += call_size(event.content_block.name, None)
+        glimpse.add(call_size(event.content_block.name, None))
     elif event.error is not None:
         glimpse.error_code = event.error.type or "error"
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tollkeeper.domain import usage as u
+from tollkeeper.domain.texts import GeneratedText
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.cohere_shapes import CohereUsage, Event, Reply, Tokens
-from tollkeeper.wire.generated_text import text_size
+from tollkeeper.wire.generated_text import NOTHING_SAID, text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, compact_text, is_present
 from tollkeeper.wire.object_stream import EVENTS, LINES, ObjectRule, ObjectStreamReader
@@ -130,20 +131,21 @@ def _look_at(event: Event, glimpse: Glimpse) -> None:
     if not glimpse.response_id:
         glimpse.response_id = event.id or event.generation_id or ""
     if event.delta is not None and event.delta.message is not None:
-        glimpse.text_bytes += _size(event.delta.message)
+        glimpse.add(_size(event.delta.message))
     if event.text and event.event_type == "text-generation":
-        glimpse.text_bytes += text_size(event.text)
+        glimpse.add(text_size(event.text))
 
 
-def _size(part: Any) -> int:
+def _size(part: Any) -> GeneratedText:
     """Count the bytes of generated text, wherever a message has it."""
     if isinstance(part, str):
         return text_size(part)
     if isinstance(part, list):
-        return sum(_size(inner) for inner in part)
+        return sum((_size(inner) for inner in part), NOTHING_SAID)
     if isinstance(part, dict):
-        return sum(_size(part[name]) for name in _SAID if name in part)
-    return 0
+        said = (_size(part[name]) for name in _SAID if name in part)
+        return sum(said, NOTHING_SAID)
+    return NOTHING_SAID
 
 
 _SAID: Final = ("content", "text", "thinking", "tool_plan", "tool_calls", "function", "arguments")

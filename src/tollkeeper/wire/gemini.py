@@ -20,7 +20,7 @@ from tollkeeper.wire.gemini_usage import (
     gemini_usage,
     prediction_usage,
 )
-from tollkeeper.wire.generated_text import call_size, text_size
+from tollkeeper.wire.generated_text import call_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Shape, is_present
 from tollkeeper.wire.readings import Reading
@@ -98,11 +98,11 @@ def look_at_chunk(chunk: TextChunk, glimpse: Glimpse) -> None:
         if candidate.finish_reason:
             glimpse.ended = True
         for part in (candidate.content.parts if candidate.content else None) or ():
-            glimpse.text_bytes += text_size(part.text)
+            glimpse.hear(part.text or "")
             if part.function_call is not None:
                 call = part.function_call
                 arguments = bytes(call.args).decode("utf-8", "replace")
-                glimpse.text_bytes += call_size(call.name, arguments)
+                glimpse.add(call_size(call.name, arguments))
 
 
 def _body_reading(text: bytes, complete: bool) -> Reading:

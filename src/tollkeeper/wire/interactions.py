@@ -178,7 +178,7 @@ def stored_interaction_stream() -> InteractionStreamReader:
 def look_at_event(event: Event, glimpse: Glimpse) -> None:
     """Add to a glimpse what one event generates."""
     if event.delta is not None:
-        glimpse.text_bytes += text_size(event.delta.text)
+        glimpse.add(text_size(event.delta.text))
     if event.error is not None:
         glimpse.error_code = error_word(event.error)
 

@@ -179,7 +179,7 @@ def _last_reading(text: bytes, event: ConversationEvent, fault: str) -> Reading 
 
 def _look_at(event: ConversationEvent, glimpse: Glimpse) -> None:
     glimpse.response_id = glimpse.response_id or event.conversation_id or ""
-    glimpse.text_bytes += text_size(event.content) + text_size(event.arguments)
+    glimpse.add(text_size(event.content) + text_size(event.arguments))
 
 
 _RULE: Final = ObjectRule(_EVENT, _LAST, _last_reading, _look_at)

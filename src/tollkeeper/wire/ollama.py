@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from tollkeeper.domain import usage as u
+from tollkeeper.domain.texts import GeneratedText
 from tollkeeper.domain.usage import QUANTITY_MAX, Usage
-from tollkeeper.wire.generated_text import text_size
+from tollkeeper.wire.generated_text import NOTHING_SAID, text_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, compact_text, is_present
 from tollkeeper.wire.object_stream import LINES, ObjectRule, ObjectStreamReader
@@ -118,17 +119,17 @@ def _last_reading(text: bytes, reply: OllamaReply, fault: str) -> Reading | None
 
 def _look_at(reply: OllamaReply, glimpse: Glimpse) -> None:
     glimpse.model = glimpse.model or reply.model or ""
-    glimpse.text_bytes += _size(reply)
+    glimpse.add(_size(reply))
     if reply.error:
         glimpse.error_code = error_word(reply.error)
 
 
-def _size(reply: OllamaReply) -> int:
+def _size(reply: OllamaReply) -> GeneratedText:
     message = reply.message
     said = [reply.response, reply.thinking]
     if message is not None:
         said += [message.content, message.thinking, _written(message.tool_calls)]
-    return sum(text_size(part) for part in said)
+    return sum((text_size(part) for part in said), NOTHING_SAID)
 
 
 def _written(calls: Any) -> str:

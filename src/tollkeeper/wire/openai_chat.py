@@ -13,9 +13,10 @@ import re
 from typing import Any, Final
 
 from tollkeeper.domain import usage as u
+from tollkeeper.domain.texts import GeneratedText
 from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.wire.claude_cache import with_claude_cache
-from tollkeeper.wire.generated_text import call_size, text_size, thought_size
+from tollkeeper.wire.generated_text import NOTHING_SAID, call_size, text_size, thought_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text, is_present
 from tollkeeper.wire.mistral_audio import MS_PER_SECOND, without_sound
@@ -229,13 +230,15 @@ def look_at_chunk(chunk: Chunk, glimpse: Glimpse) -> None:
     for choice in chunk.choices or ():
         message = choice.delta or choice.message
         if message is not None:
-            glimpse.text_bytes += _message_size(message)
+            if isinstance(message.content, str):
+                glimpse.hear(message.content)
+            glimpse.add(_message_size(message))
             for place, tool in enumerate(message.executed_tools or ()):
                 glimpse.tools[place if tool.index is None else tool.index] = tool.type or ""
         if choice.finish_reason:
             glimpse.ended = True
         if choice.text:
-            glimpse.text_bytes += text_size(choice.text)
+            glimpse.add(text_size(choice.text))
 
 
 def error_word(error: Any) -> str:
@@ -245,8 +248,11 @@ def error_word(error: Any) -> str:
     return "error"
 
 
-def _message_size(message: Message) -> int:
-    size = text_size(message.content) if message.content else 0
+def _message_size(message: Message) -> GeneratedText:
+    """Size what a message generates, beside a content that is one text."""
+    size = NOTHING_SAID
+    if isinstance(message.content, list):
+        size += text_size(message.content)
     if message.reasoning_content or message.reasoning:
         size += thought_size(message.reasoning_content or message.reasoning)
     if message.refusal:

@@ -13,7 +13,7 @@ from typing import Final
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.jobs import JobNews
 from tollkeeper.domain.usage import Usage
-from tollkeeper.wire.generated_text import call_size, text_size
+from tollkeeper.wire.generated_text import call_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, compact_text
 from tollkeeper.wire.openai_chat import error_word, rare_parts
@@ -140,9 +140,9 @@ def look_at_event(event: Event, glimpse: Glimpse) -> None:
         glimpse.background = bool(event.response.background)
     kind = event.type or ""
     if isinstance(event.delta, str) and kind not in _NOT_OUTPUT:
-        glimpse.text_bytes += text_size(event.delta)
+        glimpse.hear(event.delta)
     elif kind == "response.output_item.added" and event.item is not None:
-        glimpse.text_bytes += call_size(event.item.name, None)
+        glimpse.add(call_size(event.item.name, None))
     elif kind == "error":
         glimpse.error_code = event.code or error_word(event.error)
 

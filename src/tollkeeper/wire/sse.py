@@ -11,6 +11,8 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from tollkeeper.domain.texts import SAMPLE_CHARACTERS_MAX, GeneratedText
+from tollkeeper.wire.generated_text import NOTHING_SAID
 from tollkeeper.wire.json_body import shortened
 from tollkeeper.wire.lenient_json import Shape
 
@@ -140,13 +142,16 @@ class Glimpse:
     """
 
     __slots__ = (
+        "_room",
+        "_said",
+        "_sample",
+        "_size_bytes",
         "background",
         "ended",
         "error_code",
         "events",
         "model",
         "response_id",
-        "text_bytes",
         "tools",
     )
 
@@ -154,7 +159,10 @@ class Glimpse:
         self.response_id = ""
         self.model = ""
         self.error_code = ""
-        self.text_bytes = 0
+        self._size_bytes = 0
+        self._sample: list[str] = []
+        self._room = SAMPLE_CHARACTERS_MAX
+        self._said = NOTHING_SAID  # calls and thoughts; its size stands above
         self.ended = False
         self.background = False
         self.events = 0
@@ -162,7 +170,32 @@ class Glimpse:
 
     @property
     def known(self) -> bool:
-        return bool(self.response_id or self.text_bytes or not self.events)
+        return bool(self.response_id or self._size_bytes or not self.events)
+
+    @property
+    def text_bytes(self) -> GeneratedText:
+        """Say how much text was generated, and how it began."""
+        sample, said = "".join(self._sample)[:SAMPLE_CHARACTERS_MAX], self._said
+        shows = said.shows_thoughts
+        return GeneratedText(self._size_bytes, sample, said.calls, shows_thoughts=shows)
+
+    def hear(self, text: str) -> None:
+        """Take a piece of generated text: the quick way for what nearly all pieces are."""
+        self._size_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+        if self._room > 0:
+            self._sample.append(text)
+            self._room -= len(text)
+
+    def add(self, said: GeneratedText) -> None:
+        """Take something generated that was sized already."""
+        if said.calls or said.shows_thoughts:
+            calls = self._said.calls + said.calls
+            shows = self._said.shows_thoughts or said.shows_thoughts
+            self._said = GeneratedText(0, "", calls, shows_thoughts=shows)
+        self._size_bytes += int(said)
+        if said.sample and self._room > 0:
+            self._sample.append(said.sample)
+            self._room -= len(said.sample)
 
 
 class RecentEvents(Generic[T]):
