@@ -73,7 +73,9 @@ def held_call(
         output = expected * controls.choices
     prompt_bytes = body_bytes if way.has_prompt else 0
     units, terms = controls.asked
-    return Held(call_id, call_id, now_us, 1, False, prompt_bytes, output, way.profile, units, terms)
+    return Held._make(
+        (call_id, call_id, now_us, 1, False, prompt_bytes, output, way.profile, units, terms)
+    )
 
 
 def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Controls) -> Way:

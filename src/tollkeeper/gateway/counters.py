@@ -38,11 +38,13 @@ class Series:
             self.first_byte_ms += ttft_ms
         output = 0
         if ending.usage is not None:
+            tokens = 0
             for name, count in ending.usage.quantities.items():
                 if name in _OUTPUT:
                     output += count
                 elif name in _INPUT:
-                    self.input_tokens += count
+                    tokens += count
+            self.input_tokens += tokens
             self.output_tokens += output
         return output
 

@@ -53,7 +53,7 @@ def start_json_call(
         head += b"\r\n"
     call_id = gateway.ids.next(caller.now_us // 1000)
     held = held_call(gateway, way, controls, len(plain), call_id, caller.now_us)
-    request = OutgoingRequest(head, body, head_only=method == b"HEAD")
+    request = OutgoingRequest._make((head, body, False, method == b"HEAD"))
     if notes.match.job:
         relay = job_relay(gateway, exchange, way, held, request, notes.match.job)
     else:
