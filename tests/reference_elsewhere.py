@@ -82,6 +82,10 @@ DISPUTED = {
     ("deepseek", "deepseek-chat"): "retired: the price of its last year differs by source",
     ("deepseek", "deepseek-reasoner"): "retired: the price of its last year differs by source",
 }
+REWRITTEN = {
+    # Until then the source had another price, which its present release has forgotten.
+    ("google", "gemini-3.6-flash"): datetime(2026, 8, 16, tzinfo=UTC),
+}
 _V32 = datetime(2025, 9, 1, tzinfo=UTC)
 _LONG_PROMPT_TOKENS = 200_000
 
@@ -96,7 +100,8 @@ def _is_disputed(record: Recorded, made: Booked) -> bool:
     if record.kind == "anthropic" and u.WEB_SEARCHES in usage.quantities:
         # Searches read the prompt anew: no single one of the prompts may have been long.
         return usage.prompt_tokens() > _LONG_PROMPT_TOKENS
-    return (record.kind, made.model) in DISPUTED
+    until = REWRITTEN.get((record.kind, made.model))
+    return (record.kind, made.model) in DISPUTED or (until is not None and record.at < until)
 
 
 def _openrouter(record: Recorded) -> Reference:
