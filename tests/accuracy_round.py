@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from accuracy_lines import Line, ask_litellm, lines_of, questions_for_litellm
 from accuracy_tables import SECTIONS
 from benchmarks.processes import CouldNotRun
+from benchmarks.tools import litellm_home
 from estimate_errors import Estimate, estimates_of, table_of_errors
 from oracle_rows import oracle_rows, oracle_table
 from tollkeeper.providers.price_data import shipped_price_book
@@ -78,6 +79,8 @@ def _measured(shared: Path, progress: Progress) -> list[Line]:
 
 
 def _asked(lines: list[Line], progress: Progress) -> bool:
+    if not (litellm_home() / "complete").exists():
+        progress.console.print("installing LiteLLM into its own environment, once: some minutes")
     questions = questions_for_litellm(lines)
     task = progress.add_task("asking LiteLLM", total=len(questions))
     ask_litellm(lines, questions, lambda: progress.advance(task))

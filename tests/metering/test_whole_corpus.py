@@ -12,7 +12,7 @@ import pytest
 
 from accuracy_lines import Line, lines_of
 from accuracy_round import replaced
-from accuracy_tables import by_provider, misses, references, side_by_side, summary
+from accuracy_tables import SECTIONS, by_provider, misses, references, side_by_side, summary
 from litellm_side import Answer, question
 from tollkeeper.domain import usage as u
 from tollkeeper.providers.price_data import shipped_price_book
@@ -105,6 +105,12 @@ def test_records_without_usage_are_never_priced_as_measured_text(lines: list[Lin
         named = {name for part in line.made.parts for name in part.quantities}
         # By the piece, or (embeddings on Bedrock) by the header.
         assert named <= {*u.UNITS, u.INPUT}, line.record.name
+
+
+def test_the_page_has_a_place_for_every_section() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "accuracy.md").read_text("utf-8")
+    for name in (*SECTIONS, "estimates", "stated", "replay"):
+        assert replaced(page, name, "new\n").count("new\n") == 1
 
 
 def test_a_section_is_put_between_its_marks() -> None:
