@@ -7,6 +7,7 @@ nothing of our readers and of our price book. Each rule names one of its known f
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NamedTuple, Protocol
 
@@ -159,6 +160,16 @@ def _earlier_tier(nanos: Decimal, record: Record, made: Made) -> Decimal | None:
     return nanos * factor[made.model]
 
 
+def _lost_history(nanos: Decimal, record: Record, made: Made) -> Decimal | None:
+    """Its releases up to August had twice the price; its newest says the half of all time.
+
+    OpenRouter, which passes the price on, stated the double one on 2026-08-12 as well.
+    """
+    halved = datetime(2026, 8, 15, 0, 10, 30, tzinfo=UTC)
+    is_older = made.model == "gemini-3.6-flash" and record.at < halved
+    return nanos * 2 if is_older else None
+
+
 def _iterations(nanos: Decimal, record: Record, made: Made) -> Decimal | None:
     """Steps beside the message steps are billed on top, each at its own model."""
     steps = record.stated().get("iterations") or []
@@ -220,6 +231,7 @@ RULES: dict[str, Rule] = {
     "search model fee": _search_model_fee,
     "audio rates": _audio_rates,
     "tier before the source looked": _earlier_tier,
+    "history that the source has lost": _lost_history,
     "iterations": _iterations,
     "refused": _refused,
     "grounding": _grounding,

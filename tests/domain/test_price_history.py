@@ -68,6 +68,20 @@ def test_what_a_release_states_of_the_past_corrects_the_past() -> None:
     assert prices(witnessed) == [("", {"input": "2"}), ("2026-03-01", {"input": "5"})]
 
 
+def test_a_price_that_is_to_come_says_nothing_of_the_past() -> None:
+    promised = provider({"usd": {"input": "2"}}, {"since": "2027-01-01", "usd": {"input": "5"}})
+    book = grown((EARLY, provider({"usd": {"input": "5"}})), (LATER, promised))
+    assert prices(book) == [
+        ("", {"input": "5"}),
+        (LATER, {"input": "2"}),
+        ("2027-01-01", {"input": "5"}),
+    ]
+    again = with_release(book, Release("r2", LAST, [promised]))
+    assert prices(again) == prices(book)
+    cancelled = with_release(book, Release("r2", LAST, [provider({"usd": {"input": "2"}})]))
+    assert prices(cancelled) == prices(book)[:2]
+
+
 def test_stated_history_that_a_later_release_drops_is_kept() -> None:
     stated = provider({"usd": {"input": "2"}}, {"since": "2026-01-01", "usd": {"input": "5"}})
     book = grown((EARLY, stated), (LATER, provider({"usd": {"input": "5"}})))

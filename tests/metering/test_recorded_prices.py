@@ -87,6 +87,7 @@ def test_prices_equal_the_oracles_or_differ_by_a_named_rule(billed: Both) -> Non
         "container fee": 9,
         "audio rates": 3,
         "tier before the source looked": 5,
+        "history that the source has lost": 6,
         "iterations": 6,
         "refused": 4,
         "grounding": 15,

@@ -76,6 +76,8 @@ def test_deepseek_peaks_on_workdays_of_china(book: PriceBook, at: str, price: fl
 @pytest.mark.parametrize(
     ("at", "price"),
     [
+        ("2026-04-25T12:00Z", 1.74),  # what it cost when it came out
+        ("2026-04-26T12:00Z", 0.435),
         ("2026-08-16T07:00Z", 0.435),  # no peaks before there were any
         ("2026-08-16T15:59:59.999999Z", 0.435),
         ("2026-08-16T16:00Z", 0.66),
@@ -89,6 +91,14 @@ def test_deepseek_changed_its_prices_at_four_in_the_afternoon(
     book: PriceBook, at: str, price: float
 ) -> None:
     assert per_million(book, "deepseek/deepseek-v4-pro", "input", at) == price
+
+
+def test_deepseek_searches_were_free_at_first(book: PriceBook) -> None:
+    def searches(at: str) -> int | None:
+        return nanos(book, "deepseek/deepseek-v4-pro", {"web_searches": 4}, at)
+
+    assert searches("2026-10-31T15:59:59Z") == 0
+    assert searches("2026-10-31T16:00:00Z") == 3_000_000
 
 
 @pytest.mark.parametrize(

@@ -120,16 +120,17 @@ class _Merge:
             return new  # a window has no place in a line of days: the release knows best
         stated = [row for row in new if "since" in row]
         first = next((row for row in new if "since" not in row), new[0])
-        starts_us = instant_us(stated[0]["since"]) if stated else None
-        until_us = self._seen_us + 1 if starts_us is None else starts_us
+        # Where all that is stated is still to come, the first row is the price of now.
+        is_past = bool(stated) and _start_us(stated[0]) <= self._seen_us
+        until_us = _start_us(stated[0]) if is_past else self._seen_us + 1
         past = [_Cells.of(row) for row in old if _start_us(row) < until_us]
         if not past:
             return new
         now = _Cells.of(first)
         kept = {name for row in new for name in row["usd"]}
-        changed = self._reconciled(place, past, now, kept, stated=bool(stated))
+        changed = self._reconciled(place, past, now, kept, stated=is_past)
         rows = [cells.row() for cells in past]
-        if changed and not stated:
+        if changed and not is_past:
             rows.append({"since": self._seen, "said_by": self._name, **_plain(first)})
         return [*rows, *stated]
 
