@@ -37,10 +37,11 @@ def module_watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched
         configuration = usual_configuration(rough.url)
         configuration["providers"] |= {
             "vertex": {"api_key": "canary-vertex-attribution", "base_url": f"{rough.url}/v1beta1"},
+            "cohere": {"api_key": "canary-cohere-attribution", "base_url": rough.url},
             **{name: {"base_url": rough.url} for name in ("chatgpt", "code-assist", "kimi-code")},
         }
         configuration["models"] |= {
-            "m": ["openai/m", "anthropic/m"],
+            "m": ["openai/m", "anthropic/m", "cohere/m"],
             **dict.fromkeys(("fake-model", "kimi-*", "gpt-*"), "openai"),
             "claude-*": "anthropic",
             "gemini-*": ["google", "vertex"],
