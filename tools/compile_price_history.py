@@ -2,12 +2,12 @@
 
     .venv/bin/python tools/compile_price_history.py --wheels FOLDER [--download]
 
-The folder holds the wheels of all releases in genai_prices_releases.tsv (``--download`` gets
-those that are missing from the package index, through pip) and wheels of LiteLLM, which bear
-witness to what prices were on their days. No wheel is imported. The same wheels always give
-the same bytes. With ``--keep`` the version as it is now is kept for good in
-src/tollkeeper/prices/versions, and nothing is compiled: for a release of Tollkeeper, whose
-calls have to be explained by later ones.
+The folder holds the wheels of all releases in genai_prices_releases.tsv, and wheels of LiteLLM,
+which bear witness to what prices were on their days (``--download`` gets those that are missing
+through pip, and the package that compile_price_gaps.py needs through npm). No wheel is imported.
+The same wheels always give the same bytes. With ``--keep`` the version as it is now is kept for
+good in src/tollkeeper/prices/versions, and nothing is compiled: for a release of Tollkeeper,
+whose calls have to be explained by later ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-from litellm_prices import LiteLLMWitness
+from litellm_prices import PUBLISHED, LiteLLMWitness
+from models_dev_prices import PACKAGE, PACKED
 from tollkeeper.domain.price_data import ModelRow, ProviderRow
 from tollkeeper.domain.price_history import Release, Witness, with_release
 from tollkeeper.domain.price_windows import DAY_US, instant_us
@@ -44,8 +45,13 @@ def main() -> int:
         parser.error("--wheels names the folder of the wheels")
     releases = listed_releases()
     if options.download:
+        options.wheels.mkdir(exist_ok=True)
         for version, _ in releases:
-            _download(version, options.wheels)
+            _download(SOURCE, version, options.wheels)
+        for version in PUBLISHED:
+            _download("litellm", version, options.wheels)
+        if not (options.wheels / PACKED).exists():
+            subprocess.run(["npm", "pack", PACKAGE, "--silent"], cwd=options.wheels, check=True)
     witness = LiteLLMWitness.of_wheels(options.wheels)
     text = compiled(releases, options.wheels, witness)
     target = PRICES / "book.jsonl"
@@ -113,10 +119,10 @@ def _was_offered(provider: str, model: ModelRow, first_seen: str, witness: Witne
     return is_name and gone_us - instant_us(first_seen) >= LISTED_DAYS * DAY_US
 
 
-def _download(version: str, wheels: Path) -> None:
-    if next(wheels.glob(f"genai_prices-{version}-*.whl"), None) is None:
+def _download(name: str, version: str, wheels: Path) -> None:
+    if next(wheels.glob(f"{name.replace('-', '_')}-{version}-*.whl"), None) is None:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        subprocess.run([*command, "--dest", wheels, f"{SOURCE}=={version}"], check=True)
+        subprocess.run([*command, "--dest", wheels, f"{name}=={version}"], check=True)
 
 
 if __name__ == "__main__":

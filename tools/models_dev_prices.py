@@ -15,6 +15,8 @@ from typing import NamedTuple
 from tollkeeper.domain import usage as u
 from tollkeeper.providers.genai_rows import plain
 
+PACKAGE = "@earendil-works/pi-ai@1.5.2"
+PACKED = "earendil-works-pi-ai-1.5.2.tgz"
 FOLDER = "package/dist/providers/data/"
 PROVIDERS = {
     "amazon-bedrock": "aws",

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tollkeeper.domain.price_data import GapRow, ModelRow, ProviderRow
+from tollkeeper.domain.price_data import ModelRow, ProviderRow
 
 _ORDER = (
     "provider",
@@ -60,18 +60,6 @@ def book_rows(text: bytes) -> list[ProviderRow]:
             rows.append({**head, "models": models})
         else:
             models.append(msgspec.json.decode(line, type=ModelRow))
-    return rows
-
-
-def gap_rows(text: bytes) -> dict[str, list[GapRow]]:
-    """Read all rows that fill gaps, by provider. Raises ``msgspec.MsgspecError``."""
-    rows: dict[str, list[GapRow]] = {}
-    provider = ""
-    for line in text.splitlines():
-        if line.startswith(b'{"provider":'):
-            provider = msgspec.json.decode(line)["provider"]
-        else:
-            rows.setdefault(provider, []).append(msgspec.json.decode(line, type=GapRow))
     return rows
 
 

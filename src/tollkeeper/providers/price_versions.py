@@ -75,11 +75,6 @@ def parts_of(texts: tuple[bytes, ...]) -> Parts:
     return Parts(head.source.replace(" ", "-"), head.released, texts)
 
 
-def released_of(parts: Parts) -> str:
-    """Say when the source of a version was published; versions sort by it."""
-    return parts.released
-
-
 def plain_version(version: str) -> str:
     """Give a version without the operator's own prices in it."""
     return version.partition(_OWN)[0]
