@@ -102,6 +102,7 @@ def test_the_same_release_is_no_news(release: Source, data: DataFolder) -> None:
 def test_a_newer_release_is_in_force_and_the_past_stays(dearer: Refresh, data: DataFolder) -> None:
     before = newest_price_book(data).book
     refresh = dearer
+    assert price_book_version(refresh.parts.version, data) is None
     assert refresh.basis == before.version
     found = {(it.model, it.cell): (it.old, it.new, it.factor) for it in refresh.diff.changed}
     assert found["gpt-4.1", "input"] == ("2", "2.5", "1.25")

@@ -93,7 +93,10 @@ def price_book_version(version: str, data: DataFolder | None = None) -> PriceBoo
     """
     wanted = plain_version(version)
     folder = None if data is None else str(fetched_folder(data))
-    return _version(wanted, folder)
+    try:
+        return _version(wanted, folder)
+    except LookupError:  # which is not remembered: it may be fetched yet
+        return None
 
 
 def known_versions(data: DataFolder) -> list[KnownVersion]:
@@ -147,9 +150,11 @@ def parts_of_version(version: str, data: DataFolder) -> Parts | None:
 
 
 @lru_cache(maxsize=_VERSIONS_MAX)
-def _version(version: str, folder: str | None) -> PriceBook | None:
+def _version(version: str, folder: str | None) -> PriceBook:
     parts = parts_of_version(version, DataFolder(Path(folder).parent if folder else ARCHIVE))
-    return None if parts is None else book_of(parts)
+    if parts is None:
+        raise LookupError(version)
+    return book_of(parts)
 
 
 def book_of(parts: Parts) -> PriceBook:
