@@ -14,9 +14,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from tollkeeper.domain.access import Role, VirtualKey
+from tollkeeper.domain.budgets import Budgets
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.job_bills import Billed
 from tollkeeper.domain.jobs import JobMark
+from tollkeeper.domain.leases import BudgetAuthority as BudgetAuthority
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.months import ClosedMonths
 from tollkeeper.domain.people import KeyRecord as KeyRecord
@@ -214,7 +216,7 @@ class ReportSource(Protocol):
 # ----------------------------------------------------------------------------- store
 
 
-class Store(ClosedMonths, PricingRuns, Protocol):
+class Store(ClosedMonths, PricingRuns, Budgets, Protocol):
     """Who may do what: organisation, teams, people, keys, sessions, provider secrets; and the
     bookkeeping that is not in the ledger.
 

@@ -7,7 +7,7 @@ texts after all numbers, an upper bound refuses them there too.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 COUNT_MAX: Final = 2**62
+BUDGET_LIMIT_MAX: Final = 4 * 10**18
 TIME_US_MAX: Final = 253_402_300_799_999_999  # the end of the year 9999
 HASH_BYTES: Final = 32
 ID_CHARS: Final = 36
@@ -241,3 +242,107 @@ price_rules = Table(
     *(_bounded(column, TIME_US_MAX) for column in ("since_us", "until_us", "created_at_us")),
 )
 """Contracts and own prices. None is deleted: one that ended still prices what it priced."""
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("budget_id", String(ID_CHARS), primary_key=True),
+    Column("name", String(NAME_CHARS_MAX), nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("unit", String(16), nullable=False),
+    Column("limit_amount", BigInteger, nullable=False),
+    Column("window_kind", String(16), nullable=False),
+    Column("zone", String(NAME_CHARS_MAX), nullable=False),
+    Column("first_weekday", Integer, nullable=False),
+    Column("first_month", Integer, nullable=False),
+    Column("first_day", Integer, nullable=False),
+    Column("match_value", String(NAME_CHARS_MAX), nullable=False),
+    Column("each_value", Boolean(create_constraint=True, name="each_value"), nullable=False),
+    Column("tag", String(NAME_CHARS_MAX), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("sizing", String(16), nullable=False),
+    Column("exempt_models", Text, nullable=False),
+    Column("rollover_max", BigInteger, nullable=False),
+    Column("thresholds_bp", Text, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("changed_revision", BigInteger, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("created_by", String(EMAIL_CHARS_MAX), nullable=False),
+    _length("name", NAME_CHARS_MAX),
+    _one_of("mode", "hard", "observe"),
+    _bounded("limit_amount", BUDGET_LIMIT_MAX),
+    _bounded("rollover_max", BUDGET_LIMIT_MAX),
+    *(_bounded(column, TIME_US_MAX) for column in ("since_us", "until_us", "created_at_us")),
+)
+"""What a budget counts never changes, only its limit and the like. None is deleted."""
+
+_ROW_KEY: Final = ("budget_id", "entity", "window_start_us")
+
+
+def _row_columns() -> tuple[Column[Any], ...]:
+    return (
+        Column("budget_id", ForeignKey("budgets.budget_id"), primary_key=True),
+        Column("entity", String(NAME_CHARS_MAX), primary_key=True),
+        Column("window_start_us", BigInteger, primary_key=True, autoincrement=False),
+    )
+
+
+budget_balances = Table(
+    "budget_balances",
+    metadata,
+    *_row_columns(),
+    Column("window_end_us", BigInteger, nullable=False),
+    Column("posted", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("rolled_in", BigInteger, nullable=False),
+    Column("rolled_on", BigInteger, nullable=False),
+    _bounded("posted", COUNT_MAX),
+    _bounded("held", COUNT_MAX),
+    _bounded("rolled_in", BUDGET_LIMIT_MAX),
+    _bounded("rolled_on", BUDGET_LIMIT_MAX),
+    _bounded("window_start_us", TIME_US_MAX, -TIME_US_MAX),
+    _bounded("window_end_us", TIME_US_MAX),
+)
+"""One row for each window of each budget (and each value, for one that counts them apart),
+made when it is first needed, in the budget's unit. ``rolled_in`` came from the window before,
+``rolled_on`` went to the next."""
+
+budget_leases = Table(
+    "budget_leases",
+    metadata,
+    Column("gateway", String(NAME_CHARS_MAX), primary_key=True),
+    *_row_columns(),
+    Column("granted", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("expires_at_us", BigInteger, nullable=False),
+    _bounded("granted", COUNT_MAX),
+    _bounded("spent", COUNT_MAX),
+    _one_of("state", "open", "expired", "closed"),
+    _bounded("expires_at_us", TIME_US_MAX),
+    Index("ix_budget_leases_budget_id", *_ROW_KEY),
+)
+"""What one gateway process was ever granted of a row, and has reported as spent. What lies
+between is part of the row's ``held``. ``epoch`` grows with each exchange."""
+
+budget_holds = Table(
+    "budget_holds",
+    metadata,
+    Column("entry_id", String(64), primary_key=True),
+    *_row_columns(),
+    Column("gateway", String(NAME_CHARS_MAX), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=True),
+    Column("state", String(16), nullable=False),
+    Column("changed_at_us", BigInteger, nullable=False),
+    _bounded("amount", COUNT_MAX),
+    _bounded("spent", COUNT_MAX),
+    _one_of("state", "held", "posted", "voided", "estimated"),
+    _bounded("changed_at_us", TIME_US_MAX),
+    Index("ix_budget_holds_changed_at_us", "changed_at_us"),
+)
+"""Holds that were made here and not from a lease. One that has ended stays for a while, so
+that whatever arrives twice is known."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine, select, update
 
 from tollkeeper.domain.access import Role
+from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.months import ClosedMonth
@@ -18,6 +19,7 @@ from tollkeeper.domain.repricing import PricingRun
 from tollkeeper.ports import KeyRecord, NewKey, Session, Team, User
 from tollkeeper.storage.store import (
     books,
+    budgets,
     keys,
     price_rules,
     provider_secrets,
@@ -224,6 +226,20 @@ class SqlStore:
     def end_price_rule(self, rule_id: str, until_us: int) -> None:
         with self._write(Touches.SECRETS) as (db, _):
             price_rules.end_rule(db, rule_id, until_us)
+
+    # ------------------------------------------------------------- budgets
+
+    def add_budget(self, budget: Budget, now_us: int, by: str) -> None:
+        with self._write() as (db, revision):
+            budgets.add_budget(db, budget, now_us, by, revision)
+
+    def change_budget(self, budget: Budget) -> bool:
+        with self._write() as (db, revision):
+            return budgets.change_budget(db, budget, revision)
+
+    def budgets(self) -> list[Budget]:
+        with self._read() as db:
+            return budgets.all_budgets(db)
 
     # ------------------------------------------------------------- bookkeeping
 

@@ -1,0 +1,168 @@
+"""Leases: what a gateway may hold by itself, and what it and the authority say to each other.
+
+The authority keeps the balances. A gateway is granted a slice of a row and admits calls from
+it without asking; it says how much it has spent in all, which the authority can hear twice, or
+late, without counting anything twice. What was granted and not said to be spent stays held, also
+when the gateway is gone, until its journal has been read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from tollkeeper.domain.budgets import Amounts, Balance, BalanceKey, Budget
+
+SLICE_PART: Final = 20
+"""A slice is at most one of so many parts of what is left: 5 %."""
+BURN_S: Final = 60
+"""And at most what the gateway spends in so many seconds."""
+LEASE_US: Final = 60_000_000
+"""A gateway that was not heard of for so long is shown as lost; nothing is taken from it."""
+
+
+class LeaseRequest(NamedTuple):
+    """What a gateway says of one row, and what it asks for.
+
+    ``spent`` is all that it ever spent of the row, ``held`` what its calls in flight hold;
+    it keeps ``keep`` more if it has that, and gives back the rest. It needs ``amount`` for a
+    call, or nothing (0), and will probably need ``wanted`` in the next minute. ``epoch`` is
+    that of the last answer it has seen.
+    """
+
+    key: BalanceKey
+    window_end_us: int
+    epoch: int
+    spent: int
+    held: int
+    keep: int = 0
+    amount: int = 0
+    wanted: int = 0
+
+
+class LeaseState(NamedTuple):
+    """What a gateway was ever granted of a row, and has said to be spent.
+
+    ``recalled`` asks for what it does not need, because others may. A ``closed`` lease is that
+    of a gateway which was taken for dead: it must not spend any more.
+    """
+
+    key: BalanceKey
+    epoch: int
+    granted: int
+    spent: int
+    recalled: bool
+    closed: bool
+
+
+class Shortage(NamedTuple):
+    """Why a call has no room: the row, what was asked, and how the row stands.
+
+    ``leased`` is the part of ``held`` that gateways may still give back.
+    """
+
+    key: BalanceKey
+    amount: int
+    posted: int
+    held: int
+    leased: int
+    limit: int
+    window_end_us: int
+
+
+class LeaseAnswer(NamedTuple):
+    """The state of every row that was named, and what was missing if anything was.
+
+    If there is a shortage, nothing was granted; all reports count all the same.
+    """
+
+    states: tuple[LeaseState, ...]
+    shortage: Shortage | None = None
+
+
+class Charge(NamedTuple):
+    """What one call holds of one row."""
+
+    key: BalanceKey
+    window_end_us: int
+    amount: int
+
+
+class LostLease(NamedTuple):
+    """A lease whose gateway has not been heard of: ``held`` of the row may be spent or not."""
+
+    gateway: str
+    key: BalanceKey
+    held: int
+
+
+class BudgetAuthority(Protocol):
+    """Who decides whether there is room: one for all gateways.
+
+    Every method is one transaction: it happens whole or not at all, and saying the same thing
+    twice changes nothing. All raise OSError when the store cannot be used.
+    """
+
+    def budgets(self) -> list[Budget]:
+        """List all budgets."""
+
+    def exchange(self, gateway: str, requests: Sequence[LeaseRequest], now_us: int) -> LeaseAnswer:
+        """Take a gateway's reports, and grant it what it asks for: all of it or nothing."""
+
+    def finish(self, gateway: str, spent: Mapping[BalanceKey, int] | None, now_us: int) -> int:
+        """Close the leases of a gateway that has ended, and free what it did not spend.
+
+        ``spent`` is all that its journal says it ever spent from leases, by row. None where
+        the journal is lost for good: then all that it was granted counts as spent. Only for a
+        gateway that can no longer send anything. Returns how many leases were closed.
+        """
+
+    def expire(self, now_us: int) -> list[LostLease]:
+        """Mark leases that were not renewed in time, and list the new ones. Frees nothing."""
+
+    def hold(
+        self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int
+    ) -> Shortage | None:
+        """Hold for one call at all its rows, or at none: then say what was missing.
+
+        Holding again for the same entry changes nothing. Raises ValueError for an entry whose
+        hold has ended.
+        """
+
+    def settle(self, entry_id: str, spent: Amounts | None, now_us: int) -> bool:
+        """Turn a hold into what was spent. Returns False where there is none, or no more.
+
+        What is not known (None, or an amount of it) is taken to be what was held.
+        """
+
+    def void(self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int) -> bool:
+        """Free a hold of a call that was never sent; one that arrives later is refused."""
+
+    def balances(self, budget_id: str | None = None) -> list[Balance]:
+        """List the rows of one budget, or of all."""
+
+    def correct(self, key: BalanceKey, posted: int, booked: int) -> bool:
+        """Set what a row says is spent, if it still says ``posted``."""
+
+    def prune(self, before_us: int) -> int:
+        """Forget holds that ended before a time, and closed leases of windows that did."""
+
+
+def slice_of(left: int, leased: int, amount: int, wanted: int) -> int:
+    """Say how much to grant of what is left, at least ``amount`` if that is needed.
+
+    ``leased`` is what all gateways have of the row and have not spent. When less is left than
+    that, each call is granted by itself, so that the last cent goes where it is asked for. A
+    slice is a whole number of such calls, so that none keeps a rest that nobody can use.
+    """
+    if left < leased:
+        return amount
+    size = min(left // SLICE_PART, wanted)
+    if size <= amount:
+        return amount
+    return size - size % amount if amount else size
+
+
+def outstanding(granted: int, spent: int) -> int:
+    """Give what a lease may still spend."""
+    return max(granted - spent, 0)

@@ -1,0 +1,291 @@
+"""The budget gate of one gateway process: admits calls in memory, from what it has leased.
+
+Nothing here waits or speaks to anybody. Where a call needs more than is leased, the gate says
+what to ask the authority (``Ask``); whoever runs it does so, gives back the answer, and admits
+again. One exchange is under way at a time, so that answers never come out of order. Only one
+thread may use a gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from tollkeeper.domain.budget_windows import LATEST_US
+from tollkeeper.domain.budgets import (
+    NOTHING,
+    UNITS,
+    Amounts,
+    BalanceKey,
+    Book,
+    Budget,
+    Spender,
+)
+from tollkeeper.domain.holds import UNPRICED
+from tollkeeper.domain.leases import (
+    LEASE_US,
+    BudgetAuthority,
+    LeaseAnswer,
+    LeaseRequest,
+)
+from tollkeeper.services.leased_row import LeasedRow
+
+EXCEEDED: Final = "budget_exceeded"
+UNREACHABLE: Final = "budget_unreachable"
+REFUSED_US: Final = 1_000_000
+"""For so long a call that does not fit is refused from memory."""
+REPORTS_MAX: Final = 1_000
+"""An exchange tells of no more rows than this; the others follow in the next."""
+
+
+class Admitted(NamedTuple):
+    """The call may go; its hold stands until it is settled or voided."""
+
+
+class Refused(NamedTuple):
+    """The call may not go, and because of which budget.
+
+    ``spent``, ``held`` and ``limit`` are in the budget's unit, None where the authority was
+    not asked. ``opens_at_us`` is when its window ends, None for one that never does.
+    ``soon`` tells that other gateways may give back enough within a second or two.
+    """
+
+    code: str
+    budget: Budget
+    key: BalanceKey
+    spent: int | None = None
+    held: int | None = None
+    limit: int | None = None
+    opens_at_us: int | None = None
+    soon: bool = False
+
+
+class Ask(NamedTuple):
+    """Exchange these with the authority, give the gate the answer, then admit again."""
+
+    requests: tuple[LeaseRequest, ...]
+
+
+class Wait(NamedTuple):
+    """An exchange is under way: admit again when it has been answered."""
+
+
+Decision = Admitted | Refused | Ask | Wait
+ADMITTED: Final = Admitted()
+WAIT: Final = Wait()
+
+
+class Subject:
+    """Calls that concern the same budgets: made once for many calls of one profile."""
+
+    __slots__ = ("call", "charges", "seal", "until_us")
+
+    def __init__(self, call: Spender) -> None:
+        self.call = call
+        self.seal: object = None
+        self.charges: tuple[tuple[LeasedRow, int], ...] = ()
+        self.until_us = 0
+
+
+_Open = tuple[tuple[tuple[LeasedRow, int], ...], Amounts]
+
+
+class BudgetGate:
+    """Admits and settles the calls of one gateway process, whose name is ``gateway``."""
+
+    def __init__(self, gateway: str, book: Book, now_us: int) -> None:
+        self.gateway = gateway
+        self.closed = False
+        self._book = book
+        self._seal = object()  # a new one lets every subject be matched anew
+        self._rows: dict[BalanceKey, LeasedRow] = {}
+        self._open: dict[str, _Open] = {}
+        self._busy = False
+        self._fresh_until_us = now_us + LEASE_US
+
+    @property
+    def open_calls(self) -> int:
+        """Count the holds that are not resolved."""
+        return len(self._open)
+
+    def spent(self) -> Mapping[BalanceKey, int]:
+        """Say what was spent of each row that is remembered."""
+        return {key: row.spent for key, row in self._rows.items()}
+
+    # ------------------------------------------------------------- calls
+
+    def admit(self, subject: Subject, entry_id: str, hold: Amounts, now_us: int) -> Decision:
+        """Hold for a call at all budgets that it concerns, or at none.
+
+        ``now_us`` is the time that its journal entry bears. Raises ValueError for an entry
+        that is held already.
+        """
+        if subject.seal is not self._seal or now_us >= subject.until_us:
+            self._match(subject, now_us)
+        charges = subject.charges
+        if charges and (None in hold or now_us >= self._fresh_until_us or self.closed):
+            return self._admit_slowly(subject, entry_id, hold, now_us)
+        for row, unit in charges:
+            if row.free < hold[unit]:  # type: ignore[operator]  # none of them is None here
+                return self._admit_slowly(subject, entry_id, hold, now_us)
+        if entry_id in self._open:
+            raise ValueError(f"{entry_id} is held already")
+        for row, unit in charges:
+            row.free -= hold[unit]  # type: ignore[operator]
+        self._open[entry_id] = (charges, hold)
+        return ADMITTED
+
+    def settle(self, entry_id: str, cost: Amounts) -> bool:
+        """Turn a hold into what was spent; what is not known is taken to be what was held.
+
+        Returns False where there is no such hold, or no more: then nothing changes.
+        """
+        found = self._open.pop(entry_id, None)
+        if found is None:
+            return False
+        charges, hold = found
+        for row, unit in charges:
+            held, spent = hold[unit] or 0, cost[unit]
+            if spent is None:
+                spent = held
+            row.free += held - spent
+            row.spent += spent
+        return True
+
+    def void(self, entry_id: str) -> bool:
+        """Free a hold of a call that was never sent."""
+        return self.settle(entry_id, NOTHING)
+
+    # ------------------------------------------------------------- budgets
+
+    def use(self, book: Book) -> None:
+        """Take over changed budgets. Calls in flight stay with what they hold."""
+        now = {budget.budget_id: budget for budget in book.budgets}
+        for row in self._rows.values():
+            budget = now.get(row.budget.budget_id, row.budget)
+            if budget != row.budget:
+                row.change(budget)
+        self._book = book
+        self._seal = object()
+
+    def _match(self, subject: Subject, now_us: int) -> None:
+        until_us = self._book.edge_after(now_us)
+        charges = []
+        for key, end_us, budget in self._book.concerns(subject.call, now_us):
+            row = self._rows.get(key)
+            if row is None:
+                row = self._rows[key] = LeasedRow(key, end_us, budget, now_us)
+            charges.append((row, UNITS.index(budget.unit)))
+            until_us = min(until_us, end_us)
+        subject.charges, subject.until_us = tuple(charges), until_us
+        subject.seal = self._seal
+
+    def _admit_slowly(
+        self, subject: Subject, entry_id: str, hold: Amounts, now_us: int
+    ) -> Decision:
+        """Decide where something is missing: a price, room in a lease, or the authority."""
+        known = Amounts(hold.usd_nanos or 0, hold.tokens or 0, hold.requests)
+        is_fresh = now_us < self._fresh_until_us
+        lacking = []
+        for row, unit in subject.charges:
+            if not row.is_hard:
+                continue
+            if hold[unit] is None:
+                return _refusal(UNPRICED, row)
+            needed = known[unit] or 0
+            if not needed:
+                continue  # what costs nothing passes, whatever is left
+            if self.closed:
+                return _refusal(UNREACHABLE, row)
+            if row.free >= needed and is_fresh:
+                continue
+            if now_us < row.refused_until_us and row.refusal and needed >= row.refusal.amount:
+                return _refusal(EXCEEDED, row)
+            lacking.append((row, needed))
+        if lacking:
+            return WAIT if self._busy else self._ask(lacking, now_us)
+        if entry_id in self._open:
+            raise ValueError(f"{entry_id} is held already")
+        for row, unit in subject.charges:
+            row.free -= known[unit] or 0
+        self._open[entry_id] = (subject.charges, known)
+        return ADMITTED
+
+    # ------------------------------------------------------------- the authority
+
+    def _ask(self, lacking: list[tuple[LeasedRow, int]], now_us: int) -> Ask:
+        self._busy = True
+        return Ask(tuple(row.request(now_us, amount=amount) for row, amount in lacking))
+
+    def reports(self, now_us: int) -> Ask | None:
+        """Say what to tell the authority now; to be asked about once a second.
+
+        None where there is nothing to tell, or an exchange is under way.
+        """
+        if self._busy or self.closed:
+            return None
+        self._forget(now_us)
+        requests = []
+        for row in self._rows.values():
+            row.look(now_us)
+            if row.has_news(now_us):
+                requests.append(row.request(now_us, keep=row.keeps(now_us), ahead=True))
+                if len(requests) == REPORTS_MAX:
+                    break
+        if not requests:
+            return None
+        self._busy = True
+        return Ask(tuple(requests))
+
+    def answered(self, asked: Ask, answer: LeaseAnswer, now_us: int) -> None:
+        """Take in the authority's answer."""
+        self._busy = False
+        self._fresh_until_us = now_us + LEASE_US
+        said = {request.key: request.spent for request in asked.requests}
+        for state in answer.states:
+            self.closed = self.closed or state.closed
+            self._rows[state.key].sync(state, said[state.key], now_us)
+        short = answer.shortage
+        if short is not None:
+            row = self._rows[short.key]
+            row.refusal, row.refused_until_us = short, now_us + REFUSED_US
+
+    def failed(self) -> None:
+        """Say that an exchange was not answered: nobody knows whether the authority heard it.
+
+        What was offered back is used no more until the authority says that it is there.
+        """
+        self._busy = False
+
+    def _forget(self, now_us: int) -> None:
+        done = [key for key, row in self._rows.items() if row.is_done(now_us)]
+        for key in done:
+            del self._rows[key]
+        if done:
+            self._seal = object()
+
+
+def exchange(gate: BudgetGate, authority: BudgetAuthority, asked: Ask, now_us: int) -> None:
+    """Ask the authority for a gate, here and now. Raises OSError when it cannot be reached."""
+    try:
+        answer = authority.exchange(gate.gateway, asked.requests, now_us)
+    except OSError:
+        gate.failed()
+        raise
+    gate.answered(asked, answer, now_us)
+
+
+def _refusal(code: str, row: LeasedRow) -> Refused:
+    refused = Refused(code, row.budget, row.key)
+    if row.end_us < LATEST_US:
+        refused = refused._replace(opens_at_us=row.end_us)
+    short = row.refusal
+    if code != EXCEEDED or short is None:
+        return refused
+    left = short.limit - short.posted - short.held
+    return refused._replace(
+        spent=short.posted,
+        held=short.held,
+        limit=short.limit,
+        soon=short.amount <= left + short.leased,
+    )

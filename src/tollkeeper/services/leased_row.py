@@ -1,0 +1,136 @@
+"""One row of balances as one gateway has it: what it leased, what of that is free, held, spent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tollkeeper.domain.budgets import LIMIT_MAX, BalanceKey, Budget, Mode
+from tollkeeper.domain.leases import BURN_S, LEASE_US, LeaseRequest, LeaseState, Shortage
+
+RENEW_US: Final = LEASE_US // 3
+IDLE_US: Final = 10_000_000
+"""What was not used for so long is given back."""
+FORGET_US: Final = 600_000_000
+"""A row that was not used for so long is forgotten, until it is needed again."""
+
+_UNLIMITED: Final = 1 << 62
+_SECOND_US: Final = 1_000_000
+
+
+class LeasedRow:
+    """One row of balances, as far as this gateway is concerned.
+
+    ``base`` is what it may use in all: what it was granted, or without end where the budget
+    only observes. What its calls hold is ``base - spent - free``.
+    """
+
+    __slots__ = (
+        *("base", "budget", "end_us", "epoch", "free", "key", "leased", "marked_at_us"),
+        *("marked_use", "moved_at_us", "recalled", "refusal", "refused_until_us", "said_at_us"),
+        *("said_free", "said_spent", "seen", "spent"),
+    )
+
+    def __init__(self, key: BalanceKey, end_us: int, budget: Budget, now_us: int) -> None:
+        self.key = key
+        self.end_us = end_us
+        self.budget = budget
+        self.epoch = self.spent = self.said_spent = self.said_free = self.marked_use = 0
+        self.base = self.free = _UNLIMITED if budget.mode is Mode.OBSERVE else 0
+        self.leased = False
+        self.seen = (self.free, 0)
+        self.said_at_us = self.moved_at_us = self.marked_at_us = now_us
+        self.recalled = False
+        self.refusal: Shortage | None = None
+        self.refused_until_us = 0
+
+    @property
+    def is_hard(self) -> bool:
+        return self.budget.mode is Mode.HARD
+
+    @property
+    def held(self) -> int:
+        return self.base - self.spent - self.free
+
+    def rebase(self, base: int) -> None:
+        """Change what may be used in all; what calls hold stays held."""
+        self.free += base - self.base
+        self.base = base
+
+    def give_back(self) -> None:
+        """Use nothing more from here on: the authority may take back what is free."""
+        if self.is_hard and self.free > 0:
+            self.rebase(self.base - self.free)
+
+    def change(self, budget: Budget) -> None:
+        """Take over a changed budget; the authority is asked before anything more is held."""
+        if budget.mode is Mode.OBSERVE:
+            self.rebase(_UNLIMITED)
+        elif not self.is_hard:
+            self.rebase(self.spent + self.held)
+        self.budget = budget
+        self.give_back()
+        self.recalled = True
+        self.refused_until_us = 0
+
+    def look(self, now_us: int) -> None:
+        """Notice whether it was used since the last look."""
+        if self.seen != (self.free, self.spent):
+            self.seen, self.moved_at_us = (self.free, self.spent), now_us
+
+    def keeps(self, now_us: int) -> bool:
+        """Tell whether what is free is to stay here."""
+        is_idle = now_us - self.moved_at_us >= IDLE_US
+        return not (self.recalled or is_idle or self.end_us <= now_us)
+
+    def has_news(self, now_us: int) -> bool:
+        """Tell whether the authority should hear of the row."""
+        if self.spent != self.said_spent:
+            return True
+        if self.is_hard and self.free > 0 and not self.keeps(now_us):
+            return True
+        return self.leased and now_us - self.said_at_us >= RENEW_US
+
+    def is_done(self, now_us: int) -> bool:
+        """Tell whether the row can be forgotten: the authority knows all of it."""
+        if self.held or self.spent != self.said_spent or (self.is_hard and self.free > 0):
+            return False
+        return self.end_us <= now_us or now_us - self.moved_at_us >= FORGET_US
+
+    def wanted(self, now_us: int) -> int:
+        """Guess what will be needed in the next minute, from the use since the last mark."""
+        use = self.spent + self.held
+        if not use:
+            return LIMIT_MAX  # nobody knows yet
+        since_us = now_us - self.marked_at_us
+        wanted = (use - self.marked_use) * BURN_S * _SECOND_US // max(since_us, _SECOND_US)
+        if since_us >= BURN_S * _SECOND_US:
+            self.marked_use, self.marked_at_us = use, now_us
+        return max(wanted, 0)
+
+    def request(
+        self, now_us: int, *, amount: int = 0, keep: bool = False, ahead: bool = False
+    ) -> LeaseRequest:
+        """Say how the row stands, and offer back what is free unless it is kept."""
+        kept = self.free if keep and self.is_hard and self.free > 0 else 0
+        wanted = self.wanted(now_us) if amount else 0
+        if ahead and kept and kept * 2 < self.said_free:
+            wanted = max(self.wanted(now_us) - kept, 0)
+        if not kept:
+            self.give_back()
+        return LeaseRequest(
+            self.key, self.end_us, self.epoch, self.spent, self.held, kept, amount, wanted
+        )
+
+    def sync(self, state: LeaseState, said_spent: int, now_us: int) -> None:
+        """Take over what the authority says, unless it is older than what is known."""
+        if state.epoch < self.epoch:
+            return
+        if state.spent > self.spent:
+            # The row was forgotten and is needed again: what is counted here came on top.
+            self.spent += state.spent
+            self.base += state.spent
+            said_spent = state.spent
+        self.epoch, self.recalled, self.leased = state.epoch, state.recalled, True
+        if self.is_hard:
+            self.rebase(state.granted)
+        self.said_spent, self.said_free, self.said_at_us = said_spent, self.free, now_us

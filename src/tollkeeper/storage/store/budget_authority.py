@@ -1,0 +1,307 @@
+"""The budget authority in an SQL database: holds, leases and balances, exact to the last unit.
+
+Rows are taken in the order of their keys, so that two transactions never wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple, Protocol
+
+from tollkeeper.domain.budgets import Amounts, Balance, BalanceKey, Budget, Unit, amount_of
+from tollkeeper.domain.holds import HoldState
+from tollkeeper.domain.leases import (
+    LEASE_US,
+    Charge,
+    LeaseAnswer,
+    LeaseRequest,
+    LeaseState,
+    LostLease,
+    Shortage,
+    outstanding,
+    slice_of,
+)
+from tollkeeper.storage.store import budget_sql as sql
+from tollkeeper.storage.store.budget_rows import read_budget
+
+_CLOSED: Final = "closed"
+
+
+class Rows(Protocol):
+    """What a statement gave: a DB-API cursor."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> list[Any]: ...
+
+
+class Database(Protocol):
+    """An open transaction that runs statements with values named by ``:name``."""
+
+    def execute(self, statement: str, values: Mapping[str, Any], /) -> Rows: ...
+
+
+class _Standing(NamedTuple):
+    """How a row stands: ``leased`` is what all leases may still spend."""
+
+    posted: int
+    held: int
+    limit: int
+    leased: int
+
+    @property
+    def left(self) -> int:
+        return self.limit - self.posted - self.held
+
+
+class _Lease(NamedTuple):
+    granted: int
+    spent: int
+    epoch: int
+    state: str
+
+
+class SqlBudgetAuthority:
+    """Implements ``domain.leases.BudgetAuthority``; ``transaction`` gives one that writes."""
+
+    def __init__(self, transaction: Callable[[], AbstractContextManager[Database]]) -> None:
+        self._transaction = transaction
+
+    def budgets(self) -> list[Budget]:
+        with self._transaction() as db:
+            return [read_budget(row) for row in db.execute(sql.BUDGETS, {}).fetchall()]
+
+    # ------------------------------------------------------------- leases
+
+    def exchange(self, gateway: str, requests: Sequence[LeaseRequest], now_us: int) -> LeaseAnswer:
+        ordered = sorted(requests, key=lambda request: request.key)
+        with self._transaction() as db:
+            asked = [it for it in ordered if _report(db, gateway, it, now_us)]
+            shortage = None
+            db.execute("SAVEPOINT grants", {})
+            for request in asked:
+                shortage = _grant(db, gateway, request)
+                if shortage is not None:
+                    db.execute("ROLLBACK TO SAVEPOINT grants", {})
+                    break
+            db.execute("RELEASE SAVEPOINT grants", {})
+            states = tuple(_state(db, gateway, request.key) for request in ordered)
+            return LeaseAnswer(states, shortage)
+
+    def finish(self, gateway: str, spent: Mapping[BalanceKey, int] | None, now_us: int) -> int:
+        with self._transaction() as db:
+            rows = db.execute(sql.LEASES_OF, {"gateway": gateway}).fetchall()
+            for *key_values, granted, said in rows:
+                key = BalanceKey(*key_values)
+                in_all = granted if spent is None else spent.get(key, 0)
+                in_all = max(in_all, said)
+                values = {**key._asdict(), "gateway": gateway, "spent": in_all}
+                if db.execute(sql.CLOSE_LEASE, values).rowcount:
+                    _move(db, key, in_all - said, -outstanding(granted, said))
+            return len(rows)
+
+    def expire(self, now_us: int) -> list[LostLease]:
+        with self._transaction() as db:
+            rows = db.execute(sql.EXPIRE, {"now_us": now_us}).fetchall()
+        return sorted(
+            LostLease(gateway, BalanceKey(*key), outstanding(granted, spent))
+            for gateway, *key, granted, spent in rows
+        )
+
+    # ------------------------------------------------------------- holds
+
+    def hold(
+        self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int
+    ) -> Shortage | None:
+        with self._transaction() as db:
+            known = db.execute(sql.HOLDS, {"entry_id": entry_id}).fetchall()
+            if known:
+                if any(state != HoldState.HELD for *_, state, _unit in known):
+                    raise ValueError(f"the hold of {entry_id} has ended already")
+                return None
+            db.execute("SAVEPOINT holds", {})
+            for charge in sorted(charges):
+                _ensure_row(db, charge.key, charge.window_end_us)
+                taken = {**charge.key._asdict(), "amount": charge.amount}
+                if charge.amount and not db.execute(sql.TAKE, taken).rowcount:
+                    shortage = _shortage(db, charge.key, charge.window_end_us, charge.amount)
+                    db.execute("ROLLBACK TO SAVEPOINT holds", {})
+                    db.execute("RELEASE SAVEPOINT holds", {})
+                    return shortage
+                _add_hold(db, entry_id, gateway, charge, HoldState.HELD, now_us)
+            db.execute("RELEASE SAVEPOINT holds", {})
+            return None
+
+    def settle(self, entry_id: str, spent: Amounts | None, now_us: int) -> bool:
+        state = HoldState.ESTIMATED if spent is None else HoldState.POSTED
+        with self._transaction() as db:
+            return _end_holds(db, entry_id, state, spent, now_us) > 0
+
+    def void(self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int) -> bool:
+        with self._transaction() as db:
+            ended = _end_holds(db, entry_id, HoldState.VOIDED, Amounts(0, 0, 0), now_us)
+            for charge in sorted(charges):
+                nothing = charge._replace(amount=0)
+                _add_hold(db, entry_id, gateway, nothing, HoldState.VOIDED, now_us)
+            return ended > 0
+
+    # ------------------------------------------------------------- balances
+
+    def balances(self, budget_id: str | None = None) -> list[Balance]:
+        with self._transaction() as db:
+            rows = db.execute(sql.BALANCES, {"budget_id": budget_id}).fetchall()
+        return [
+            Balance(BalanceKey(*row[:3]), row[3], row[4], row[5], int(row[6]), row[7])
+            for row in rows
+        ]
+
+    def correct(self, key: BalanceKey, posted: int, booked: int) -> bool:
+        values = {**key._asdict(), "posted": posted, "booked": booked}
+        with self._transaction() as db:
+            return db.execute(sql.CORRECT, values).rowcount > 0
+
+    def prune(self, before_us: int) -> int:
+        with self._transaction() as db:
+            values = {"before_us": before_us}
+            return sum(
+                db.execute(statement, values).rowcount
+                for statement in (sql.FORGET_HOLDS, sql.FORGET_LEASES)
+            )
+
+
+# --------------------------------------------------------------------- steps
+
+
+def _report(db: Database, gateway: str, request: LeaseRequest, now_us: int) -> bool:
+    """Take in what a gateway says of a row; tell whether it may be granted more.
+
+    What is spent counts whatever the epoch, as the most that was ever said. What is given
+    back counts only if the gateway knew all that it has.
+    """
+    key = request.key
+    _ensure_row(db, key, request.window_end_us)
+    values = {**key._asdict(), "gateway": gateway, "expires_at_us": now_us + LEASE_US}
+    db.execute(sql.ADD_LEASE, values)
+    lease = _Lease(*db.execute(sql.LEASE, values).fetchone())
+    spent = max(lease.spent, request.spent)
+    knows = lease.epoch == request.epoch and lease.state != _CLOSED
+    granted = lease.granted
+    if knows:
+        needed = request.spent + request.held
+        granted = needed + min(request.keep, max(granted - needed, 0))
+    elif lease.state == _CLOSED:
+        granted = spent
+    told = {**values, "granted": granted, "spent": spent, "epoch": lease.epoch}
+    if not db.execute(sql.REPORT, told).rowcount:
+        raise OSError(f"the lease of {gateway} has been changed by another process")
+    before = outstanding(lease.granted, lease.spent)
+    moved = {"posted": spent - lease.spent, "held": outstanding(granted, spent) - before}
+    db.execute(sql.MOVE, {**key._asdict(), **moved})  # also of nothing: it locks the row
+    return knows and bool(request.amount or request.wanted)
+
+
+def _grant(db: Database, gateway: str, request: LeaseRequest) -> Shortage | None:
+    """Grant a slice of a row, or say why there is not even enough for the call."""
+    key, amount = request.key, request.amount
+    standing = _standing(db, key)
+    size = slice_of(standing.left, standing.leased, amount, request.wanted)
+    if not size:
+        return None
+    values = {**key._asdict(), "gateway": gateway}
+    for part in (size, amount):
+        if part and db.execute(sql.TAKE, {**values, "amount": part}).rowcount:
+            db.execute(sql.GRANT, {**values, "amount": part})
+            return None
+    if not amount:
+        return None  # it was only to have some ready
+    return _shortage(db, key, request.window_end_us, amount)
+
+
+def _state(db: Database, gateway: str, key: BalanceKey) -> LeaseState:
+    lease = _Lease(*db.execute(sql.LEASE, {**key._asdict(), "gateway": gateway}).fetchone())
+    standing = _standing(db, key)
+    recalled = standing.left < standing.leased
+    closed = lease.state == _CLOSED
+    return LeaseState(key, lease.epoch, lease.granted, lease.spent, recalled, closed)
+
+
+def _standing(db: Database, key: BalanceKey) -> _Standing:
+    posted, held, limit, leased = db.execute(sql.STANDING, key._asdict()).fetchone()
+    return _Standing(posted, held, limit, int(leased))
+
+
+def _shortage(db: Database, key: BalanceKey, window_end_us: int, amount: int) -> Shortage:
+    standing = _standing(db, key)
+    return Shortage(
+        key,
+        amount,
+        standing.posted,
+        standing.held,
+        standing.leased,
+        standing.limit,
+        window_end_us,
+    )
+
+
+def _ensure_row(db: Database, key: BalanceKey, window_end_us: int) -> None:
+    """Make a row when it is first needed, with what the window before left over."""
+    values = {**key._asdict(), "window_end_us": window_end_us}
+    if not db.execute(sql.ADD_ROW, values).rowcount:
+        return
+    budget = read_budget(db.execute(sql.BUDGET, {"budget_id": key.budget_id}).fetchone())
+    if not budget.rollover_max:
+        return
+    window = budget.window.around(key.window_start_us)
+    before = budget.window.before(window)
+    if before is None or before.end_us <= budget.since_us:
+        return
+    earlier = key._replace(window_start_us=before.start_us)
+    db.execute(sql.ADD_ROW, {**earlier._asdict(), "window_end_us": before.end_us})
+    amount = min(budget.rollover_max, _standing(db, earlier).left)
+    # What moves on is no longer there for a late call of the window before.
+    if amount > 0 and db.execute(sql.ROLL_ON, {**earlier._asdict(), "amount": amount}).rowcount:
+        db.execute(sql.ROLL_IN, {**key._asdict(), "amount": amount})
+
+
+def _add_hold(
+    db: Database, entry_id: str, gateway: str, charge: Charge, state: HoldState, now_us: int
+) -> None:
+    values = {
+        **charge.key._asdict(),
+        "entry_id": entry_id,
+        "gateway": gateway,
+        "amount": charge.amount,
+        "spent": None if state is HoldState.HELD else 0,
+        "state": str(state),
+        "now_us": now_us,
+    }
+    db.execute(sql.ADD_HOLD, values)
+
+
+def _end_holds(
+    db: Database, entry_id: str, state: HoldState, spent: Amounts | None, now_us: int
+) -> int:
+    """End the holds of an entry that are still there; say how many."""
+    ended = 0
+    for *key_values, amount, _, unit in db.execute(sql.HOLDS, {"entry_id": entry_id}).fetchall():
+        key = BalanceKey(*key_values)
+        cost = None if spent is None else amount_of(spent, Unit(unit))
+        cost = amount if cost is None else cost
+        values = {
+            **key._asdict(),
+            "entry_id": entry_id,
+            "state": str(state),
+            "spent": cost,
+            "now_us": now_us,
+        }
+        if db.execute(sql.END_HOLD, values).rowcount:
+            _move(db, key, cost, -amount)
+            ended += 1
+    return ended
+
+
+def _move(db: Database, key: BalanceKey, posted: int, held: int) -> None:
+    if posted or held:
+        db.execute(sql.MOVE, {**key._asdict(), "posted": posted, "held": held})

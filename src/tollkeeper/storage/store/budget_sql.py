@@ -1,0 +1,126 @@
+"""What the budget authority says to its database: for SQLite and PostgreSQL alike.
+
+Values are named with a colon in front. Whether there is room is decided by the statement that
+takes it, never by a look before.
+"""
+
+# ruff: noqa: S608 - the statements are put together from this file's own constants
+
+from __future__ import annotations
+
+from typing import Final
+
+from tollkeeper.storage.store.budget_rows import BUDGET_COLUMNS
+
+_KEY: Final = "budget_id = :budget_id AND entity = :entity AND window_start_us = :window_start_us"
+_LIMIT: Final = """(
+    SELECT CASE WHEN b.mode = 'observe' THEN 4611686018427387904 ELSE b.limit_amount END
+    FROM budgets AS b WHERE b.budget_id = budget_balances.budget_id
+)"""
+_UNSPENT: Final = "CASE WHEN granted > spent THEN granted - spent ELSE 0 END"
+
+BUDGETS: Final = f"SELECT {', '.join(BUDGET_COLUMNS)} FROM budgets ORDER BY budget_id"
+BUDGET: Final = f"SELECT {', '.join(BUDGET_COLUMNS)} FROM budgets WHERE budget_id = :budget_id"
+
+# ----------------------------------------------------------------------- balances
+
+ADD_ROW: Final = """
+    INSERT INTO budget_balances
+        (budget_id, entity, window_start_us, window_end_us, posted, held, rolled_in, rolled_on)
+    VALUES (:budget_id, :entity, :window_start_us, :window_end_us, 0, 0, 0, 0)
+    ON CONFLICT (budget_id, entity, window_start_us) DO NOTHING
+"""
+TAKE: Final = f"""
+    UPDATE budget_balances SET held = held + :amount
+    WHERE {_KEY} AND posted + held + :amount <= {_LIMIT} + rolled_in - rolled_on
+"""
+MOVE: Final = f"""
+    UPDATE budget_balances SET posted = posted + :posted, held = held + :held WHERE {_KEY}
+"""
+ROLL_ON: Final = f"""
+    UPDATE budget_balances SET rolled_on = rolled_on + :amount
+    WHERE {_KEY} AND posted + held + :amount <= {_LIMIT} + rolled_in - rolled_on
+"""
+ROLL_IN: Final = f"UPDATE budget_balances SET rolled_in = :amount WHERE {_KEY}"
+STANDING: Final = f"""
+    SELECT posted, held, {_LIMIT} + rolled_in - rolled_on,
+        (SELECT COALESCE(SUM({_UNSPENT}), 0) FROM budget_leases AS l
+         WHERE l.budget_id = budget_balances.budget_id AND l.entity = budget_balances.entity
+         AND l.window_start_us = budget_balances.window_start_us)
+    FROM budget_balances WHERE {_KEY}
+"""
+BALANCES: Final = """
+    SELECT r.budget_id, r.entity, r.window_start_us, r.window_end_us, r.posted, r.held,
+        COALESCE((SELECT SUM(CASE WHEN granted > spent THEN granted - spent ELSE 0 END)
+         FROM budget_leases AS l WHERE l.budget_id = r.budget_id AND l.entity = r.entity
+         AND l.window_start_us = r.window_start_us), 0),
+        b.limit_amount + r.rolled_in - r.rolled_on
+    FROM budget_balances AS r JOIN budgets AS b ON b.budget_id = r.budget_id
+    WHERE r.budget_id = COALESCE(:budget_id, r.budget_id)
+    ORDER BY r.budget_id, r.entity, r.window_start_us
+"""
+CORRECT: Final = f"UPDATE budget_balances SET posted = :booked WHERE {_KEY} AND posted = :posted"
+
+# ----------------------------------------------------------------------- leases
+
+ADD_LEASE: Final = """
+    INSERT INTO budget_leases
+        (gateway, budget_id, entity, window_start_us, granted, spent, epoch, state, expires_at_us)
+    VALUES (:gateway, :budget_id, :entity, :window_start_us, 0, 0, 0, 'open', :expires_at_us)
+    ON CONFLICT (gateway, budget_id, entity, window_start_us) DO NOTHING
+"""
+LEASE: Final = f"""
+    SELECT granted, spent, epoch, state FROM budget_leases WHERE gateway = :gateway AND {_KEY}
+"""
+REPORT: Final = f"""
+    UPDATE budget_leases SET granted = :granted, spent = :spent, epoch = epoch + 1,
+        state = CASE WHEN state = 'closed' THEN state ELSE 'open' END,
+        expires_at_us = :expires_at_us
+    WHERE gateway = :gateway AND {_KEY} AND epoch = :epoch
+"""
+GRANT: Final = f"""
+    UPDATE budget_leases SET granted = granted + :amount WHERE gateway = :gateway AND {_KEY}
+"""
+LEASES_OF: Final = """
+    SELECT budget_id, entity, window_start_us, granted, spent FROM budget_leases
+    WHERE gateway = :gateway AND state <> 'closed'
+    ORDER BY budget_id, entity, window_start_us
+"""
+CLOSE_LEASE: Final = f"""
+    UPDATE budget_leases SET granted = :spent, spent = :spent, epoch = epoch + 1,
+        state = 'closed'
+    WHERE gateway = :gateway AND {_KEY} AND state <> 'closed'
+"""
+EXPIRE: Final = """
+    UPDATE budget_leases SET state = 'expired'
+    WHERE state = 'open' AND expires_at_us <= :now_us
+    RETURNING gateway, budget_id, entity, window_start_us, granted, spent
+"""
+
+# ----------------------------------------------------------------------- holds
+
+HOLDS: Final = """
+    SELECT h.budget_id, h.entity, h.window_start_us, h.amount, h.state, b.unit
+    FROM budget_holds AS h JOIN budgets AS b ON b.budget_id = h.budget_id
+    WHERE h.entry_id = :entry_id ORDER BY h.budget_id, h.entity, h.window_start_us
+"""
+ADD_HOLD: Final = """
+    INSERT INTO budget_holds (entry_id, budget_id, entity, window_start_us, gateway, amount,
+        spent, state, changed_at_us)
+    VALUES (:entry_id, :budget_id, :entity, :window_start_us, :gateway, :amount,
+        :spent, :state, :now_us)
+    ON CONFLICT (entry_id, budget_id, entity, window_start_us) DO NOTHING
+"""
+END_HOLD: Final = f"""
+    UPDATE budget_holds SET state = :state, spent = :spent, changed_at_us = :now_us
+    WHERE entry_id = :entry_id AND {_KEY} AND state = 'held'
+"""
+FORGET_HOLDS: Final = """
+    DELETE FROM budget_holds WHERE state <> 'held' AND changed_at_us < :before_us
+"""
+FORGET_LEASES: Final = """
+    DELETE FROM budget_leases WHERE state = 'closed' AND EXISTS (
+        SELECT 1 FROM budget_balances AS r
+        WHERE r.budget_id = budget_leases.budget_id AND r.entity = budget_leases.entity
+        AND r.window_start_us = budget_leases.window_start_us AND r.window_end_us < :before_us)
+"""
