@@ -197,8 +197,9 @@ class Sending:
         if len(self._request.body) <= _ASKED_BYTES_MAX:
             self.asked = self._request.body or self.asked
         self._request = _ANSWERED
-        self._gateway.buffered_bytes -= self._counted_bytes
-        self._counted_bytes = 0
+        if self._counted_bytes:
+            self._gateway.buffered_bytes -= self._counted_bytes
+            self._counted_bytes = 0
 
     def close(self) -> None:
         """Part from the owner, whose call is over.
@@ -206,7 +207,8 @@ class Sending:
         Two objects that hold each other would wait for the collector, and with them the
         bytes of the reply.
         """
-        self.answered()
+        if self._request is not _ANSWERED:
+            self.answered()
         self.asked = b""
         self._owner = _NOBODY
 

@@ -92,6 +92,9 @@ class Exchange:
             connection.transport.write(
                 b"%b%bcontent-length: %d\r\n\r\n%b" % (line, headers, size, body)
             )
+            self.done = True
+            connection.exchange_done(self)
+            return
         self._finish()
 
     def head(self, status: int, headers: bytes, length: int | None) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -100,9 +101,7 @@ class UpstreamPool:
 
     async def _open(self, pool: _OriginPool, on_connected: OnConnected) -> None:
         connection = UpstreamConnection(
-            lambda idle: self._became_idle(pool, idle),
-            lambda lost: self._was_closed(pool, lost),
-            self._heads,
+            partial(self._became_idle, pool), partial(self._was_closed, pool), self._heads
         )
         connection.silence_max_s = self._limits.silence_s
         error: TollkeeperError
@@ -162,7 +161,7 @@ class UpstreamPool:
     def _became_idle(self, pool: _OriginPool, connection: UpstreamConnection) -> None:
         self._busy.discard(connection)
         pool.idle.append(connection)
-        if not pool.in_hand_over:
+        if pool.waiting and not pool.in_hand_over:
             self._hand_over(pool)
 
     def _hand_over(self, pool: _OriginPool) -> None:

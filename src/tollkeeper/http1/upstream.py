@@ -325,7 +325,9 @@ class UpstreamConnection(asyncio.Protocol):
     def _release(self) -> None:
         """The exchange is over: back to the pool if the connection can serve again."""
         self._sink = None
-        reusable = self._keep_alive and not self.closed and not self._is_sending()
+        # Bytes of the request that are still on their way mean that the reply came early.
+        sending = self._body_unsent or self.transport.get_write_buffer_size() > 0
+        reusable = self._keep_alive and not self.closed and not sending
         if self._received:
             self._head = self._length = None
             self._parts.clear()
@@ -338,10 +340,6 @@ class UpstreamConnection(asyncio.Protocol):
             self._read_on()
         self.idle_since_s = clock.monotonic_s()
         self._on_idle(self)
-
-    def _is_sending(self) -> bool:
-        """Tell whether bytes of the request are still on their way: the reply came early."""
-        return self._body_unsent or self.transport.get_write_buffer_size() > 0
 
     def _read_on(self) -> None:
         if self.paused and not self.closed:
