@@ -121,3 +121,11 @@ def test_a_deep_request_is_read_to_a_depth() -> None:
     for _ in range(500):
         nested = [nested]
     assert _read(messages=[{"content": nested}]).text == ""
+
+
+@pytest.mark.parametrize("odd", [[], {}, 7, None, True, "x"])
+def test_a_kind_that_is_none_is_no_error(odd: Any) -> None:
+    found = request_text(json.dumps({"messages": [{"type": odd, "content": "hi"}]}).encode())
+    assert found is not None
+    assert found.text == "hi"
+    assert request_text(json.dumps({"messages": [{}], "tools": [{"type": odd}]}).encode())

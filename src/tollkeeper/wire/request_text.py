@@ -17,7 +17,7 @@ _CONVERSATIONS: Final = ("messages", "input", "contents", "prompt", "inputs", "t
 _INSTRUCTIONS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
 _DECLARATIONS: Final = ("functionDeclarations", "function_declarations")
 _DECLARED: Final = ("function", "toolSpec")
-_CALLERS_OWN: Final = frozenset({None, "function", "custom"})
+_CALLERS_OWN: Final = frozenset({"", "function", "custom"})
 _MEDIA: Final = frozenset(
     {
         *("image", "image_url", "input_image", "audio", "input_audio", "video", "file"),
@@ -95,10 +95,11 @@ class _Found:
             for item in value:
                 self.read(item, depth + 1)
         elif isinstance(value, dict):
-            if value.get("type") in _MEDIA:
+            kind = _kind(value)
+            if kind in _MEDIA:
                 self.media += 1
                 return
-            self.calls += value.get("type") in _CALLS or value.get("role") == "tool"
+            self.calls += kind in _CALLS or value.get("role") == "tool"
             for name, inner in value.items():
                 self._read_member(name, inner, depth)
 
@@ -112,6 +113,11 @@ class _Found:
             self.texts.append(_written(inner))
         elif name not in _NOT_TEXT:
             self.read(inner, depth + 1)
+
+
+def _kind(value: dict[str, Any]) -> str:
+    kind = value.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def _tools(asked: dict[str, Any]) -> tuple[list[Any], int]:
@@ -128,7 +134,7 @@ def _tools(asked: dict[str, Any]) -> tuple[list[Any], int]:
         named = next((tool[name] for name in _DECLARED if name in tool), None)
         if named is not None:
             declared.append(named)
-        elif "name" in tool and (tool.get("type") in _CALLERS_OWN or "input_schema" in tool):
+        elif "name" in tool and (_kind(tool) in _CALLERS_OWN or "input_schema" in tool):
             declared.append(tool)
         else:
             own += 1
