@@ -51,7 +51,7 @@ NOT_AS_RECORDED = {
     "openai-chat-70b220db478f1075": "the fixture's head says JSON, its body is a stream",
 }
 STORED = "responses/stored"
-"""Such a reply repeats the usage of the call that made it, which was billed already."""
+"""Such a reply repeats the usage of the call that made it: its bill is another entry."""
 
 
 class Replayed(NamedTuple):
@@ -61,6 +61,8 @@ class Replayed(NamedTuple):
     answer: Answer
     received: Received | None
     entries: list[LedgerEntry]
+    bills: list[LedgerEntry]
+    """Of work that began elsewhere: what was fetched, which the loader books once."""
 
     @property
     def entry(self) -> LedgerEntry:
@@ -131,13 +133,18 @@ def replay(shared: Path, folder: Path) -> Round:
                 call,
                 answer,
                 upstream.received.get(call.name),
-                entries.get(answer.fields["x-tollkeeper-call-id"], []),
+                *_own_and_bills(entries.get(answer.fields["x-tollkeeper-call-id"], [])),
             )
             for call, answer in zip(calls, answers, strict=True)
         ],
         client.opened,
         upstream.connections,
     )
+
+
+def _own_and_bills(entries: list[LedgerEntry]) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
+    bills = [entry for entry in entries if entry.entry_id.startswith("job-")]
+    return [entry for entry in entries if entry not in bills], bills
 
 
 # ---------------------------------------------------------------------- the table
