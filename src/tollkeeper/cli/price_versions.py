@@ -88,7 +88,11 @@ def _verdict(made: Any, *, takes: bool, dry_run: bool) -> str:
     if not made.is_news:
         return f"Nothing is new: {made.basis} stays in force."
     if takes:
-        return f"In force: {made.parts.version}, after {made.basis}. A running server follows."
+        return (
+            f"In force: {made.parts.version}, after {made.basis}. A running server follows, and "
+            "prices calls that had no price; where none runs: tollkeeper prices reprice "
+            "--unpriced-only"
+        )
     if dry_run:
         return f"Nothing was changed: {made.basis} stays in force."
     return f"Nothing was changed: {made.basis} stays in force. To take it: --accept"
