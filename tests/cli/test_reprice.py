@@ -24,6 +24,7 @@ from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.usage import Usage
 from tollkeeper.ports import Position
 from tollkeeper.services.settlement import Ending, settle
+from tollkeeper.storage.store.schema_check import organisation_name
 
 DAY = timedelta(days=1)
 NOBODY = PriceBook("an-older-book", {})
@@ -190,3 +191,25 @@ def test_a_running_server_books_corrections_while_calls_go_on(server: Served) ->
     call_id = invoke("calls", "--json").json()["calls"][0]["call_id"]
     entries = invoke("calls", "show", call_id, "--json").json()["entries"]
     assert [(entry["revision"], entry["sign"]) for entry in entries] == [(0, 1), (1, -1), (1, 1)]
+
+
+def test_a_server_prices_by_itself_what_had_no_price(tmp_path: Path) -> None:
+    """A call from a time when nobody knew its price: the running server finds it by itself."""
+    with served(tmp_path) as made:
+        made.stop()
+        ledger = open_duckdb(made.data.root)
+        org = organisation_name(made.data.store)
+        now = datetime.now(UTC)
+        known = unpriced(now - DAY, "gpt-4.1-mini", input=1_000_000)
+        unknown = unpriced(now - DAY, "gpt-99-unheard-of", input=5)
+        ledger.append([known._replace(org=org), unknown._replace(org=org)], None)
+        ledger.close()
+        made.start()
+        line = CommandLine(made.data.root)
+        deadline_s = clock.monotonic_s() + 40
+        found: dict[str, Any] = {}
+        while found.get("unpriced_calls") != 1 and clock.monotonic_s() < deadline_s:
+            found = line("spend", "--json").json()["totals"]
+            time.sleep(0.2)
+        assert (found["cost_usd"], found["unpriced_calls"]) == ("0.400000000", 1)
+        assert any("new prices tried on calls without a price" in text for text in made.log)
