@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.access import NO_TAGS
@@ -137,7 +137,8 @@ class LedgerEntry(NamedTuple):
 TOKEN_FIELDS: tuple[tuple[str, str], ...] = tuple((f"{name}_tokens", name) for name in u.TOKENS)
 """Pairs (ledger field, quantity name) for every kind of token."""
 
-_FIELD_OF: Final = {name: field for field, name in TOKEN_FIELDS}
+_PLACE_OF: Final = {name: place for place, name in enumerate(u.TOKENS)}
+_NO_TOKENS: Final = (0,) * len(u.TOKENS)
 
 ERROR_OUTCOMES: Final = frozenset(
     {
@@ -185,62 +186,65 @@ def entries_of(held: Held, settled: Settled) -> list[LedgerEntry]:
 
 
 def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry:
+    """Put an entry together, by place: with names it would take twice the time."""
     profile, quantities = held.profile, part.quantities
-    tokens: dict[str, int] = {}
-    others = False
+    tokens: list[Any] = list(_NO_TOKENS)
+    units: Mapping[str, int] = {}
     for name, count in quantities.items():
-        field = _FIELD_OF.get(name)
-        if field is None:
-            others = True
-        else:
-            tokens[field] = count
-    return LedgerEntry(
-        entry_id=f"{held.entry_id}.{number}" if number else held.entry_id,
-        call_id=held.call_id,
-        started_at_us=held.started_at_us,
-        org=profile.org,
-        attempt=held.attempt,
-        part=number,
-        duration_ms=settled.duration_ms,
-        ttft_ms=settled.ttft_ms,
-        team=profile.team,
-        user_id=profile.user_id,
-        user_name=profile.user_name,
-        key_id=profile.key_id,
-        key_name=profile.key_name,
-        end_customer=profile.end_customer,
-        session_id=profile.session_id,
-        tool=profile.tool,
-        tool_version=profile.tool_version,
-        provider=profile.provider,
-        model_requested=profile.model_requested,
-        model_served=part.model,
-        endpoint=profile.endpoint,
-        wire=profile.wire,
-        streamed=profile.streamed or settled.streamed,
-        status=settled.status,
-        outcome=settled.outcome,
-        error_code=settled.error_code,
-        basis=part.basis,
-        unpriced_reason=part.reason,
-        units={name: quantities[name] for name in u.UNITS if name in quantities} if others else {},
-        cost_nanos=part.cost_nanos,
-        list_cost_nanos=part.list_cost_nanos,
-        saved_nanos=part.saved_nanos,
-        price_version=settled.price_version,
-        price_key=part.price_key,
-        tier=part.tier,
-        tags=profile.tags,
-        request_id_upstream=settled.request_id,
-        usage_raw=part.usage_raw,
-        price_provider=profile.price_provider,
-        tier_served=part.tier_served,
-        batch=part.batch,
-        speed=part.speed,
-        geo=part.geo,
-        stated=part.stated,
-        provider_cost_nanos=part.provider_cost_nanos,
-        terms=part.terms,
-        provider_list_nanos=part.provider_list_nanos,
-        **tokens,  # type: ignore[arg-type]  # only the token fields, which are ints
+        place = _PLACE_OF.get(name)
+        if place is not None:
+            tokens[place] = count
+        elif not units:
+            units = {name: quantities[name] for name in u.UNITS if name in quantities}
+    return LedgerEntry(  # type: ignore[call-arg]  # how many tokens there are cannot be seen
+        f"{held.entry_id}.{number}" if number else held.entry_id,
+        held.call_id,
+        held.started_at_us,
+        profile.org,
+        held.attempt,
+        number,
+        "",  # corrects nothing
+        "gateway",
+        settled.duration_ms,
+        settled.ttft_ms,
+        profile.team,
+        profile.user_id,
+        profile.user_name,
+        profile.key_id,
+        profile.key_name,
+        profile.end_customer,
+        profile.session_id,
+        profile.tool,
+        profile.tool_version,
+        profile.provider,
+        profile.model_requested,
+        part.model,
+        profile.endpoint,
+        profile.wire,
+        profile.streamed or settled.streamed,
+        settled.status,
+        settled.outcome,
+        settled.error_code,
+        part.basis,
+        part.reason,
+        *tokens,
+        units,
+        part.cost_nanos,
+        part.list_cost_nanos,
+        part.saved_nanos,
+        settled.price_version,
+        part.price_key,
+        part.tier,
+        profile.tags,
+        settled.request_id,
+        part.usage_raw,
+        profile.price_provider,
+        part.tier_served,
+        part.batch,
+        part.speed,
+        part.geo,
+        part.stated,
+        part.provider_cost_nanos,
+        part.terms,
+        part.provider_list_nanos,
     )
