@@ -25,18 +25,19 @@ class LeasedRow:
     """
 
     __slots__ = (
-        *("base", "budget", "end_us", "epoch", "free", "key", "leased", "marked_at_us"),
-        *("marked_use", "moved_at_us", "recalled", "refusal", "refused_until_us", "said_at_us"),
-        *("said_free", "said_spent", "seen", "spent"),
+        *("base", "budget", "end_us", "epoch", "free", "granted", "is_unsure", "key"),
+        *("marked_at_us", "marked_use", "moved_at_us", "recalled", "refusal"),
+        *("refused_until_us", "said_at_us", "said_free", "said_spent", "seen", "spent"),
     )
 
     def __init__(self, key: BalanceKey, end_us: int, budget: Budget, now_us: int) -> None:
         self.key = key
         self.end_us = end_us
         self.budget = budget
-        self.epoch = self.spent = self.said_spent = self.said_free = self.marked_use = 0
+        self.epoch = self.granted = self.spent = 0
+        self.said_spent = self.said_free = self.marked_use = 0
         self.base = self.free = _UNLIMITED if budget.mode is Mode.OBSERVE else 0
-        self.leased = False
+        self.is_unsure = False  # something was said, and no answer to it has come
         self.seen = (self.free, 0)
         self.said_at_us = self.moved_at_us = self.marked_at_us = now_us
         self.recalled = False
@@ -84,17 +85,19 @@ class LeasedRow:
 
     def has_news(self, now_us: int) -> bool:
         """Tell whether the authority should hear of the row."""
-        if self.spent != self.said_spent:
+        if self.is_unsure or self.spent != self.said_spent:
             return True
-        if self.is_hard and self.free > 0 and not self.keeps(now_us):
+        unused = self.granted - self.spent - self.held
+        if unused > 0 and not (self.is_hard and self.keeps(now_us)):
             return True
-        return self.leased and now_us - self.said_at_us >= RENEW_US
+        return self.granted > self.spent and now_us - self.said_at_us >= RENEW_US
 
     def is_done(self, now_us: int) -> bool:
         """Tell whether the row can be forgotten: the authority knows all of it."""
-        if self.held or self.spent != self.said_spent or (self.is_hard and self.free > 0):
+        if self.is_unsure or self.held or self.spent != self.said_spent:
             return False
-        return self.end_us <= now_us or now_us - self.moved_at_us >= FORGET_US
+        is_over = self.end_us <= now_us or now_us - self.moved_at_us >= FORGET_US
+        return is_over and self.granted <= self.spent
 
     def wanted(self, now_us: int) -> int:
         """Guess what will be needed in the next minute, from the use since the last mark."""
@@ -117,20 +120,22 @@ class LeasedRow:
             wanted = max(self.wanted(now_us) - kept, 0)
         if not kept:
             self.give_back()
-        return LeaseRequest(
-            self.key, self.end_us, self.epoch, self.spent, self.held, kept, amount, wanted
-        )
+        self.is_unsure = True
+        # Before the first answer nobody knows what was said of the row before it was forgotten.
+        spent, held = (self.spent, self.held) if self.epoch else (0, 0)
+        return LeaseRequest(self.key, self.end_us, self.epoch, spent, held, kept, amount, wanted)
 
     def sync(self, state: LeaseState, said_spent: int, now_us: int) -> None:
         """Take over what the authority says, unless it is older than what is known."""
         if state.epoch < self.epoch:
             return
-        if state.spent > self.spent:
-            # The row was forgotten and is needed again: what is counted here came on top.
+        if not self.epoch:
+            # If the row was forgotten and is needed again, what is counted here came on top.
             self.spent += state.spent
             self.base += state.spent
             said_spent = state.spent
-        self.epoch, self.recalled, self.leased = state.epoch, state.recalled, True
+        self.is_unsure = False
+        self.epoch, self.granted, self.recalled = state.epoch, state.granted, state.recalled
         if self.is_hard:
             self.rebase(state.granted)
         self.said_spent, self.said_free, self.said_at_us = said_spent, self.free, now_us

@@ -92,6 +92,8 @@ class SqlBudgetAuthority:
 
     def finish(self, gateway: str, spent: Mapping[BalanceKey, int] | None, now_us: int) -> int:
         with self._transaction() as db:
+            for key in sorted(spent or ()):
+                _ensure_lease(db, gateway, key, now_us)
             rows = db.execute(sql.LEASES_OF, {"gateway": gateway}).fetchall()
             for *key_values, granted, said in rows:
                 key = BalanceKey(*key_values)
@@ -200,6 +202,15 @@ def _report(db: Database, gateway: str, request: LeaseRequest, now_us: int) -> b
     moved = {"posted": spent - lease.spent, "held": outstanding(granted, spent) - before}
     db.execute(sql.MOVE, {**key._asdict(), **moved})  # also of nothing: it locks the row
     return knows and bool(request.amount or request.wanted)
+
+
+def _ensure_lease(db: Database, gateway: str, key: BalanceKey, now_us: int) -> None:
+    """Make the lease of a row that a gateway spent of before it had told of it."""
+    found = db.execute(sql.BUDGET, {"budget_id": key.budget_id}).fetchone()
+    if found is not None:
+        _ensure_row(db, key, read_budget(found).window.around(key.window_start_us).end_us)
+        values = {**key._asdict(), "gateway": gateway, "expires_at_us": now_us}
+        db.execute(sql.ADD_LEASE, values)
 
 
 def _grant(db: Database, gateway: str, request: LeaseRequest) -> Shortage | None:

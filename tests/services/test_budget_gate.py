@@ -1,0 +1,383 @@
+"""A gate by itself: what it admits from its lease, what it asks, and what it answers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from budget_desks import (
+    CENT,
+    DAILY,
+    DOLLAR,
+    NOW,
+    SECOND,
+    budget,
+    file_authority,
+    memory_authority,
+    only,
+    profile,
+    write_budgets,
+)
+from tollkeeper.domain.budgets import Amounts, Book, Budget, BudgetScope, Mode, Unit
+from tollkeeper.domain.holds import UNPRICED
+from tollkeeper.domain.leases import LEASE_US, LeaseAnswer, LeaseState
+from tollkeeper.services.budget_gate import (
+    EXCEEDED,
+    UNREACHABLE,
+    Admitted,
+    Ask,
+    BudgetGate,
+    Decision,
+    Refused,
+    Subject,
+    Wait,
+    exchange,
+)
+from tollkeeper.services.leased_row import IDLE_US
+from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority, open_sqlite_budgets
+
+DAY = 86_400 * SECOND
+
+
+class Desk:
+    """One gate with its authority, and calls that ask until they know."""
+
+    def __init__(self, *budgets: Budget) -> None:
+        self.authority = memory_authority(budgets)
+        self.gate = BudgetGate("g1", Book(budgets), NOW)
+        self.now = NOW
+        self.subject = Subject(profile())
+        self.asked = 0
+
+    def admit(self, entry_id: str, usd: int | None = 0, tokens: int | None = 0) -> Decision:
+        hold = Amounts(usd, tokens)
+        decision, asked = decide(self.gate, self.authority, self.subject, entry_id, hold, self.now)
+        self.asked += asked
+        return decision
+
+    def report(self) -> None:
+        asked = self.gate.reports(self.now)
+        if asked is not None:
+            exchange(self.gate, self.authority, asked, self.now)
+
+    def close(self) -> None:
+        self.authority.close()
+
+
+def decide(
+    gate: BudgetGate,
+    authority: SqliteBudgetAuthority,
+    subject: Subject,
+    entry_id: str,
+    hold: Amounts,
+    now_us: int,
+) -> tuple[Decision, int]:
+    asked = 0
+    while isinstance(decision := gate.admit(subject, entry_id, hold, now_us), Ask):
+        exchange(gate, authority, decision, now_us)
+        asked += 1
+    return decision, asked
+
+
+@pytest.fixture
+def desks() -> Iterator[list[Desk]]:
+    made: list[Desk] = []
+    yield made
+    for desk in made:
+        desk.close()
+
+
+def test_a_call_that_no_budget_concerns_passes_whatever_it_costs() -> None:
+    gate = BudgetGate("g1", Book(), NOW)
+    subject = Subject(profile())
+    assert gate.admit(subject, "e1", Amounts(None, None), NOW + 10 * LEASE_US) == Admitted()
+    assert gate.settle("e1", Amounts(None, None))
+
+
+def test_calls_are_admitted_from_the_lease_without_asking(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=1_000 * DOLLAR)))
+    for number in range(100):
+        assert desk.admit(f"e{number}", CENT) == Admitted()
+    assert desk.asked == 1
+    for number in range(100):
+        assert desk.gate.settle(f"e{number}", Amounts(CENT // 2, 0))
+    desk.report()
+    assert only(desk.authority.balances()).posted == 50 * CENT
+
+
+def test_a_refusal_says_which_budget_and_how_it_stands(desks: list[Desk]) -> None:
+    cap = budget("b2", DOLLAR, window=DAILY)
+    desks.append(desk := Desk(budget("b1", 100 * DOLLAR), cap))
+    assert desk.admit("e1", 60 * CENT) == Admitted()
+    desk.gate.settle("e1", Amounts(50 * CENT, 0))
+    assert desk.admit("e2", 40 * CENT) == Admitted()
+    refused = desk.admit("e3", 20 * CENT)
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.budget) == (EXCEEDED, cap)
+    assert (refused.spent, refused.held, refused.limit) == (50 * CENT, 40 * CENT, DOLLAR)
+    assert refused.opens_at_us == cap.window.around(NOW).end_us
+    assert desk.admit("e4", 10 * CENT) == Admitted()
+
+
+def test_a_budget_for_ever_never_opens_again(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=0)))
+    refused = desk.admit("e1", 1)
+    assert isinstance(refused, Refused)
+    assert refused.opens_at_us is None
+
+
+def test_repeated_refusals_come_from_memory(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=CENT)))
+    for number in range(50):
+        assert isinstance(desk.admit(f"e{number}", 2 * CENT), Refused)
+    assert desk.asked == 1
+    assert desk.admit("small", CENT) == Admitted()
+    desk.now += 2 * SECOND
+    assert isinstance(desk.admit("again", 2 * CENT), Refused)
+    assert desk.asked == 3
+
+
+def test_one_budget_that_is_short_leaves_the_others_as_they_were(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget("a", 100 * DOLLAR), budget("b", CENT)))
+    assert isinstance(desk.admit("e1", 2 * CENT), Refused)
+    assert all(row.posted == row.held == 0 for row in desk.authority.balances())
+    assert desk.gate.open_calls == 0
+    assert not desk.gate.settle("e1", Amounts(CENT, 0))
+
+
+def test_an_unknown_price_is_refused_under_a_hard_cap_in_usd_only(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=DOLLAR)))
+    refused = desk.admit("e1", None)
+    assert isinstance(refused, Refused)
+    assert refused.code == UNPRICED
+    desks.append(desk := Desk(budget(limit=5, unit=Unit.REQUESTS)))
+    assert desk.admit("e1", None) == Admitted()
+    desks.append(desk := Desk(budget(limit=0, mode=Mode.OBSERVE)))
+    assert desk.admit("e1", None) == Admitted()
+    desk.gate.settle("e1", Amounts(7, 0))
+    desk.report()
+    desk.report()
+    assert only(desk.authority.balances()).posted == 7
+
+
+def test_what_costs_nothing_passes_a_budget_that_is_spent(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=CENT)))
+    desk.admit("e1", CENT)
+    desk.gate.settle("e1", Amounts(5 * CENT, 0))
+    desk.report()
+    assert isinstance(desk.admit("e2", 1), Refused)
+    assert desk.admit("e3", 0) == Admitted()
+
+
+def test_a_hold_is_resolved_once_and_an_entry_is_held_once(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=DOLLAR)))
+    desk.admit("e1", CENT)
+    with pytest.raises(ValueError, match="held already"):
+        desk.admit("e1", CENT)
+    assert desk.gate.settle("e1", Amounts(CENT, 0))
+    assert not desk.gate.settle("e1", Amounts(CENT, 0))
+    assert not desk.gate.void("e1")
+    assert dict(desk.gate.spent()) == {only(desk.authority.balances()).key: CENT}
+
+
+def test_an_unknown_cost_is_what_was_held(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=DOLLAR)))
+    desk.admit("e1", 30 * CENT)
+    desk.gate.settle("e1", Amounts(None, None))
+    desk.report()
+    assert only(desk.authority.balances()).posted == 30 * CENT
+
+
+def test_a_new_window_is_another_row_and_a_call_ends_in_its_own(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=DOLLAR, window=DAILY)))
+    desk.admit("e1", DOLLAR)
+    assert isinstance(desk.admit("e2", CENT), Refused)
+    desk.now += DAY
+    assert desk.admit("e3", 70 * CENT) == Admitted()
+    desk.gate.settle("e1", Amounts(DOLLAR, 0))
+    desk.gate.settle("e3", Amounts(60 * CENT, 0))
+    for _ in range(3):
+        desk.report()
+        desk.now += SECOND
+    assert [row.posted for row in desk.authority.balances()] == [DOLLAR, 60 * CENT]
+
+
+def test_what_is_not_used_goes_back(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=100 * DOLLAR)))
+    desk.admit("e1", CENT)
+    desk.gate.settle("e1", Amounts(CENT, 0))
+    desk.report()
+    assert only(desk.authority.balances()).held > 0
+    desk.now += IDLE_US
+    desk.report()
+    row = only(desk.authority.balances())
+    assert (row.posted, row.held) == (CENT, 0)
+
+
+def test_a_changed_limit_holds_as_soon_as_the_gate_has_it(desks: list[Desk]) -> None:
+    cap = budget(limit=100 * DOLLAR)
+    desks.append(desk := Desk(cap))
+    assert desk.admit("e1", CENT) == Admitted()
+    lower = cap._replace(limit=CENT, version=2)
+    write_budgets(desk.authority._connection, [lower])
+    desk.gate.use(Book([lower]))
+    assert isinstance(desk.admit("e2", CENT), Refused)
+    assert desk.gate.settle("e1", Amounts(CENT, 0))  # a running stream comes to its end
+    higher = cap._replace(limit=DOLLAR, version=3)
+    write_budgets(desk.authority._connection, [higher])
+    desk.gate.use(Book([higher]))
+    assert desk.admit("e3", CENT) == Admitted()
+
+
+def test_a_budget_that_turns_hard_holds_and_one_that_turns_soft_lets_go(
+    desks: list[Desk],
+) -> None:
+    cap = budget(limit=CENT, mode=Mode.OBSERVE)
+    desks.append(desk := Desk(cap))
+    desk.admit("e1", 3 * CENT)
+    hard = cap._replace(mode=Mode.HARD, version=2)
+    write_budgets(desk.authority._connection, [hard])
+    desk.gate.use(Book([hard]))
+    assert isinstance(desk.admit("e2", 1), Refused)
+    soft = cap._replace(version=3)
+    write_budgets(desk.authority._connection, [soft])
+    desk.gate.use(Book([soft]))
+    assert desk.admit("e3", 9 * CENT) == Admitted()
+    for entry, cost in (("e1", 2 * CENT), ("e3", 4 * CENT)):
+        assert desk.gate.settle(entry, Amounts(cost, 0))
+    desk.report()
+    desk.report()
+    row = only(desk.authority.balances())
+    assert (row.posted, row.held) == (6 * CENT, 0)
+
+
+def test_a_budget_counts_only_calls_of_its_time(desks: list[Desk]) -> None:
+    cap = budget(limit=0, since_us=NOW + SECOND, until_us=NOW + 2 * SECOND)
+    desks.append(desk := Desk(cap))
+    assert desk.admit("e1", CENT) == Admitted()
+    desk.now += SECOND
+    assert isinstance(desk.admit("e2", CENT), Refused)
+    desk.now += SECOND
+    assert desk.admit("e3", CENT) == Admitted()
+
+
+def test_a_call_waits_while_another_one_asks() -> None:
+    gate = BudgetGate("g1", Book([budget()]), NOW)
+    subject = Subject(profile())
+    asked = gate.admit(subject, "e1", Amounts(CENT, 0), NOW)
+    assert isinstance(asked, Ask)
+    assert gate.admit(subject, "e2", Amounts(CENT, 0), NOW) == Wait()
+    assert gate.reports(NOW) is None
+    (request,) = asked.requests
+    state = LeaseState(request.key, 1, DOLLAR, 0, False, False)
+    gate.answered(asked, LeaseAnswer((state,)), NOW)
+    assert gate.admit(subject, "e1", Amounts(CENT, 0), NOW) == Admitted()
+    assert gate.admit(subject, "e2", Amounts(CENT, 0), NOW) == Admitted()
+
+
+def test_without_an_answer_nothing_is_admitted_that_a_cap_concerns() -> None:
+    gate = BudgetGate("g1", Book([budget()]), NOW)
+    subject = Subject(profile())
+    for _ in range(3):
+        assert isinstance(gate.admit(subject, "e1", Amounts(CENT, 0), NOW), Ask)
+        gate.failed()
+    assert gate.open_calls == 0
+
+
+def test_a_lease_that_was_not_renewed_is_used_no_more(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=100 * DOLLAR)))
+    assert desk.admit("e1", CENT) == Admitted()
+    late = NOW + LEASE_US
+    assert isinstance(desk.gate.admit(desk.subject, "e2", Amounts(CENT, 0), late), Ask)
+    desk.gate.failed()
+    assert desk.gate.settle("e1", Amounts(CENT, 0))
+
+
+def test_a_gateway_that_was_taken_for_dead_stops(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=100 * DOLLAR)))
+    desk.admit("e1", CENT)
+    desk.authority.finish("g1", {}, NOW)
+    desk.gate.settle("e1", Amounts(CENT, 0))
+    desk.report()
+    refused = desk.admit("e2", CENT)
+    assert isinstance(refused, Refused)
+    assert refused.code == UNREACHABLE
+    assert only(desk.authority.balances()).posted == CENT
+
+
+def test_each_session_has_its_own(desks: list[Desk]) -> None:
+    cap = budget(limit=CENT, scope=BudgetScope.SESSION, each=True)
+    desks.append(desk := Desk(cap))
+    for session in ("a", "b", "c"):
+        desk.subject = Subject(profile(session_id=session))
+        assert desk.admit(f"{session}1", CENT) == Admitted()
+        assert isinstance(desk.admit(f"{session}2", 1), Refused)
+
+
+# --------------------------------------------------------------------- at once
+
+
+def admitted_of(
+    authority: SqliteBudgetAuthority, name: str, calls: int, usd: int, cap: Budget
+) -> int:
+    """Let so many threads call at once through one gate; count those that go."""
+    gate, turn = BudgetGate(name, Book([cap]), NOW), threading.Lock()
+    subject = Subject(profile())
+    start = threading.Barrier(min(calls, 200))
+
+    def call(number: int) -> bool:
+        start.wait()
+        with turn:
+            hold = Amounts(usd, 0)
+            decision, _ = decide(gate, authority, subject, f"{name}-{number}", hold, NOW)
+        return isinstance(decision, Admitted)
+
+    with ThreadPoolExecutor(200) as pool:
+        return sum(pool.map(call, range(calls)))
+
+
+def test_of_a_thousand_calls_of_ten_cents_fifty_go(tmp_path: Path) -> None:
+    cap = budget(limit=5 * DOLLAR)
+    authority = file_authority(tmp_path, [cap])
+    assert admitted_of(authority, "g1", 1_000, 10 * CENT, cap) == 50
+    assert only(authority.balances()).held == 5 * DOLLAR
+    authority.close()
+
+
+def test_of_a_thousand_calls_for_the_last_cent_one_goes(tmp_path: Path) -> None:
+    cap = budget(limit=CENT)
+    authority = file_authority(tmp_path, [cap])
+    assert admitted_of(authority, "g1", 1_000, CENT, cap) == 1
+    authority.close()
+
+
+def _process(path: str, name: str, calls: int, usd: int, limit: int, begin_at_s: float) -> int:
+    authority = open_sqlite_budgets(Path(path))
+    time.sleep(max(0.0, begin_at_s - time.monotonic()))
+    admitted = admitted_of(authority, name, calls, usd, budget(limit=limit))
+    authority.close()
+    return admitted
+
+
+@pytest.mark.parametrize(
+    ("limit", "usd", "expected"), [(5 * DOLLAR, 10 * CENT, 50), (CENT, CENT, 1)]
+)
+def test_two_processes_share_one_cap_to_the_last_cent(
+    tmp_path: Path, limit: int, usd: int, expected: int
+) -> None:
+    file_authority(tmp_path, [budget(limit=limit)]).close()
+    path = str(tmp_path / "store.sqlite3")
+    begin_at_s = time.monotonic() + 1.5  # one clock for all processes of a machine
+    jobs = [(path, name, 600, usd, limit, begin_at_s) for name in ("g1", "g2")]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        admitted = pool.starmap(_process, jobs)
+    assert sum(admitted) == expected, admitted
+    authority = open_sqlite_budgets(tmp_path / "store.sqlite3")
+    assert only(authority.balances()).held == limit
+    authority.close()
