@@ -125,7 +125,7 @@ def table_of_errors(estimates: Sequence[Estimate]) -> str:
         group = [one for one in estimates if one.record.streamed is streamed]
         rows = [(f"**all {name}**", *_cells(group))]
         half = [one for one in group if one.held_out]
-        rows.append((f"{name} that nothing was measured on", *_cells(half)))
+        rows.append((f"{name} that no factor was fitted to", *_cells(half)))
         for reader in sorted({one.record.reader for one in group}):
             cells = _cells([one for one in group if one.record.reader == reader])
             if any(cells):

@@ -30,8 +30,8 @@ class Family(NamedTuple):
     The others are tokens: for each ``message``, once for a prompt (``start``), once if there
     are tools (``tools_start``), for each call and result in the conversation (``past_call``);
     for each ``call`` of a tool in the reply and each ``argument`` of it, once for a reply
-    (``reply_start``) and for one that calls ``several`` tools. Measured on one half of the
-    recorded replies; `docs/accuracy.md` tells the error on the other half.
+    (``reply_start``) and for one that calls ``several`` tools. Factors are fitted to one half
+    of the recorded replies; `docs/accuracy.md` tells the error on the other half too.
     """
 
     text: int
