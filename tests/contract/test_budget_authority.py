@@ -345,6 +345,26 @@ def test_a_gateway_that_was_taken_for_dead_gets_nothing_more(opened: Opener) -> 
     assert (row.posted, row.held) == (CENT, 0)  # what it spent is spent
 
 
+def test_what_arrives_from_an_ended_gateway_leases_and_holds_nothing(opened: Opener) -> None:
+    cap = budget(limit=100 * DOLLAR)
+    authority = opened([cap])
+    authority.finish("g1", {}, NOW)
+    answer = authority.exchange("g1", [lease(cap, amount=DOLLAR, wanted=DOLLAR)], NOW)
+    assert answer.states[0].closed
+    with pytest.raises(ValueError, match="ended"):
+        authority.hold("e1", "g1", [charge(cap, CENT)], NOW)
+    assert only(authority.balances()).held == 0
+
+
+def test_what_a_dead_gateway_spent_unseen_is_booked(opened: Opener) -> None:
+    cap = budget(limit=CENT, mode=Mode.OBSERVE)
+    authority = opened([cap])
+    spent = {charge(cap, 0).key: DOLLAR, charge(budget("gone"), 0).key: DOLLAR}
+    for _ in range(2):
+        authority.finish("g1", spent, NOW)
+    assert only(authority.balances()).posted == DOLLAR
+
+
 def test_one_that_was_late_goes_on_when_it_is_heard_again(opened: Opener) -> None:
     cap = budget(limit=100 * DOLLAR)
     authority = opened([cap])
@@ -397,7 +417,8 @@ def test_only_what_has_ended_is_forgotten(opened: Opener) -> None:
     authority.exchange("g1", [lease(cap, amount=CENT)], NOW)
     authority.finish("g1", {}, NOW)
     assert authority.prune(NOW + SECOND) == 1
-    assert authority.prune(NOW + 3 * DAY) == 2
+    assert authority.prune(NOW + 3 * DAY) == 3  # the other hold, the gateway and its lease
+    assert authority.prune(NOW + 3 * DAY) == 0
     assert authority.settle("e3", usd(CENT), NOW)
     assert only(authority.balances()).posted == 2 * CENT
 

@@ -145,7 +145,7 @@ class BudgetAuthority(Protocol):
         """Set what a row says is spent, if it still says ``posted``."""
 
     def prune(self, before_us: int) -> int:
-        """Forget holds that ended before a time, and closed leases of windows that did."""
+        """Forget holds and gateways that ended before a time; say how many rows that were."""
 
 
 def slice_of(left: int, leased: int, amount: int, wanted: int) -> int:

@@ -25,6 +25,7 @@ from tollkeeper.domain.leases import (
 from tollkeeper.storage.store import budget_sql as sql
 from tollkeeper.storage.store.budget_rows import read_budget
 
+_OPEN: Final = "open"
 _CLOSED: Final = "closed"
 
 
@@ -78,7 +79,8 @@ class SqlBudgetAuthority:
     def exchange(self, gateway: str, requests: Sequence[LeaseRequest], now_us: int) -> LeaseAnswer:
         ordered = sorted(requests, key=lambda request: request.key)
         with self._transaction() as db:
-            asked = [it for it in ordered if _report(db, gateway, it, now_us)]
+            state = _see(db, gateway, now_us)
+            asked = [it for it in ordered if _report(db, gateway, it, now_us, state)]
             shortage = None
             db.execute("SAVEPOINT grants", {})
             for request in asked:
@@ -92,6 +94,8 @@ class SqlBudgetAuthority:
 
     def finish(self, gateway: str, spent: Mapping[BalanceKey, int] | None, now_us: int) -> int:
         with self._transaction() as db:
+            _see(db, gateway, now_us)
+            db.execute(sql.END_GATEWAY, {"gateway": gateway, "now_us": now_us})
             for key in sorted(spent or ()):
                 _ensure_lease(db, gateway, key, now_us)
             rows = db.execute(sql.LEASES_OF, {"gateway": gateway}).fetchall()
@@ -105,12 +109,16 @@ class SqlBudgetAuthority:
             return len(rows)
 
     def expire(self, now_us: int) -> list[LostLease]:
+        lost = []
         with self._transaction() as db:
-            rows = db.execute(sql.EXPIRE, {"now_us": now_us}).fetchall()
-        return sorted(
-            LostLease(gateway, BalanceKey(*key), outstanding(granted, spent))
-            for gateway, *key, granted, spent in rows
-        )
+            for gateway, *key, granted, spent in db.execute(
+                sql.LATE, {"now_us": now_us}
+            ).fetchall():
+                late = LostLease(gateway, BalanceKey(*key), outstanding(granted, spent))
+                values = {**late.key._asdict(), "gateway": gateway, "now_us": now_us}
+                if db.execute(sql.EXPIRE, values).rowcount:
+                    lost.append(late)
+        return lost
 
     # ------------------------------------------------------------- holds
 
@@ -123,6 +131,8 @@ class SqlBudgetAuthority:
                 if any(state != HoldState.HELD for *_, state, _unit in known):
                     raise ValueError(f"the hold of {entry_id} has ended already")
                 return None
+            if _see(db, gateway, now_us) == _CLOSED:
+                raise ValueError(f"the gateway {gateway} has ended, and holds nothing more")
             db.execute("SAVEPOINT holds", {})
             for charge in sorted(charges):
                 _ensure_row(db, charge.key, charge.window_end_us)
@@ -169,14 +179,20 @@ class SqlBudgetAuthority:
             values = {"before_us": before_us}
             return sum(
                 db.execute(statement, values).rowcount
-                for statement in (sql.FORGET_HOLDS, sql.FORGET_LEASES)
+                for statement in (sql.FORGET_HOLDS, sql.FORGET_LEASES, sql.FORGET_GATEWAYS)
             )
 
 
 # --------------------------------------------------------------------- steps
 
 
-def _report(db: Database, gateway: str, request: LeaseRequest, now_us: int) -> bool:
+def _see(db: Database, gateway: str, now_us: int) -> str:
+    """Note that a gateway was heard of; one exchange of it at a time. Gives its leases' state."""
+    db.execute(sql.SEE_GATEWAY, {"gateway": gateway, "now_us": now_us})
+    return _CLOSED if db.execute(sql.ENDED, {"gateway": gateway}).fetchone() else _OPEN
+
+
+def _report(db: Database, gateway: str, request: LeaseRequest, now_us: int, state: str) -> bool:
     """Take in what a gateway says of a row; tell whether it may be granted more.
 
     What is spent counts whatever the epoch, as the most that was ever said. What is given
@@ -185,7 +201,7 @@ def _report(db: Database, gateway: str, request: LeaseRequest, now_us: int) -> b
     key = request.key
     _ensure_row(db, key, request.window_end_us)
     values = {**key._asdict(), "gateway": gateway, "expires_at_us": now_us + LEASE_US}
-    db.execute(sql.ADD_LEASE, values)
+    db.execute(sql.ADD_LEASE, {**values, "state": state})
     lease = _Lease(*db.execute(sql.LEASE, values).fetchone())
     spent = max(lease.spent, request.spent)
     knows = lease.epoch == request.epoch and lease.state != _CLOSED
@@ -209,7 +225,7 @@ def _ensure_lease(db: Database, gateway: str, key: BalanceKey, now_us: int) -> N
     found = db.execute(sql.BUDGET, {"budget_id": key.budget_id}).fetchone()
     if found is not None:
         _ensure_row(db, key, read_budget(found).window.around(key.window_start_us).end_us)
-        values = {**key._asdict(), "gateway": gateway, "expires_at_us": now_us}
+        values = {**key._asdict(), "gateway": gateway, "expires_at_us": now_us, "state": _OPEN}
         db.execute(sql.ADD_LEASE, values)
 
 

@@ -63,10 +63,22 @@ CORRECT: Final = f"UPDATE budget_balances SET posted = :booked WHERE {_KEY} AND 
 
 # ----------------------------------------------------------------------- leases
 
+SEE_GATEWAY: Final = """
+    INSERT INTO budget_gateways (gateway, seen_at_us, ended_at_us)
+    VALUES (:gateway, :now_us, NULL)
+    ON CONFLICT (gateway) DO UPDATE SET seen_at_us = excluded.seen_at_us
+"""
+ENDED: Final = """
+    SELECT 1 FROM budget_gateways WHERE gateway = :gateway AND ended_at_us IS NOT NULL
+"""
+END_GATEWAY: Final = """
+    UPDATE budget_gateways SET ended_at_us = :now_us
+    WHERE gateway = :gateway AND ended_at_us IS NULL
+"""
 ADD_LEASE: Final = """
     INSERT INTO budget_leases
         (gateway, budget_id, entity, window_start_us, granted, spent, epoch, state, expires_at_us)
-    VALUES (:gateway, :budget_id, :entity, :window_start_us, 0, 0, 0, 'open', :expires_at_us)
+    VALUES (:gateway, :budget_id, :entity, :window_start_us, 0, 0, 0, :state, :expires_at_us)
     ON CONFLICT (gateway, budget_id, entity, window_start_us) DO NOTHING
 """
 LEASE: Final = f"""
@@ -91,10 +103,14 @@ CLOSE_LEASE: Final = f"""
         state = 'closed'
     WHERE gateway = :gateway AND {_KEY} AND state <> 'closed'
 """
-EXPIRE: Final = """
-    UPDATE budget_leases SET state = 'expired'
+LATE: Final = """
+    SELECT gateway, budget_id, entity, window_start_us, granted, spent FROM budget_leases
     WHERE state = 'open' AND expires_at_us <= :now_us
-    RETURNING gateway, budget_id, entity, window_start_us, granted, spent
+    ORDER BY gateway, budget_id, entity, window_start_us
+"""
+EXPIRE: Final = f"""
+    UPDATE budget_leases SET state = 'expired'
+    WHERE gateway = :gateway AND {_KEY} AND state = 'open' AND expires_at_us <= :now_us
 """
 
 # ----------------------------------------------------------------------- holds
@@ -118,9 +134,12 @@ END_HOLD: Final = f"""
 FORGET_HOLDS: Final = """
     DELETE FROM budget_holds WHERE state <> 'held' AND changed_at_us < :before_us
 """
+FORGET_GATEWAYS: Final = """
+    DELETE FROM budget_gateways WHERE ended_at_us < :before_us AND NOT EXISTS (
+        SELECT 1 FROM budget_leases AS l WHERE l.gateway = budget_gateways.gateway)
+"""
 FORGET_LEASES: Final = """
     DELETE FROM budget_leases WHERE state = 'closed' AND EXISTS (
-        SELECT 1 FROM budget_balances AS r
-        WHERE r.budget_id = budget_leases.budget_id AND r.entity = budget_leases.entity
-        AND r.window_start_us = budget_leases.window_start_us AND r.window_end_us < :before_us)
+        SELECT 1 FROM budget_gateways AS g
+        WHERE g.gateway = budget_leases.gateway AND g.ended_at_us < :before_us)
 """

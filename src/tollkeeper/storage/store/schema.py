@@ -309,6 +309,17 @@ budget_balances = Table(
 made when it is first needed, in the budget's unit. ``rolled_in`` came from the window before,
 ``rolled_on`` went to the next."""
 
+budget_gateways = Table(
+    "budget_gateways",
+    metadata,
+    Column("gateway", String(NAME_CHARS_MAX), primary_key=True),
+    Column("seen_at_us", BigInteger, nullable=False),
+    Column("ended_at_us", BigInteger, nullable=True),
+    _bounded("seen_at_us", TIME_US_MAX),
+    _bounded("ended_at_us", TIME_US_MAX),
+)
+"""Gateway processes that leased. Whatever arrives from one after its end gets nothing."""
+
 budget_leases = Table(
     "budget_leases",
     metadata,

@@ -22,17 +22,19 @@ _ROW_KEY = ("budget_id", "entity", "window_start_us")
 
 
 def upgrade() -> None:
-    """Create the four tables."""
+    """Create the five tables."""
     _create_budgets()
     _create_balances()
+    _create_gateways()
     _create_leases()
     _create_holds()
 
 
 def downgrade() -> None:
     """Drop them."""
-    for table in ("budget_holds", "budget_leases", "budget_balances", "budgets"):
-        op.drop_table(table)
+    for table in ("holds", "leases", "gateways", "balances"):
+        op.drop_table(f"budget_{table}")
+    op.drop_table("budgets")
 
 
 def _create_budgets() -> None:
@@ -93,6 +95,19 @@ def _create_balances() -> None:
         _bounded(table, "window_start_us", _TIME_US_MAX, -_TIME_US_MAX),
         _bounded(table, "window_end_us", _TIME_US_MAX),
         *_row_keys(table),
+    )
+
+
+def _create_gateways() -> None:
+    table = "budget_gateways"
+    op.create_table(
+        table,
+        sa.Column("gateway", sa.String(200), nullable=False),
+        sa.Column("seen_at_us", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at_us", sa.BigInteger(), nullable=True),
+        _bounded(table, "seen_at_us", _TIME_US_MAX),
+        _bounded(table, "ended_at_us", _TIME_US_MAX),
+        sa.PrimaryKeyConstraint("gateway", name=op.f("pk_budget_gateways")),
     )
 
 
