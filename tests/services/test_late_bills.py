@@ -325,6 +325,24 @@ def test_lines_of_a_file_belong_to_the_batch_that_names_it(books: Books) -> None
     assert "unpriced" not in books.sums()
 
 
+def test_lines_give_way_once_when_a_file_becomes_a_batchs_in_the_same_breath(books: Books) -> None:
+    """The line was booked as the file's; the sum that comes with the join takes it off once."""
+    books.load(begun())
+    books.load(line(1, job=FILE), total(35, 350))
+    assert books.sums()["nanos"] == 35
+    books.load(seen(9, ended=False, other=FILE))
+    assert books.sums()["nanos"] == 35
+
+
+def test_a_sum_gives_way_to_lines_that_were_booked_under_another_name(books: Books) -> None:
+    books.load(begun(), line(1, job=FILE))
+    mark, entry = total(35, 350)
+    books.load((mark._replace(other=""), entry))
+    assert books.sums()["nanos"] == 45  # nobody has said yet that the file is that batch's
+    books.load(seen(9, ended=False, other=FILE))
+    assert books.sums()["nanos"] == 35
+
+
 _TOLD: Sequence[tuple[JobMark, LedgerEntry]] = (
     *(line(number, job=job) for number in range(4) for job in (JOB, FILE)),
     total(35, 350),

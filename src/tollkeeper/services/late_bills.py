@@ -263,6 +263,11 @@ class _Resolution:
             lines=_sum(state.lines, second.lines),
             places=(*state.places, *_places(other, second)),
         )
+        # A sum that is booked gives way to all lines of the other name, else only new ones count.
+        fresh = self._fresh.pop(other, {})
+        fresh = fresh if state.total is None else second.lines
+        if fresh:
+            self._fresh[name] = _sum(self._fresh.get(name, {}), fresh)
         if second.complete:
             joined = self._settle(joined, None, BILLED_BY_LINES)
         if joined != state:
