@@ -187,15 +187,8 @@ def entries_of(held: Held, settled: Settled) -> list[LedgerEntry]:
 
 def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry:
     """Put an entry together, by place: with names it would take twice the time."""
-    profile, quantities = held.profile, part.quantities
-    tokens: list[Any] = list(_NO_TOKENS)
-    units: Mapping[str, int] = {}
-    for name, count in quantities.items():
-        place = _PLACE_OF.get(name)
-        if place is not None:
-            tokens[place] = count
-        elif not units:
-            units = {name: quantities[name] for name in u.UNITS if name in quantities}
+    profile = held.profile
+    tokens, units = _by_place(part.quantities)
     return LedgerEntry(  # type: ignore[call-arg]  # how many tokens there are cannot be seen
         f"{held.entry_id}.{number}" if number else held.entry_id,
         held.call_id,
@@ -248,3 +241,16 @@ def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry
         part.terms,
         part.provider_list_nanos,
     )
+
+
+def _by_place(quantities: Mapping[str, int]) -> tuple[list[Any], Mapping[str, int]]:
+    """Give the counts of all kinds of tokens, in their order, and what is billed by the piece."""
+    tokens: list[Any] = list(_NO_TOKENS)
+    units: Mapping[str, int] = {}
+    for name, count in quantities.items():
+        place = _PLACE_OF.get(name)
+        if place is not None:
+            tokens[place] = count
+        elif not units:
+            units = {name: quantities[name] for name in u.UNITS if name in quantities}
+    return tokens, units
