@@ -7,7 +7,6 @@ import re
 import pytest
 
 from browsers import Visitor, expect
-from companies import Company
 
 pytestmark = pytest.mark.browser
 

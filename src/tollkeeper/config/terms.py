@@ -28,9 +28,7 @@ def price_rules(
     )
 
 
-def seat_plans(
-    document: yaml_file.Document, listed: Sequence[PlanOptions]
-) -> tuple[SeatPlan, ...]:
+def seat_plans(document: yaml_file.Document, listed: Sequence[PlanOptions]) -> tuple[SeatPlan, ...]:
     """Read the ``plans`` section. Raises ConfigError, which names the line."""
     names: set[str] = set()
     plans = []
