@@ -264,7 +264,7 @@ class _Resolution:
             places=(*state.places, *_places(other, second)),
         )
         # A sum that is booked gives way to all lines of the other name, else only new ones count.
-        fresh = self._fresh.pop(other, {})
+        fresh: Mapping[str, int] = self._fresh.pop(other, {})
         fresh = fresh if state.total is None else second.lines
         if fresh:
             self._fresh[name] = _sum(self._fresh.get(name, {}), fresh)
