@@ -23,9 +23,10 @@ from tollkeeper.domain.money import (
     price_units,
 )
 from tollkeeper.domain.price_data import PER, REQUESTS
-from tollkeeper.domain.usage import MEASURES, Usage
+from tollkeeper.domain.usage import INPUT_TOKENS, MEASURES, Usage
 
 _COST_DIGITS_MAX = 40
+_INPUT = frozenset(INPUT_TOKENS)
 _new = tuple.__new__  # half the time of calling the class, on every call that is made
 
 
@@ -90,8 +91,12 @@ class PricePlan:
         """Price the quantities of a usage, without its components."""
         quantities, thresholds = usage.quantities, self.thresholds
         segment = 0
-        if thresholds and sum(quantities.values()) > thresholds[0]:
-            segment = bisect_left(thresholds, usage.prompt_tokens())
+        if thresholds:
+            prompt = 0
+            for name in quantities:
+                if name in _INPUT:
+                    prompt += quantities[name]
+            segment = bisect_left(thresholds, prompt)
         key = self.keys[segment]
         if self.reason or usage.fault:
             return Priced(None, self.reason or f"inconsistent_usage:{usage.fault}", key)
