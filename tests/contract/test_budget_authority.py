@@ -415,7 +415,7 @@ def test_only_what_has_ended_is_forgotten(opened: Opener) -> None:
     authority.settle("e1", usd(CENT), NOW)
     authority.void("e2", "g1", [charge(cap, CENT)], NOW + SECOND)
     authority.exchange("g1", [lease(cap, amount=CENT)], NOW)
-    authority.finish("g1", {}, NOW)
+    authority.finish("g1", {}, NOW + SECOND)
     assert authority.prune(NOW + SECOND) == 1
     assert authority.prune(NOW + 3 * DAY) == 3  # the other hold, the gateway and its lease
     assert authority.prune(NOW + 3 * DAY) == 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from typing import Final, NamedTuple
 
 from tollkeeper.domain import usage as u
@@ -89,7 +90,10 @@ class Size(NamedTuple):
 
 
 class Usual(NamedTuple):
-    """What such calls usually are: bytes of a request for a token, and tokens of a reply."""
+    """What such calls usually are: bytes of a request for a token, and tokens of a reply.
+
+    Less than one byte for a token means that nothing is known: then it is one.
+    """
 
     bytes_per_token: float
     reply_tokens: int
@@ -128,7 +132,7 @@ class Ceiling:
         if asked.prompt_tokens is not None:
             prompt = asked.prompt_tokens
         else:
-            prompt = int((asked.prompt_bytes or 0) / max(usual.bytes_per_token, 1)) + 1
+            prompt = ceil((asked.prompt_bytes or 0) / max(usual.bytes_per_token, 1))
         prompt += asked.unseen_tokens
         output = max(usual.reply_tokens, REPLY_TOKENS_FLOOR) * asked.choices
         if asked.output_max is not None:
