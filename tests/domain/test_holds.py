@@ -12,6 +12,7 @@ from tollkeeper.domain import usage as u
 from tollkeeper.domain.budgets import Amounts
 from tollkeeper.domain.holds import (
     ENDS,
+    HIDDEN_TOKENS,
     NEXT,
     REPLY_TOKENS_FLOOR,
     Asked,
@@ -88,10 +89,15 @@ def test_a_strict_hold_is_never_less_than_the_cost(
 
 
 def test_the_dearest_price_is_that_of_long_prompts_only_where_they_can_be() -> None:
-    short = Ceiling([STANDARD]).strict(Asked(1_000, output_max=100))
+    short = Ceiling([STANDARD]).strict(Asked(None, 1_000, output_max=100))
     assert short.amounts == Amounts(6_000_000 + 1_500_000 + 5_000_000, 1_100)
-    long = Ceiling([STANDARD]).strict(Asked(1_001, output_max=100))
+    long = Ceiling([STANDARD]).strict(Asked(None, 1_001, output_max=100))
     assert long.amounts == Amounts(12_012_000 + 2_250_000 + 5_000_000, 1_101)
+
+
+def test_bytes_are_counted_as_tokens_and_what_is_hidden_comes_on_top() -> None:
+    size = Ceiling([STANDARD]).strict(Asked(100, unseen_tokens=7, output_max=5, choices=2))
+    assert size.amounts.tokens == 100 + 7 + HIDDEN_TOKENS + 10
 
 
 def test_an_exact_count_is_better_than_bytes() -> None:
@@ -117,18 +123,20 @@ def test_without_a_bound_there_is_no_strict_hold(asked: Asked, reason: str) -> N
 
 def test_without_a_price_there_is_no_hold_in_usd_but_there_is_one_in_tokens() -> None:
     unknown = Ceiling([STANDARD, CARD.plan(Conditions("scale"), NOW)])
-    assert unknown.strict(Asked(5, output_max=5)) == Size(Amounts(None, 10), "unknown_tier:scale")
+    assert unknown.strict(Asked(0, 5, output_max=5)) == Size(
+        Amounts(None, 10), "unknown_tier:scale"
+    )
     assert unknown.balanced(Asked(40), Usual(4, 300)).amounts == Amounts(None, 310)
     assert Ceiling([]).strict(Asked(5, output_max=5)).reason == "unknown_model"
     only_input = RateCard("p/e", {"model": "e", "prices": [{"usd": {"input": "1"}}]})
     embeddings = Ceiling([only_input.plan(Conditions(), NOW)])
-    assert embeddings.strict(Asked(5, output_max=0)).amounts == Amounts(5_000, 5)
+    assert embeddings.strict(Asked(0, 5, output_max=0)).amounts == Amounts(5_000, 5)
     assert embeddings.strict(Asked(5, output_max=1)).reason == "unknown_dimension:output"
 
 
 def test_a_price_of_nothing_is_a_price() -> None:
     free = RateCard("p/f", {"model": "f", "prices": [{"usd": {"input": "0", "output": "0"}}]})
-    size = Ceiling([free.plan(Conditions(), NOW)]).strict(Asked(5, output_max=5))
+    size = Ceiling([free.plan(Conditions(), NOW)]).strict(Asked(0, 5, output_max=5))
     assert size == Size(Amounts(0, 10))
 
 

@@ -25,6 +25,10 @@ REPLY_TOKENS_FLOOR: Final = 256
 """A balanced hold is for no shorter reply than this, whatever was seen so far."""
 
 
+HIDDEN_TOKENS: Final = 1_024
+"""What providers put before a prompt unseen, as for its tools: at most, of 4,000 recorded."""
+
+
 class HoldState(enum.StrEnum):
     """Where a hold is. The last three are ends."""
 
@@ -117,7 +121,8 @@ class Ceiling:
         if asked.prompt_tokens is not None:
             prompt: int | None = asked.prompt_tokens + asked.unseen_tokens
         elif asked.prompt_bytes is not None:
-            prompt = asked.prompt_bytes + asked.unseen_tokens  # no token is shorter than a byte
+            # No token is shorter than a byte; what a provider says to the model comes on top.
+            prompt = asked.prompt_bytes + asked.unseen_tokens + HIDDEN_TOKENS
         else:
             prompt = None
         output = None if asked.output_max is None else asked.output_max * asked.choices

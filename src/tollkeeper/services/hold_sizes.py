@@ -1,0 +1,102 @@
+"""How much a call will hold: what can be known of its request, and what such replies usually are.
+
+A strict hold needs a bound of the prompt. Its bytes are one only where all that the model reads
+stands in them: not where a picture, a stored file or conversation, or a tool that the provider
+runs brings in more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from math import ceil
+from typing import Final
+
+from tollkeeper.domain.holds import REPLY_TOKENS_FLOOR, Asked, Usual
+from tollkeeper.services.estimates import INPUT_BYTES_PER_TOKEN
+from tollkeeper.wire.request_text import request_text
+
+_FROM_ELSEWHERE: Final = re.compile(
+    rb'"(?:previous_response_id|conversation|conversation_id|cachedContent|cached_content'
+    rb"|container|mcp_servers|mcp|file_id|fileUri|file_uri|item_reference|vector_store_ids"
+    rb'|web_search_options|search_parameters|plugins|server_url|background|prompt_id)"'
+    rb'|"prompt"\s*:\s*\{'
+)
+_REMEMBERED: Final = 100
+_ENOUGH: Final = 20
+_PERCENT: Final = 95
+_KINDS_MAX: Final = 10_000
+_RECOUNT_EVERY: Final = 8
+
+
+def is_self_contained(body: bytes) -> bool:
+    """Tell whether all that a model will read stands in a request's body.
+
+    Reads all of the body, so it is asked only where a budget holds strictly. A field that is
+    there and empty counts as if it brought something in.
+    """
+    if _FROM_ELSEWHERE.search(body):
+        return False
+    text = request_text(body)
+    return text is not None and not text.unseen
+
+
+class UsualReplies:
+    """How long replies are, by (model, key, tool), from calls that were measured.
+
+    The p95 of the last hundred, by nearest rank. A caller with few calls so far gets that of
+    the model; a model with few, the longest that was seen, and at least ``REPLY_TOKENS_FLOOR``.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str, str], _Replies] = {}
+
+    def learn(self, model: str, key_id: str, tool: str, tokens: int) -> None:
+        """Take in a reply's length."""
+        for kind in ((model, key_id, tool), (model, "", "")):
+            replies = self._seen.get(kind)
+            if replies is None:
+                if len(self._seen) >= _KINDS_MAX:
+                    del self._seen[next(iter(self._seen))]
+                replies = self._seen[kind] = _Replies()
+            replies.add(tokens)
+
+    def usual(self, model: str, key_id: str, tool: str, bytes_per_token: float) -> Usual:
+        """Say what to expect; ``bytes_per_token`` is what was learned of prompts (0: nothing)."""
+        own = self._seen.get((model, key_id, tool))
+        if own is None or own.count < _ENOUGH:
+            of_model = self._seen.get((model, "", ""))
+            tokens = max(own.p95 if own else 0, of_model.p95 if of_model else 0)
+        else:
+            tokens = own.p95
+        return Usual(bytes_per_token or INPUT_BYTES_PER_TOKEN, max(tokens, REPLY_TOKENS_FLOOR))
+
+
+class _Replies:
+    __slots__ = ("_last", "_since", "p95")
+
+    def __init__(self) -> None:
+        self._last: deque[int] = deque(maxlen=_REMEMBERED)
+        self._since = 0
+        self.p95 = 0
+
+    @property
+    def count(self) -> int:
+        return len(self._last)
+
+    def add(self, tokens: int) -> None:
+        self._last.append(tokens)
+        if self.count < _ENOUGH:
+            self.p95 = max(self.p95, tokens)
+            return
+        self._since += 1
+        if self._since >= _RECOUNT_EVERY or self.count == _ENOUGH:
+            self._since = 0
+            ordered = sorted(self._last)
+            self.p95 = ordered[ceil(len(ordered) * _PERCENT / 100) - 1]
+
+
+def asked_of(body: bytes, output_max: int | None, choices: int, *, strictly: bool) -> Asked:
+    """Give what is known of a call; ``output_max`` is its own limit or its model's."""
+    bounded = not strictly or is_self_contained(body)
+    return Asked(len(body) if bounded else None, output_max=output_max, choices=choices)
