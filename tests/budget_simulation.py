@@ -13,19 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from budget_desks import NOW, SECOND, budget, memory_authority, profile, write_budgets
+from tollkeeper.domain.budget_book import Book, booked_sums, drifts
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
 from tollkeeper.domain.budgets import (
     NOTHING,
     Amounts,
     BalanceKey,
-    Book,
     Budget,
     BudgetScope,
     Mode,
     Sizing,
     Unit,
-    booked_sums,
-    drifts,
 )
 from tollkeeper.domain.calls import Profile
 from tollkeeper.domain.holds import HoldState, after_crash, follow

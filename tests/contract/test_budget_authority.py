@@ -325,6 +325,16 @@ def test_a_lost_gateway_keeps_its_lease_until_its_journal_is_read(opened: Opener
     assert (row.posted, row.held) == (50 * CENT, 0)
 
 
+def test_what_a_gateway_said_is_spent_whatever_its_journal_has(opened: Opener) -> None:
+    cap = budget(limit=100 * DOLLAR)
+    authority = opened([cap])
+    (state,) = authority.exchange("g1", [lease(cap, amount=DOLLAR)], NOW).states
+    authority.exchange("g1", [lease(cap, state, spent=70 * CENT, keep=30 * CENT)], NOW)
+    authority.finish("g1", {charge(cap, 0).key: 50 * CENT}, NOW)
+    row = only(authority.balances())
+    assert (row.posted, row.held) == (70 * CENT, 0)
+
+
 def test_a_gateway_whose_journal_is_gone_has_spent_all_that_it_had(opened: Opener) -> None:
     cap = budget(limit=100 * DOLLAR)
     authority = opened([cap])

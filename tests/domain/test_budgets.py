@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budget_desks import CENT, DAILY, DOLLAR, NOW, SECOND, budget, profile
+from tollkeeper.domain.budget_book import Book, Drift, booked_sums, drifts
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
 from tollkeeper.domain.budgets import (
     ENTITY_CHARS_MAX,
@@ -14,13 +15,9 @@ from tollkeeper.domain.budgets import (
     Amounts,
     Balance,
     BalanceKey,
-    Book,
     Budget,
     BudgetScope,
-    Drift,
     Unit,
-    booked_sums,
-    drifts,
     entity_text,
 )
 
@@ -99,6 +96,44 @@ def test_a_call_concerns_all_that_match_in_the_order_of_their_ids() -> None:
     assert found[1].key == BalanceKey("c", "", window.start_us)
     assert found[1].window_end_us == window.end_us
     assert found[2].key.entity == "u-alice"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(BudgetScope),
+            st.sampled_from(["*", "core", "search", "k1", "u-alice", "claude-*", "s1", "x"]),
+            st.booleans(),
+            st.sampled_from([WindowKind.HOUR, WindowKind.DAY, WindowKind.LIFETIME]),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from(["core", "search", ""]),
+    st.integers(NOW, NOW + 10**12),
+)
+def test_looking_budgets_up_finds_what_trying_each_does(
+    made: list[tuple[BudgetScope, str, bool, WindowKind]], team: str, at_us: int
+) -> None:
+    budgets = [
+        budget(
+            f"b{number}",
+            scope=scope,
+            match=match,
+            each=each,
+            tag="feature" if scope is BudgetScope.TAG else "",
+            window=WindowRule(kind),
+        )
+        for number, (scope, match, each, kind) in enumerate(made)
+    ]
+    call = profile(team=team, tags={"feature": "x"})
+    book = Book(budgets)
+    book.concerns(profile(), NOW)  # its windows are remembered, and must not be used for others
+    found = book.concerns(call, at_us)
+    tried = [(it.budget_id, it.entity_of(call), it.window.around(at_us)) for it in budgets]
+    assert [
+        (it.key.budget_id, it.key.entity, (it.key.window_start_us, it.window_end_us))
+        for it in found
+    ] == sorted(it for it in tried if it[1] is not None)
 
 
 def test_a_budget_counts_from_its_beginning_to_its_end() -> None:

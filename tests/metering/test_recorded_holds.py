@@ -13,7 +13,8 @@ import pytest
 from budget_desks import NOW, budget, memory_authority, only, profile
 from recorded_replies import Billed, Record, billed_records, shipped_price_book
 from tollkeeper.domain import usage as u
-from tollkeeper.domain.budgets import Amounts, Book
+from tollkeeper.domain.budget_book import Book
+from tollkeeper.domain.budgets import Amounts
 from tollkeeper.domain.holds import Asked, Ceiling, Size
 from tollkeeper.domain.rate_card import Conditions, conditions_of
 from tollkeeper.services.budget_gate import Admitted, Ask, BudgetGate, Subject, exchange

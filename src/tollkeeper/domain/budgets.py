@@ -8,14 +8,18 @@ it, each with one row of balances: the budget, whom it counts there, and the win
 from __future__ import annotations
 
 import enum
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
-from tollkeeper.domain.budget_windows import EARLIEST_US, ENDLESS, LATEST_US, WindowRule
+from tollkeeper.domain.budget_windows import (
+    EARLIEST_US,
+    ENDLESS,
+    LATEST_US,
+    WindowRule,
+)
 
 LIMIT_MAX: Final = 4 * 10**18
 """Nano-dollars (four billion USD), tokens or requests: a sum of two still fits 63 bits."""
@@ -177,10 +181,7 @@ class Budget(NamedTuple):
 
     def entity_of(self, call: Spender) -> str | None:
         """Say on whose balance a call counts: "" is the one of all, None that it does not."""
-        if self.scope is BudgetScope.TAG:
-            value = call.tags.get(self.tag, "")
-        else:
-            value = _VALUE[self.scope](call)
+        value = value_of(call, self.scope, self.tag)
         if not self._matches(value) or _is_one_of(call.model, self.exempt_models):
             return None
         return entity_text(value) if self.each else ""
@@ -282,45 +283,6 @@ class Balance(NamedTuple):
         return self.limit - self.posted - self.held
 
 
-class Drift(NamedTuple):
-    """A row that says something else than the entries that it stands for.
-
-    ``posted`` is the row's, ``booked`` what the entries sum up to. What gateways spent from
-    leases and have not reported yet is no drift: up to ``leased`` may be missing.
-    """
-
-    key: BalanceKey
-    posted: int
-    booked: int
-    leased: int
-
-
-class Book:
-    """All budgets, asked what concerns a call. One version of them: immutable."""
-
-    def __init__(self, budgets: Iterable[Budget] = ()) -> None:
-        self.budgets: Sequence[Budget] = tuple(sorted(budgets, key=lambda it: it.budget_id))
-        edges = {edge for it in self.budgets for edge in (it.since_us, it.until_us)}
-        self._edges_us = sorted(edges | {LATEST_US})
-
-    def concerns(self, call: Spender, at_us: int) -> tuple[Concern, ...]:
-        """Give what a call that begins at a time concerns, sorted: all must have room for it."""
-        found = []
-        for budget in self.budgets:
-            if not budget.since_us <= at_us < budget.until_us:
-                continue
-            entity = budget.entity_of(call)
-            if entity is not None:
-                window = budget.window.around(at_us)
-                key = BalanceKey(budget.budget_id, entity, window.start_us)
-                found.append(Concern(key, window.end_us, budget))
-        return tuple(found)
-
-    def edge_after(self, at_us: int) -> int:
-        """Say until when the same budgets count as at a time."""
-        return self._edges_us[bisect_right(self._edges_us, at_us)]
-
-
 class Budgets(Protocol):
     """Where budgets are kept, and by whom they were made."""
 
@@ -353,32 +315,9 @@ def amount_of(amounts: Amounts, unit: Unit) -> int | None:
     return amounts.tokens if unit is Unit.TOKENS else amounts.requests
 
 
-def booked_sums(
-    book: Book, bookings: Iterable[tuple[Spender, int, Amounts]]
-) -> dict[BalanceKey, int]:
-    """Sum up what calls cost by row: each is (call, when it was held, what it came to).
-
-    An unknown amount counts as nothing here; its basis tells it apart in the ledger.
-    """
-    sums: dict[BalanceKey, int] = {}
-    for call, at_us, amounts in bookings:
-        for concern in book.concerns(call, at_us):
-            amount = amount_of(amounts, concern.budget.unit) or 0
-            sums[concern.key] = sums.get(concern.key, 0) + amount
-    return sums
-
-
-def drifts(balances: Iterable[Balance], booked: Mapping[BalanceKey, int]) -> list[Drift]:
-    """Compare rows with the sums of their entries; rows that agree are left out."""
-    rows = {balance.key: balance for balance in balances}
-    found = []
-    for key in sorted(rows.keys() | booked.keys()):
-        row = rows.get(key)
-        posted, leased = (row.posted, row.leased) if row else (0, 0)
-        sum_booked = booked.get(key, 0)
-        if not 0 <= sum_booked - posted <= leased:
-            found.append(Drift(key, posted, sum_booked, leased))
-    return found
+def value_of(call: Spender, scope: BudgetScope, tag: str) -> str:
+    """Give what of a call a budget of a scope goes by; of a tag's key if it is a tag."""
+    return call.tags.get(tag, "") if scope is BudgetScope.TAG else _VALUE[scope](call)
 
 
 def _is_one_of(value: str, patterns: Sequence[str]) -> bool:

@@ -11,16 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from tollkeeper.domain.budget_book import Book
 from tollkeeper.domain.budget_windows import LATEST_US
-from tollkeeper.domain.budgets import (
-    NOTHING,
-    UNITS,
-    Amounts,
-    BalanceKey,
-    Book,
-    Budget,
-    Spender,
-)
+from tollkeeper.domain.budgets import NOTHING, UNITS, Amounts, BalanceKey, Budget, Spender
 from tollkeeper.domain.holds import UNPRICED
 from tollkeeper.domain.leases import (
     LEASE_US,
