@@ -18,6 +18,7 @@ from budget_desks import (
     NOW,
     SECOND,
     budget,
+    charge,
     file_authority,
     memory_authority,
     only,
@@ -40,7 +41,7 @@ from tollkeeper.services.budget_gate import (
     Wait,
     exchange,
 )
-from tollkeeper.services.leased_row import IDLE_US
+from tollkeeper.services.leased_row import IDLE_US, LeasedRow
 from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority, open_sqlite_budgets
 
 DAY = 86_400 * SECOND
@@ -280,6 +281,15 @@ def test_a_call_waits_while_another_one_asks() -> None:
     gate.answered(asked, LeaseAnswer((state,)), NOW)
     assert gate.admit(subject, "e1", Amounts(CENT, 0), NOW) == Admitted()
     assert gate.admit(subject, "e2", Amounts(CENT, 0), NOW) == Admitted()
+
+
+def test_an_older_state_than_what_is_known_changes_nothing() -> None:
+    cap = budget()
+    row = LeasedRow(charge(cap, 0).key, NOW + DAY, cap, NOW)
+    newer = LeaseState(row.key, 5, DOLLAR, 0, False, False)
+    row.sync(newer, 0, NOW)
+    row.sync(newer._replace(epoch=4, granted=9 * DOLLAR, recalled=True), 0, NOW)
+    assert (row.epoch, row.granted, row.free, row.recalled) == (5, DOLLAR, DOLLAR, False)
 
 
 def test_without_an_answer_nothing_is_admitted_that_a_cap_concerns() -> None:
