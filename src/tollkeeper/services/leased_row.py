@@ -66,8 +66,6 @@ class LeasedRow:
         """Take over a changed budget; the authority is asked before anything more is held."""
         if budget.mode is Mode.OBSERVE:
             self.rebase(_UNLIMITED)
-        elif not self.is_hard:
-            self.rebase(self.spent + self.held)
         self.budget = budget
         self.give_back()
         self.recalled = True
