@@ -95,6 +95,16 @@ def test_the_dearest_price_is_that_of_long_prompts_only_where_they_can_be() -> N
     assert long.amounts == Amounts(12_012_000 + 2_250_000 + 5_000_000, 1_101)
 
 
+def test_the_dearest_price_counts_where_long_prompts_are_cheaper() -> None:
+    row: ModelRow = {
+        "model": "m",
+        "prices": [{"usd": {"input": "4", "output": "8"}, "above": [(1_000, {"input": "1"})]}],
+    }
+    ceiling = Ceiling([RateCard("p/m", row).plan(Conditions(), NOW)])
+    size = ceiling.strict(Asked(None, 2_000, output_max=0))
+    assert size.amounts.usd_nanos == 8_000_000  # that many tokens were an upper bound
+
+
 def test_bytes_are_counted_as_tokens_and_what_is_hidden_comes_on_top() -> None:
     size = Ceiling([STANDARD]).strict(Asked(100, unseen_tokens=7, output_max=5, choices=2))
     assert size.amounts.tokens == 100 + 7 + HIDDEN_TOKENS + 10

@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol
 
-from tollkeeper.domain.budgets import Amounts, Balance, BalanceKey, Budget, Unit, amount_of
+from tollkeeper.domain.budgets import (
+    NOTHING,
+    Amounts,
+    Balance,
+    BalanceKey,
+    Budget,
+    Unit,
+    amount_of,
+)
 from tollkeeper.domain.holds import HoldState
 from tollkeeper.domain.leases import (
     LEASE_US,
@@ -126,12 +134,13 @@ class SqlBudgetAuthority:
         self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int
     ) -> Shortage | None:
         with self._transaction() as db:
+            is_closed = _see(db, gateway, now_us) == _CLOSED  # first: it lets others wait
             known = db.execute(sql.HOLDS, {"entry_id": entry_id}).fetchall()
             if known:
                 if any(state != HoldState.HELD for *_, state, _unit in known):
                     raise ValueError(f"the hold of {entry_id} has ended already")
                 return None
-            if _see(db, gateway, now_us) == _CLOSED:
+            if is_closed:
                 raise ValueError(f"the gateway {gateway} has ended, and holds nothing more")
             db.execute("SAVEPOINT holds", {})
             for charge in sorted(charges):
@@ -153,7 +162,8 @@ class SqlBudgetAuthority:
 
     def void(self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int) -> bool:
         with self._transaction() as db:
-            ended = _end_holds(db, entry_id, HoldState.VOIDED, Amounts(0, 0, 0), now_us)
+            _see(db, gateway, now_us)
+            ended = _end_holds(db, entry_id, HoldState.VOIDED, NOTHING, now_us)
             for charge in sorted(charges):
                 nothing = charge._replace(amount=0)
                 _add_hold(db, entry_id, gateway, nothing, HoldState.VOIDED, now_us)
