@@ -105,6 +105,14 @@ def test_the_dearest_price_counts_where_long_prompts_are_cheaper() -> None:
     assert size.amounts.usd_nanos == 8_000_000  # that many tokens were an upper bound
 
 
+def test_a_hold_is_rounded_up() -> None:
+    cheap = RateCard("p/c", {"model": "c", "prices": [{"usd": {"input": "0.0005"}}]})
+    plan = cheap.plan(Conditions(), NOW)
+    assert plan.price(Usage({u.INPUT: 3})).nanos == 2  # half a nano-dollar each
+    for tokens, nanos in ((1, 1), (2, 1), (3, 2), (4, 2)):
+        assert Ceiling([plan]).strict(Asked(0, tokens, output_max=0)).amounts.usd_nanos == nanos
+
+
 def test_bytes_are_counted_as_tokens_and_what_is_hidden_comes_on_top() -> None:
     size = Ceiling([STANDARD]).strict(Asked(100, unseen_tokens=7, output_max=5, choices=2))
     assert size.amounts.tokens == 100 + 7 + HIDDEN_TOKENS + 10
