@@ -148,19 +148,24 @@ def _process(log: Path, module: str, *arguments: str) -> Iterator[subprocess.Pop
 
 
 def _wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until calls are carried, and until the dashboard answers, which comes later."""
     deadline_s = time.monotonic() + _START_S
     while time.monotonic() < deadline_s and process.poll() is None:
-        connection = HTTPConnection(HOST, port, timeout=1.0)
-        try:
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
-        except (OSError, HTTPException):
-            pass
-        finally:
-            connection.close()
+        if all(_answers(port, path) for path in ("/readyz", "/login")):
+            return
         time.sleep(0.1)
     raise RuntimeError(f"the gateway did not start:\n{log.read_text('utf-8', 'replace')}")
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = HTTPConnection(HOST, port, timeout=1.0)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _free_port() -> int:

@@ -99,9 +99,10 @@ def test_speech_is_streamed_as_it_is(openai_sdk: OpenAI, books: Books) -> None:
         assert opened.getnframes() > 0
     entry = books.entry()
     assert entry.call_id == call_id
-    # Speech states no usage: what was spoken is counted from the request, never taken for 0.
-    assert entry.basis in {"estimated", "unpriced"}
-    assert (entry.endpoint, entry.cost_nanos == 0) == ("audio/speech", False)
+    # Speech states no usage: it is billed by the characters of its request.
+    assert (entry.endpoint, entry.basis) == ("audio/speech", "measured")
+    assert entry.units == {u.INPUT_CHARACTERS: len(asked["input"])}
+    assert entry.cost_nanos == len(asked["input"]) * 15_000
 
 
 def test_moderation_is_free(openai_sdk: OpenAI, books: Books) -> None:

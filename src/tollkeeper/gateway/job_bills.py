@@ -38,8 +38,6 @@ def post_job(
     kept its bills from being written.
     """
     settled, bills = settle_job(held, ending, news, gateway.prices)
-    if gateway.failpoint:
-        gateway.failpoint("gateway.post.before")
     failure = write_bills(gateway, bills)
     if failure is not None:
         settled = settled._replace(job=None)

@@ -298,13 +298,13 @@ class Relay:
             hints = gateway.hints(self._way, self._sending.asked, ending)
             ending = ending._replace(hints=hints)
         gateway.call_ended(self._way, ending, self._held.prompt_bytes)
+        if gateway.failpoint:
+            gateway.failpoint("gateway.post.before")
         job = ending.job
         if job is not None:
             post_job(gateway, self._held, ending, job, error, self._release)
             return
         settled = settle(self._held, ending, gateway.prices)
-        if gateway.failpoint:
-            gateway.failpoint("gateway.post.before")
         gateway.journal.post(settled, lambda _: self._release(settled, error))
 
     def _ending(self, outcome: Outcome, error: TollkeeperError | None) -> Ending:
