@@ -26,9 +26,10 @@ AS_USUAL: Final = {"TOLLKEEPER_PUBLIC_URL": "http://localhost:4000"}
 FEW: Final = frozenset(
     {
         *("overview-light-1440", "overview-dark-1440", "overview-light-360"),
-        *("call-light-1440", "keys-light-1440"),
+        *("call-light-1440", "models-light-1440", "keys-light-1440"),
     }
 )
+_PAGES: Final = ("overview", "calls", "call", "models", "keys")
 
 
 def main(arguments: list[str]) -> int:
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder, browsers.chromium() as browser:
         past = companies.demo_company_entries(CALLS)
         with companies.company(Path(folder) / "acme", past, **AS_USUAL) as acme:
-            _look(browsers, browser, acme, ("overview", "calls", "call", "keys"), few=few)
+            _look(browsers, browser, acme, _PAGES, few=few)
         with companies.company(Path(folder) / "newcomer", **AS_USUAL) as newcomer:
             _look(browsers, browser, newcomer, ("empty",), few=few)
     return 0
@@ -79,7 +80,7 @@ def _show(browsers: Any, visitor: Any, page: str) -> None:
         shown.get_by_role("button", name="Issue key").click()
         browsers.expect(shown.locator("#issued")).to_be_visible()
     else:
-        shown.goto("/calls" if page == "calls" else "/")
+        shown.goto({"calls": "/calls", "models": "/models"}.get(page, "/"))
     if shown.locator("#live").count():
         browsers.expect(shown.locator("#live")).to_have_attribute("data-state", "on")
 
