@@ -177,6 +177,40 @@ def test_what_costs_nothing_passes_a_budget_that_is_spent(desks: list[Desk]) -> 
     assert desk.admit("e3", 0) == Admitted()
 
 
+def test_what_costs_nothing_is_not_asked_for(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=CENT)))
+    desk.admit("e1", CENT)
+    desk.gate.settle("e1", Amounts(5 * CENT, 0))
+    assert desk.admit("e2", 0) == Admitted()
+    assert desk.asked == 1
+    desk.gate.closed = True
+    assert desk.admit("e3", 0) == Admitted()
+
+
+def test_what_others_need_is_recalled(desks: list[Desk]) -> None:
+    cap = budget(limit=100 * CENT)
+    desks.append(desk := Desk(cap))
+    other, subject = BudgetGate("g2", Book([cap]), NOW), Subject(profile())
+    assert desk.admit("e1", CENT) == Admitted()
+    desk.gate.settle("e1", Amounts(CENT, 0))
+    free = only(desk.authority.balances()).leased - CENT
+    assert free > 0
+
+    def ask(entry_id: str, usd: int) -> Decision:
+        return decide(other, desk.authority, subject, entry_id, Amounts(usd, 0), desk.now)[0]
+
+    refused = ask("o1", 99 * CENT)
+    assert isinstance(refused, Refused)
+    assert refused.soon
+    assert ask("o2", 99 * CENT - free) == Admitted()
+    for _ in range(2):  # it hears that others need it, and gives it back
+        desk.now += SECOND
+        desk.report()
+    assert ask("o3", free) == Admitted()
+    row = only(desk.authority.balances())
+    assert (row.posted, row.held, row.left) == (CENT, 99 * CENT, 0)
+
+
 def test_a_hold_is_resolved_once_and_an_entry_is_held_once(desks: list[Desk]) -> None:
     desks.append(desk := Desk(budget(limit=DOLLAR)))
     desk.admit("e1", CENT)
