@@ -45,13 +45,7 @@ def open_source(
     if server is not None:
         yield server
         return
-    org = organisation_name(data.store)
-    if not org:
-        raise ConfigError(
-            "there is no store in this data folder",
-            file=str(data.root),
-            hint="start it once with: tollkeeper serve; or name the right folder with --data",
-        )
+    org = organisation_in(data)
     ledger = open_ledger_to_read(data.ledger)
     try:
         if some_wait(data.journal, ledger):
@@ -84,6 +78,18 @@ def open_ledger_to_read(path: Path) -> Ledger:
     else:
         found = engine.DuckDbLedger(Path(":memory:"))
     return found
+
+
+def organisation_in(data: DataFolder) -> str:
+    """Name the organisation of a data folder. Raises ConfigError where there is no store."""
+    org = organisation_name(data.store)
+    if not org:
+        raise ConfigError(
+            "there is no store in this data folder",
+            file=str(data.root),
+            hint="start it once with: tollkeeper serve; or name the right folder with --data",
+        )
+    return org
 
 
 def _reports(

@@ -8,16 +8,19 @@ from typing import Any, Final, Protocol
 
 from tollkeeper import bootstrap, clock
 from tollkeeper.bootstrap.price_books import configured_book
-from tollkeeper.bootstrap.report_source import WAITING, running_server, some_wait
+from tollkeeper.bootstrap.report_source import (
+    WAITING,
+    organisation_in,
+    running_server,
+    some_wait,
+)
 from tollkeeper.bootstrap.routing import sandbox_provider
 from tollkeeper.config import Configuration
-from tollkeeper.domain.errors import ConfigError
 from tollkeeper.ports import DataFolder
 from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.reports.repricing import asked_step, step_document
 from tollkeeper.services.repricing import CurrentPrices, Repricer
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
-from tollkeeper.storage.store.schema_check import organisation_name
 
 _BY: Final = "command line"
 
@@ -53,13 +56,7 @@ def open_repricing(
     if server is not None:
         yield server
         return
-    org = organisation_name(data.store)
-    if not org:
-        raise ConfigError(
-            "there is no store in this data folder",
-            file=str(data.root),
-            hint="start it once with: tollkeeper serve; or name the right folder with --data",
-        )
+    org = organisation_in(data)
     store = bootstrap.open_store(data.root)
     try:
         ledger = DuckDbLedger(data.ledger)
