@@ -124,6 +124,11 @@ def table_of_errors(estimates: Sequence[Estimate]) -> str:
     for streamed, name in ((True, "streams"), (False, "plain replies")):
         group = [one for one in estimates if one.record.streamed is streamed]
         rows = [(f"**all {name}**", *_cells(group))]
+        together = (
+            errors_of(group, lambda one: one.error_out),
+            errors_of(group, lambda one: one.error_in),
+        )
+        rows.append((f"**{name}, seen or not, together**", together[0], "", together[1], ""))
         half = [one for one in group if one.held_out]
         rows.append((f"{name} that no factor was fitted to", *_cells(half)))
         for reader in sorted({one.record.reader for one in group}):
