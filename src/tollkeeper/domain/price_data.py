@@ -162,8 +162,9 @@ class OverlayRow(TypedDict):
     """One reviewed correction: to the models named (globs), or to the whole provider.
 
     ``reason`` and ``source`` say why, and who published it; ``checked`` is the day on which the
-    row was reviewed, which need not mean that the page itself was opened. ``adds`` are models that the
-    source lacks. ``same_as`` gives one tier the variants of another ({"flex": "batch"}).
+    row was reviewed, which need not mean that the page itself was opened. ``adds`` are models
+    that the source lacks. ``same_as`` gives one tier the variants of another
+    ({"flex": "batch"}).
     ``prices`` replaces a model's whole history, ``without`` takes away prices that the source
     has under a wrong quantity.
     """
