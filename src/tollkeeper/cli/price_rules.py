@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,13 +15,12 @@ from tollkeeper.cli.context import DataOption, JsonOption, opened
 from tollkeeper.cli.questions import SinceOption, UntilOption, ZoneOption, parameters
 from tollkeeper.cli.sources import open_source
 from tollkeeper.clock import now_us
-from tollkeeper.domain.money import usd_text
-from tollkeeper.domain.price_rules import ALWAYS_US, PriceRule, StoredRule
+from tollkeeper.domain.money import plain_price, usd_text
+from tollkeeper.domain.price_rules import ALWAYS_US, PriceRule, StoredRule, basis_points_of
 from tollkeeper.domain.seat_plans import SeatPlan, plan_of
 from tollkeeper.reports import formatting
 from tollkeeper.services import keys, price_terms
 
-_PERCENT: Final = re.compile(r"(-?\d{1,3}(?:\.\d{1,2})?)\s*%?")
 _PLANS_LIMIT: Final = "10000"
 SET_EXAMPLES: Final = (
     "[bold]Examples[/bold]\n\n"
@@ -260,23 +258,20 @@ def _prices(texts: list[str] | tuple[()]) -> dict[str, str]:
     prices = {}
     for text in texts:
         name, sign, amount = text.partition("=")
-        try:
-            price = Decimal(amount)
-        except InvalidOperation:
-            price = Decimal("NaN")
-        if not sign or not price.is_finite() or price < 0 or abs(price.adjusted()) > 30:
+        price = plain_price(amount)
+        if not sign or price is None:
             raise typer.BadParameter(f"{text!r} is not like input=0.40", param_hint="--usd")
-        prices[name.strip()] = format(price, "f")
+        prices[name.strip()] = price
     return prices
 
 
 def _basis_points(discount: str) -> int:
     if not discount:
         return 0
-    percent = _PERCENT.fullmatch(discount.strip())
-    if percent is None:
+    points = basis_points_of(discount)
+    if points is None:
         raise typer.BadParameter(f"{discount!r} is not like 12.5%", param_hint="--discount")
-    return int(Decimal(percent[1]) * 100)
+    return points
 
 
 def _day_us(text: str, option: str, absent_us: int) -> int:

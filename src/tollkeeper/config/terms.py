@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from tollkeeper.config import yaml_file
 from tollkeeper.config.settings import PlanOptions, PriceRuleOptions
-from tollkeeper.domain.price_rules import ALWAYS_US, PriceRule
+from tollkeeper.domain.money import NANOS_PER_USD, plain_price
+from tollkeeper.domain.price_rules import ALWAYS_US, PriceRule, basis_points_of
 from tollkeeper.domain.seat_plans import SeatPlan
 
-_NANOS_PER_USD: Final = 10**9
 _SEAT_USD_MAX: Final = 10**6
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_PERCENT: Final = re.compile(r"(-?\d{1,3}(?:\.\d{1,2})?)\s*%")
 
 
 def price_rules(
@@ -37,8 +35,9 @@ def seat_plans(document: yaml_file.Document, listed: Sequence[PlanOptions]) -> t
         if options.name in names:
             raise document.error((*path, "name"), f"there are two plans {options.name!r}")
         names.add(options.name)
-        usd = _amount(options.seat_usd)
-        if usd is None or usd > _SEAT_USD_MAX or usd * _NANOS_PER_USD % 1:
+        plain = plain_price(options.seat_usd)
+        seat = Decimal(plain or 0)
+        if plain is None or seat > _SEAT_USD_MAX or seat * NANOS_PER_USD % 1:
             raise document.error(
                 (*path, "seat_usd"), "is the price of a seat a month in USD", "seat_usd: 100"
             )
@@ -47,7 +46,7 @@ def seat_plans(document: yaml_file.Document, listed: Sequence[PlanOptions]) -> t
                 options.name,
                 options.provider,
                 options.seats,
-                int(usd * _NANOS_PER_USD),
+                int(seat * NANOS_PER_USD),
                 options.team,
                 options.covers == "all",
             )
@@ -80,30 +79,19 @@ def _basis_points(
 ) -> int:
     if not options.discount:
         return options.discount_bp
-    percent = _PERCENT.fullmatch(options.discount.strip())
-    if percent is None or options.discount_bp:
+    points = basis_points_of(options.discount) if "%" in options.discount else None
+    if points is None or options.discount_bp:
         raise document.error(
             path, "is per cent with at most two decimals, beside no discount_bp", "discount: 12.5%"
         )
-    return int(Decimal(percent[1]) * 100)
+    return points
 
 
 def _price(document: yaml_file.Document, path: yaml_file.Path, price: Any) -> str:
-    amount = _amount(price)
-    if amount is None:
+    plain = plain_price(price)
+    if plain is None:
         raise document.error(path, "is a price in USD, zero or more")
-    return format(amount, "f")
-
-
-def _amount(value: Any) -> Decimal | None:
-    """Read an amount of USD; None for what is none, or is below zero."""
-    if isinstance(value, bool):
-        return None
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return plain
 
 
 def _moment_us(

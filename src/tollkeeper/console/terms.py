@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
 from tollkeeper.console import words
 from tollkeeper.console.shared import Console, Query
 from tollkeeper.domain.errors import BadRequest
-from tollkeeper.domain.price_rules import ALWAYS_US, ANY, BASIS_POINTS, PriceRule, StoredRule
+from tollkeeper.domain.money import plain_price, usd
+from tollkeeper.domain.price_rules import ALWAYS_US, ANY, PriceRule, StoredRule, basis_points_of
 from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.reports import formatting, zones
 from tollkeeper.services import price_terms
@@ -56,7 +56,7 @@ class PlanLine(NamedTuple):
 def read_rule(form: Query) -> PriceRule:
     """Read the form of a rule. Raises BadRequest."""
     own = form.get("kind") == "own"
-    usd = {
+    prices = {
         name: _amount(form[name]) for name in _TOKEN_FIELDS if own and form.get(name, "").strip()
     }
     return PriceRule(
@@ -64,7 +64,7 @@ def read_rule(form: Query) -> PriceRule:
         form.get("provider", "") or ANY,
         form.get("model", "") or ANY,
         form.get("team", "") or ANY,
-        usd,
+        prices,
         0 if own else _basis_points(form.get("percent", "")),
         _day_us(form, "since", -ALWAYS_US),
         _day_us(form, "until", ALWAYS_US),
@@ -73,23 +73,17 @@ def read_rule(form: Query) -> PriceRule:
 
 
 def _amount(text: str) -> str:
-    try:
-        amount = Decimal(text.strip().removeprefix("$"))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0 or abs(amount.adjusted()) > 30:
+    price = plain_price(text.strip().removeprefix("$"))
+    if price is None:
         raise BadRequest(f"{text[:40]!r} is no price in USD: write 1.25")
-    return format(amount, "f")
+    return price
 
 
 def _basis_points(text: str) -> int:
-    try:
-        points = Decimal(text.strip().removesuffix("%").strip() or "0") * 100
-    except InvalidOperation:
-        points = Decimal("NaN")
-    if not points.is_finite() or points % 1 or abs(points) > BASIS_POINTS:
+    points = basis_points_of(text or "0")
+    if points is None:
         raise BadRequest(f"{text[:40]!r} is no discount: write 12.5")
-    return int(points)
+    return points
 
 
 def _day_us(form: Query, name: str, absent_us: int) -> int:
@@ -148,8 +142,7 @@ def _during(rule: PriceRule, zone: str) -> str:
 
 def plan_line(plan: SeatPlan) -> PlanLine:
     """Show a plan and what it costs a month."""
-    month = Decimal(plan.month_nanos).scaleb(-9)
-    seat = Decimal(plan.seat_nanos).scaleb(-9)
+    month, seat = usd(plan.month_nanos), usd(plan.seat_nanos)
     return PlanLine(
         plan.name, plan.provider, plan.seats, formatting.money(seat), formatting.money(month)
     )

@@ -17,6 +17,8 @@ from fractions import Fraction
 NANOS_PER_USD = 10**9
 PRICE_UNITS_PER_USD = 9 * 10**30
 PRICE_UNITS_PER_NANO = PRICE_UNITS_PER_USD // NANOS_PER_USD
+PRICE_EXPONENT_MAX = 30
+"""No price is a number of more digits before its point, or begins further behind it."""
 
 
 def nanos_of_price_units(units: int, per_nano: int = PRICE_UNITS_PER_NANO) -> int:
@@ -48,6 +50,22 @@ def price_units(price_usd: str, per: int = 1) -> int:
     if exact.denominator != 1:
         raise ValueError(f"finer than a price unit: {price_usd!r} per {per}")
     return exact.numerator
+
+
+def plain_price(typed: object) -> str | None:
+    """Write a price that somebody typed, in USD, without an exponent: "4e-1" is "0.4".
+
+    None for what is no price: no number, not finite, below zero, or absurdly large or small.
+    """
+    if isinstance(typed, bool):
+        return None
+    try:
+        price = Decimal(str(typed).strip())
+    except InvalidOperation:
+        return None
+    if not price.is_finite() or price < 0 or abs(price.adjusted()) > PRICE_EXPONENT_MAX:
+        return None
+    return format(price, "f")
 
 
 def usd(nanos: int) -> Decimal:

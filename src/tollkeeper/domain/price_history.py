@@ -71,7 +71,8 @@ def with_release(
     old = {row["provider"]: row for row in book}
     new = {row["provider"]: row for row in release.rows}
     return [
-        merge.provider(old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())
+        merge.provider(old[name], new.get(name)) if name in old else new[name]
+        for name in sorted(old.keys() | new.keys())
     ]
 
 
@@ -83,10 +84,8 @@ class _Merge:
         self._witness = witness
         self._listed = {row["provider"]: PriceList(row) for row in release.rows}
 
-    def provider(self, old: ProviderRow | None, new: ProviderRow | None) -> ProviderRow:
-        if old is None:
-            assert new is not None  # noqa: S101 - one of both is there
-            return new
+    def provider(self, old: ProviderRow, new: ProviderRow | None) -> ProviderRow:
+        """Give a provider's row; ``new`` is None where the release does not list it any more."""
         if new is None:
             return {**old, "models": [self._gone(model) for model in old["models"]]}
         listed = self._listed[new["provider"]]
@@ -220,9 +219,10 @@ class _Cells:
             for key, value in self.head.items()
             if key not in {"usd", "above", "at_least", "source_usd"}
         }
-        made["usd"] = {name: base for name, (base, _) in self.prices.items()}
+        bases = {name: base for name, (base, _) in self.prices.items()}
+        made["usd"] = bases
         noise = self.head.get("source_usd", {})
-        same = {it: usd for it, usd in noise.items() if self.head["usd"][it] == made["usd"].get(it)}  # type: ignore[attr-defined]
+        same = {it: usd for it, usd in noise.items() if self.head["usd"][it] == bases.get(it)}
         if same:
             made["source_usd"] = same
         for kind in tiers:

@@ -12,6 +12,7 @@ old call can be priced again by what it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -22,7 +23,7 @@ from typing import Final, NamedTuple
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.price_data import PER, REQUESTS
 from tollkeeper.domain.price_plan import PricePlan, Rate, weights_of
-from tollkeeper.domain.rate_card import Conditions, RateCard
+from tollkeeper.domain.rate_card import OWN_PRICES, Conditions, RateCard
 
 BASIS_POINTS: Final = 10_000
 ANY: Final = "*"
@@ -143,6 +144,18 @@ class PriceRules:
 
 
 NO_RULES: Final = PriceRules()
+_PERCENT: Final = re.compile(r"(-?[0-9]{1,3}(?:\.[0-9]{1,2})?)\s*%?")
+
+
+def basis_points_of(percent: str) -> int | None:
+    """Read "12.5" or "12.5 %" as basis points; None for what is none, or has more decimals."""
+    found = _PERCENT.fullmatch(percent.strip())
+    return None if found is None else int(Decimal(found[1]) * 100)
+
+
+def is_ruled(place: str) -> bool:
+    """Tell whether a rule may apply at a place."""
+    return _AT in place
 
 
 def base_of(place: str) -> str:
@@ -156,7 +169,7 @@ def under_rule(rule: PriceRule, listed: PricePlan, conditions: Conditions) -> Pr
     A discount on what has no price leaves it without one. Own prices hold whatever was
     served; what is counted by the piece and not named keeps the book's price.
     """
-    label = f"custom:{rule.name}"
+    label = f"{OWN_PRICES}:{rule.name}"
     if not rule.usd:
         if listed.reason:
             return listed

@@ -51,6 +51,9 @@ _CUSTOM_FALLS_BACK: Final[Mapping[str, str]] = {
     u.CACHE_WRITE_1H: u.CACHE_WRITE,
     **dict.fromkeys(_CACHED_MODALITIES, u.CACHE_READ),
 }
+OWN_PRICES: Final = "custom"
+"""How the key of a price begins that the operator set."""
+
 _STAND_INS_MAX: Final = 5
 _WORD_CHARS_MAX: Final = 64  # no provider's word for a tier is as long
 _TERMS_CHARS_MAX: Final = 128
@@ -100,7 +103,7 @@ class RateCard:
                 raise ValueError(f"no such quantity: {name!r}; known: {', '.join(sorted(PER))}")
             price_units(price, PER[name])
         row: ModelRow = {"model": "", "prices": [{"usd": dict(prices)}]}
-        return RateCard("custom", row, falls_back=_CUSTOM_FALLS_BACK, any_tier=True)
+        return RateCard(OWN_PRICES, row, falls_back=_CUSTOM_FALLS_BACK, any_tier=True)
 
     def has_price_of(self, quantity: str) -> bool:
         """Tell whether the card ever had a price of a quantity's own."""

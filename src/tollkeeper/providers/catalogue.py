@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from tollkeeper.domain.errors import ConfigError
+from tollkeeper.domain.money import plain_price
 from tollkeeper.domain.price_data import PER
 from tollkeeper.domain.routing import AuthStyle, AwsKey, CutPolicy, Dialect, Provider
 from tollkeeper.providers import aws
@@ -202,14 +202,11 @@ def _prices(prices: Any) -> dict[str, str] | None:
     return found
 
 
-def _price(quantity: str, price: Any) -> str:
-    try:
-        amount = Decimal(str(price))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if isinstance(price, bool) or not amount.is_finite() or amount < 0:
+def _price(quantity: str, typed: Any) -> str:
+    price = plain_price(typed)
+    if price is None:
         raise ConfigError(f"the price of {quantity} must be USD per million tokens, zero or more")
-    return format(amount, "f")
+    return price
 
 
 def _headers(headers: Any) -> dict[str, str]:

@@ -125,6 +125,7 @@ def _from_wheel(data: bytes) -> bytes:
             with archive.open(members[0]) as file:
                 content = file.read(FILE_BYTES_MAX + 1)  # whatever size it claims to have
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        # The last two are zipfile's own words for a packing it does not know, and a password.
         raise UnusableSource(f"not a wheel that can be read: {error}") from None
     if len(content) > FILE_BYTES_MAX:
         raise UnusableSource(f"{_MEMBER} is larger than {FILE_BYTES_MAX >> 20} MB")

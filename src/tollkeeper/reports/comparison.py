@@ -139,7 +139,7 @@ def sums_of(rows: Iterable[Mapping[str, Any]], unpriced: Iterable[Mapping[str, A
         before = by_basis.get(row["basis"], NOTHING)
         by_basis[row["basis"]] = BasisSums(
             before.requests + row["requests"],
-            added(before.cost_usd, row["cost_usd"]),  # type: ignore[arg-type]
+            added(before.cost_usd, row["cost_usd"]),  # type: ignore[arg-type]  # both are money
             before.tokens + row["tokens_in"] + row["tokens_out"],
             before.entries + row["entries"],
         )

@@ -124,7 +124,7 @@ class BudgetGate:
         if entry_id in self._open:
             raise ValueError(f"{entry_id} is held already")
         for row, unit in charges:
-            row.free -= hold[unit]  # type: ignore[operator]
+            row.free -= hold[unit]  # type: ignore[operator]  # as above
         self._open[entry_id] = (charges, hold)
         return ADMITTED
 

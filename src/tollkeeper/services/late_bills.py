@@ -8,7 +8,7 @@ any gateway and after any crash, is booked once. See docs/decisions/0012.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, overload
+from typing import Any, Final, NamedTuple, overload
 
 from tollkeeper.domain.calls import Part
 from tollkeeper.domain.corrections import Booking, correction
@@ -33,6 +33,7 @@ _OF_THE_OWNER: Final = (
     *("key_name", "end_customer", "session_id", "tool", "tool_version", "model_requested"),
     *("endpoint", "wire", "streamed", "tags"),
 )
+_NO_TOKENS: Final[Mapping[str, Any]] = {field: 0 for field, _ in TOKEN_FIELDS}
 _NEW: Final = JobState()
 
 
@@ -229,8 +230,7 @@ class _Resolution:
         first = total._replace(entry_id=total.corrects or total.entry_id)
         part = Part(total.model_served, {}, Basis.FREE, 0, 0)
         back, anew = correction(Booking(first, total), part, total.price_version, self._at_us)
-        empty: dict[str, int] = {field: 0 for field, _ in TOKEN_FIELDS}
-        anew = anew._replace(units={}, provider_cost_nanos=None, saved_nanos=0, **empty)  # type: ignore[arg-type]
+        anew = anew._replace(units={}, provider_cost_nanos=None, saved_nanos=0, **_NO_TOKENS)
         if rest is not None:
             anew = anew._replace(**{field: getattr(rest, field) for field in _OF_THE_BILL})
         anew = anew._replace(usage_raw="", correction=BILLED_BY_LINES)
@@ -317,7 +317,6 @@ def _owned(entry: LedgerEntry, owner: LedgerEntry) -> LedgerEntry:
 
 def _costless(entry: LedgerEntry) -> LedgerEntry:
     """Give a call that was billed already, when its bill was fetched."""
-    empty = {field: 0 for field, _ in TOKEN_FIELDS}
     return entry._replace(
         basis=Basis.FREE,
         unpriced_reason="",
@@ -326,7 +325,7 @@ def _costless(entry: LedgerEntry) -> LedgerEntry:
         saved_nanos=None,
         units={},
         price_key="",
-        **empty,  # type: ignore[arg-type]  # only the token fields, which are ints
+        **_NO_TOKENS,
     )
 
 

@@ -8,15 +8,14 @@ from tollkeeper.domain import usage as u
 from tollkeeper.domain.calls import Held, Part, Settled
 from tollkeeper.domain.jobs import COSTLESS, JobNews
 from tollkeeper.domain.ledger import Basis, Outcome
-from tollkeeper.domain.price_rules import base_of
+from tollkeeper.domain.price_rules import base_of, is_ruled
+from tollkeeper.domain.rate_card import OWN_PRICES
 from tollkeeper.domain.texts import RequestText
 from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.services import estimates
 
 _TEXT_MAX = 256
 _WORD_MAX = 64  # as many characters of a tier, a speed or a place decide the price
-_RULED = "@"  # in a place where the operator's price rules may apply
-_OWN_PRICES = "custom"  # how the key of a price begins that the operator set
 _NOTHING_SPENT = frozenset({Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_FAILED, Outcome.REFUSED})
 _NO_USAGE = Usage()
 
@@ -256,7 +255,7 @@ def part_of(held: Held, ending: Ending, usage: Usage, prices: Prices, *, stated:
     saved = None if list_cost is None else 0
     if list_cost and not profile.flat_rate and not _CACHE.keys().isdisjoint(quantities):
         saved = _saved(held, model, usage, prices, list_cost)
-    if _RULED in profile.price_provider and list_cost is not None:
+    if is_ruled(profile.price_provider) and list_cost is not None:
         # What the provider's list says, beside what the operator's own terms make of it.
         listed = prices.price(base_of(profile.price_provider), model, usage, held.started_at_us)
         list_cost = list_cost if listed.nanos is None else listed.nanos
@@ -288,7 +287,7 @@ def _unpriced_reason(ending: Ending, usage: Usage, *, stated: bool) -> str:
 
 def _is_own(priced: Priced) -> bool:
     """Tell whether a price is the operator's own, which comes before what a provider states."""
-    return priced.nanos is not None and priced.key.startswith(_OWN_PRICES)
+    return priced.nanos is not None and priced.key.startswith(OWN_PRICES)
 
 
 _CACHE = {

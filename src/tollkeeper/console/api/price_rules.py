@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 
 import msgspec
 
@@ -12,6 +11,7 @@ from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
 from tollkeeper.console.api.reading import PAGING, check_names, list_page, read_body, viewer_of
 from tollkeeper.console.shared import Console
+from tollkeeper.domain.money import plain_price
 from tollkeeper.domain.price_rules import ALWAYS_US, ANY, PriceRule
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.zones import epoch_us_of
@@ -51,7 +51,7 @@ def make_rule(console: Console, access: Access, question: Question) -> Answer:
         body.provider,
         body.model,
         body.team,
-        plain_prices(body.usd),
+        _plain_prices(body.usd),
         body.discount_bp,
         _moment_us("since", body.since, -ALWAYS_US),
         _moment_us("until", body.until, ALWAYS_US),
@@ -71,17 +71,14 @@ def end_rule(console: Console, access: Access, question: Question) -> Answer:
     return Document(price_terms.rule_document(ended, now_us))
 
 
-def plain_prices(usd: Mapping[str, str]) -> dict[str, str]:
+def _plain_prices(usd: Mapping[str, str]) -> dict[str, str]:
     """Write prices without exponents. Raises BadQuestion for what is no price."""
     plain = {}
     for name, text in usd.items():
-        try:
-            price = Decimal(text.strip())
-        except InvalidOperation:
-            price = Decimal("NaN")
-        if not price.is_finite() or price < 0 or abs(price.adjusted()) > 30:
+        price = plain_price(text)
+        if price is None:
             raise BadQuestion(f"usd.{name}"[:60], "a price in USD as a decimal text: 1.25")
-        plain[name] = format(price, "f")
+        plain[name] = price
     return plain
 
 
