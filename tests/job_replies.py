@@ -6,19 +6,13 @@ import json
 from typing import Any
 
 from job_provider import chat_line, failed_line, lines_of
+from provider_replies import RESPONSES_USAGE
 
 SSE = "text/event-stream; charset=utf-8"
 JSON = "application/json"
 LINES = "application/x-jsonl"
 BYTES = "application/octet-stream"
 
-RESPONSE_USAGE = {
-    "input_tokens": 1200,
-    "input_tokens_details": {"cached_tokens": 1000, "cache_write_tokens": 50},
-    "output_tokens": 34,
-    "output_tokens_details": {"reasoning_tokens": 10},
-    "total_tokens": 1234,
-}
 INTERACTION_USAGE = {
     "total_tokens": 1_307,
     "total_input_tokens": 1_258,
@@ -78,7 +72,7 @@ def response(**more: Any) -> dict[str, Any]:
         "output": [{"type": "message", "content": [{"type": "output_text", "text": "Grüße"}]}],
         "tools": [],
         "service_tier": "default",
-        "usage": RESPONSE_USAGE,
+        "usage": RESPONSES_USAGE,
         **more,
     }
 
@@ -98,7 +92,7 @@ def batch(**more: Any) -> dict[str, Any]:
         "model": "gpt-4.1-mini",
         "output_file_id": "file-out",
         "error_file_id": "file-err",
-        "usage": RESPONSE_USAGE,
+        "usage": RESPONSES_USAGE,
         **more,
     }
 
