@@ -6,13 +6,19 @@ import json
 from typing import Any
 
 from job_provider import chat_line, failed_line, lines_of
-from provider_replies import RESPONSES_USAGE
 
 SSE = "text/event-stream; charset=utf-8"
 JSON = "application/json"
 LINES = "application/x-jsonl"
 BYTES = "application/octet-stream"
 
+RESPONSES_USAGE = {
+    "input_tokens": 1200,
+    "input_tokens_details": {"cached_tokens": 1000, "cache_write_tokens": 50},
+    "output_tokens": 34,
+    "output_tokens_details": {"reasoning_tokens": 10},
+    "total_tokens": 1234,
+}
 INTERACTION_USAGE = {
     "total_tokens": 1_307,
     "total_input_tokens": 1_258,

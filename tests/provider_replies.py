@@ -10,6 +10,7 @@ from typing import Any
 import bedrock_replies
 import job_replies
 import native_replies
+from job_replies import RESPONSES_USAGE as RESPONSES_USAGE
 from tollkeeper.wire.readers import reader_for
 from tollkeeper.wire.readings import Reading
 
@@ -111,13 +112,6 @@ def chat_reply(**more: Any) -> bytes:
     ).encode()
 
 
-RESPONSES_USAGE = {
-    "input_tokens": 1200,
-    "input_tokens_details": {"cached_tokens": 1000, "cache_write_tokens": 50},
-    "output_tokens": 34,
-    "output_tokens_details": {"reasoning_tokens": 10},
-    "total_tokens": 1234,
-}
 RESPONSES_QUANTITIES = {
     "input": 150,
     "cache_read": 1000,

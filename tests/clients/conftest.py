@@ -9,6 +9,8 @@ import openai
 import pytest
 from google import genai
 
+from bedrock_client import Amazon, bedrock_gateway
+from bedrock_upstream import FakeBedrock
 from books import Books
 from running import Deployment, deployment, sandbox_process
 from sdk_clients import anthropic_client, google_client, openai_client
@@ -49,3 +51,20 @@ def anthropic_sdk(gateway: Deployment) -> Iterator[anthropic.Anthropic]:
 def google_sdk(gateway: Deployment) -> Iterator[genai.Client]:
     with google_client(gateway.url, gateway.key) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def bedrock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, FakeBedrock]]:
+    """A gateway before a provider that checks AWS's signatures."""
+    with bedrock_gateway(tmp_path_factory.mktemp("bedrock")) as made:
+        yield made
+
+
+@pytest.fixture
+def amazon(
+    bedrock: tuple[Deployment, FakeBedrock], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Amazon]:
+    """AWS's own client of that gateway."""
+    made = Amazon(*bedrock, monkeypatch)
+    yield made
+    made.close()

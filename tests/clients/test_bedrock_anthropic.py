@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from anthropic import AnthropicBedrock, PermissionDeniedError
 
 from aws_frames import CONVERSE_QUANTITIES
-from bedrock_client import SONNET, Amazon, bedrock_gateway
-from bedrock_upstream import FakeBedrock, is_signed
+from bedrock_client import SONNET, Amazon
+from bedrock_upstream import is_signed
 from booked import quantities_of
-from running import Deployment
 from sandbox_requests import HI
 
 MESSAGE: Any = {"model": SONNET, "max_tokens": 50, "messages": HI}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, FakeBedrock]]:
-    with bedrock_gateway(tmp_path_factory.mktemp("bedrock")) as made:
-        yield made
-
-
-@pytest.fixture
-def amazon(served: tuple[Deployment, FakeBedrock], monkeypatch: pytest.MonkeyPatch) -> Amazon:
-    return Amazon(*served, monkeypatch)
 
 
 def _client(amazon: Amazon, way: str, key: str = "") -> AnthropicBedrock:

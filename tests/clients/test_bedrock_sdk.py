@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -23,12 +22,11 @@ from aws_frames import (
     exception,
     text_delta,
 )
-from bedrock_client import HI, PROFILE, SONNET, Amazon, bedrock_gateway
+from bedrock_client import HI, PROFILE, SONNET, Amazon
 from bedrock_upstream import (
     ACCESS_KEY_ID,
     API_KEY,
     SESSION,
-    FakeBedrock,
     Received,
     begin_stream,
     refuse,
@@ -43,21 +41,6 @@ from tollkeeper.domain.ledger import LedgerEntry, Outcome
 
 UNNAMED = PROFILE.replace("otnfa2ysixqd", "unnamed12345")
 CLAUDE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, "messages": []}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, FakeBedrock]]:
-    with bedrock_gateway(tmp_path_factory.mktemp("bedrock")) as made:
-        yield made
-
-
-@pytest.fixture
-def amazon(
-    served: tuple[Deployment, FakeBedrock], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Amazon]:
-    made = Amazon(*served, monkeypatch)
-    yield made
-    made.close()
 
 
 def _require_booked(entry: LedgerEntry, model: str, endpoint: str, **expected: Any) -> None:

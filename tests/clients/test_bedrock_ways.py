@@ -12,7 +12,7 @@ import pytest
 from urllib3.exceptions import ProtocolError
 
 from aws_frames import compact, event, text_delta
-from bedrock_client import HI, PROFILE, SONNET, Amazon, bedrock_gateway
+from bedrock_client import HI, PROFILE, SONNET, Amazon
 from bedrock_upstream import (
     ACCESS_KEY_ID,
     API_KEY,
@@ -37,21 +37,6 @@ from tollkeeper.services.secrets import set_secret
 
 MODEL = "openai.gpt-oss-120b-1:0"
 SAY_HI: Any = [{"role": "user", "content": "hi"}]
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, FakeBedrock]]:
-    with bedrock_gateway(tmp_path_factory.mktemp("bedrock")) as made:
-        yield made
-
-
-@pytest.fixture
-def amazon(
-    served: tuple[Deployment, FakeBedrock], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Amazon]:
-    made = Amazon(*served, monkeypatch)
-    yield made
-    made.close()
 
 
 @pytest.fixture
