@@ -11,7 +11,7 @@ from ledger_entries import ledger_entry
 from ledgers import open_duckdb
 from tollkeeper import config
 from tollkeeper.bootstrap.loader_thread import LoaderThread
-from tollkeeper.bootstrap.price_books import configured_book
+from tollkeeper.bootstrap.price_books import configured_terms
 from tollkeeper.bootstrap.prices import FollowedPrices
 from tollkeeper.domain.usage import Usage
 from tollkeeper.ports import DataFolder, Ledger
@@ -61,7 +61,7 @@ class Priced:
         self.data = DataFolder(folder / "data")
         self.write("prices: {input: 1}")
         self.prices = FollowedPrices(
-            lambda: configured_book(config.load(self.file, {}), self.data), [self.file], tuple
+            lambda: configured_terms(config.load(self.file, {}), self.data), [self.file], tuple
         )
 
     def write(self, settings: str) -> None:
@@ -93,6 +93,26 @@ def test_a_faulty_configuration_changes_nothing(tmp_path: Path) -> None:
     priced.write("prices: {input: 2}")
     priced.prices.follow()
     assert priced.cost_nanos() == 2 * 10**9
+
+
+def test_accounts_rules_and_plans_follow_and_stay_while_the_file_has_a_fault(
+    tmp_path: Path,
+) -> None:
+    priced = Priced(tmp_path)
+    own = (
+        "prices: {input: 1}}}\n"
+        "prices: [{name: half, discount: 50%}]\n"
+        "plans: [{name: seats, provider: lab, seat_usd: 5}]\n#"
+    )
+    priced.file.write_text(CONFIGURATION.format(own))
+    priced.prices.follow()
+    terms = priced.prices.terms
+    assert terms.accounts["lab"] == "lab"
+    assert [rule.name for rule in terms.rules] == ["half"]
+    assert [plan.name for plan in terms.seat_plans] == ["seats"]
+    priced.write("nonsense: 1")
+    priced.prices.follow()
+    assert priced.prices.terms == terms
 
 
 def test_what_has_not_changed_is_not_read_again(tmp_path: Path) -> None:

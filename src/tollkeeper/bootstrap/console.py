@@ -20,9 +20,8 @@ from typing import Final, NamedTuple
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.loader_thread import LoaderThread
-from tollkeeper.bootstrap.price_books import configured_book, former_book
+from tollkeeper.bootstrap.price_books import configured_terms, former_book
 from tollkeeper.bootstrap.prices import FollowedPrices, followed_files
-from tollkeeper.bootstrap.repricing import price_accounts
 from tollkeeper.config import Configuration
 from tollkeeper.console.application import ConsoleApplication
 from tollkeeper.console.counters import ConsoleCounters
@@ -39,7 +38,6 @@ from tollkeeper.ports import DataFolder, Store, Vault
 from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.services.explanation import explanation_of
 from tollkeeper.services.loading import Loader
-from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import CurrentPrices, Repricer
 from tollkeeper.services.repricing_unpriced import UnpricedCalls
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
@@ -69,24 +67,18 @@ async def serve(options: ChildOptions) -> None:
     try:
         org = _org(store, data)
         prices = FollowedPrices(
-            lambda: configured_book(config.load(options.config, config.environment()), data),
+            lambda: configured_terms(config.load(options.config, config.environment()), data),
             followed_files(configuration, data),
             store.price_rules,
         )
         hub = LiveHub(org, secrets.token_hex(8))
         loader = Loader(_tail(data), ledger, on_loaded=hub.on_loaded, failpoint=failpoint)
         loading = LoaderThread(loader)
-
-        def terms() -> Terms:
-            now = config.load(options.config, config.environment())
-            accounts = price_accounts(now, data)
-            return Terms(prices.book, accounts, now.seat_plans, now.price_rules)
-
         repricer = Repricer(
             LedgerBookings(ledger, org),
             ledger,
             store,
-            lambda: CurrentPrices(*terms()[:2]),
+            lambda: CurrentPrices(prices.terms.book, prices.terms.accounts),
             clock.now_us,
             hub.on_loaded,
         )
@@ -98,7 +90,7 @@ async def serve(options: ChildOptions) -> None:
             lambda: loader.status.lag_entries,
         )
         console = _console(
-            org, configuration, data, store, vault, ledger, loading, prices, hub, repricer, terms
+            org, configuration, data, store, vault, ledger, loading, prices, hub, repricer
         )
         parts = _Parts(
             console,
@@ -125,7 +117,6 @@ def _console(
     prices: FollowedPrices,
     hub: LiveHub,
     repricer: Repricer,
-    terms: Callable[[], Terms],
 ) -> Console:
     return Console(
         org=org,
@@ -144,7 +135,7 @@ def _console(
         hub=hub,
         work=Work(),
         repricer=repricer,
-        terms=terms,
+        terms=lambda: prices.terms,
         static=StaticFiles(),
         counters=ConsoleCounters(),
     )

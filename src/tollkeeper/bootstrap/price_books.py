@@ -18,6 +18,7 @@ from tollkeeper.domain.routing import Dialect, RouteTable
 from tollkeeper.ports import DataFolder
 from tollkeeper.providers.price_data import newest_price_book, price_book_version
 from tollkeeper.providers.price_versions import DamagedBook
+from tollkeeper.services.price_terms import Terms
 from tollkeeper.storage.store.stored_rules import stored_rules
 from tollkeeper.telemetry import logger
 
@@ -30,14 +31,24 @@ def configured_book(configuration: Configuration, data: DataFolder) -> PriceBook
 
     Only the prices of the configuration matter here, so no provider's key is opened.
     """
+    return configured_terms(configuration, data).book
+
+
+def configured_terms(configuration: Configuration, data: DataFolder) -> Terms:
+    """Give all that decides prices now: that book, and where each account stands in it."""
     providers = [*configuration.providers.values()]
     if bootstrap.wants_sandbox(configuration, data):
         providers.append(sandbox_provider(data))
-    return own_book(
+    book = own_book(
         newest_price_book(data).book,
         providers,
         (*stored_rules(data.store), *configuration.price_rules),
     )
+    accounts = {
+        provider.name: provider.price_id if provider.custom_prices is None else provider.name
+        for provider in providers
+    }
+    return Terms(book, accounts, configuration.seat_plans, configuration.price_rules)
 
 
 def former_book(data: DataFolder, version: str) -> PriceBook | None:

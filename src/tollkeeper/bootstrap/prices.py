@@ -11,6 +11,7 @@ from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.ports import DataFolder
 from tollkeeper.providers.price_data import fetched_mark, newest_price_book
 from tollkeeper.runtime import FileMark, file_mark
+from tollkeeper.services.price_terms import Terms
 from tollkeeper.telemetry import logger
 
 
@@ -29,22 +30,27 @@ def followed_files(configuration: Configuration, data: DataFolder) -> list[Path]
 
 
 class FollowedPrices:
-    """Holds the book of the configuration as it is now. ``read`` makes it anew.
+    """Holds what decides prices by the configuration as it is now. ``read`` makes it anew.
 
     ``rules`` gives what else it is made of: the price rules of the store.
     """
 
     def __init__(
         self,
-        read: Callable[[], PriceBook],
+        read: Callable[[], Terms],
         watched: Sequence[Path],
         rules: Callable[[], object],
     ) -> None:
-        self.book = read()
+        self.terms = read()
         self._read = read
         self._watched = watched
         self._rules = rules
         self._seen = self._marks()
+
+    @property
+    def book(self) -> PriceBook:
+        """Give the price book."""
+        return self.terms.book
 
     def follow(self) -> None:
         """Read everything again if a file or a rule has changed."""
@@ -59,7 +65,7 @@ class FollowedPrices:
     def read_again(self) -> None:
         """Take over what the files say now; while one has a fault, nothing changes."""
         try:
-            self.book = self._read()
+            self.terms = self._read()
         except (TollkeeperError, OSError) as error:
             logger.error("configuration not taken over", extra={"reason": str(error)})
 

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from tollkeeper import bootstrap, clock
-from tollkeeper.bootstrap.price_books import configured_book
+from tollkeeper.bootstrap.price_books import configured_terms
 from tollkeeper.bootstrap.report_source import (
     WAITING,
     organisation_in,
     running_server,
     some_wait,
 )
-from tollkeeper.bootstrap.routing import sandbox_provider
 from tollkeeper.config import Configuration
 from tollkeeper.ports import DataFolder
 from tollkeeper.reports.bookings import LedgerBookings
@@ -30,17 +29,6 @@ class RepricingSource(Protocol):
 
     def reprice(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Take one step. Raises ValueError for what cannot be understood."""
-
-
-def price_accounts(configuration: Configuration, data: DataFolder) -> dict[str, str]:
-    """Say where the price of each configured provider stands: its name in the book, or its own."""
-    providers = [*configuration.providers.values()]
-    if bootstrap.wants_sandbox(configuration, data):
-        providers.append(sandbox_provider(data))
-    return {
-        provider.name: provider.price_id if provider.custom_prices is None else provider.name
-        for provider in providers
-    }
 
 
 @contextmanager
@@ -63,9 +51,8 @@ def open_repricing(
         try:
             if some_wait(data.journal, ledger):
                 tell(WAITING)
-            current = CurrentPrices(
-                configured_book(configuration, data), price_accounts(configuration, data)
-            )
+            terms = configured_terms(configuration, data)
+            current = CurrentPrices(terms.book, terms.accounts)
             yield _Here(
                 Repricer(LedgerBookings(ledger, org), ledger, store, lambda: current, clock.now_us),
                 configuration.settings.timezone,
