@@ -4,6 +4,7 @@
     ├── Refused               the gateway said no; nothing reached a provider, nothing was spent
     │   ├── BadRequest        400  the request cannot be read or contradicts itself
     │   ├── KeyRejected       401  no key, an unknown, expired or revoked one
+    │   ├── OverBudget        402  a budget has no room, or no price says how much it takes
     │   ├── NotAllowed        403  the key may not do this
     │   ├── UnknownRoute      404  no such path, model or provider
     │   ├── NotFound          404  no such team, person, key or stored secret
@@ -62,6 +63,23 @@ class BadRequest(Refused):
 class KeyRejected(Refused):
     code = "key_rejected"
     status = 401
+
+
+class OverBudget(Refused):
+    """A budget has no room for the call.
+
+    ``resets_at_us`` is when it opens again (epoch microseconds), None where it does not by
+    itself, or where more room would not help.
+    """
+
+    code = "budget_exceeded"
+    status = 402
+
+    def __init__(
+        self, message: str, *, code: str | None = None, resets_at_us: int | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.resets_at_us = resets_at_us
 
 
 class NotAllowed(Refused):

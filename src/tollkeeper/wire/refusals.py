@@ -2,7 +2,8 @@
 
 Tools differ in what they do with an error: some retry for a minute in silence, some show
 their own words instead of ours. The statuses here are those that each tool was seen to show
-at once (observed against the tools themselves, November 2026).
+at once (observed against the tools themselves, November 2026). Programs are told when to come
+back; an agent is never made to wait in silence for a budget.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tollkeeper.domain.errors import (
     BadRequest,
     KeyRejected,
     NotAllowed,
+    OverBudget,
     Overloaded,
     Refused,
     TollkeeperError,
@@ -24,25 +26,42 @@ from tollkeeper.domain.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
+from tollkeeper.domain.holds import UNPRICED
 from tollkeeper.domain.key_tokens import without_keys
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.wire.bedrock_refusals import aws_error, aws_status
-from tollkeeper.wire.clients import CODEX
+from tollkeeper.wire.clients import (
+    CLAUDE_CODE,
+    CODEX,
+    GEMINI_CLI,
+    KIMI_CODE,
+    OPENCODE,
+    QWEN_CODE,
+)
 from tollkeeper.wire.endpoints import Endpoint
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"
-"""The code of refusals because of money. Their status depends on who has to show them."""
+FOR_MONEY: Final = frozenset({BUDGET_EXCEEDED, UNPRICED})
+"""Codes of refusals because of money. Their status depends on who has to show them."""
+BUDGET_UNREACHABLE: Final = "budget_unreachable"
+"""The code of refusals because nobody knows at the moment what a budget has left."""
 
 FORCED_STATUSES: Final = frozenset({402, 422, 429})
 """What an operator may force for refusals because of money."""
 
 _OVERLOADED_RETRY_S: Final = 2
+_SHOWN_FROM_S: Final = 61
+"""Claude Code sleeps through shorter waits, and shows an error that asks for this one."""
+_TOO_MANY: Final = 429
+_SECOND_US: Final = 1_000_000
 _JSON: Final = b"content-type: application/json\r\n"
 _PLAIN: Final = b"content-type: text/plain; charset=utf-8\r\n"
 _STOP: Final = b"x-should-retry: false\r\n"
 _LINE_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # They retry for a minute on every other refusal, and end quietly on this one.
 _ENDS_ON_400: Final = frozenset({"litellm", "openai-python", "aider"})
+# They retry a 503 for a minute in silence, and show this one at once.
+_ENDS_ON_402: Final = frozenset({GEMINI_CLI, OPENCODE, KIMI_CODE, QWEN_CODE})
 _encode: Final = msgspec.json.encode
 
 
@@ -100,14 +119,16 @@ def refusal(
     ``tool`` is the client's name from the client table. ``forced_status`` is the operator's
     choice for refusals because of money.
     """
-    if error.code == BUDGET_EXCEEDED:
+    if error.code in FOR_MONEY and not (error.code == UNPRICED and tool == CODEX):
         return _for_money(error, endpoint, tool, call_id, forced_status)
+    if error.code == BUDGET_UNREACHABLE:
+        return _for_want_of_an_answer(error, endpoint, tool, call_id)
     if tool == CODEX and isinstance(error, Refused) and not isinstance(error, Overloaded):
         # Codex repeats every other status six times, and shows only this one word for word.
         return _plain(400, _message(error), call_id)
     headers = b""
     if isinstance(error, Overloaded):
-        headers = b"retry-after: %d\r\n" % (error.retry_after_s or _OVERLOADED_RETRY_S)
+        headers = _come_back(error)
     elif isinstance(error, Refused):
         headers = _STOP
     if endpoint.dialect is Dialect.BEDROCK:
@@ -165,18 +186,60 @@ def _for_money(
 ) -> Reply:
     """Refuse for money, so that nobody repeats the call and everybody reads why."""
     dialect = endpoint.dialect
-    if forced is None and tool == CODEX:
-        fault = {"type": "usage_limit_reached", "message": _message(error), "code": error.code}
-        # Codex puts this header, not the message, into the sentence that it shows.
-        shown = _one_line(_message(error)).rstrip(".").encode("ascii", "replace")
-        headers = b"x-codex-promo-message: " + shown + b"\r\n" + _STOP
-        body = _encode({"error": {**fault, "request_id": call_id}})
-        return _shaped(dialect, 429, headers, body, call_id)
+    if tool == CODEX and forced in {None, _TOO_MANY}:
+        return _for_codex(error, dialect, call_id)
     status = forced or (400 if tool in _ENDS_ON_400 else 402)
+    headers = _STOP
+    if status == _TOO_MANY and tool == CLAUDE_CODE:
+        headers += b"retry-after: %d\r\n" % _SHOWN_FROM_S
     if dialect is Dialect.BEDROCK:
-        return _in_aws_words(error, status, _STOP, call_id, for_money=True)
+        for_money = error.code == BUDGET_EXCEEDED
+        return _in_aws_words(error, status, headers, call_id, for_money=for_money)
     body = _body(endpoint, status, _MONEY, error, call_id)
-    return _shaped(dialect, status, _STOP, body, call_id)
+    return _shaped(dialect, status, headers, body, call_id)
+
+
+def _for_codex(error: TollkeeperError, dialect: Dialect, call_id: str) -> Reply:
+    """Refuse for money in the one way that Codex takes for an end, and not for a pause.
+
+    It puts the header, not the message, into the sentence that it shows, and the time (epoch
+    seconds) at its end.
+    """
+    shown = _one_line(_message(error)).rstrip(".").encode("ascii", "replace")
+    headers = b"x-codex-promo-message: " + shown + b"\r\n" + _STOP
+    fault: dict[str, Any] = {
+        "type": "usage_limit_reached",
+        "message": _message(error),
+        "code": error.code,
+        "request_id": call_id,
+    }
+    if isinstance(error, OverBudget) and error.resets_at_us is not None:
+        fault["resets_at"] = error.resets_at_us // _SECOND_US
+    return _shaped(dialect, _TOO_MANY, headers, _encode({"error": fault}), call_id)
+
+
+def _for_want_of_an_answer(
+    error: TollkeeperError, endpoint: Endpoint, tool: str, call_id: str
+) -> Reply:
+    """Refuse because nobody knows what a budget has left: programs shall come back, and
+    whoever sits before an agent shall read it instead of waiting.
+    """
+    if tool == CODEX:
+        return _plain(400, _message(error), call_id)
+    status, headers = error.status, _come_back(error)
+    if tool in _ENDS_ON_402:
+        status, headers = 402, _STOP
+    elif tool == CLAUDE_CODE:
+        headers += _STOP
+    if endpoint.dialect is Dialect.BEDROCK:
+        return _in_aws_words(error, status, headers, call_id)
+    body = _body(endpoint, status, _words(error), error, call_id)
+    return _shaped(endpoint.dialect, status, headers, body, call_id)
+
+
+def _come_back(error: TollkeeperError) -> bytes:
+    after_s = error.retry_after_s if isinstance(error, Overloaded) else None
+    return b"retry-after: %d\r\n" % (after_s or _OVERLOADED_RETRY_S)
 
 
 def _in_aws_words(
@@ -192,7 +255,7 @@ def _message(error: TollkeeperError) -> str:
 
 
 def _words(error: TollkeeperError) -> _Words:
-    if error.code == BUDGET_EXCEEDED:
+    if error.code in FOR_MONEY:
         return _MONEY
     for kind, words in _WORDS:
         if isinstance(error, kind):
@@ -220,7 +283,7 @@ def _body(
         fault = {"code": status, "message": _message(error), "status": words.google}
         return _encode({"error": {**fault, "details": [info]}})
     kind = words.openai
-    code = "insufficient_quota" if words is _MONEY else error.code
+    code = "insufficient_quota" if error.code == BUDGET_EXCEEDED else error.code
     fault = {"message": _message(error), "type": kind, "param": None, "code": code}
     body: dict[str, Any] = {"error": {**fault, "request_id": call_id}}
     if endpoint.name in _OF_MANY:
