@@ -298,6 +298,12 @@ class Budgets(Protocol):
     def budgets(self) -> list[Budget]:
         """List all budgets, those too that have ended, by their ids."""
 
+    def balances(self, budget_id: str | None = None, at_us: int | None = None) -> list[Balance]:
+        """List rows of balances by their keys: of one budget or of all.
+
+        With ``at_us`` only those of windows that last at that time.
+        """
+
 
 def entity_text(value: str) -> str:
     """Give a value as it names a row: short and printable, and never two values as one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine, select, update
 
 from tollkeeper.domain.access import Role
-from tollkeeper.domain.budgets import Budget
+from tollkeeper.domain.budgets import Balance, Budget
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.months import ClosedMonth
@@ -240,6 +240,10 @@ class SqlStore:
     def budgets(self) -> list[Budget]:
         with self._read() as db:
             return budgets.all_budgets(db)
+
+    def balances(self, budget_id: str | None = None, at_us: int | None = None) -> list[Balance]:
+        with self._read() as db:
+            return budgets.balances(db, budget_id, at_us)
 
     # ------------------------------------------------------------- bookkeeping
 
