@@ -14,8 +14,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from tollkeeper.domain.access import Role, VirtualKey
+from tollkeeper.domain.alerts import AlertBook
 from tollkeeper.domain.budgets import Budgets
 from tollkeeper.domain.calls import Held, Settled
+from tollkeeper.domain.deliveries import Outbox
 from tollkeeper.domain.job_bills import Billed
 from tollkeeper.domain.jobs import JobMark
 from tollkeeper.domain.leases import BudgetAuthority as BudgetAuthority
@@ -216,7 +218,7 @@ class ReportSource(Protocol):
 # ----------------------------------------------------------------------------- store
 
 
-class Store(ClosedMonths, PricingRuns, Budgets, Protocol):
+class Store(ClosedMonths, PricingRuns, Budgets, AlertBook, Outbox, Protocol):
     """Who may do what: organisation, teams, people, keys, sessions, provider secrets; and the
     bookkeeping that is not in the ledger.
 

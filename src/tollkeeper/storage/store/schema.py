@@ -12,51 +12,32 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
 )
 
-COUNT_MAX: Final = 2**62
-BUDGET_LIMIT_MAX: Final = 4 * 10**18
-TIME_US_MAX: Final = 253_402_300_799_999_999  # the end of the year 9999
-HASH_BYTES: Final = 32
-ID_CHARS: Final = 36
-NAME_CHARS_MAX: Final = 200
-EMAIL_CHARS_MAX: Final = 254
-PRICES_CHARS_MAX: Final = 4_000
-REASON_CHARS_MAX: Final = 1_000
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_name)s",
-    }
+from tollkeeper.storage.store.alert_schema import alerts as alerts
+from tollkeeper.storage.store.schema_parts import (
+    BUDGET_LIMIT_MAX,
+    COUNT_MAX,
+    EMAIL_CHARS_MAX,
+    HASH_BYTES,
+    ID_CHARS,
+    NAME_CHARS_MAX,
+    PRICES_CHARS_MAX,
+    REASON_CHARS_MAX,
+    TIME_US_MAX,
 )
-
-
-def _bounded(column: str, most: int, least: int = 0) -> CheckConstraint:
-    return CheckConstraint(f"{column} BETWEEN {least} AND {most}", name=column)
-
-
-def _length(column: str, most: int, least: int = 1) -> CheckConstraint:
-    return CheckConstraint(f"length({column}) BETWEEN {least} AND {most}", name=column)
-
-
-def _one_of(column: str, *values: str) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
+from tollkeeper.storage.store.schema_parts import bounded as _bounded
+from tollkeeper.storage.store.schema_parts import length as _length
+from tollkeeper.storage.store.schema_parts import metadata as metadata
+from tollkeeper.storage.store.schema_parts import one_of as _one_of
 
 orgs = Table(
     "orgs",

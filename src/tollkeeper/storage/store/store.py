@@ -31,6 +31,7 @@ from tollkeeper.storage.store import (
 from tollkeeper.storage.store.schema import revisions
 from tollkeeper.storage.store.schema_check import schema_is_current
 from tollkeeper.storage.store.sqlite_engine import open_engine
+from tollkeeper.storage.store.stored_alerts import StoredAlerts
 from tollkeeper.storage.store.transactions import Touches, Transactions
 
 
@@ -48,7 +49,7 @@ def open_sqlite_store(path: Path) -> SqlStore:
     return SqlStore(open_engine(path), partial(sqlite_file.as_os_error, path=path))
 
 
-class SqlStore:
+class SqlStore(StoredAlerts):
     """Who may do what, in an SQL database. Safe to use from several threads.
 
     Unknown ids raise LookupError, a name that is taken ValueError, an unusable database
@@ -57,7 +58,7 @@ class SqlStore:
 
     def __init__(self, engine: Engine, explain: Callable[[BaseException], OSError]) -> None:
         self._engine = engine
-        self._transactions = Transactions(engine, explain)
+        super().__init__(Transactions(engine, explain))
         self._read = self._transactions.read
         self._write = self._transactions.write
         self._ids = IdMint()

@@ -1,0 +1,127 @@
+"""Alerts in the store: each fires once, whoever else looks at the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, delete, or_, select, update
+
+from tollkeeper.domain.alerts import OPEN, Alert, AlertKey, AlertState
+from tollkeeper.domain.budgets import BASIS_POINTS
+from tollkeeper.storage.store.alert_schema import alerts
+from tollkeeper.storage.store.once import insert_once
+from tollkeeper.storage.store.schema import budget_balances, budgets
+
+LATE_US: Final = 3_600_000_000
+"""So long after the end of a window what is still settled into it is looked at."""
+
+_OPEN: Final = [str(state) for state in OPEN]
+
+
+def add_alert(db: Connection, alert: Alert) -> bool:
+    """Keep a new alert; False where its key is there already."""
+    key = alert.key
+    values = {
+        **{name: getattr(alert, name) for name in ("alert_id", "window_end_us", "value", "name")},
+        **{name: getattr(alert, name) for name in ("title", "fired_at_us", "changed_at_us")},
+        **key._asdict(),
+        "state": str(alert.state),
+        "limit_amount": alert.limit,
+        "acknowledged_by": alert.by,
+    }
+    return insert_once(db, alerts, values)
+
+
+def move_alert(db: Connection, alert: Alert, state: AlertState, now_us: int, by: str) -> bool:
+    """Give an alert another state, unless it is in another one than ``alert`` by now."""
+    moved = db.execute(
+        update(alerts)
+        .where(alerts.c.alert_id == alert.alert_id, alerts.c.state == str(alert.state))
+        .values(state=str(state), changed_at_us=now_us, acknowledged_by=by or alert.by)
+    )
+    return moved.rowcount > 0
+
+
+def alert(db: Connection, alert_id: str) -> Alert | None:
+    """Give one alert."""
+    row = db.execute(select(alerts).where(alerts.c.alert_id == alert_id)).first()
+    return None if row is None else _read(row)
+
+
+def newest_alerts(db: Connection, most: int, *, open_only: bool) -> list[Alert]:
+    """List alerts that were told, newest first."""
+    wanted = select(alerts).where(alerts.c.state != str(AlertState.PASSED))
+    if open_only:
+        wanted = wanted.where(alerts.c.state.in_(_OPEN))
+    order = (alerts.c.fired_at_us.desc(), alerts.c.alert_id.desc())
+    return _read_all(db.execute(wanted.order_by(*order).limit(most)))
+
+
+def open_alerts(db: Connection) -> list[Alert]:
+    """List all alerts that are not over."""
+    return _read_all(db.execute(select(alerts).where(alerts.c.state.in_(_OPEN))))
+
+
+def alerts_of(db: Connection, keys: Sequence[AlertKey]) -> list[Alert]:
+    """List the alerts about some things in some windows."""
+    found: list[Alert] = []
+    for first in range(0, len(keys), 100):
+        some = keys[first : first + 100]
+        about = [
+            and_(
+                alerts.c.rule == key.rule,
+                alerts.c.subject == key.subject,
+                alerts.c.entity == key.entity,
+                alerts.c.window_start_us == key.window_start_us,
+            )
+            for key in some
+        ]
+        found += _read_all(db.execute(select(alerts).where(or_(*about))))
+    return found
+
+
+def spent_rows(db: Connection, now_us: int, part_bp: int) -> list[dict[str, Any]]:
+    """List rows of balances of which a part is spent, and whose windows are not long over."""
+    limit = (
+        budgets.c.limit_amount + budget_balances.c.rolled_in - budget_balances.c.rolled_on
+    ).label("limit")
+    part = limit.element // BASIS_POINTS * min(part_bp, BASIS_POINTS)
+    columns = ("budget_id", "entity", "window_start_us", "window_end_us", "posted")
+    rows = db.execute(
+        select(*(budget_balances.c[name] for name in columns), limit)
+        .join(budgets, budgets.c.budget_id == budget_balances.c.budget_id)
+        .where(
+            budget_balances.c.window_end_us > now_us - LATE_US,
+            budget_balances.c.posted > 0,
+            budget_balances.c.posted >= part,
+        )
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def forget_alerts(db: Connection, before_us: int) -> int:
+    """Delete alerts that are over and changed last before a time."""
+    gone = delete(alerts).where(alerts.c.state.not_in(_OPEN), alerts.c.changed_at_us < before_us)
+    return db.execute(gone).rowcount
+
+
+def _read_all(rows: Iterable[Row[Any]]) -> list[Alert]:
+    return [_read(row) for row in rows]
+
+
+def _read(row: Row[Any]) -> Alert:
+    found = row._mapping
+    return Alert(
+        alert_id=found["alert_id"],
+        key=AlertKey(*(found[name] for name in AlertKey._fields)),
+        state=AlertState(found["state"]),
+        window_end_us=found["window_end_us"],
+        value=found["value"],
+        limit=found["limit_amount"],
+        name=found["name"],
+        title=found["title"],
+        fired_at_us=found["fired_at_us"],
+        changed_at_us=found["changed_at_us"],
+        by=found["acknowledged_by"],
+    )
