@@ -9,6 +9,9 @@ from typing import Final
 monotonic_s: Final = time.monotonic
 """Seconds on a clock that never steps back, for durations and deadlines."""
 
+monotonic_ns: Final = time.monotonic_ns
+"""The same in nanoseconds, for what counts in whole numbers."""
+
 
 def now_us() -> int:
     """Give microseconds since the epoch, UTC."""
