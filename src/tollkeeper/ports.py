@@ -29,6 +29,7 @@ from tollkeeper.domain.people import Session as Session
 from tollkeeper.domain.people import Team as Team
 from tollkeeper.domain.people import User as User
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
+from tollkeeper.domain.rate_limits import RateRules
 from tollkeeper.domain.repricing import PricingRuns
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class ReportSource(Protocol):
 # ----------------------------------------------------------------------------- store
 
 
-class Store(ClosedMonths, PricingRuns, Budgets, AlertBook, Outbox, Protocol):
+class Store(ClosedMonths, PricingRuns, Budgets, RateRules, AlertBook, Outbox, Protocol):
     """Who may do what: organisation, teams, people, keys, sessions, provider secrets; and the
     bookkeeping that is not in the ledger.
 

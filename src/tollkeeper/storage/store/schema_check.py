@@ -13,7 +13,7 @@ from typing import Final
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.storage.store import sqlite_file
 
-SCHEMA_HEAD: Final = "0005"
+SCHEMA_HEAD: Final = "0006"
 """The newest migration in ``migrations/versions``. Versions are numbers of four digits."""
 
 

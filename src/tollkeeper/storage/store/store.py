@@ -15,6 +15,7 @@ from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.months import ClosedMonth
 from tollkeeper.domain.price_rules import StoredRule
+from tollkeeper.domain.rate_limits import StoredRateRule
 from tollkeeper.domain.repricing import PricingRun
 from tollkeeper.ports import KeyRecord, NewKey, Session, Team, User
 from tollkeeper.storage.store import (
@@ -23,6 +24,7 @@ from tollkeeper.storage.store import (
     keys,
     price_rules,
     provider_secrets,
+    rate_rules,
     sign_in,
     sqlite_file,
     teams,
@@ -227,6 +229,20 @@ class SqlStore(StoredAlerts):
     def end_price_rule(self, rule_id: str, until_us: int) -> None:
         with self._write(Touches.SECRETS) as (db, _):
             price_rules.end_rule(db, rule_id, until_us)
+
+    # ------------------------------------------------------------- rate limits
+
+    def set_rate_rule(self, stored: StoredRateRule) -> None:
+        with self._write(Touches.SECRETS) as (db, _):
+            rate_rules.set_rule(db, stored)
+
+    def rate_rules(self) -> list[StoredRateRule]:
+        with self._read() as db:
+            return rate_rules.all_rules(db)
+
+    def remove_rate_rule(self, rule_id: str) -> None:
+        with self._write(Touches.SECRETS) as (db, _):
+            rate_rules.remove_rule(db, rule_id)
 
     # ------------------------------------------------------------- budgets
 
