@@ -54,6 +54,7 @@ def any_entry(draw: st.DrawFn) -> LedgerEntry:
         revision=draw(st.integers(0, 3)),
         sign=draw(st.sampled_from([1, -1])),
         corrected_at_us=draw(st.none() | st.integers(FIRST_US, LAST_US)),
+        repeats=draw(st.integers(0, 10**6)),
     )
 
 
@@ -98,6 +99,7 @@ def plausible_entry(draw: st.DrawFn, moments: st.SearchStrategy[int]) -> LedgerE
                 st.sampled_from(["feature", "Ümlaut'"]), st.sampled_from(["chat", ""]), max_size=2
             )
         ),
+        repeats=draw(st.sampled_from([0, 0, 0, 998])),
     )
 
 

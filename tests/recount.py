@@ -50,7 +50,11 @@ def counts(entry: LedgerEntry) -> int:
 
 
 def attempts(entries: Iterable[LedgerEntry], outcome: Callable[[str], bool]) -> int:
-    return sum(counts(entry) for entry in entries if entry.part == 0 and outcome(entry.outcome))
+    return sum(
+        counts(entry) * (1 + (entry.repeats if entry.outcome == "refused" else 0))
+        for entry in entries
+        if entry.part == 0 and outcome(entry.outcome)
+    )
 
 
 def tokens(entries: Iterable[LedgerEntry], names: Iterable[str]) -> int:

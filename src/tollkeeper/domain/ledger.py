@@ -61,6 +61,9 @@ class LedgerEntry(NamedTuple):
     that was booked before it, counts and amounts, and the one of sign 1 books it anew, so
     sums of any group come out right. One without a revision only adds its amounts.
     ``correction`` says why, ``corrected_at_us`` when; ``started_at_us`` stays the call's.
+
+    A refusal may stand for others just like it that came in the seconds before: ``repeats``
+    says for how many (see ``services.refusal_memory``).
     """
 
     entry_id: str
@@ -132,14 +135,15 @@ class LedgerEntry(NamedTuple):
     sign: int = 1
     corrected_at_us: int | None = None
     correction: str = ""
+    repeats: int = 0
 
 
 TOKEN_FIELDS: tuple[tuple[str, str], ...] = tuple((f"{name}_tokens", name) for name in u.TOKENS)
 """Pairs (ledger field, quantity name) for every kind of token."""
 
 _PLACE_OF: Final = {name: place for place, name in enumerate(u.TOKENS)}
-_NEVER_CORRECTED: Final = (0, 1, None, "")
-"""Revision, sign, time and reason of an entry that no correction made."""
+_AS_IT_WAS: Final = (0, 1, None, "", 0)
+"""Revision, sign, time and reason of an entry that no correction made; it repeats nothing."""
 
 _NO_TOKENS: Final = (0,) * len(u.TOKENS)
 
@@ -169,8 +173,10 @@ def request_count(entry: LedgerEntry) -> int:
 
 
 def refusal_count(entry: LedgerEntry) -> int:
-    """Count the entry as a refusal, which is no request."""
-    return weight(entry) if entry.part == 0 and entry.outcome == Outcome.REFUSED else 0
+    """Count the entry as refusals, which are no requests: itself, and what it repeats."""
+    if entry.part != 0 or entry.outcome != Outcome.REFUSED:
+        return 0
+    return weight(entry) * (1 + entry.repeats)
 
 
 def error_count(entry: LedgerEntry) -> int:
@@ -244,7 +250,7 @@ def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry
             part.provider_cost_nanos,
             part.terms,
             part.provider_list_nanos,
-            *_NEVER_CORRECTED,
+            *_AS_IT_WAS,
         )
     )
 

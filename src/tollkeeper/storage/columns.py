@@ -35,7 +35,7 @@ COUNTS: Final[Mapping[str, Callable[[LedgerEntry], int]]] = {
     "unpriced": unpriced_count,
 }
 """Columns that are 1, 0 or, where an entry takes another back, -1: their sums count, and
-whoever writes SQL counts as we do."""
+whoever writes SQL counts as we do. A refusal that stands for others counts as all of them."""
 
 
 class Kind(enum.Enum):
@@ -101,4 +101,5 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("sign", Kind.INTEGER, "sign"),
     Column("corrected_at", Kind.TIME, "corrected_at_us", nullable=True),
     *_texts("correction"),
+    Column("repeats", Kind.INTEGER, "repeats"),
 )

@@ -78,7 +78,9 @@ def test_a_torn_end_is_quietly_dropped() -> None:
     size = len(data) // 2
     for end in range(size, len(data)):
         assert read(data[:end]) == (entries[:1], 0)
-        assert read(data[:end] + bytes(1000)) == (entries[:1], 0)
+        padded = data[:end] + bytes(1000)
+        is_whole = padded.startswith(data)  # only zeros were missing, and zeros came
+        assert read(padded) == (entries if is_whole else entries[:1], 0)
 
 
 def test_a_record_that_looks_like_frames_inside_is_not_split() -> None:

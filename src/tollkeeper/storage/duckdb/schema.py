@@ -126,7 +126,12 @@ _PRICE_AGAIN: Final = (
 
 _JOBS = "CREATE TABLE jobs (job VARCHAR NOT NULL, state VARCHAR NOT NULL)"
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = ((_ENTRIES, _LOADED), _PRICE_AGAIN, (_JOBS,))
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (
+    (_ENTRIES, _LOADED),
+    _PRICE_AGAIN,
+    (_JOBS,),
+    _added("repeats", "BIGINT", "0"),
+)
 
 
 def migrate(
