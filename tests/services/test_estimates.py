@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.calls import Held, Profile
 from tollkeeper.domain.ledger import Basis, Outcome
-from tollkeeper.domain.texts import RequestText
+from tollkeeper.domain.texts import ANY_TOOL, RequestText
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.services import estimates, vocabulary
-from tollkeeper.services.estimates import family_of, hidden_tokens, input_tokens, output_tokens
+from tollkeeper.services.estimates import family_of, input_tokens, output_tokens
 from tollkeeper.services.settlement import Ending, Hints, settle
-from tollkeeper.wire.generated_text import call_size, text_size, thought_size
+from tollkeeper.wire.generated_text import REASONED, call_size, text_size
 from tollkeeper.wire.request_text import request_text
 
 CHAT = "chat/completions"
@@ -102,10 +102,16 @@ def test_a_request_that_is_gone_is_estimated_by_its_size() -> None:
     assert input_tokens(None, 0, family, 0) == 1
 
 
-def test_thoughts_are_put_down_where_none_were_shown() -> None:
-    assert hidden_tokens(text_size("yes"), 90) == 90
-    assert hidden_tokens(text_size("yes") + thought_size("hm"), 90) == 0
-    assert hidden_tokens(0, 90) == 0
+def test_the_beginning_of_a_call_that_must_be_made_is_not_generated() -> None:
+    family = family_of("gpt-4o", CHAT)
+    call = call_size("get_weather", '{"city":"Paris"}')
+    assert output_tokens(call, family, "get_weather") == vocabulary.count('{"city":"Paris"}')
+    assert output_tokens(call, family, ANY_TOOL) == output_tokens(call, family)
+    claude = family_of("claude-haiku-4-5", "messages")
+    free, some, named = (
+        output_tokens(call, claude, must) for must in ("", ANY_TOOL, "get_weather")
+    )
+    assert free > some > named > 0
 
 
 @settings(deadline=None)  # the vocabulary is loaded by whichever comes first
@@ -138,7 +144,7 @@ def test_no_request_breaks_an_estimate(body: bytes) -> None:
     assert input_tokens(request_text(body), len(body), family, 0) >= 1
 
 
-@pytest.mark.parametrize("said", [None, 0, text_size("Grüße " * 30)])
+@pytest.mark.parametrize("said", [None, 0, text_size("Grüße " * 30) + REASONED])
 def test_a_reply_without_usage_is_booked_as_estimated(said: int | None) -> None:
     texts = [""] * len(Profile._fields)
     profile = Profile(*texts)._replace(

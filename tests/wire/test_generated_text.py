@@ -5,8 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollkeeper.domain.texts import SAMPLE_CHARACTERS_MAX, GeneratedText
-from tollkeeper.wire.generated_text import NOTHING_SAID, call_size, text_size, thought_size
+from tollkeeper.domain.texts import NO_THOUGHTS, SAMPLE_CHARACTERS_MAX, GeneratedText, Thoughts
+from tollkeeper.wire.generated_text import (
+    NOTHING_SAID,
+    REASONED,
+    call_size,
+    sealed_size,
+    text_size,
+    thought_size,
+)
 
 
 @given(st.lists(st.text(max_size=50), max_size=12))
@@ -34,9 +41,18 @@ def test_calls_and_thoughts_are_told_apart() -> None:
     said = text_size([{"text": "a"}, {"text": "bc"}, {"image": 1}, "odd"])
     said += call_size("look", '{"x"') + call_size(None, ":1}") + call_size("", "")
     assert (int(said), said.sample, said.calls) == (14, 'abclook{"x":1}', 1)
-    assert not said.shows_thoughts
-    assert (said + thought_size("hm")).shows_thoughts
-    assert not (said + thought_size(None)).shows_thoughts
+    assert said.thoughts == NO_THOUGHTS
+    assert (said + thought_size("hm")).thoughts == Thoughts(2, 1)
+    assert (said + thought_size(None)).thoughts == NO_THOUGHTS
+
+
+def test_what_is_told_of_reasoning_adds_up() -> None:
+    said = text_size("a") + thought_size("hm") + sealed_size("x" * 100) + sealed_size("y" * 20)
+    assert said.thoughts == Thoughts(2, 3, 2, 120)
+    assert (int(said), said.sample) == (3, "ahm")
+    assert (3 + said + 4 + REASONED).thoughts == Thoughts(2, 4, 2, 120)
+    for nothing in (None, "", 7, []):
+        assert sealed_size(nothing).thoughts == NO_THOUGHTS
 
 
 def test_plain_numbers_add_up_too() -> None:

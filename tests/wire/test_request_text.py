@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tollkeeper.domain.texts import RequestText
+from tollkeeper.domain.texts import ANY_TOOL, RequestText
 from tollkeeper.wire.request_text import request_text
 
 TOOL = {"name": "look", "description": "Look.", "input_schema": {"type": "object"}}
@@ -107,6 +107,49 @@ def test_a_prescribed_answer() -> None:
     assert '"properties"' in _read(**asked, generationConfig={"responseSchema": schema}).schema
     assert '"properties"' in _read(**asked, output_config={"format": schema}).schema
     assert _read(**asked, response_format={"type": "text"}).schema == ""
+
+
+@pytest.mark.parametrize(
+    ("choice", "must_call"),
+    [
+        ({}, ""),
+        ({"tool_choice": "auto"}, ""),
+        ({"tool_choice": "required"}, ANY_TOOL),
+        ({"tool_choice": {"type": "auto"}}, ""),
+        ({"tool_choice": {"type": "any"}}, ANY_TOOL),
+        ({"tool_choice": {"type": "tool", "name": "look"}}, "look"),
+        ({"tool_choice": {"type": "function", "function": {"name": "look"}}}, "look"),
+        ({"tool_choice": {"type": "function", "name": "look"}}, "look"),
+        ({"function_call": {"name": "look"}}, "look"),
+        ({"toolConfig": {"toolChoice": {"any": {}}}}, ANY_TOOL),
+        ({"toolConfig": {"toolChoice": {"tool": {"name": "look"}}}}, "look"),
+        ({"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, ANY_TOOL),
+        ({"tool_choice": {"type": ["any"], "name": 7}}, ""),
+    ],
+)
+def test_a_tool_that_must_be_called(choice: dict[str, Any], must_call: str) -> None:
+    assert _read(messages=[{"content": "x"}], **choice).must_call == must_call
+
+
+@pytest.mark.parametrize(
+    ("said", "thinks"),
+    [
+        ({}, None),
+        ({"reasoning_effort": "high"}, True),
+        ({"reasoning_effort": "minimal"}, False),
+        ({"reasoning": {"effort": "none"}}, False),
+        ({"reasoning": {"summary": "auto"}}, None),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, True),
+        ({"thinking": {"type": "disabled"}}, False),
+        ({"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}}, False),
+        ({"generationConfig": {"thinkingConfig": {"thinkingLevel": "low"}}}, True),
+        ({"additionalModelRequestFields": {"thinking": {"type": "enabled"}}}, True),
+        ({"think": False}, False),
+        ({"reasoning": {"effort": ["odd"]}}, True),
+    ],
+)
+def test_whether_reasoning_is_asked_for(said: dict[str, Any], thinks: bool | None) -> None:
+    assert _read(messages=[{"content": "x"}], **said).thinks is thinks
 
 
 @pytest.mark.parametrize(

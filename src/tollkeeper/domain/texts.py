@@ -7,6 +7,25 @@ from typing import Final, NamedTuple
 SAMPLE_CHARACTERS_MAX: Final = 8 << 10
 """As much of a reply is looked at; of a longer one the rest is taken to be like its beginning."""
 
+ANY_TOOL: Final = "*"
+
+
+class Thoughts(NamedTuple):
+    """What a reply tells of its reasoning.
+
+    ``shown_bytes`` of it are among the reply's text. ``pieces`` counts where the reply says
+    that it reasoned, shown or not. Some of that may come sealed, for the provider alone to
+    read: ``seals`` pieces of it, of ``sealed_characters`` together.
+    """
+
+    shown_bytes: int = 0
+    pieces: int = 0
+    seals: int = 0
+    sealed_characters: int = 0
+
+
+NO_THOUGHTS: Final = Thoughts()
+
 
 class GeneratedText(int):
     """A number of UTF-8 bytes of generated text. Sums keep the beginning of what they sum.
@@ -14,12 +33,12 @@ class GeneratedText(int):
     Readers add up sizes while a reply goes by. Only where a reply never says what it used does
     anybody look at the text, so no more than its beginning is kept, in memory, until then.
     ``sample`` is that beginning, ``calls`` counts the tools that the text calls, and
-    ``shows_thoughts`` tells that reasoning is among it.
+    ``thoughts`` is what the reply tells of its reasoning.
     """
 
     sample: str
     calls: int
-    shows_thoughts: bool
+    thoughts: Thoughts
 
     def __new__(
         cls,
@@ -27,12 +46,12 @@ class GeneratedText(int):
         sample: str = "",
         calls: int = 0,
         *,
-        shows_thoughts: bool = False,
+        thoughts: Thoughts = NO_THOUGHTS,
     ) -> GeneratedText:
         made = super().__new__(cls, size_bytes)
         made.sample = sample
         made.calls = calls
-        made.shows_thoughts = shows_thoughts
+        made.thoughts = thoughts
         return made
 
     def __add__(self, other: int) -> GeneratedText:
@@ -43,16 +62,23 @@ class GeneratedText(int):
         room = SAMPLE_CHARACTERS_MAX - len(sample)
         if room > 0 and other.sample:
             sample += other.sample[:room]
-        shows = self.shows_thoughts or other.shows_thoughts
-        return GeneratedText(size, sample, self.calls + other.calls, shows_thoughts=shows)
+        thoughts = together(self.thoughts, other.thoughts)
+        return GeneratedText(size, sample, self.calls + other.calls, thoughts=thoughts)
 
     def __radd__(self, other: int) -> GeneratedText:
         return self._of_size(int(other) + int(self))
 
     def _of_size(self, size_bytes: int) -> GeneratedText:
-        return GeneratedText(
-            size_bytes, self.sample, self.calls, shows_thoughts=self.shows_thoughts
-        )
+        return GeneratedText(size_bytes, self.sample, self.calls, thoughts=self.thoughts)
+
+
+def together(some: Thoughts, more: Thoughts) -> Thoughts:
+    """Add up what two parts of a reply tell of its reasoning; mostly that is nothing."""
+    if more is NO_THOUGHTS:
+        return some
+    if some is NO_THOUGHTS:
+        return more
+    return Thoughts(*(left + right for left, right in zip(some, more, strict=True)))
 
 
 class RequestText(NamedTuple):
@@ -62,7 +88,9 @@ class RequestText(NamedTuple):
     those are in, ``calls`` how many calls of tools, and results of them, it tells. ``tools`` is
     the JSON of the declared tools, "" for none, ``schema`` that of a prescribed answer.
     ``unseen`` counts what has tokens that no text tells: media, and tools of the provider's
-    own, whose description nobody sees.
+    own, whose description nobody sees. ``must_call`` is the name of the tool that the reply
+    has to call, ``ANY_TOOL`` where it has to call one, "" where it need not. ``thinks`` tells
+    whether reasoning is asked for, None where the request leaves that to the model.
     """
 
     text: str
@@ -71,3 +99,5 @@ class RequestText(NamedTuple):
     schema: str = ""
     unseen: int = 0
     calls: int = 0
+    must_call: str = ""
+    thinks: bool | None = None

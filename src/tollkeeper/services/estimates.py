@@ -13,7 +13,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from tollkeeper.domain.texts import GeneratedText, RequestText
+from tollkeeper.domain.texts import ANY_TOOL, GeneratedText, RequestText
 from tollkeeper.services import vocabulary
 
 INPUT_BYTES_PER_TOKEN: Final = 4
@@ -30,8 +30,10 @@ class Family(NamedTuple):
     The others are tokens: for each ``message``, once for a prompt (``start``), once if there
     are tools (``tools_start``), for each call and result in the conversation (``past_call``);
     for each ``call`` of a tool in the reply and each ``argument`` of it, once for a reply
-    (``reply_start``) and for one that calls ``several`` tools. Factors are fitted to one half
-    of the recorded replies; `docs/accuracy.md` tells the error on the other half too.
+    (``reply_start``) and for one that calls ``several`` tools. ``any_call`` and ``named_call``
+    are what a call costs less where the request says that some tool, or which, must be called.
+    Factors are fitted to one half of the recorded replies; `docs/accuracy.md` tells the error
+    on the other half too.
     """
 
     text: int
@@ -46,13 +48,29 @@ class Family(NamedTuple):
     argument: int = 0
     several: int = 0
     past_call: int = 0
+    any_call: int = 0
+    named_call: int = 0
 
 
-OPENAI: Final = Family(1000, 4, 3, 520, 17, 800, 1000, 7, 0, several=14, past_call=4)
+OPENAI: Final = Family(1000, 4, 3, 520, 17, 800, 1000, 7, 0, several=14, past_call=4, named_call=7)
 _GPT_5_4: Final = OPENAI._replace(reply_start=3)
 _PLAIN: Final = Family(1000, 0, 0, 0, 0, 0, 1000, 0, 0)
 OTHER: Final = Family(1050, 4, 3, 800, 20, 1000, 1000, 10, 1)
-_CLAUDE: Final = Family(1140, 1, 5, 1120, 509, 3500, 1090, 32, 3, argument=10, past_call=28)
+_CLAUDE: Final = Family(
+    1140,
+    1,
+    5,
+    1120,
+    509,
+    3500,
+    1090,
+    32,
+    3,
+    argument=10,
+    past_call=28,
+    any_call=15,
+    named_call=30,
+)
 _CLAUDE_UNTIL_4: Final = _CLAUDE._replace(
     text=1190, message=0, start=6, tools_start=300, past_call=36
 )
@@ -108,8 +126,12 @@ def input_tokens(
     return max(1, _prompt_tokens(asked, family))
 
 
-def output_tokens(said: int, family: Family) -> int:
-    """Estimate the tokens of generated text that went by, from as much as is kept of it."""
+def output_tokens(said: int, family: Family, must_call: str = "") -> int:
+    """Estimate the tokens of generated text that went by, from as much as is kept of it.
+
+    Where a tool must be called (``must_call``, see ``RequestText``) the beginning of the call
+    is given to the model, and not generated.
+    """
     if not said:
         return 0
     if not isinstance(said, GeneratedText) or not said.sample:
@@ -121,13 +143,12 @@ def output_tokens(said: int, family: Family) -> int:
     if said.calls:
         beside += family.call * said.calls + family.several * (said.calls > 1)
         beside += family.argument * len(_ARGUMENT.findall(said.sample))
+        if must_call == ANY_TOOL:
+            beside -= family.any_call
+        elif must_call and family.named_call and said.sample.startswith(must_call):
+            beside -= family.named_call
+            tokens -= vocabulary.count(must_call) * family.reply / 1000
     return max(1, round(tokens) + beside)
-
-
-def hidden_tokens(said: int, usual: int) -> int:
-    """Put down the reasoning that is usual of a model, where text came but none of its thoughts."""
-    shown = isinstance(said, GeneratedText) and said.shows_thoughts
-    return usual if said and not shown else 0
 
 
 def _prompt_tokens(asked: RequestText, family: Family) -> int:

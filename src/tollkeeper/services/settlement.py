@@ -12,7 +12,7 @@ from tollkeeper.domain.price_rules import base_of, is_ruled
 from tollkeeper.domain.rate_card import OWN_PRICES
 from tollkeeper.domain.texts import RequestText
 from tollkeeper.domain.usage import Usage, new_usage
-from tollkeeper.services import estimates
+from tollkeeper.services import estimates, reasoning
 
 _TEXT_MAX = 256
 _WORD_MAX = 64  # as many characters of a tier, a speed or a place decide the price
@@ -203,7 +203,11 @@ def _estimated(held: Held, ending: Ending) -> Usage:
     output = held.output_tokens
     if output and ending.output_bytes is not None:
         output = _output_seen(held, ending)
-        hidden = estimates.hidden_tokens(ending.output_bytes, hints.hidden_tokens)
+        manner = reasoning.manner_of(held.profile.model, held.profile.endpoint)
+        thinks = hints.asked.thinks if hints.asked is not None else None
+        hidden = reasoning.hidden_tokens(
+            ending.output_bytes, manner, hints.hidden_tokens, asked=thinks
+        )
         if hidden:
             quantities[u.REASONING] = hidden
     if output:
@@ -214,7 +218,9 @@ def _estimated(held: Held, ending: Ending) -> Usage:
 
 def _output_seen(held: Held, ending: Ending) -> int:
     """Estimate the output of a reply: what went by, or the usual where more came unseen."""
-    seen = estimates.output_tokens(ending.output_bytes or 0, _family(held))
+    asked = ending.hints.asked
+    must_call = asked.must_call if asked is not None else ""
+    seen = estimates.output_tokens(ending.output_bytes or 0, _family(held), must_call)
     return max(seen, held.output_tokens) if ending.goes_on else seen
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.anthropic_shapes import Event, Message
 from tollkeeper.wire.anthropic_usage import anthropic_usage
-from tollkeeper.wire.generated_text import call_size, thought_size
+from tollkeeper.wire.generated_text import call_size, sealed_size, thought_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, is_present, merged_objects
 from tollkeeper.wire.readings import Reading
@@ -136,8 +136,12 @@ def look_at_event(event: Event, glimpse: Glimpse) -> None:
         glimpse.hear(delta.text or delta.partial_json or "")
         if delta.thinking:
             glimpse.add(thought_size(delta.thinking))
+        elif delta.signature:
+            glimpse.add(sealed_size(delta.signature))
     elif event.content_block is not None:
         glimpse.add(call_size(event.content_block.name, None))
+        if event.content_block.type == "redacted_thinking":
+            glimpse.add(sealed_size(event.content_block.data))
     elif event.error is not None:
         glimpse.error_code = event.error.type or "error"
 

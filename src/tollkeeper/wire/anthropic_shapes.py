@@ -59,6 +59,7 @@ class Delta(msgspec.Struct):
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
+    signature: str | None = None
 
 
 class Served(msgspec.Struct):
@@ -69,6 +70,7 @@ class Block(msgspec.Struct):
     type: str | None = None
     to: Served | None = None
     name: str | None = None
+    data: str | None = None
 
 
 class Event(msgspec.Struct):

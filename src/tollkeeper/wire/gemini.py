@@ -20,7 +20,7 @@ from tollkeeper.wire.gemini_usage import (
     gemini_usage,
     prediction_usage,
 )
-from tollkeeper.wire.generated_text import call_size
+from tollkeeper.wire.generated_text import call_size, sealed_size, thought_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import ABSENT, Shape, is_present
 from tollkeeper.wire.readings import Reading
@@ -98,7 +98,12 @@ def look_at_chunk(chunk: TextChunk, glimpse: Glimpse) -> None:
         if candidate.finish_reason:
             glimpse.ended = True
         for part in (candidate.content.parts if candidate.content else None) or ():
-            glimpse.hear(part.text or "")
+            if part.thought:
+                glimpse.add(thought_size(part.text))
+            else:
+                glimpse.hear(part.text or "")
+            if part.thought_signature:
+                glimpse.add(sealed_size(part.thought_signature))
             if part.function_call is not None:
                 call = part.function_call
                 arguments = bytes(call.args).decode("utf-8", "replace")

@@ -89,6 +89,8 @@ class FunctionCall(msgspec.Struct):
 
 class Part(msgspec.Struct, rename="camel"):
     text: str | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
     function_call: FunctionCall | None = None
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tollkeeper.domain.texts import SAMPLE_CHARACTERS_MAX, GeneratedText
+from tollkeeper.domain.texts import SAMPLE_CHARACTERS_MAX, GeneratedText, Thoughts
 
 NOTHING_SAID: Final = GeneratedText()
+REASONED: Final = GeneratedText(thoughts=Thoughts(pieces=1))
+"""What a reply says that tells of its reasoning, and shows none of it."""
 
 
 def text_size(text: Any) -> GeneratedText:
@@ -23,7 +25,14 @@ def text_size(text: Any) -> GeneratedText:
 def thought_size(text: Any) -> GeneratedText:
     """Size reasoning that is shown; nothing if there is none."""
     size = text_size(text)
-    return GeneratedText(size, size.sample, shows_thoughts=True) if size else size
+    return GeneratedText(size, size.sample, thoughts=Thoughts(int(size), 1)) if size else size
+
+
+def sealed_size(seal: Any) -> GeneratedText:
+    """Size reasoning that came sealed: no text, but its length tells how much there was."""
+    if not isinstance(seal, str) or not seal:
+        return NOTHING_SAID
+    return GeneratedText(0, thoughts=Thoughts(0, 1, 1, len(seal)))
 
 
 def call_size(name: Any, arguments: Any) -> GeneratedText:

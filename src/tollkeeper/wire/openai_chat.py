@@ -237,7 +237,7 @@ def look_at_chunk(chunk: Chunk, glimpse: Glimpse) -> None:
                 glimpse.tools[place if tool.index is None else tool.index] = tool.type or ""
         if choice.finish_reason:
             glimpse.ended = True
-        if choice.text:
+        if choice.text and not message:  # Together says each piece in both places
             glimpse.add(text_size(choice.text))
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.jobs import JobNews
 from tollkeeper.domain.usage import Usage
-from tollkeeper.wire.generated_text import call_size
+from tollkeeper.wire.generated_text import REASONED, call_size, sealed_size
 from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.lenient_json import Shape, compact_text
 from tollkeeper.wire.openai_chat import error_word, rare_parts
@@ -143,6 +143,10 @@ def look_at_event(event: Event, glimpse: Glimpse) -> None:
         glimpse.hear(event.delta)
     elif kind == "response.output_item.added" and event.item is not None:
         glimpse.add(call_size(event.item.name, None))
+    elif kind == "response.output_item.done" and event.item is not None:
+        if event.item.type == "reasoning":
+            sealed = event.item.encrypted_content
+            glimpse.add(sealed_size(sealed) if sealed else REASONED)
     elif kind == "error":
         glimpse.error_code = event.code or error_word(event.error)
 

@@ -91,8 +91,10 @@ class Begun(msgspec.Struct):
     background: bool | None = None
 
 
-class Named(msgspec.Struct):
+class StreamedItem(msgspec.Struct):
+    type: str | None = None
     name: str | None = None
+    encrypted_content: str | None = None
 
 
 class Event(msgspec.Struct):
@@ -100,7 +102,7 @@ class Event(msgspec.Struct):
 
     type: str | None = None
     delta: Any = None
-    item: Named | None = None
+    item: StreamedItem | None = None
     response: Begun | None = None
     code: str | None = None
     error: Any = None

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tollkeeper.domain.texts import RequestText
+from tollkeeper.domain.texts import ANY_TOOL, RequestText
 
 _CONVERSATIONS: Final = ("messages", "input", "contents", "prompt", "inputs", "texts", "message")
 _INSTRUCTIONS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
@@ -38,6 +38,16 @@ _CALLS: Final = frozenset({"tool_use", "tool_result", "function_call", "function
 _CALL_PLACES: Final = frozenset(
     {"tool_calls", "functionCall", "functionResponse", "toolUse", "toolResult"}
 )
+_ANY: Final = frozenset({"any", "required"})
+_THINKING: Final = (
+    *("reasoning_effort", "reasoning", "thinking", "thinkingConfig", "thinking_config"),
+    *("reasoning_config", "enable_thinking", "think"),
+)
+_THINKING_INSIDE: Final = (
+    *("effort", "type", "enabled", "thinkingBudget", "thinking_budget", "thinkingLevel"),
+    *("thinking_level", "max_tokens"),
+)
+_NO_THINKING: Final = (0, False, "none", "minimal", "disabled")
 _DEPTH_MAX: Final = 12
 
 
@@ -74,6 +84,8 @@ def request_text(body: bytes) -> RequestText | None:
         _schema(asked),
         found.media + own,
         found.calls,
+        _must_call(asked),
+        _thinks(asked),
     )
 
 
@@ -139,6 +151,41 @@ def _tools(asked: dict[str, Any]) -> tuple[list[Any], int]:
         else:
             own += 1
     return declared, own
+
+
+def _must_call(asked: dict[str, Any]) -> str:
+    """Give the tool that has to be called, in whichever dialect; "" if none has to."""
+    choice = asked.get("tool_choice") or asked.get("function_call")
+    config = asked.get("toolConfig") or asked.get("tool_config")
+    if isinstance(config, dict):
+        choice = config.get("toolChoice") or choice
+        calling = config.get("functionCallingConfig") or config.get("function_calling_config")
+        if isinstance(calling, dict) and str(calling.get("mode")).upper() == "ANY":
+            return ANY_TOOL
+    if isinstance(choice, str):
+        return ANY_TOOL if choice in _ANY else ""
+    if not isinstance(choice, dict):
+        return ""
+    for place in (choice, choice.get("function"), choice.get("tool")):
+        name = place.get("name") if isinstance(place, dict) else None
+        if isinstance(name, str):
+            return name
+    return ANY_TOOL if _kind(choice) in _ANY or "any" in choice else ""
+
+
+def _thinks(asked: dict[str, Any]) -> bool | None:
+    """Tell whether reasoning is asked for, in whichever dialect; None if nothing is said."""
+    places = [asked, asked.get("generationConfig"), asked.get("additionalModelRequestFields")]
+    for place in places:
+        if not isinstance(place, dict):
+            continue
+        for name in _THINKING:
+            value = place.get(name)
+            if isinstance(value, dict):
+                value = next((value[key] for key in _THINKING_INSIDE if key in value), None)
+            if value is not None:
+                return value not in _NO_THINKING
+    return None
 
 
 def _listed(asked: dict[str, Any]) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from tollkeeper.domain.texts import SAMPLE_CHARACTERS_MAX, GeneratedText
+from tollkeeper.domain.texts import NO_THOUGHTS, SAMPLE_CHARACTERS_MAX, GeneratedText
 from tollkeeper.wire.generated_text import NOTHING_SAID
 from tollkeeper.wire.json_body import shortened
 from tollkeeper.wire.lenient_json import Shape
@@ -176,8 +176,7 @@ class Glimpse:
     def text_bytes(self) -> GeneratedText:
         """Say how much text was generated, and how it began."""
         sample, said = "".join(self._sample)[:SAMPLE_CHARACTERS_MAX], self._said
-        shows = said.shows_thoughts
-        return GeneratedText(self._size_bytes, sample, said.calls, shows_thoughts=shows)
+        return GeneratedText(self._size_bytes, sample, said.calls, thoughts=said.thoughts)
 
     def hear(self, text: str) -> None:
         """Take a piece of generated text: the quick way for what nearly all pieces are."""
@@ -188,10 +187,8 @@ class Glimpse:
 
     def add(self, said: GeneratedText) -> None:
         """Take something generated that was sized already."""
-        if said.calls or said.shows_thoughts:
-            calls = self._said.calls + said.calls
-            shows = self._said.shows_thoughts or said.shows_thoughts
-            self._said = GeneratedText(0, "", calls, shows_thoughts=shows)
+        if said.calls or said.thoughts is not NO_THOUGHTS:
+            self._said += GeneratedText(0, "", said.calls, thoughts=said.thoughts)
         self._size_bytes += int(said)
         if said.sample and self._room > 0:
             self._sample.append(said.sample)
