@@ -17,7 +17,7 @@ from tollkeeper.domain.leases import Charge
 from tollkeeper.storage.store import sqlite_file
 from tollkeeper.storage.store.migrate import migrate
 from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority, open_sqlite_budgets
-from tollkeeper.storage.store.store import open_sqlite_store
+from tollkeeper.storage.store.store import open_sql_store
 
 NOW = 1_790_000_000_000_000
 SECOND = 1_000_000
@@ -67,7 +67,7 @@ def file_authority(path: Path, budgets: Iterable[Budget]) -> SqliteBudgetAuthori
     """Open an authority on a store of its own in a folder."""
     store_path = path / "store.sqlite3"
     migrate(store_path)
-    with closing(open_sqlite_store(store_path)) as store:
+    with closing(open_sql_store(store_path)) as store:
         for each in budgets:
             store.add_budget(each, NOW, "test")
     return open_sqlite_budgets(store_path)

@@ -18,7 +18,7 @@ from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.services.repricing import CurrentPrices, Repricer, following
 from tollkeeper.storage.duckdb.handle import Settings
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
-from tollkeeper.storage.store.store import open_sqlite_store
+from tollkeeper.storage.store.store import open_sql_store
 
 ORG = "acme"
 END_US = 2_000_000_000_000_000
@@ -34,7 +34,7 @@ def reprice(folder: Path, version: str, price: str, *, tell: bool) -> None:
     """Price everything again; corrections are written two entries at a time."""
     data = DataFolder(folder)
     ledger = DuckDbLedger(data.ledger, Settings("256MB", 1))
-    store = open_sqlite_store(data.store)
+    store = open_sql_store(data.store)
     current = CurrentPrices(book(version, price), {"shop": "paint"})
     repricer = Repricer(LedgerBookings(ledger, ORG), ledger, store, lambda: current, lambda: END_US)
     question: RepricingQuestion | None = RepricingQuestion(0, END_US)

@@ -10,7 +10,7 @@ from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.ports import DataFolder, NewKey, Store, User
 from tollkeeper.services import keys, people
 from tollkeeper.storage.store.migrate import migrate
-from tollkeeper.storage.store.store import SqlStore, open_sqlite_store
+from tollkeeper.storage.store.store import SqlStore, open_sql_store
 from tollkeeper.storage.vault import KeyFileVault, open_vault
 
 NOW = 1_790_000_000_000_000
@@ -34,7 +34,7 @@ def open_folder(root: Path) -> Folder:
     data = DataFolder(root)
     vault = open_vault(data.secret_key, store_exists=data.store.exists())
     migrate(data.store)
-    return Folder(data, open_sqlite_store(data.store), vault)
+    return Folder(data, open_sql_store(data.store), vault)
 
 
 def new_key(

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from hashlib import sha256
-from pathlib import Path
-from tempfile import gettempdir
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from tollkeeper.data_folder import DataFolder as DataFolder
 from tollkeeper.domain.access import Role, VirtualKey
 from tollkeeper.domain.alerts import AlertBook
 from tollkeeper.domain.budgets import Budgets
@@ -333,55 +331,3 @@ class Vault(Protocol):
 
     def open(self, sealed: bytes, *, name: str) -> str:
         """Decrypt it. Raises ValueError if it was sealed under another name or key."""
-
-
-_SOCKET_PATH_BYTES_MAX = 100
-
-
-class DataFolder(NamedTuple):
-    """Where a deployment keeps its files."""
-
-    root: Path
-
-    @property
-    def store(self) -> Path:
-        return self.root / "store.sqlite3"
-
-    @property
-    def ledger(self) -> Path:
-        return self.root / "ledger.duckdb"
-
-    @property
-    def journal(self) -> Path:
-        return self.root / "journal"
-
-    @property
-    def run(self) -> Path:
-        """Sockets, locks and tokens of the running processes."""
-        return self.root / "run"
-
-    def socket(self, name: str) -> Path:
-        """Give the path of a process's unix socket.
-
-        Socket paths have a short limit (104 bytes on macOS); a folder that lies too deep
-        gets its sockets under a name of its own in the system's folder for such things.
-        """
-        path = self.run.resolve() / f"{name}.sock"
-        if len(str(path).encode()) <= _SOCKET_PATH_BYTES_MAX:
-            return path
-        digest = sha256(str(self.root.resolve()).encode()).hexdigest()[:16]
-        return Path(gettempdir()) / f"tollkeeper-{digest}" / f"{name}.sock"
-
-    @property
-    def operator_token(self) -> Path:
-        """The command line's credential for the running console, new with each of its starts."""
-        return self.run / "operator.token"
-
-    @property
-    def habits(self) -> Path:
-        """What gateways have learned of models, for estimates."""
-        return self.root / "habits.json"
-
-    @property
-    def secret_key(self) -> Path:
-        return self.root / "secret.key"

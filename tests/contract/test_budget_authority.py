@@ -148,11 +148,11 @@ def test_one_that_observes_counts_and_never_refuses(opened: Opener) -> None:
 
 
 def test_a_lowered_limit_refuses_at_once_and_keeps_what_is_held(tmp_path: Path) -> None:
-    from tollkeeper.storage.store.store import open_sqlite_store
+    from tollkeeper.storage.store.store import open_sql_store
 
     cap = budget()
     authority = file_authority(tmp_path, [cap])
-    store = open_sqlite_store(tmp_path / "store.sqlite3")
+    store = open_sql_store(tmp_path / "store.sqlite3")
     assert authority.hold("e1", "g1", [charge(cap, 3 * DOLLAR)], NOW) is None
     assert store.change_budget(cap._replace(limit=DOLLAR, version=2))
     assert only(authority.balances()).left == -2 * DOLLAR

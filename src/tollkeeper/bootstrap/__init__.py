@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tollkeeper.ports import DataFolder, KeyDirectory, Store, Vault
+from tollkeeper.ports import BudgetAuthority, DataFolder, KeyDirectory, Store, Vault
 from tollkeeper.storage.store.schema_check import (
     has_organisation,
     has_provider_secrets,
@@ -49,7 +49,7 @@ def open_store(data: Path) -> Store:
     if not schema_is_current(folder.store):
         import_module("tollkeeper.storage.store.migrate").migrate(folder.store)
     module = import_module("tollkeeper.storage.store.store")
-    store: SqlStore = module.open_sqlite_store(folder.store)
+    store: SqlStore = module.open_sql_store(folder.store)
     return store
 
 
@@ -58,6 +58,13 @@ def open_key_directory(data: DataFolder) -> KeyDirectory:
     module = import_module("tollkeeper.storage.store.key_directory")
     directory: SqliteKeyDirectory = module.SqliteKeyDirectory(data.store)
     return directory
+
+
+def open_budget_authority(data: DataFolder) -> BudgetAuthority:
+    """Open the gateway's way to the budgets of the store. Raises ConfigError or OSError."""
+    module = import_module("tollkeeper.storage.store.sqlite_budgets")
+    authority: BudgetAuthority = module.open_sqlite_budgets(data.store)
+    return authority
 
 
 def provider_base_url(name: str, config_file: Path | None) -> str:

@@ -25,9 +25,11 @@ from tollkeeper.domain.routing import Provider
 from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.http1.origin import Proxies, parse_base_url
 from tollkeeper.providers.catalogue import provider_from
+from tollkeeper.storage.store.store_address import EXAMPLES, parse_store_url
 
 DEFAULT_FILE = "tollkeeper.yaml"
 PREFIX = "TOLLKEEPER_"
+_STORE = f"{PREFIX}STORE"
 _SHORT = {"HOST": ("listen", "host"), "PORT": ("listen", "port")}
 _OWN_WORDS = {"CONFIG"}
 _STEP = re.compile(r"\.([^.\[\]]+)|\[([^\]]*)\]")
@@ -70,10 +72,7 @@ def load(
     ``file`` None means ``tollkeeper.yaml`` in the working folder, if there is one.
     ``options`` maps option paths, such as ("listen", "port"), to values that win over all.
     """
-    if file is None and variables.get(f"{PREFIX}CONFIG"):
-        file = Path(variables[f"{PREFIX}CONFIG"])
-    if file is None and Path(DEFAULT_FILE).is_file():
-        file = Path(DEFAULT_FILE)
+    file = _file(file, variables)
     document = _document(file, variables)
     data = document.data
     for section, message in NOT_YET.items():
@@ -95,7 +94,30 @@ def load(
     )
 
 
-def _document(file: Path | None, variables: Mapping[str, str]) -> yaml_file.Document:
+def load_store_url(file: Path | None, variables: Mapping[str, str]) -> str:
+    """Read where the store is, "" for the data folder, and look at nothing else.
+
+    So a key can be revoked whatever else is wrong with the file. Raises ConfigError.
+    """
+    document = _document(_file(file, variables), variables, only="store")
+    values = {**document.data, **({"store": variables[_STORE]} if _STORE in variables else {})}
+    settings = _convert(document, values)
+    _check_store(document, settings)
+    return settings.store
+
+
+def _file(file: Path | None, variables: Mapping[str, str]) -> Path | None:
+    """Say which file is read."""
+    if file is None and variables.get(f"{PREFIX}CONFIG"):
+        return Path(variables[f"{PREFIX}CONFIG"])
+    if file is None and Path(DEFAULT_FILE).is_file():
+        return Path(DEFAULT_FILE)
+    return file
+
+
+def _document(
+    file: Path | None, variables: Mapping[str, str], *, only: str = ""
+) -> yaml_file.Document:
     if file is None:
         return yaml_file.Document("", {}, {})
     try:
@@ -104,7 +126,7 @@ def _document(file: Path | None, variables: Mapping[str, str]) -> yaml_file.Docu
         raise ConfigError("there is no such file", file=str(file)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read: {error}", file=str(file)) from None
-    return yaml_file.parse(text, str(file), variables)
+    return yaml_file.parse(text, str(file), variables, only=only)
 
 
 def _from_variables(variables: Mapping[str, str]) -> dict[tuple[str, ...], Any]:
@@ -203,15 +225,21 @@ def _check_places(document: yaml_file.Document, settings: Settings) -> None:
         raise document.error(
             ("timezone",), f"{settings.timezone!r} is no time zone", "write Europe/Berlin"
         ) from None
-    for option, engine, file in (
-        ("store", "sqlite", "store.sqlite3"),
-        ("ledger", "duckdb", "ledger.duckdb"),
-    ):
-        only = f"{engine}:///{settings.data}/{file}"
-        if getattr(settings, option) not in {"", only}:
-            raise document.error(
-                (option,), f"this version keeps it in {only}", "leave the option out"
-            )
+    only = f"duckdb:///{settings.data}/ledger.duckdb"
+    if settings.ledger not in {"", only}:
+        raise document.error(
+            ("ledger",), f"this version keeps it in {only}", "leave the option out"
+        )
+    _check_store(document, settings)
+
+
+def _check_store(document: yaml_file.Document, settings: Settings) -> None:
+    if not settings.store:
+        return
+    try:
+        parse_store_url(settings.store)
+    except ValueError as error:
+        raise document.error(("store",), f"the address {error}", f"write {EXAMPLES}") from None
 
 
 def _providers(document: yaml_file.Document, settings: Settings) -> dict[str, Provider]:

@@ -41,11 +41,11 @@ class Document:
         return ConfigError(text, file=self.file, line=line, hint=hint)
 
 
-def parse(text: str, file: str, environment: Mapping[str, str]) -> Document:
+def parse(text: str, file: str, environment: Mapping[str, str], *, only: str = "") -> Document:
     """Read a document; ``${NAME}`` and ``${NAME:-default}`` come from the environment.
 
     They may stand anywhere in a value, also bare within ``{…}``, where YAML itself would take
-    their braces for its own.
+    their braces for its own. ``only`` names the one option that is looked at, if not all are.
     """
     if _OPEN in text:
         raise ConfigError("a character for private use (U+E000) cannot stand here", file=file)
@@ -68,7 +68,7 @@ def parse(text: str, file: str, environment: Mapping[str, str]) -> Document:
         raise ConfigError("not readable as YAML", file=file) from None
     if root is None:
         return Document(file, {}, {})
-    reader = _Reader(file, environment, variables)
+    reader = _Reader(file, environment, variables, only)
     data = reader.value(root, ())
     if not isinstance(data, dict):
         raise ConfigError("the file must hold options as `name: value`", file=file, line=1)
@@ -77,8 +77,13 @@ def parse(text: str, file: str, environment: Mapping[str, str]) -> Document:
 
 class _Reader:
     def __init__(
-        self, file: str, environment: Mapping[str, str], variables: Sequence[re.Match[str]]
+        self,
+        file: str,
+        environment: Mapping[str, str],
+        variables: Sequence[re.Match[str]],
+        only: str,
     ) -> None:
+        self._only = only
         self._file = file
         self._environment = environment
         self._variables = variables
@@ -99,6 +104,8 @@ class _Reader:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = _STAND_IN.sub(lambda found: self._variable(found)[0], str(key_node.value))
+            if self._only and not path and key != self._only:
+                continue
             if key in values:
                 raise ConfigError(
                     f"{'.'.join(map(str, (*path, key)))}: given twice",

@@ -19,7 +19,7 @@ from tollkeeper.domain.access import Role, VirtualKey
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.services import people
 from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
-from tollkeeper.storage.store.store import open_sqlite_store
+from tollkeeper.storage.store.store import open_sql_store
 from tollkeeper.storage.store.stored_rules import stored_rules
 
 _LIGHT = """
@@ -339,7 +339,7 @@ def test_reading_goes_on_while_somebody_writes(
 ) -> None:
     team = people.ensure_team(folder.store, "core", NOW)
     folder.store.add_key(new_key("AAAAAAAA", team_id=team.team_id), NOW)
-    second = open_sqlite_store(folder.data.store)
+    second = open_sql_store(folder.data.store)
 
     async def work() -> None:
         with second.together():

@@ -26,7 +26,7 @@ from tollkeeper.storage.store.migrate import migrate, migration_scripts
 from tollkeeper.storage.store.schema import metadata
 from tollkeeper.storage.store.schema_check import SCHEMA_HEAD, schema_is_current
 from tollkeeper.storage.store.sqlite_engine import open_engine
-from tollkeeper.storage.store.store import open_sqlite_store
+from tollkeeper.storage.store.store import open_sql_store
 
 _IMPORT = "import sys, pathlib; from tollkeeper.storage.store.migrate import migrate; "
 _RUN = "migrate(pathlib.Path(sys.argv[1]))"
@@ -104,7 +104,7 @@ def test_a_migration_can_be_undone_and_done_again(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "opener", [schema_is_current, migrate, open_sqlite_store, SqliteKeyDirectory]
+    "opener", [schema_is_current, migrate, open_sql_store, SqliteKeyDirectory]
 )
 def test_a_store_of_a_newer_version_is_refused(path: Path, opener: object) -> None:
     migrate(path)
@@ -119,7 +119,7 @@ def test_a_store_of_a_newer_version_is_refused(path: Path, opener: object) -> No
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("opener", [open_sqlite_store, SqliteKeyDirectory])
+@pytest.mark.parametrize("opener", [open_sql_store, SqliteKeyDirectory])
 def test_a_store_without_schema_is_not_opened(path: Path, opener: object) -> None:
     sqlite_file.create(path)
     with pytest.raises((ConfigError, OSError), match="schema"):

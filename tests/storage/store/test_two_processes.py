@@ -13,14 +13,14 @@ import pytest
 import stores
 from stores import NOW, Folder
 from tollkeeper.storage.store import sqlite_file
-from tollkeeper.storage.store.store import open_sqlite_store
+from tollkeeper.storage.store.store import open_sql_store
 
 _WRITER = """
 import sys
 from pathlib import Path
-from tollkeeper.storage.store.store import open_sqlite_store
+from tollkeeper.storage.store.store import open_sql_store
 
-store = open_sqlite_store(Path(sys.argv[1]))
+store = open_sql_store(Path(sys.argv[1]))
 for number in range(int(sys.argv[3])):
     with store.together():
         before = store.revision()
@@ -59,7 +59,7 @@ def test_a_writer_that_waits_too_long_is_told_why(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.2)
-    second = open_sqlite_store(folder.data.store)
+    second = open_sql_store(folder.data.store)
     with folder.store.together():
         folder.store.add_team("core", NOW)
         with pytest.raises(OSError, match="busy") as raised:
@@ -83,9 +83,9 @@ def test_a_write_that_is_killed_halfway_leaves_nothing(folder: Folder) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from tollkeeper.storage.store.store import open_sqlite_store
+from tollkeeper.storage.store.store import open_sql_store
 
-store = open_sqlite_store(Path(sys.argv[1]))
+store = open_sql_store(Path(sys.argv[1]))
 with store.together():
     store.add_team("half", 1)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -100,11 +100,11 @@ def test_a_full_disk_is_an_error_in_words_and_the_store_goes_on(folder: Folder) 
     script = """
 import resource, signal, sys
 from pathlib import Path
-from tollkeeper.storage.store.store import open_sqlite_store
+from tollkeeper.storage.store.store import open_sql_store
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path(sys.argv[1])
-store = open_sqlite_store(path)
+store = open_sql_store(path)
 store.add_team("before", 1)
 log = path.with_name(path.name + "-wal")
 resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
@@ -132,7 +132,7 @@ store.probe()
 
 
 def test_threads_of_two_stores_in_one_process_take_turns(folder: Folder) -> None:
-    second = open_sqlite_store(folder.data.store)
+    second = open_sql_store(folder.data.store)
     failures: list[BaseException] = []
 
     def write(store: object, name: str) -> None:

@@ -1,6 +1,7 @@
 """The budget authority in an SQL database: holds, leases and balances, exact to the last unit.
 
 Rows are taken in the order of their keys, so that two transactions never wait for each other.
+That order is this program's: a database may sort texts as its language does.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class SqlBudgetAuthority:
             for key in sorted(spent or ()):
                 _ensure_lease(db, gateway, key, now_us)
             rows = db.execute(sql.LEASES_OF, {"gateway": gateway}).fetchall()
-            for *key_values, granted, said in rows:
+            for *key_values, granted, said in sorted(rows):
                 key = BalanceKey(*key_values)
                 in_all = granted if spent is None else spent.get(key, 0)
                 in_all = max(in_all, said)
@@ -119,9 +120,9 @@ class SqlBudgetAuthority:
     def expire(self, now_us: int) -> list[LostLease]:
         lost = []
         with self._transaction() as db:
-            for gateway, *key, granted, spent in db.execute(
-                sql.LATE, {"now_us": now_us}
-            ).fetchall():
+            for gateway, *key, granted, spent in sorted(
+                db.execute(sql.LATE, {"now_us": now_us}).fetchall()
+            ):
                 late = LostLease(gateway, BalanceKey(*key), outstanding(granted, spent))
                 values = {**late.key._asdict(), "gateway": gateway, "now_us": now_us}
                 if db.execute(sql.EXPIRE, values).rowcount:
@@ -283,23 +284,33 @@ def _shortage(db: Database, key: BalanceKey, window_end_us: int, amount: int) ->
 
 
 def _ensure_row(db: Database, key: BalanceKey, window_end_us: int) -> None:
-    """Make a row when it is first needed, with what the window before left over."""
-    values = {**key._asdict(), "window_end_us": window_end_us}
-    if not db.execute(sql.ADD_ROW, values).rowcount:
+    """Make a row when it is first needed, with what the window before left over.
+
+    The row of the window before is locked first: it comes first in the order of keys.
+    """
+    if db.execute(sql.ROW, key._asdict()).fetchone():
         return
     budget = read_budget(db.execute(sql.BUDGET, {"budget_id": key.budget_id}).fetchone())
-    if not budget.rollover_max:
-        return
-    window = budget.window.around(key.window_start_us)
-    before = budget.window.before(window)
-    if before is None or before.end_us <= budget.since_us:
-        return
-    earlier = key._replace(window_start_us=before.start_us)
-    db.execute(sql.ADD_ROW, {**earlier._asdict(), "window_end_us": before.end_us})
+    earlier = _row_before(db, budget, key)
+    values = {**key._asdict(), "window_end_us": window_end_us}
+    if not db.execute(sql.ADD_ROW, values).rowcount or earlier is None:
+        return  # another process has made it meanwhile, or nothing rolls over
     amount = min(budget.rollover_max, _standing(db, earlier).left)
     # What moves on is no longer there for a late call of the window before.
     if amount > 0 and db.execute(sql.ROLL_ON, {**earlier._asdict(), "amount": amount}).rowcount:
         db.execute(sql.ROLL_IN, {**key._asdict(), "amount": amount})
+
+
+def _row_before(db: Database, budget: Budget, key: BalanceKey) -> BalanceKey | None:
+    """Lock the row whose rest rolls over into a row; None where nothing does."""
+    window = budget.window.around(key.window_start_us)
+    before = budget.window.before(window) if budget.rollover_max else None
+    if before is None or before.end_us <= budget.since_us:
+        return None
+    earlier = key._replace(window_start_us=before.start_us)
+    db.execute(sql.ADD_ROW, {**earlier._asdict(), "window_end_us": before.end_us})
+    db.execute(sql.MOVE, {**earlier._asdict(), "posted": 0, "held": 0})
+    return earlier
 
 
 def _add_hold(
@@ -322,7 +333,8 @@ def _end_holds(
 ) -> int:
     """End the holds of an entry that are still there; say how many."""
     ended = 0
-    for *key_values, amount, _, unit in db.execute(sql.HOLDS, {"entry_id": entry_id}).fetchall():
+    holds = sorted(db.execute(sql.HOLDS, {"entry_id": entry_id}).fetchall())
+    for *key_values, amount, _, unit in holds:
         key = BalanceKey(*key_values)
         cost = None if spent is None else amount_of(spent, Unit(unit))
         cost = amount if cost is None else cost

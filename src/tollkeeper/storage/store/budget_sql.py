@@ -24,6 +24,7 @@ BUDGET: Final = f"SELECT {', '.join(BUDGET_COLUMNS)} FROM budgets WHERE budget_i
 
 # ----------------------------------------------------------------------- balances
 
+ROW: Final = f"SELECT 1 FROM budget_balances WHERE {_KEY}"
 ADD_ROW: Final = """
     INSERT INTO budget_balances
         (budget_id, entity, window_start_us, window_end_us, posted, held, rolled_in, rolled_on)

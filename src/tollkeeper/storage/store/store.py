@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, select, update
 
@@ -33,22 +35,27 @@ from tollkeeper.storage.store import (
 from tollkeeper.storage.store.schema import revisions
 from tollkeeper.storage.store.schema_check import schema_is_current
 from tollkeeper.storage.store.sqlite_engine import open_engine
+from tollkeeper.storage.store.store_address import StoreAddress
 from tollkeeper.storage.store.stored_alerts import StoredAlerts
 from tollkeeper.storage.store.transactions import Touches, Transactions
 
 
-def open_sqlite_store(path: Path) -> SqlStore:
+def open_sql_store(at: StoreAddress) -> SqlStore:
     """Open a store whose schema is current (see ``migrate``).
 
     Raises ConfigError when it is not, or when a newer Tollkeeper has written it.
     """
-    if not schema_is_current(path):
+    if not schema_is_current(at):
         raise ConfigError(
             "the store's schema is not up to date",
-            file=str(path),
+            file=str(at),
             hint="start Tollkeeper, which brings it up to date",
         )
-    return SqlStore(open_engine(path), partial(sqlite_file.as_os_error, path=path))
+    if isinstance(at, Path):
+        return SqlStore(open_engine(at), partial(sqlite_file.as_os_error, path=at))
+    server: Any = import_module("tollkeeper.storage.store.postgres_server")
+    engine: Any = import_module("tollkeeper.storage.store.postgres_engine")
+    return SqlStore(engine.open_engine(at), partial(server.as_os_error, database=at))
 
 
 class SqlStore(StoredAlerts):

@@ -35,11 +35,16 @@ class Transactions:
     ``explain`` puts a driver's error into an OSError that says what to do. The writer's
     lock lets the threads of this process queue up; the row in ``revisions``, updated before
     anything else, makes the writers of all processes wait for each other and makes
-    revisions visible in the order of their numbers.
+    revisions visible in the order of their numbers. So whatever a write looks at stays as it
+    is until it ends, on PostgreSQL too, where each statement sees what was committed before.
     """
 
     def __init__(self, engine: Engine, explain: Callable[[BaseException], OSError]) -> None:
         self._engine = engine
+        self._reading = engine
+        if engine.dialect.name == "postgresql":
+            one_state = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            self._reading = engine.execution_options(**one_state)
         self._explain = explain
         self._writer = threading.RLock()
         self._thread = threading.local()
@@ -51,7 +56,7 @@ class Transactions:
         if together is not None:
             yield together
             return
-        with self._explained(), self._engine.begin() as connection:
+        with self._explained(), self._reading.begin() as connection:
             yield connection
 
     @contextmanager
@@ -69,6 +74,8 @@ class Transactions:
     def quiet_write(self) -> Iterator[Connection]:
         """Give a connection for a write that changes nothing anybody watches."""
         with self._writer, self._explained(), self._engine.begin() as connection:
+            # Its turn among writers, taken by writing: a look could not become one in SQLite.
+            connection.execute(update(revisions).values(revision=revisions.c.revision))
             yield connection
 
     @contextmanager
