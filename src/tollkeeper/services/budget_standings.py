@@ -8,13 +8,14 @@ do not see.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from tollkeeper.domain.access import NO_TAGS, Viewer, VirtualKey
+from tollkeeper.domain.access import Viewer, VirtualKey
 from tollkeeper.domain.budget_windows import ENDLESS
 from tollkeeper.domain.budgets import Balance, BalanceKey, Budget, BudgetScope, Mode
 from tollkeeper.domain.errors import NotFound
+from tollkeeper.domain.spenders import Caller
 from tollkeeper.ports import Store
 from tollkeeper.services.budgets import state_of
 
@@ -22,22 +23,6 @@ _OF_ANY_CALL: Final = frozenset(
     {BudgetScope.MODEL, BudgetScope.PROVIDER, BudgetScope.ENDPOINT, BudgetScope.TOOL}
 )
 """What anybody's call may have; no value of it is a person's."""
-
-
-class Caller(NamedTuple):
-    """What is known of calls before they are made: whose they will be. A ``Spender``."""
-
-    org: str
-    team: str = ""
-    user_id: str = ""
-    key_id: str = ""
-    tags: Mapping[str, str] = NO_TAGS
-    model: str = ""
-    provider: str = ""
-    endpoint: str = ""
-    tool: str = ""
-    end_customer: str = ""
-    session_id: str = ""
 
 
 class Onlooker(NamedTuple):
