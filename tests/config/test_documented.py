@@ -11,7 +11,13 @@ import msgspec
 import pytest
 
 from tollkeeper import config
-from tollkeeper.config.settings import NOT_YET, PlanOptions, PriceRuleOptions, Settings
+from tollkeeper.config.settings import (
+    NOT_YET,
+    PlanOptions,
+    PriceRuleOptions,
+    RateLimitOptions,
+    Settings,
+)
 from tollkeeper.providers import catalogue
 from tollkeeper.providers.kinds import KINDS
 
@@ -24,8 +30,8 @@ ROWS = {
     for cells in [line.split("|")]
     for name in re.findall(r"`([^`]+)`", cells[1])
 }
-SECTIONS = ("providers", "models", "prices", "plans")
-LISTED = (PriceRuleOptions, PlanOptions)
+SECTIONS = ("providers", "models", "prices", "plans", "rate_limits")
+LISTED = (PriceRuleOptions, PlanOptions, RateLimitOptions)
 
 
 def options(shape: Any = Settings, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -17,10 +17,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 import yaml
 
-from tollkeeper.config import terms, yaml_file
+from tollkeeper.config import rate_limits, terms, yaml_file
 from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.price_rules import PriceRule
+from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.domain.routing import Provider
 from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.http1.origin import Proxies, parse_base_url
@@ -49,6 +50,7 @@ class Configuration(NamedTuple):
     proxies: Proxies
     price_rules: tuple[PriceRule, ...] = ()
     seat_plans: tuple[SeatPlan, ...] = ()
+    rate_limits: tuple[RateRule, ...] = ()
 
 
 def environment() -> Mapping[str, str]:
@@ -91,6 +93,7 @@ def load(
         _proxies(settings, variables),
         terms.price_rules(document, settings.prices),
         terms.seat_plans(document, settings.plans),
+        rate_limits.rate_limits(document, settings.rate_limits),
     )
 
 

@@ -92,6 +92,18 @@ class PlanOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     covers: Literal["logins", "all"] = "logins"
 
 
+class RateLimitOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule of ``rate_limits``: whose calls are counted, and how many there may be."""
+
+    name: str
+    scope: str
+    match: str = "*"
+    each: bool = False
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    parallel: int | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in tollkeeper.yaml. ``providers`` is checked by the catalogue."""
 
@@ -102,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: dict[str, str | list[str]] = {}
     prices: list[PriceRuleOptions] = []
     plans: list[PlanOptions] = []
+    rate_limits: list[RateLimitOptions] = []
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     journal: JournalSettings = JournalSettings()
