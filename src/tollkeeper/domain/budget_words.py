@@ -35,6 +35,9 @@ OPTIONS: Final = (
 ALERT_AT_BP: Final = (5_000, 8_000, 10_000)
 """When somebody is told, where nothing else is said: at 50, 80 and 100 %."""
 
+FILE_PREFIX: Final = "file-"
+"""With this begin the ids of budgets that stand in the configuration file, and no others."""
+
 _TEXT_CHARS_MAX: Final = 100
 _AMOUNT: Final = re.compile(
     r"(?P<before>us\$|\$|usd)?\s*(?P<sign>-)?\s*(?P<before_too>us\$|\$)?"
@@ -155,6 +158,11 @@ def words_of(budget: Budget) -> dict[str, Any]:
         "alert_at": [percent_words(bp) for bp in budget.thresholds_bp],
     }
     return words | ({"tag": budget.tag} if budget.tag else {})
+
+
+def is_of_file(budget_id: str) -> bool:
+    """Tell whether a budget stands in the configuration file, and is changed there only."""
+    return budget_id.startswith(FILE_PREFIX)
 
 
 # ------------------------------------------------------------------ amounts

@@ -22,13 +22,14 @@ KNOWN_AFTER_US: Final = 2_000_000
 _ids: Final = IdMint()
 
 
-def make_budget(store: Store, wanted: Budget, by: str, now_us: int) -> Budget:
-    """Keep a new budget; its id, beginning and version are given here. ``by`` says who makes it.
+def make_budget(store: Store, wanted: Budget, by: str, now_us: int, budget_id: str = "") -> Budget:
+    """Keep a new budget; its beginning and version are given here, and its id where none is.
 
-    Raises BadRequest for one that cannot be used, Conflict where there are too many.
+    ``by`` says who makes it. Raises BadRequest for one that cannot be used, Conflict where there
+    are too many.
     """
     made = wanted._replace(
-        budget_id=_ids.next(now_us // 1000),
+        budget_id=budget_id or _ids.next(now_us // 1000),
         name=wanted.name.strip(),
         since_us=max(wanted.since_us, now_us + KNOWN_AFTER_US),
         version=1,
