@@ -13,7 +13,9 @@ from tollkeeper.console.access import FORM_HEADER, OPERATOR_HEADER
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.routes import ROUTES, Route
 from tollkeeper.console.static_files import PREFIX
+from tollkeeper.domain.budgets import BudgetScope
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
+from tollkeeper.domain.rate_limits import RateRule, StoredRateRule
 
 # + gets in · s is sent to sign in · 1 is 401 · 3 is 403 · 4 is 404, as if there were nothing
 CALLERS = (
@@ -45,6 +47,9 @@ POST   /api/v1/prices/reprice     1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/prices/rules       1 3 3 + + + 3 + + 1 1
 POST   /api/v1/prices/rules       1 3 3 + 3 + 3 + + 1 1
 DELETE /api/v1/prices/rules/{rule_id} 1 3 3 + 3 + 3 + + 1 1
+GET    /api/v1/limits             1 3 3 3 + + 3 + + 1 1
+POST   /api/v1/limits             1 3 3 3 3 + 3 + + 1 1
+DELETE /api/v1/limits/{limit_id}  1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/keys               1 + + + + + 3 + + 1 1
 POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1
@@ -106,7 +111,10 @@ class Callers:
         return self.console.send(route.method, target, data, headers=headers, direct=direct)
 
     def _places(self) -> Mapping[str, str]:
+        limit = RateRule("limit", "l", BudgetScope.KEY, parallel=1)  # one that is there each time
+        self.console.store.set_rate_rule(StoredRateRule(limit, self.console.now_us, "alice"))
         return {
+            "{limit_id}": limit.rule_id,
             "{call_id}": "call-alice",
             "{key_id}": self._revoked,
             "{rule_id}": self._rule,

@@ -22,6 +22,7 @@ from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.loader_thread import LoaderThread
 from tollkeeper.bootstrap.price_books import configured_terms, former_book
 from tollkeeper.bootstrap.prices import FollowedPrices, followed_files
+from tollkeeper.bootstrap.rate_limits import FollowedRateLimits
 from tollkeeper.config import Configuration
 from tollkeeper.console.application import ConsoleApplication
 from tollkeeper.console.counters import ConsoleCounters
@@ -138,6 +139,9 @@ def _console(
         terms=lambda: prices.terms,
         static=StaticFiles(),
         counters=ConsoleCounters(),
+        rate_limits=FollowedRateLimits(
+            lambda: config.load(configuration.file, config.environment())
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from tollkeeper.console.api import calls as calls_api
 from tollkeeper.console.api import keys as keys_api
 from tollkeeper.console.api import people as people_api
 from tollkeeper.console.api import price_rules as price_rules_api
+from tollkeeper.console.api import rate_limits as rate_limits_api
 from tollkeeper.console.api import repricing as repricing_api
 from tollkeeper.console.api import usage as usage_api
 from tollkeeper.console.api.openapi import Described, openapi
@@ -35,6 +36,9 @@ ISSUERS: Final = frozenset({Role.MEMBER, Role.LEAD, Role.ADMIN})
 
 ADMINS: Final = frozenset({Role.ADMIN})
 """The role that changes what the whole organisation sees."""
+
+OVERSEERS: Final = ADMINS | {Role.AUDITOR}
+"""Roles that see how everybody is set up."""
 
 NOBODY: Final = frozenset[Role]()
 """For routes that ask for no role, because they ask for no session either."""
@@ -184,6 +188,18 @@ API: Final = (
     Route(
         *("DELETE", "/api/v1/prices/rules/{rule_id}", Kind.API, Auth.MANAGEMENT_WRITE),
         *(models.BUYERS, Tenant.ORG, price_rules_api.end_rule),
+    ),
+    Route(
+        *("GET", "/api/v1/limits", Kind.API, Auth.MANAGEMENT),
+        *(OVERSEERS, Tenant.ORG, rate_limits_api.list_limits),
+    ),
+    Route(
+        *("POST", "/api/v1/limits", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(ADMINS, Tenant.ORG, rate_limits_api.set_limit),
+    ),
+    Route(
+        *("DELETE", "/api/v1/limits/{limit_id}", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(ADMINS, Tenant.ORG, rate_limits_api.remove_limit),
     ),
     Route(
         *("GET", "/api/v1/keys", Kind.API, Auth.MANAGEMENT),

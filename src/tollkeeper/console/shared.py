@@ -18,6 +18,7 @@ from tollkeeper.console.colours import ColourBook
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.ports import Ledger, Store, Vault
 from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.price_terms import Terms
@@ -87,6 +88,7 @@ class Console:
     answer ("" when it can).
     ``repricer`` prices old calls again; ``terms`` says what decides prices now.
     ``operator_token`` is the command line's own credential, new with each start.
+    ``rate_limits`` gives those of the configuration file.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
     sign in lately.
     """
@@ -110,6 +112,7 @@ class Console:
     terms: Callable[[], Terms]
     static: StaticFiles
     counters: ConsoleCounters
+    rate_limits: Callable[[], Sequence[RateRule]] = tuple
     colours: ColourBook = field(default_factory=ColourBook)
     attempts: Attempts = field(default_factory=Attempts)
 

@@ -62,6 +62,11 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         "makePriceRule", (), named("PriceRule"), body="NewPriceRuleBody", status=201
     ),
     ("DELETE", "/api/v1/prices/rules/{rule_id}"): Operation("endPriceRule", (), named("PriceRule")),
+    ("GET", "/api/v1/limits"): Operation("listRateLimits", PAGING, page_of("limits", "RateLimit")),
+    ("POST", "/api/v1/limits"): Operation(
+        "setRateLimit", (), named("RateLimit"), body="RateLimitBody", status=201
+    ),
+    ("DELETE", "/api/v1/limits/{limit_id}"): Operation("removeRateLimit", (), named("RateLimit")),
     ("GET", "/api/v1/keys"): Operation("listKeys", PAGING, page_of("keys", "Key")),
     ("POST", "/api/v1/keys"): Operation(
         *("issueKey", (), named("IssuedKey")),

@@ -11,9 +11,11 @@ import msgspec
 
 from tollkeeper.console.api.keys import NewKeyBody
 from tollkeeper.console.api.price_rules import NewPriceRuleBody
+from tollkeeper.console.api.rate_limits import RateLimitBody
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.price_table import Standing
+from tollkeeper.domain.rate_limits import SCOPES
 from tollkeeper.reports import repricing
 from tollkeeper.reports.calls import CallRow
 
@@ -72,7 +74,7 @@ def named(name: str) -> Schema:
 def components() -> dict[str, Schema]:
     """Give all named schemas."""
     _, bodies = msgspec.json.schema_components(
-        [NewKeyBody, NewPriceRuleBody], ref_template=_PLACE + "{name}"
+        [NewKeyBody, NewPriceRuleBody, RateLimitBody], ref_template=_PLACE + "{name}"
     )
     return {
         **bodies,
@@ -85,6 +87,7 @@ def components() -> dict[str, Schema]:
         "RepricingBody": _repricing_body(),
         "RepricingStep": _repricing_step(),
         "PriceRule": _price_rule(),
+        "RateLimit": _rate_limit(),
         "Key": _key(),
         "IssuedKey": exactly({"key": TEXT, **_key()["properties"]}),
         "Team": exactly({"id": TEXT, "name": TEXT, "state": _state(), "created_at": TIME}),
@@ -213,6 +216,20 @@ def _price_rule() -> Schema:
             **dict.fromkeys(("since", "until"), or_null(TIME)),
             "created_at": TIME,
             "created_by": TEXT,
+        }
+    )
+
+
+def _rate_limit() -> Schema:
+    limits = ("requests_per_minute", "tokens_per_minute", "parallel")
+    return exactly(
+        {
+            **dict.fromkeys(("id", "name", "match", "set_by"), TEXT),
+            "source": {"enum": ["file", "store"]},
+            "scope": {"enum": list(SCOPES)},
+            "each": {"type": "boolean"},
+            **dict.fromkeys(limits, or_null(COUNT)),
+            "set_at": or_null(TIME),
         }
     )
 

@@ -1,0 +1,87 @@
+"""Rate limits over the API: who may see and set them, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consoles import RunningConsole
+from tollkeeper.console.access import FORM_HEADER
+
+PATH = "/api/v1/limits"
+LIMIT = {"name": "agents", "scope": "key", "each": True, "requests_per_minute": 60}
+
+
+def _send(console: RunningConsole, method: str, path: str, data: Any = None, who: str = "") -> Any:
+    if not who:
+        return console.send(method, path, data, headers=console.as_admin_key)
+    session = console.session(who)
+    return console.send(
+        method, path, data, headers=session.headers | {FORM_HEADER: session.form_token}
+    )
+
+
+def test_a_limit_is_set_changed_listed_and_removed(console: RunningConsole) -> None:
+    made = _send(console, "POST", PATH, LIMIT)
+    assert made.status == 201
+    assert made.json()["parallel"] is None
+    changed = _send(console, "POST", PATH, LIMIT | {"parallel": 5}, "admin").json()
+    assert (changed["id"], changed["parallel"]) == (made.json()["id"], 5)
+    assert _send(console, "GET", PATH).json()["limits"] == [changed]
+    removed = _send(console, "DELETE", f"{PATH}/{changed['id']}")
+    assert (removed.status, removed.json()) == (200, changed)
+    again = _send(console, "DELETE", f"{PATH}/{changed['id']}")
+    assert (again.status, again.json()["code"]) == (404, "rate_limit_not_found")
+    assert _send(console, "GET", PATH).json()["limits"] == []
+
+
+def test_pages_of_the_list_are_complete(console: RunningConsole) -> None:
+    for number in range(3):
+        _send(console, "POST", PATH, LIMIT | {"name": f"limit {number}"})
+    first = _send(console, "GET", f"{PATH}?limit=2").json()
+    rest = _send(console, "GET", f"{PATH}?limit=2&cursor={first['next_cursor']}").json()
+    names = [each["name"] for each in first["limits"] + rest["limits"]]
+    assert names == ["limit 0", "limit 1", "limit 2"]
+    for each in first["limits"] + rest["limits"]:
+        _send(console, "DELETE", f"{PATH}/{each['id']}")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({"scope": "org"}, 422, "scope"),
+        ({"requests_per_minute": 0}, 400, "whole number"),
+        ({"requests_per_minute": -1}, 400, "whole number"),
+        ({"requests_per_minute": None}, 400, "at least one"),
+        ({"requests_per_minute": 10**30}, 400, "whole number"),
+        ({"requests_per_minute": 1.5}, 422, "requests_per_minute"),
+        ({"requests_per_minute": "60"}, 422, "requests_per_minute"),
+        ({"match": "nobody"}, 404, "there is no key"),
+        ({"name": ""}, 400, "name"),
+        ({"name": "a\nb"}, 400, "name"),
+        ({"paralel": 1}, 422, "paralel"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(
+    console: RunningConsole, body: dict[str, Any], status: int, says: str
+) -> None:
+    refused = _send(console, "POST", PATH, LIMIT | body)
+    assert refused.status == status, refused
+    assert says in refused.text
+    assert _send(console, "GET", PATH).json()["limits"] == []
+
+
+def test_a_number_beyond_all_numbers_is_refused(console: RunningConsole) -> None:
+    body = b'{"name": "a", "scope": "key", "requests_per_minute": 1e400}'
+    headers = {"content-type": "application/json", **console.as_admin_key}
+    reply = console.ask("POST", PATH, headers=headers, body=body)
+    assert reply.status in {400, 422}, reply
+
+
+@pytest.mark.parametrize("who", ["member", "lead", "finance"])
+def test_nobody_else_learns_how_others_are_set_up(console: RunningConsole, who: str) -> None:
+    for method, path in (("GET", PATH), ("POST", PATH), ("DELETE", f"{PATH}/x")):
+        assert _send(console, method, path, LIMIT, who).status == 403
+    assert _send(console, "GET", PATH, who="auditor").status == 200
+    assert _send(console, "POST", PATH, LIMIT, "auditor").status == 403
