@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from tollkeeper.data_folder import DataFolder as DataFolder
 from tollkeeper.domain.access import Role, VirtualKey
 from tollkeeper.domain.alerts import AlertBook
+from tollkeeper.domain.budget_raises import BudgetRaises
 from tollkeeper.domain.budgets import Budgets
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.deliveries import Outbox
@@ -217,7 +218,9 @@ class ReportSource(Protocol):
 # ----------------------------------------------------------------------------- store
 
 
-class Store(ClosedMonths, PricingRuns, Budgets, RateRules, AlertBook, Outbox, Protocol):
+class Store(
+    ClosedMonths, PricingRuns, Budgets, BudgetRaises, RateRules, AlertBook, Outbox, Protocol
+):
     """Who may do what: organisation, teams, people, keys, sessions, provider secrets; and the
     bookkeeping that is not in the ledger.
 

@@ -35,6 +35,7 @@ from tollkeeper.storage.store import budget_sql as sql
 from tollkeeper.storage.store.budget_rows import read_budget
 
 _OPEN: Final = "open"
+_NEVER_US: Final = -1  # no raise counts then
 _CLOSED: Final = "closed"
 
 
@@ -93,12 +94,12 @@ class SqlBudgetAuthority:
             shortage = None
             db.execute("SAVEPOINT grants", {})
             for request in asked:
-                shortage = _grant(db, gateway, request)
+                shortage = _grant(db, gateway, request, now_us)
                 if shortage is not None:
                     db.execute("ROLLBACK TO SAVEPOINT grants", {})
                     break
             db.execute("RELEASE SAVEPOINT grants", {})
-            states = tuple(_state(db, gateway, request.key) for request in ordered)
+            states = tuple(_state(db, gateway, request.key, now_us) for request in ordered)
             return LeaseAnswer(states, shortage)
 
     def finish(self, gateway: str, spent: Mapping[BalanceKey, int] | None, now_us: int) -> int:
@@ -146,9 +147,9 @@ class SqlBudgetAuthority:
             db.execute("SAVEPOINT holds", {})
             for charge in sorted(charges):
                 _ensure_row(db, charge.key, charge.window_end_us)
-                taken = {**charge.key._asdict(), "amount": charge.amount}
+                taken = {**charge.key._asdict(), "amount": charge.amount, "now_us": now_us}
                 if charge.amount and not db.execute(sql.TAKE, taken).rowcount:
-                    shortage = _shortage(db, charge.key, charge.window_end_us, charge.amount)
+                    shortage = _shortage(db, charge, now_us)
                     db.execute("ROLLBACK TO SAVEPOINT holds", {})
                     db.execute("RELEASE SAVEPOINT holds", {})
                     return shortage
@@ -240,53 +241,56 @@ def _ensure_lease(db: Database, gateway: str, key: BalanceKey, now_us: int) -> N
         db.execute(sql.ADD_LEASE, values)
 
 
-def _grant(db: Database, gateway: str, request: LeaseRequest) -> Shortage | None:
+def _grant(db: Database, gateway: str, request: LeaseRequest, now_us: int) -> Shortage | None:
     """Grant a slice of a row, or say why there is not even enough for the call."""
     key, amount = request.key, request.amount
-    standing = _standing(db, key)
+    standing = _standing(db, key, now_us)
     size = slice_of(standing.left, standing.leased, amount, request.wanted)
     if not size:
         return None
-    values = {**key._asdict(), "gateway": gateway}
+    values = {**key._asdict(), "gateway": gateway, "now_us": now_us}
     for part in (size, amount):
         if part and db.execute(sql.TAKE, {**values, "amount": part}).rowcount:
             db.execute(sql.GRANT, {**values, "amount": part})
             return None
     if not amount:
         return None  # it was only to have some ready
-    return _shortage(db, key, request.window_end_us, amount)
+    return _shortage(db, Charge(key, request.window_end_us, amount), now_us)
 
 
-def _state(db: Database, gateway: str, key: BalanceKey) -> LeaseState:
+def _state(db: Database, gateway: str, key: BalanceKey, now_us: int) -> LeaseState:
     lease = _Lease(*db.execute(sql.LEASE, {**key._asdict(), "gateway": gateway}).fetchone())
-    standing = _standing(db, key)
+    standing = _standing(db, key, now_us)
     recalled = standing.left < standing.leased
     closed = lease.state == _CLOSED
     return LeaseState(key, lease.epoch, lease.granted, lease.spent, recalled, closed)
 
 
-def _standing(db: Database, key: BalanceKey) -> _Standing:
-    posted, held, limit, leased = db.execute(sql.STANDING, key._asdict()).fetchone()
+def _standing(db: Database, key: BalanceKey, now_us: int) -> _Standing:
+    """Say how a row stands at a time, which decides what raises its limit."""
+    values = {**key._asdict(), "now_us": now_us}
+    posted, held, limit, leased = db.execute(sql.STANDING, values).fetchone()
     return _Standing(posted, held, limit, int(leased))
 
 
-def _shortage(db: Database, key: BalanceKey, window_end_us: int, amount: int) -> Shortage:
-    standing = _standing(db, key)
+def _shortage(db: Database, charge: Charge, now_us: int) -> Shortage:
+    standing = _standing(db, charge.key, now_us)
     return Shortage(
-        key,
-        amount,
+        charge.key,
+        charge.amount,
         standing.posted,
         standing.held,
         standing.leased,
         standing.limit,
-        window_end_us,
+        charge.window_end_us,
     )
 
 
 def _ensure_row(db: Database, key: BalanceKey, window_end_us: int) -> None:
     """Make a row when it is first needed, with what the window before left over.
 
-    The row of the window before is locked first: it comes first in the order of keys.
+    The row of the window before is locked first: it comes first in the order of keys. What
+    raised a limit for a time does not roll over.
     """
     if db.execute(sql.ROW, key._asdict()).fetchone():
         return
@@ -295,7 +299,7 @@ def _ensure_row(db: Database, key: BalanceKey, window_end_us: int) -> None:
     values = {**key._asdict(), "window_end_us": window_end_us}
     if not db.execute(sql.ADD_ROW, values).rowcount or earlier is None:
         return  # another process has made it meanwhile, or nothing rolls over
-    amount = min(budget.rollover_max, _standing(db, earlier).left)
+    amount = min(budget.rollover_max, _standing(db, earlier, _NEVER_US).left)
     # What moves on is no longer there for a late call of the window before.
     if amount > 0 and db.execute(sql.ROLL_ON, {**earlier._asdict(), "amount": amount}).rowcount:
         db.execute(sql.ROLL_IN, {**key._asdict(), "amount": amount})

@@ -13,8 +13,18 @@ from typing import Final
 from tollkeeper.storage.store.budget_rows import BUDGET_COLUMNS
 
 _KEY: Final = "budget_id = :budget_id AND entity = :entity AND window_start_us = :window_start_us"
-_LIMIT: Final = """(
+_RAISED: Final = """(
+    SELECT COALESCE(SUM(g.amount), 0) FROM budget_raises AS g
+    WHERE g.budget_id = budget_balances.budget_id AND g.entity = budget_balances.entity
+    AND g.from_us <= :now_us AND g.until_us > :now_us
+)"""
+_LIMIT_ALONE: Final = """(
     SELECT CASE WHEN b.mode = 'observe' THEN 4611686018427387904 ELSE b.limit_amount END
+    FROM budgets AS b WHERE b.budget_id = budget_balances.budget_id
+)"""
+_LIMIT: Final = f"""(
+    SELECT CASE WHEN b.mode = 'observe' THEN 4611686018427387904
+        ELSE b.limit_amount + CAST({_RAISED} AS BIGINT) END
     FROM budgets AS b WHERE b.budget_id = budget_balances.budget_id
 )"""
 _UNSPENT: Final = "CASE WHEN granted > spent THEN granted - spent ELSE 0 END"
@@ -40,7 +50,7 @@ MOVE: Final = f"""
 """
 ROLL_ON: Final = f"""
     UPDATE budget_balances SET rolled_on = rolled_on + :amount
-    WHERE {_KEY} AND posted + held + :amount <= {_LIMIT} + rolled_in - rolled_on
+    WHERE {_KEY} AND posted + held + :amount <= {_LIMIT_ALONE} + rolled_in - rolled_on
 """
 ROLL_IN: Final = f"UPDATE budget_balances SET rolled_in = :amount WHERE {_KEY}"
 STANDING: Final = f"""

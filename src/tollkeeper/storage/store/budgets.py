@@ -6,7 +6,12 @@ from sqlalchemy import Connection, case, func, insert, select, update
 
 from tollkeeper.domain.budgets import FIXED, Balance, BalanceKey, Budget
 from tollkeeper.storage.store.budget_rows import BUDGET_COLUMNS, read_budget, write_budget
-from tollkeeper.storage.store.schema import budget_balances, budget_leases, budgets
+from tollkeeper.storage.store.schema import (
+    budget_balances,
+    budget_leases,
+    budget_raises,
+    budgets,
+)
 
 _COLUMNS = tuple(budgets.c[name] for name in BUDGET_COLUMNS)
 
@@ -40,8 +45,11 @@ def all_budgets(db: Connection) -> list[Budget]:
 
 
 def balances(db: Connection, budget_id: str | None, at_us: int | None) -> list[Balance]:
-    """List rows by their keys: of one budget or all, of windows that last at a time or all."""
-    row, lease = budget_balances.c, budget_leases.c
+    """List rows by their keys: of one budget or all, of windows that last at a time or all.
+
+    What raises a limit at that time is part of it.
+    """
+    row, lease, more = budget_balances.c, budget_leases.c, budget_raises.c
     unspent = case((lease.granted > lease.spent, lease.granted - lease.spent), else_=0)
     leased = (
         select(func.coalesce(func.sum(unspent), 0))
@@ -52,7 +60,13 @@ def balances(db: Connection, budget_id: str | None, at_us: int | None) -> list[B
         )
         .scalar_subquery()
     )
-    limit = budgets.c.limit_amount + row.rolled_in - row.rolled_on
+    raised = (
+        select(func.coalesce(func.sum(more.amount), 0))
+        .where(more.budget_id == row.budget_id, more.entity == row.entity)
+        .where(more.from_us <= (at_us or 0), more.until_us > (at_us or 0))
+        .scalar_subquery()
+    )
+    limit = budgets.c.limit_amount + raised + row.rolled_in - row.rolled_on
     key = (row.budget_id, row.entity, row.window_start_us)
     asked = (
         select(*key, row.window_end_us, row.posted, row.held, leased, limit)
@@ -64,6 +78,6 @@ def balances(db: Connection, budget_id: str | None, at_us: int | None) -> list[B
     if at_us is not None:
         asked = asked.where(row.window_start_us <= at_us, row.window_end_us > at_us)
     return [
-        Balance(BalanceKey(*found[:3]), found[3], found[4], found[5], int(found[6]), found[7])
+        Balance(BalanceKey(*found[:3]), found[3], found[4], found[5], int(found[6]), int(found[7]))
         for found in db.execute(asked)
     ]

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from tollkeeper.storage.store.alert_schema import alerts as alerts
+from tollkeeper.storage.store.raise_schema import budget_raises as budget_raises
 from tollkeeper.storage.store.rate_schema import rate_rules as rate_rules
 from tollkeeper.storage.store.schema_parts import (
     BUDGET_LIMIT_MAX,

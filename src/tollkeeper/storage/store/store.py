@@ -37,6 +37,7 @@ from tollkeeper.storage.store.schema_check import schema_is_current
 from tollkeeper.storage.store.sqlite_engine import open_engine
 from tollkeeper.storage.store.store_address import StoreAddress
 from tollkeeper.storage.store.stored_alerts import StoredAlerts
+from tollkeeper.storage.store.stored_raises import StoredRaises
 from tollkeeper.storage.store.transactions import Touches, Transactions
 
 
@@ -58,7 +59,7 @@ def open_sql_store(at: StoreAddress) -> SqlStore:
     return SqlStore(engine.open_engine(at), partial(server.as_os_error, database=at))
 
 
-class SqlStore(StoredAlerts):
+class SqlStore(StoredAlerts, StoredRaises):
     """Who may do what, in an SQL database. Safe to use from several threads.
 
     Unknown ids raise LookupError, a name that is taken ValueError, an unusable database
