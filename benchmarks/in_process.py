@@ -247,7 +247,7 @@ def _gateway(folder: Path, owner: InProcess) -> tuple[str, Gateway]:
 
 
 def _key(data: DataFolder) -> str:
-    store, vault = bootstrap.open_store(data.root), bootstrap.open_vault(data)
+    store, vault = bootstrap.open_store(data), bootstrap.open_vault(data)
     now_us = clock.now_us()
     try:
         first_run(store, vault, now_us, org="bench")

@@ -120,7 +120,7 @@ def demo_company_entries(calls: int = 6_000) -> list[LedgerEntry]:
 
 
 def _open(data: DataFolder) -> tuple[Store, Vault]:
-    return bootstrap.open_store(data.root), bootstrap.open_vault(data)
+    return bootstrap.open_store(data), bootstrap.open_vault(data)
 
 
 def _people(store: Store, vault: Vault) -> dict[str, str]:

@@ -102,7 +102,7 @@ class Deployment:
         self.config_file = folder / "tollkeeper.yaml"
         self.configure(configuration)
         self.folder.root.mkdir(mode=0o700)
-        store = bootstrap.open_store(self.folder.root)
+        store = bootstrap.open_store(self.folder)
         vault = bootstrap.open_vault(self.folder)
         now_us = clock.now_us()
         first_run(store, vault, now_us, org="acme")
@@ -125,7 +125,7 @@ class Deployment:
 
     def issue(self, name: str, **wanted: Any) -> str:
         """Issue a key for Alice."""
-        store = bootstrap.open_store(self.folder.root)
+        store = bootstrap.open_store(self.folder)
         try:
             wanted.setdefault("email", EMAIL)
             request = keys.KeyRequest(name, **wanted)
@@ -138,7 +138,7 @@ class Deployment:
 
     def revoke(self, token: str) -> None:
         """Revoke a key."""
-        store = bootstrap.open_store(self.folder.root)
+        store = bootstrap.open_store(self.folder)
         try:
             keys.revoke(store, token.split("_")[2], keys.OPERATOR, clock.now_us())
         finally:

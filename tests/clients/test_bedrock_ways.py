@@ -147,7 +147,7 @@ def test_an_access_key_may_be_kept_in_the_store(
         here = {"base_url": rough.url, "region": REGION}
         gateway = Deployment(tmp_path, rough.url, {"providers": {"bedrock": here}})
         store, vault = (
-            bootstrap.open_store(gateway.folder.root),
+            bootstrap.open_store(gateway.folder),
             bootstrap.open_vault(gateway.folder),
         )
         kept = f"{ACCESS_KEY_ID}:{SECRET}:{SESSION}"

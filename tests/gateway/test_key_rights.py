@@ -37,7 +37,7 @@ def module_watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched
 
 
 def _change(gateway: Deployment, change: Callable[[Store], object]) -> None:
-    store = bootstrap.open_store(gateway.folder.root)
+    store = bootstrap.open_store(gateway.folder)
     try:
         change(store)
     finally:

@@ -66,7 +66,7 @@ def test_a_contract_of_the_file_makes_the_cost_of_its_team(gateway: Deployment) 
 
 
 def test_a_rule_made_while_it_runs_holds_within_a_second_and_ends(gateway: Deployment) -> None:
-    store = bootstrap.open_store(gateway.folder.root)
+    store = bootstrap.open_store(gateway.folder)
     try:
         made = price_terms.make_rule(
             store, PriceRule("now", discount_bp=10_000), "alice", clock.now_us()

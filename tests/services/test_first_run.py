@@ -24,7 +24,7 @@ from tollkeeper.ports import DataFolder
 from tollkeeper.services.first_run import first_run
 
 data = DataFolder(Path(sys.argv[1]))
-store = open_store(data.root)
+store = open_store(data)
 made = first_run(store, open_vault(data), 1)
 print("did it" if made else "was done")
 """

@@ -10,61 +10,116 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tollkeeper.domain.errors import ConfigError
 from tollkeeper.ports import BudgetAuthority, DataFolder, KeyDirectory, Store, Vault
 from tollkeeper.storage.store.schema_check import (
     has_organisation,
     has_provider_secrets,
+    key_file_fingerprint,
     schema_is_current,
+    store_exists,
 )
-
-if TYPE_CHECKING:
-    from tollkeeper.config import Configuration
-    from tollkeeper.config.settings import Settings
+from tollkeeper.storage.store.store_address import store_of
 
 _LOCAL_HOSTS = {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104 - compared, not bound
 
 if TYPE_CHECKING:
+    from tollkeeper.config import Configuration
+    from tollkeeper.config.settings import Settings
     from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
+    from tollkeeper.storage.store.postgres_keys import PostgresKeyDirectory
     from tollkeeper.storage.store.store import SqlStore
     from tollkeeper.storage.vault import KeyFileVault
 
 
 def open_vault(data: DataFolder) -> Vault:
     """Open the vault; on the first start, create its key file. Raises ConfigError."""
-    store_exists = data.store.exists()
-    vault: KeyFileVault = import_module("tollkeeper.storage.vault").open_vault(
-        data.secret_key, store_exists=store_exists
-    )
-    return vault
+    return _open_key_file(data)
 
 
-def open_store(data: Path) -> Store:
-    """Open the store in a data folder; create it, or bring its schema up to date, first.
+def open_store(data: DataFolder) -> Store:
+    """Open a deployment's store; create it, or bring its schema up to date, first.
 
-    Raises ConfigError when the folder cannot be written, the key file is missing or the
-    store is of a newer Tollkeeper; OSError when it cannot be used at the moment.
+    Raises ConfigError when it cannot be made there, the key file is missing or another than
+    the store's, or the store is of a newer Tollkeeper; OSError when it cannot be used at the
+    moment.
     """
-    folder = DataFolder(data)
-    open_vault(folder)  # first: no store may exist without its key file
-    if not schema_is_current(folder.store):
-        import_module("tollkeeper.storage.store.migrate").migrate(folder.store)
+    vault = _open_key_file(data)  # first: no store may exist without its key file
+    at = store_of(data)
+    if not schema_is_current(at):
+        import_module("tollkeeper.storage.store.migrate").migrate(at)
     module = import_module("tollkeeper.storage.store.store")
-    store: SqlStore = module.open_sql_store(folder.store)
+    store: SqlStore = module.open_sql_store(at)
+    try:
+        _claim(store, vault, data)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
+def _claim(store: SqlStore, vault: KeyFileVault, data: DataFolder) -> None:
+    """Note whose store it is at its first use; raise ConfigError if it is another key file's."""
+    noted = store.noted_key_file()
+    if noted is None:
+        sealed = store.provider_secrets().values()
+        if not sealed or any(vault.has_sealed(secret) for secret in sealed):
+            store.note_key_file(vault.fingerprint)
+            noted = store.noted_key_file()  # of two that start at once, one is first
+    if noted != vault.fingerprint:
+        raise _another_key_file(data)
+
+
 def open_key_directory(data: DataFolder) -> KeyDirectory:
-    """Open the gateway's view of the store, which must be there and up to date."""
-    module = import_module("tollkeeper.storage.store.key_directory")
-    directory: SqliteKeyDirectory = module.SqliteKeyDirectory(data.store)
-    return directory
+    """Open the gateway's view of the store, which must be there and up to date.
+
+    Raises ConfigError, also when the data folder's key file is not the store's.
+    """
+    at = store_of(data)
+    require_own_key_file(data)
+    if isinstance(at, Path):
+        module = import_module("tollkeeper.storage.store.key_directory")
+        sqlite: SqliteKeyDirectory = module.SqliteKeyDirectory(at)
+        return sqlite
+    module = import_module("tollkeeper.storage.store.postgres_keys")
+    postgres: PostgresKeyDirectory = module.PostgresKeyDirectory(at)
+    return postgres
 
 
 def open_budget_authority(data: DataFolder) -> BudgetAuthority:
     """Open the gateway's way to the budgets of the store. Raises ConfigError or OSError."""
-    module = import_module("tollkeeper.storage.store.sqlite_budgets")
-    authority: BudgetAuthority = module.open_sqlite_budgets(data.store)
-    return authority
+    at = store_of(data)
+    if isinstance(at, Path):
+        module = import_module("tollkeeper.storage.store.sqlite_budgets")
+        sqlite: BudgetAuthority = module.open_sqlite_budgets(at)
+        return sqlite
+    module = import_module("tollkeeper.storage.store.postgres_budgets")
+    postgres: BudgetAuthority = module.PostgresBudgetAuthority(at)
+    return postgres
+
+
+def _open_key_file(data: DataFolder) -> KeyFileVault:
+    # The store is asked only where the file is not there and might have to be made.
+    needed = not data.secret_key.exists() and store_exists(store_of(data))
+    module = import_module("tollkeeper.storage.vault")
+    vault: KeyFileVault = module.open_vault(data.secret_key, store_exists=needed)
+    return vault
+
+
+def require_own_key_file(data: DataFolder) -> None:
+    """Raise ConfigError when the data folder's key file is not the store's."""
+    noted = key_file_fingerprint(store_of(data))
+    if noted is not None and noted != _open_key_file(data).fingerprint:
+        raise _another_key_file(data)
+
+
+def _another_key_file(data: DataFolder) -> ConfigError:
+    return ConfigError(
+        "this is not the key file that the store was made with",
+        file=str(data.secret_key),
+        hint="copy secret.key from the data folder of a server that uses this store: "
+        "all of them need the same one",
+    )
 
 
 def provider_base_url(name: str, config_file: Path | None) -> str:
@@ -95,11 +150,21 @@ def address_of(settings: Settings) -> str:
     return f"{'https' if listen.tls_cert else 'http'}://{host}:{listen.port}"
 
 
+def has_store(data: DataFolder) -> bool:
+    """Tell whether there is a store, whatever its schema. Raises OSError where nobody answers."""
+    return store_exists(store_of(data))
+
+
 def is_prepared(data: DataFolder) -> bool:
-    """Tell, without any heavy import, whether the store is there and ready for use."""
-    return (
-        data.secret_key.exists() and schema_is_current(data.store) and has_organisation(data.store)
-    )
+    """Tell, without any heavy import, whether the store is there and ready for use.
+
+    Raises ConfigError when the data folder's key file is not the store's.
+    """
+    at = store_of(data)
+    if not data.secret_key.exists() or not schema_is_current(at):
+        return False
+    require_own_key_file(data)
+    return has_organisation(at) and key_file_fingerprint(at) is not None
 
 
 def wants_sandbox(configuration: Configuration, data: DataFolder) -> bool:
@@ -107,12 +172,18 @@ def wants_sandbox(configuration: Configuration, data: DataFolder) -> bool:
     wanted = configuration.settings.sandbox
     if wanted != "auto":
         return wanted == "on"
-    return not configuration.providers and not has_provider_secrets(data.store)
+    return not configuration.providers and not has_provider_secrets(store_of(data))
 
 
-def configured_data_folder(config_file: Path | None) -> Path:
-    """Give the data folder that the configuration names. Raises ConfigError."""
-    return Path(configuration(config_file).settings.data)
+def data_folder(data: Path | None, config_file: Path | None = None) -> DataFolder:
+    """Give a data folder, or else the configured one, and where its store is.
+
+    Of the configuration no more is read than that. Raises ConfigError.
+    """
+    config = import_module("tollkeeper.config")
+    store_url: str = config.load_store_url(config_file, config.environment())
+    root = Path(configuration(config_file).settings.data) if data is None else data
+    return DataFolder(root, store_url)
 
 
 def configured_zone(config_file: Path | None) -> str:

@@ -60,9 +60,9 @@ def main() -> None:
 async def serve(options: ChildOptions) -> None:
     """Build the console and answer."""
     configuration = config.load(options.config, config.environment())
-    data = DataFolder(options.data)
+    data = DataFolder(options.data, configuration.settings.store)
     vault = bootstrap.open_vault(data)
-    store = bootstrap.open_store(data.root)
+    store = bootstrap.open_store(data)
     failpoint = kill_at(configuration.settings.failpoint) or nowhere
     ledger = LateLedger(DuckDbLedger.engine, lambda: DuckDbLedger(data.ledger, failpoint=failpoint))
     try:

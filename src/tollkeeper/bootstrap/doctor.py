@@ -16,6 +16,7 @@ from tollkeeper.bootstrap.checks import (
     prices,
     providers,
     records,
+    store,
 )
 from tollkeeper.bootstrap.running_server import RunningServer, server_of
 from tollkeeper.config import Configuration
@@ -42,14 +43,15 @@ def examine(config_file: Path | None, data: Path | None, *, online: bool) -> Ite
         remedy = error.hint or "put it right; a running server keeps the one that it has"
         yield fail("configuration", message, remedy)
     root = Path(configuration.settings.data) if data is None else data
-    server, refused = _server(DataFolder(root))
+    data_folder = DataFolder(root, configuration.settings.store)
+    server, refused = _server(data_folder)
     if refused is not None:
         yield refused
-    place = Place(configuration, DataFolder(root), server)
+    place = Place(configuration, data_folder, server)
     yield from _told("data folder", folder.data_folder(place))
     yield from _told("disk space", folder.disk_space(place))
     yield from _told("key file", folder.key_file(place))
-    yield from _told("store", folder.store(place))
+    yield from _told("store", store.store(place))
     yield from _told("ledger", records.records(place))
     yield from _told("price book", prices.price_book(place))
     if readable:

@@ -19,6 +19,7 @@ from tollkeeper.ports import DataFolder
 from tollkeeper.providers.price_data import newest_price_book, price_book_version
 from tollkeeper.providers.price_versions import DamagedBook
 from tollkeeper.services.price_terms import Terms
+from tollkeeper.storage.store.store_address import store_of
 from tollkeeper.storage.store.stored_rules import stored_rules
 from tollkeeper.telemetry import logger
 
@@ -42,7 +43,7 @@ def configured_terms(configuration: Configuration, data: DataFolder) -> Terms:
     book = own_book(
         newest_price_book(data).book,
         providers,
-        (*stored_rules(data.store), *configuration.price_rules),
+        (*stored_rules(store_of(data)), *configuration.price_rules),
     )
     accounts = {
         provider.name: provider.price_id if provider.custom_prices is None else provider.name

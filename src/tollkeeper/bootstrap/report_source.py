@@ -21,6 +21,7 @@ from tollkeeper.ports import DataFolder, Ledger, ReportSource
 from tollkeeper.storage import folder_lock
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.store.schema_check import organisation_name
+from tollkeeper.storage.store.store_address import store_of
 
 if TYPE_CHECKING:
     from tollkeeper.config import Configuration
@@ -82,7 +83,7 @@ def open_ledger_to_read(path: Path) -> Ledger:
 
 def organisation_in(data: DataFolder) -> str:
     """Name the organisation of a data folder. Raises ConfigError where there is no store."""
-    org = organisation_name(data.store)
+    org = organisation_name(store_of(data))
     if not org:
         raise ConfigError(
             "there is no store in this data folder",

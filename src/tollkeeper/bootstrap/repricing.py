@@ -45,7 +45,7 @@ def open_repricing(
         yield server
         return
     org = organisation_in(data)
-    store = bootstrap.open_store(data.root)
+    store = bootstrap.open_store(data)
     try:
         ledger = DuckDbLedger(data.ledger)
         try:

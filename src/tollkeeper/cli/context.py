@@ -33,7 +33,7 @@ class Opened(NamedTuple):
 
 def data_folder(data: Path | None) -> DataFolder:
     """Give the folder that was named, or else the configured one."""
-    return DataFolder(bootstrap.configured_data_folder(None) if data is None else data)
+    return bootstrap.data_folder(data)
 
 
 @contextmanager
@@ -44,19 +44,19 @@ def opened(data: Path | None, *, create: bool = False) -> Iterator[Opened]:
     mistyped folder would look like an empty one.
     """
     folder = data_folder(data)
-    if not create and not folder.store.exists():
+    if not create and not bootstrap.has_store(folder):
         raise ConfigError(
             "there is no store in this data folder",
             file=str(folder.root),
             hint="start it once with: tollkeeper serve; or name the right folder with --data",
         )
-    store = open_store(folder.root)
+    store = open_store(folder)
     try:
         yield Opened(store, bootstrap.open_vault(folder))
     finally:
         store.close()
 
 
-def open_store(data: Path) -> Store:
-    """Open the store in a data folder, ready for use."""
+def open_store(data: DataFolder) -> Store:
+    """Open the store of a data folder, ready for use."""
     return bootstrap.open_store(data)

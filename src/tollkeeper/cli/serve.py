@@ -75,9 +75,10 @@ def serve(
 
 
 def _serve(role: Role, configuration: Configuration) -> int:
-    data = DataFolder(Path(configuration.settings.data))
+    settings = configuration.settings
+    data = DataFolder(Path(settings.data), settings.store)
     lock = folder_lock.hold(data.run / f"serve-{role}.lock")
-    log = LogSink("supervisor", level=configuration.settings.log_level.upper())
+    log = LogSink("supervisor", level=settings.log_level.upper())
     try:
         _make_socket_folder(data)
         greeting = _prepare(configuration, data)
@@ -111,7 +112,7 @@ def _prepare(configuration: Configuration, data: DataFolder) -> str:
     ready = f"Tollkeeper {__version__} is ready on {address}"
     if bootstrap.is_prepared(data):
         return f"{ready}\n  Sign in with a link from: tollkeeper users link EMAIL"
-    store = bootstrap.open_store(data.root)
+    store = bootstrap.open_store(data)
     try:
         first_run = import_module("tollkeeper.services.first_run").first_run
         made = first_run(

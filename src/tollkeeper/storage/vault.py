@@ -55,6 +55,15 @@ class KeyFileVault:
         self._fingerprint = self._subkey("fingerprint v1")[:_FINGERPRINT_BYTES]
         self._macs: dict[str, bytes] = {}
 
+    @property
+    def fingerprint(self) -> bytes:
+        """What tells this key file from others, and nothing of what is in it."""
+        return self._fingerprint
+
+    def has_sealed(self, sealed: bytes) -> bool:
+        """Tell whether a secret was sealed with this key file."""
+        return sealed[1:_HEAD_BYTES] == self._fingerprint
+
     def key_hmac(self, secret: bytes) -> bytes:
         """Give HMAC-SHA256 of a virtual key's secret under the pepper."""
         return hmac.digest(self._pepper, secret, "sha256")
@@ -119,8 +128,9 @@ def open_vault(path: Path, *, store_exists: bool) -> KeyFileVault:
             raise ConfigError(
                 "the key file is missing, but there is a store that needs it",
                 file=str(path),
-                hint="put the file back from your backup; without it no virtual key and no "
-                "provider key in the store can be used again",
+                hint="put the file back from your backup, or copy it from the data folder of "
+                "another server on the same store; without it no virtual key and no provider "
+                "key in the store can be used again",
             )
         _create(path)
         key = _read(path)

@@ -1,21 +1,19 @@
-"""Checks of the data folder: rights, space, key file, store."""
+"""Checks of the data folder: rights, space, key file."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from tollkeeper import bootstrap
 from tollkeeper.bootstrap.checks import Check, Place, fail, ok, size_text, warn
+from tollkeeper.bootstrap.checks.store import without_hint
 from tollkeeper.domain.errors import ConfigError
-from tollkeeper.storage.store import sqlite_file
-from tollkeeper.storage.store.schema_check import organisation_name, schema_is_current
 
 SPACE_FAIL_BYTES: Final = 200 << 20
 SPACE_WARN_BYTES: Final = 2 << 30
@@ -80,13 +78,17 @@ def disk_space(place: Place) -> Iterator[Check]:
 def key_file(place: Place) -> Iterator[Check]:
     """Look whether the key file is there, and for nobody else to read."""
     name, path = "key file", place.data.secret_key
-    if not path.exists() and not place.data.store.exists():
-        yield ok(name, "not there yet; the first start makes it")
-        return
     try:
+        has_store = _has_store(place)
+        if not path.exists() and not has_store:
+            yield ok(name, "not there yet; the first start makes it")
+            return
         bootstrap.open_vault(place.data)
+        if has_store:
+            with suppress(OSError):
+                bootstrap.require_own_key_file(place.data)
     except ConfigError as error:
-        yield fail(name, _without_hint(error), error.hint)
+        yield fail(name, without_hint(error), error.hint)
         return
     owner = path.stat().st_uid
     if owner != os.geteuid():
@@ -96,41 +98,7 @@ def key_file(place: Place) -> Iterator[Check]:
         yield ok(name, f"{path} is whole and can be read by its owner alone")
 
 
-def store(place: Place) -> Iterator[Check]:
-    """Look whether the store can be read, is whole, and is of this version."""
-    name, path = "store", place.data.store
-    if not path.exists():
-        yield warn(name, "not there yet", "start it once with: tollkeeper serve")
-        return
-    try:
-        current = schema_is_current(path)
-        damage = _damage(path)
-        org = organisation_name(path) if current else ""
-    except ConfigError as error:
-        yield fail(name, _without_hint(error), error.hint)
-    except sqlite3.Error as error:
-        found = sqlite_file.as_os_error(error, path)
-        yield fail(name, str(found.strerror), "restore it from a backup if it is damaged")
-    except OSError as error:
-        yield fail(name, error.strerror or str(error), "restore it from a backup if it is damaged")
-    else:
-        if damage:
-            yield fail(name, f"{path} is damaged: {damage}", "restore it from a backup")
-        elif not current:
-            remedy = "start Tollkeeper, which brings it up to date"
-            yield warn(name, f"{path} has the schema of an older version", remedy)
-        elif not org:
-            remedy = "start it once with: tollkeeper serve"
-            yield warn(name, f"{path} has no organisation yet", remedy)
-        else:
-            yield ok(name, f"{path} is whole and up to date; organisation: {org}")
-
-
-def _damage(path: Path) -> str:
-    with closing(sqlite_file.connect_read_only(path)) as connection:
-        answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    return "" if answer == "ok" else answer
-
-
-def _without_hint(error: ConfigError) -> str:
-    return error.message.removesuffix(f" ({error.hint})") if error.hint else error.message
+def _has_store(place: Place) -> bool:
+    with suppress(OSError):  # the check of the store says what is wrong with it
+        return bootstrap.has_store(place.data)
+    return False

@@ -9,7 +9,8 @@ import errno
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, Final
+from ipaddress import ip_address
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg.types.numeric import Int8Dumper
@@ -39,6 +40,7 @@ _SETTINGS: Final = """
         set_config('idle_in_transaction_session_timeout', %s, false),
         set_config('default_transaction_read_only', %s, false)
 """
+_INSPECTED: Final = "SELECT current_setting('server_version'), host(inet_server_addr())"
 _LOST: Final = ("08", "25P03", "57P01", "57P02", "57P03")
 _WORDS: Final = {
     "28": (errno.EACCES, "does not let this user in: {reason}"),
@@ -127,6 +129,22 @@ def reading(database: PostgresDatabase) -> Iterator[Connection]:
             yield connection
     except psycopg.Error as error:
         raise as_os_error(error, database) from error
+
+
+class Inspected(NamedTuple):
+    """What is to be known of a server. ``is_open_to_listeners`` tells that what goes to another
+    machine is not encrypted."""
+
+    version: str
+    is_open_to_listeners: bool
+
+
+def inspect(database: PostgresDatabase) -> Inspected:
+    """Look at a server. Raises OSError when it cannot be reached."""
+    with reading(database) as connection:
+        (version, address) = connection.execute(_INSPECTED).fetchone() or ("", None)
+        is_elsewhere = address is not None and not ip_address(address).is_loopback
+        return Inspected(version, is_elsewhere and not connection.pgconn.ssl_in_use)
 
 
 def schema_version(connection: Connection) -> str:

@@ -29,6 +29,7 @@ from tollkeeper.storage.store.schema_parts import (
     BUDGET_LIMIT_MAX,
     COUNT_MAX,
     EMAIL_CHARS_MAX,
+    FINGERPRINT_BYTES,
     HASH_BYTES,
     ID_CHARS,
     NAME_CHARS_MAX,
@@ -168,6 +169,16 @@ provider_secrets = Table(
     _bounded("set_at_us", TIME_US_MAX),
 )
 """Keys of providers, sealed by the vault."""
+
+key_file = Table(
+    "key_file",
+    metadata,
+    Column("row_number", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    _bounded("row_number", 1, 1),
+    _length("fingerprint", FINGERPRINT_BYTES, FINGERPRINT_BYTES),
+)
+"""One row: the key file that hashes and secrets here were made with. None before its first use."""
 
 closed_months = Table(
     "closed_months",

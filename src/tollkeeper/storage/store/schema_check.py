@@ -17,7 +17,7 @@ from tollkeeper.domain.errors import ConfigError
 from tollkeeper.storage.store import sqlite_file
 from tollkeeper.storage.store.store_address import StoreAddress
 
-SCHEMA_HEAD: Final = "0007"
+SCHEMA_HEAD: Final = "0008"
 """The newest migration in ``migrations/versions``. Versions are numbers of four digits."""
 
 
@@ -87,6 +87,12 @@ def organisation_name(at: StoreAddress) -> str:
     """Give the organisation's name, "" before the first start is done."""
     row = first_row(at, "SELECT name FROM orgs LIMIT 1")
     return str(row[0]) if row else ""
+
+
+def key_file_fingerprint(at: StoreAddress) -> bytes | None:
+    """Give the mark of the key file that the store belongs to, None where none is noted."""
+    row = first_row(at, "SELECT fingerprint FROM key_file")
+    return bytes(row[0]) if row else None
 
 
 def first_row(at: StoreAddress, query: str) -> tuple[Any, ...] | None:

@@ -10,6 +10,7 @@ COUNT_MAX: Final = 2**62
 BUDGET_LIMIT_MAX: Final = 4 * 10**18
 TIME_US_MAX: Final = 253_402_300_799_999_999  # the end of the year 9999
 HASH_BYTES: Final = 32
+FINGERPRINT_BYTES: Final = 8
 ID_CHARS: Final = 36
 NAME_CHARS_MAX: Final = 200
 EMAIL_CHARS_MAX: Final = 254

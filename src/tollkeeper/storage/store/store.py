@@ -23,6 +23,7 @@ from tollkeeper.ports import KeyRecord, NewKey, Session, Team, User
 from tollkeeper.storage.store import (
     books,
     budgets,
+    key_file,
     keys,
     price_rules,
     provider_secrets,
@@ -291,6 +292,18 @@ class SqlStore(StoredAlerts, StoredRaises):
     def keep_pricing_run(self, run: PricingRun) -> None:
         with self._write() as (db, _):
             books.keep_pricing_run(db, run)
+
+    # ------------------------------------------------------------- key file
+
+    def noted_key_file(self) -> bytes | None:
+        """Give the fingerprint of the key file that the store was made with, None before one is."""
+        with self._read() as db:
+            return key_file.fingerprint(db)
+
+    def note_key_file(self, fingerprint: bytes) -> None:
+        """Note a key file's fingerprint, unless one is noted."""
+        with self._write() as (db, _):
+            key_file.note(db, fingerprint)
 
     # ------------------------------------------------------------- health
 
