@@ -2,7 +2,7 @@
 
 The SDKs take the error's name from a header and its sentence from the body, and repeat a
 request by name and status: none of these names is one that they repeat, but for the gateway
-being busy and the provider not answering. Source: the service's model in botocore.
+being busy or limited and the provider not answering. Source: the service's model in botocore.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tollkeeper.domain.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
+from tollkeeper.domain.rate_limits import RateLimited
 from tollkeeper.wire.clients import CLAUDE_CODE
 
 _WORDS: Final[tuple[tuple[type[TollkeeperError], str], ...]] = (
@@ -29,6 +30,7 @@ _WORDS: Final[tuple[tuple[type[TollkeeperError], str], ...]] = (
     (NotAllowed, "AccessDeniedException"),
     (UnknownRoute, "ResourceNotFoundException"),
     (Overloaded, "ServiceUnavailableException"),
+    (RateLimited, "ThrottlingException"),
     (BadRequest, "ValidationException"),
     (UpstreamTimeout, "ModelTimeoutException"),
     (UpstreamFailed, "ServiceUnavailableException"),

@@ -1,4 +1,4 @@
-"""Rate limits as each vendor's clients read them: header lines of a reply, and of a refusal.
+"""Rate limits as each vendor's clients read them: header lines of a reply, a detail of a refusal.
 
 The names and forms are those that the vendors document: OpenAI writes a reset as a duration
 ("1s", "6m0s"), Anthropic as the time (RFC 3339) at which all will be there again, Google tells
@@ -42,12 +42,6 @@ def with_standing(lines: bytes, standing: Standing, dialect: Dialect, now_us: in
         if state is not None:
             lines = _THEIRS[kind].sub(b"", lines) + _lines(kind, state, dialect, now_us)
     return lines
-
-
-def refusal_lines(error: RateLimited, dialect: Dialect, now_us: int) -> bytes:
-    """Give the header lines of a refusal: when to come back, and where the caller stands."""
-    after = b"retry-after: %d\r\n" % (error.retry_after_s or 1)
-    return after + with_standing(b"", error.standing, dialect, now_us)
 
 
 def retry_detail(error: RateLimited) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from tollkeeper.domain.errors import (
 )
 from tollkeeper.domain.holds import UNPRICED
 from tollkeeper.domain.key_tokens import without_keys
+from tollkeeper.domain.rate_limits import Rate, RateLimited
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.wire.bedrock_refusals import aws_error, aws_status
 from tollkeeper.wire.clients import (
@@ -39,6 +40,7 @@ from tollkeeper.wire.clients import (
     QWEN_CODE,
 )
 from tollkeeper.wire.endpoints import Endpoint
+from tollkeeper.wire.rate_limit_lines import retry_detail
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"
 FOR_MONEY: Final = frozenset({BUDGET_EXCEEDED, UNPRICED})
@@ -123,6 +125,8 @@ def refusal(
         return _for_money(error, endpoint, tool, call_id, forced_status)
     if error.code == BUDGET_UNREACHABLE:
         return _for_want_of_an_answer(error, endpoint, tool, call_id)
+    if isinstance(error, RateLimited):
+        return _for_a_while(error, endpoint, call_id)
     if tool == CODEX and isinstance(error, Refused) and not isinstance(error, Overloaded):
         # Codex repeats every other status six times, and shows only this one word for word.
         return _plain(400, _message(error), call_id)
@@ -242,6 +246,18 @@ def _come_back(error: TollkeeperError) -> bytes:
     return b"retry-after: %d\r\n" % (after_s or _OVERLOADED_RETRY_S)
 
 
+def _for_a_while(error: RateLimited, endpoint: Endpoint, call_id: str) -> Reply:
+    """Refuse for a rate limit, in the one way after which every tool waits and comes again."""
+    headers = b"retry-after: %d\r\n" % (error.retry_after_s or 1)
+    if endpoint.dialect is Dialect.BEDROCK:
+        return _in_aws_words(error, error.status, headers, call_id)
+    # OpenAI's own types say what there was too much of.
+    kind = Rate.TOKENS if error.rate is Rate.TOKENS else Rate.REQUESTS
+    words = _Words(kind, "rate_limit_error", "RESOURCE_EXHAUSTED")
+    body = _body(endpoint, error.status, words, error, call_id)
+    return _shaped(endpoint.dialect, error.status, headers, body, call_id)
+
+
 def _in_aws_words(
     error: TollkeeperError, status: int, headers: bytes, call_id: str, *, for_money: bool = False
 ) -> Reply:
@@ -281,7 +297,8 @@ def _body(
             "metadata": {"code": error.code, "request_id": call_id},
         }
         fault = {"code": status, "message": _message(error), "status": words.google}
-        return _encode({"error": {**fault, "details": [info]}})
+        retry = [retry_detail(error)] if isinstance(error, RateLimited) else []
+        return _encode({"error": {**fault, "details": [info, *retry]}})
     kind = words.openai
     code = "insufficient_quota" if error.code == BUDGET_EXCEEDED else error.code
     fault = {"message": _message(error), "type": kind, "param": None, "code": code}
