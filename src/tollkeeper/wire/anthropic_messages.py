@@ -13,9 +13,12 @@ from tollkeeper.wire.anthropic_shapes import Event, Message
 from tollkeeper.wire.anthropic_usage import anthropic_usage
 from tollkeeper.wire.generated_text import call_size, sealed_size, thought_size
 from tollkeeper.wire.json_body import JsonReader
+from tollkeeper.wire.late_reading import End
 from tollkeeper.wire.lenient_json import Shape, is_present, merged_objects
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
+
+MESSAGE_END: Final = End(b"message_stop")
 
 _NO_OUTPUT: Final = b'{"output_tokens":0,"output_tokens_details":{}}'
 _REFUSAL: Final = "refusal"
@@ -39,22 +42,20 @@ class MessageStreamReader:
         self._model = ""
         self._has_content = False
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
+    def feed(self, data: bytes, *, marked: bool = True) -> None:
+        """Take the next bytes of the body (see ``late_reading``)."""
         if self.finished:
             return
         region = self._events.feed(data)
         if not region:
             return
-        if region.rfind(b"message_stop") >= 0:
+        if marked and region.rfind(b"message_stop") >= 0:
             region = self._until_stop(region)
         if self._start is None:
-            self._take_all(region, b'"message_start"')
-        self._has_content = self._has_content or b"content_block_delta" in region
-        if region.rfind(b'"fallback"') >= 0:
-            self._take_all(region, b'"fallback"')
-        if region.rfind(b'"message_delta"') >= 0:
-            self._take_all(region, b'"message_delta"')
+            self._take_start(region)
+        self._has_content = self._has_content or region.find(b"content_block_delta") >= 0
+        self._take_all(region, b'"fallback"')
+        self._take_all(region, b'"message_delta"')
         self._recent.keep(region)
 
     def close(self, *, complete: bool) -> Reading:
@@ -95,15 +96,30 @@ class MessageStreamReader:
             at = region.find(b"message_stop", end)
         return region
 
-    def _take_all(self, region: bytes, marker: bytes) -> None:
-        """Take every event with a marker, in order."""
-        at = region.find(marker)
+    def _take_start(self, region: bytes) -> None:
+        """Take the event that begins the message, wherever it comes."""
+        at = region.find(b'"message_start"')
         while at >= 0:
             start, end = event_around(region, at)
             event, _ = _EVENT.read(data_of(region[start:end]))
             if event is not None:
                 self._take(event)
-            at = region.find(marker, end)
+            if self._start is not None:
+                return
+            at = region.find(b'"message_start"', end)
+
+    def _take_all(self, region: bytes, marker: bytes) -> None:
+        """Take every event with a marker, in order. They are found from behind, where most are."""
+        found = []
+        at = region.rfind(marker)
+        while at >= 0:
+            start, end = event_around(region, at)
+            found.append(region[start:end])
+            at = region.rfind(marker, 0, start)
+        for text in reversed(found):
+            event, _ = _EVENT.read(data_of(text))
+            if event is not None:
+                self._take(event)
 
     def _take(self, event: Event) -> None:
         match event.type:

@@ -27,6 +27,7 @@ smaller together than that need not be priced one by one."""
 
 
 _USAGE: Final = Shape(MessageUsage)
+_NO_LIFETIMES: Final = Lifetimes()
 
 
 def anthropic_usage(raw: msgspec.Raw | bytes, model: str, *, billed: bool = True) -> Usage:
@@ -37,6 +38,9 @@ def anthropic_usage(raw: msgspec.Raw | bytes, model: str, *, billed: bool = True
         return Usage(model=model, fault=fault, raw=text)
     if not billed:
         return _served(counts, {}, model, raw=text)
+    if not counts.iterations and counts.server_tool_use is None:  # the usual reply
+        quantities, contradiction = _quantities(counts, _thinking_tokens(counts))
+        return _served(counts, quantities, model, fault=fault or contradiction, raw=text)
     steps = _billed_steps(counts.iterations or [])
     own = [step for step in steps if step.type in {_MESSAGE, _FALLBACK}]
     others = [step for step in steps if step.type not in {_MESSAGE, _FALLBACK}]
@@ -123,7 +127,7 @@ def _quantities(counts: Step, thinking: int) -> tuple[dict[str, int], str]:
     fault = MISSING_COUNT if counts.input_tokens is None else ""
     output = counts.output_tokens or 0
     written = counts.cache_creation_input_tokens or 0
-    lifetimes = counts.cache_creation or Lifetimes()
+    lifetimes = counts.cache_creation or _NO_LIFETIMES
     hour = lifetimes.ephemeral_1h_input_tokens or 0
     short = lifetimes.ephemeral_5m_input_tokens or 0
     if counts.cache_creation_input_tokens is None:

@@ -16,6 +16,7 @@ from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.cohere_shapes import CohereUsage, Event, Reply, Tokens
 from tollkeeper.wire.generated_text import NOTHING_SAID, text_size
 from tollkeeper.wire.json_body import JsonReader
+from tollkeeper.wire.late_reading import End
 from tollkeeper.wire.lenient_json import Shape, compact_text, is_present
 from tollkeeper.wire.object_stream import EVENTS, LINES, ObjectRule, ObjectStreamReader
 from tollkeeper.wire.readings import Reading
@@ -26,6 +27,8 @@ _REPLY: Final = Shape(Reply)
 _USAGE: Final = Shape(CohereUsage)
 _EVENT: Final = Shape(Event)
 _LAST: Final = (b'"message-end"', b'"stream-end"')
+COHERE_END: Final = End(b'-end"')
+COHERE_LINES_END: Final = End(b'-end"', (b"\n",))
 _FAILURES: Final = ("ERROR", "TIMEOUT")
 
 

@@ -31,7 +31,7 @@ _BILLED_PER_PROMPT: Final = ("gemini-1", "gemini-2", "gemini-live-2")
 
 _CHUNK: Final = Shape(Chunk)
 _TEXT_CHUNK: Final = Shape(TextChunk)
-_ENDED: Final = re.compile(rb'"(?:finishReason|blockReason)"')
+_ENDED: Final = (b'"finishReason"', b'"blockReason"')
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
@@ -44,9 +44,10 @@ class GeminiStreamReader:
         self._recent = RecentEvents(_TEXT_CHUNK, look_at_chunk)
         self._usage_region = b""  # the last events with a usage, not taken apart yet
         self._queries: set[str] = set()
+        self._ended = False
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
+    def feed(self, data: bytes, *, marked: bool = True) -> None:
+        """Take the next bytes of the body (see ``late_reading``)."""
         region = self._events.feed(data)
         if not region:
             return
@@ -54,6 +55,7 @@ class GeminiStreamReader:
             self._usage_region = region
         if region.rfind(b'"webSearchQueries"') >= 0:
             self._take_queries(region)
+        self._ended = self._ended or any(region.rfind(name) >= 0 for name in _ENDED)
         self._recent.keep(region)
 
     def close(self, *, complete: bool) -> Reading:
@@ -64,7 +66,7 @@ class GeminiStreamReader:
             start, end = event_around(self._usage_region, at)
             reading = _reading_of([data_of(self._usage_region[start:end])], self._queries)
             if reading.usage is not None:
-                if _ENDED.search(self._usage_region) is not None:
+                if self._ended:
                     return reading
                 error = self._recent.glimpse().error_code
                 return reading._replace(final=False, error_code=error)

@@ -23,6 +23,7 @@ from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, MISSING_COUNT, PARTS
 _AUDIO: Final = frozenset({"AUDIO", "4"})
 _IMAGE: Final = frozenset({"IMAGE", "DOCUMENT", "2", "5"})  # a document is billed as images
 _VIDEO: Final = frozenset({"VIDEO", "3"})
+_TEXT: Final = frozenset({"TEXT", "1"})
 
 
 _USAGE: Final = Shape(UsageMetadata)
@@ -77,6 +78,9 @@ def usage_quantities(counts: UsageMetadata) -> tuple[dict[str, int], str]:
         fault = MISSING_COUNT
     elif counts.total_token_count not in {None, prompt + output + thoughts + tool}:
         fault = CONTRADICTS_TOTAL
+    if not (tool or cached or fault or counts.cache_tokens_details) and _is_text(counts):
+        usual = ((u.INPUT, prompt), (u.OUTPUT, output), (u.REASONING, thoughts))
+        return {name: count for name, count in usual if count}, fault
     into = _by_kind(counts.prompt_tokens_details or counts.prompt_token_details)
     read = _by_kind(counts.cache_tokens_details)
     made = _by_kind(counts.candidates_tokens_details)
@@ -99,6 +103,16 @@ def usage_quantities(counts: UsageMetadata) -> tuple[dict[str, int], str]:
     if min(quantities.values()) < 0:
         return {}, fault or PARTS_EXCEED_WHOLE
     return {name: count for name, count in quantities.items() if count}, fault
+
+
+def _is_text(counts: UsageMetadata) -> bool:
+    """Tell whether nothing but text went in and came out, as far as the lists by kind say."""
+    lists = (
+        counts.prompt_tokens_details,
+        counts.prompt_token_details,
+        counts.candidates_tokens_details,
+    )
+    return all(detail.modality in _TEXT for details in lists if details for detail in details)
 
 
 def _by_kind(details: list[OfKind] | None) -> tuple[int, int, int]:

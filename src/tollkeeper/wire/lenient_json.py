@@ -111,12 +111,18 @@ def _count(value: Any, faults: list[str]) -> int | None:
     return None
 
 
+_fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
 def merged_objects(start: bytes, change: bytes) -> bytes:
     """Lay one object over another: every field that the second has, and is not null, wins."""
     try:
-        later = msgspec.json.decode(change, type=dict[str, Any])
-        merged = msgspec.json.decode(start, type=dict[str, Any])
-        return msgspec.json.encode(merged | _not_null(later))
+        merged = _fields_of(start)
+        for name, value in _fields_of(change).items():
+            if bytes(value) != b"null":
+                merged[name] = value
+        return _encode(merged)
     except _UNREADABLE_ERRORS:
         pass
     try:
@@ -140,7 +146,7 @@ def compact_text(raw: msgspec.Raw | bytes, bytes_max: int = 16 << 10) -> str:
     text = bytes(raw)
     if len(text) > bytes_max:
         return ""
-    if b" " in text or b"\n" in text:
+    if text.find(b" ") >= 0 or text.find(b"\n") >= 0:  # "in" takes twice as long
         try:
             text = msgspec.json.format(text, indent=-1)
         except _UNREADABLE_ERRORS:

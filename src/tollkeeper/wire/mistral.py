@@ -15,6 +15,7 @@ from tollkeeper.domain import usage as u
 from tollkeeper.domain.usage import QUANTITY_MAX, Usage
 from tollkeeper.wire.generated_text import text_size
 from tollkeeper.wire.json_body import JsonReader
+from tollkeeper.wire.late_reading import End
 from tollkeeper.wire.lenient_json import Shape, compact_text, is_present
 from tollkeeper.wire.mistral_shapes import (
     ConversationEvent,
@@ -45,6 +46,7 @@ _CONVERSATION: Final = Shape(ConversationReply)
 _EVENT: Final = Shape(ConversationEvent)
 _USAGE: Final = Shape(ConversationUsage)
 _LAST: Final = (b"conversation.response.done", b"conversation.response.error")
+CONVERSATION_END: Final = End(b"conversation.response.")
 _NAMED: Final = re.compile(rb'"(model|conversation_id)"\s*:\s*"([^"\\]{1,256})"')
 
 

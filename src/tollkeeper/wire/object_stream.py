@@ -69,14 +69,14 @@ class ObjectStreamReader(Generic[T]):
         self._recent = RecentEvents(rule.shape, rule.look, framing.texts)
         self._last: Reading | None = None
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
+    def feed(self, data: bytes, *, marked: bool = True) -> None:
+        """Take the next bytes of the body (see ``late_reading``)."""
         if self.finished:
             return
         region = self._frames.feed(data)
         if not region:
             return
-        at = self._marked(region, 0)
+        at = self._marked(region, 0) if marked else -1
         if at >= 0:
             self._take(region, at)
         self._keep(region)

@@ -18,6 +18,7 @@ from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.wire.claude_cache import with_claude_cache
 from tollkeeper.wire.generated_text import NOTHING_SAID, call_size, text_size, thought_size
 from tollkeeper.wire.json_body import JsonReader
+from tollkeeper.wire.late_reading import End
 from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text, is_present
 from tollkeeper.wire.mistral_audio import MS_PER_SECOND, without_sound
 from tollkeeper.wire.openai_chat_shapes import (
@@ -41,6 +42,8 @@ from tollkeeper.wire.openai_extras import (
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
 from tollkeeper.wire.token_counts import CONTRADICTS_TOTAL, NO_PARTS, Parts, exclusive
+
+CHAT_END: Final = End(b"[DONE]")
 
 _NOTHING: Final = frozenset({b"", b"null", b"{}"})
 _EXECUTED_TOOLS: Final = b'"executed_tools"'
@@ -71,14 +74,14 @@ class ChatStreamReader:
         self._usage_chunk = b""
         self._before = b"", b"", 0  # the one before it, or where to look for that
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
+    def feed(self, data: bytes, *, marked: bool = True) -> None:
+        """Take the next bytes of the body (see ``late_reading``)."""
         if self.finished:
             return
         region = self._events.feed(data)
         if not region:
             return
-        done = region.rfind(b"[DONE]")
+        done = region.rfind(b"[DONE]") if marked else -1
         if done >= 0:
             region = self._until_done(region, done)
         at = _last_usage(region, len(region))

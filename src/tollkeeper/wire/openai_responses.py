@@ -15,7 +15,8 @@ from tollkeeper.domain.jobs import JobNews
 from tollkeeper.domain.usage import Usage
 from tollkeeper.wire.generated_text import REASONED, call_size, sealed_size
 from tollkeeper.wire.json_body import JsonReader
-from tollkeeper.wire.lenient_json import Shape, compact_text
+from tollkeeper.wire.late_reading import End
+from tollkeeper.wire.lenient_json import ABSENT, Shape, compact_text, is_present
 from tollkeeper.wire.openai_chat import error_word, rare_parts
 from tollkeeper.wire.openai_chat_shapes import OutputDetails, PromptDetails
 from tollkeeper.wire.openai_extras import tool_units, with_statement, with_units
@@ -32,10 +33,15 @@ from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, eve
 from tollkeeper.wire.token_counts import PARTS_EXCEED_WHOLE, exclusive
 
 _LAST_EVENTS: Final = (b"response.completed", b"response.incomplete", b"response.failed")
+RESPONSE_END: Final = End(b'"response"')
+"""The event that ends a stream has the whole response in it."""
+
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
 # Sound is no text, and a summary of the reasoning is none of the tokens that are billed.
 _NOT_OUTPUT: Final = frozenset({"response.audio.delta", "response.reasoning_summary_text.delta"})
 _IMAGE_TOOL: Final = "image_generation"
+_NO_TOOLS: Final = frozenset({"message", "reasoning", "function_call"})
+"""Items of an output that are not of tools which the provider bills."""
 
 
 _USAGE: Final = Shape(ResponsesUsage)
@@ -63,14 +69,14 @@ class ResponsesStreamReader:
         self._recent = RecentEvents(_EVENT, look_at_event)
         self.last_response = b""
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
+    def feed(self, data: bytes, *, marked: bool = True) -> None:
+        """Take the next bytes of the body (see ``late_reading``)."""
         if self.finished:
             return
         region = self._events.feed(data)
         if not region:
             return
-        for name in _LAST_EVENTS:
+        for name in _LAST_EVENTS if marked else ():
             if region.rfind(name) >= 0:
                 region = self._until_last(region, name)
         self._recent.keep(region)
@@ -99,7 +105,7 @@ class ResponsesStreamReader:
         while at >= 0:
             start, end = event_around(region, at)
             event, _ = _LAST_EVENT.read(data_of(region[start:end]))
-            if event is not None and event.type == name.decode():
+            if event is not None and event.type == name.decode() and is_present(event.response):
                 self.finished = True
                 self.last_response = bytes(event.response)
                 return region[:start]
@@ -187,20 +193,26 @@ def usage_of(response: Response) -> Usage:
         output.reasoning_tokens or 0,
         rare_parts(prompt, output),
     )
+    uses_tools = response.tool_usage is not None or any(
+        item.type not in _NO_TOOLS for item in response.output or ()
+    )
     usage = Usage(
         quantities,
         model,
         tier,
-        components=_pictures(response),
+        components=_pictures(response) if uses_tools else (),
         fault=fault or contradiction,
         raw=compact_text(response.usage),
     )
-    usage = with_statement(usage, counts)
-    if response.output or response.tool_usage:
+    if counts.cost is not ABSENT or counts.cost_in_usd_ticks is not ABSENT or tool_units(counts):
+        usage = with_statement(usage, counts)
+    if uses_tools:
         # What a provider counted itself comes before what we count.
         seen = _tool_units(response).items()
-        units = {name: count for name, count in seen if name not in tool_units(counts)}
-        usage = usage._replace(quantities=with_units(usage.quantities, units))
+        stated = tool_units(counts)
+        units = {name: count for name, count in seen if count and name not in stated}
+        if units:
+            usage = usage._replace(quantities=with_units(usage.quantities, units))
     return usage
 
 

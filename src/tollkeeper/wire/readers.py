@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from tollkeeper.wire.anthropic_messages import MessageStreamReader, message_reader
+from tollkeeper.wire.anthropic_messages import MESSAGE_END, MessageStreamReader, message_reader
 from tollkeeper.wire.assistants import (
     RunStreamReader,
     later_run_stream,
@@ -30,6 +30,8 @@ from tollkeeper.wire.bedrock import (
     converse_reader,
 )
 from tollkeeper.wire.cohere import (
+    COHERE_END,
+    COHERE_LINES_END,
     CohereEventReader,
     CohereLineReader,
     cohere_chat_reader,
@@ -43,9 +45,15 @@ from tollkeeper.wire.interactions import (
     stored_interaction_stream,
 )
 from tollkeeper.wire.json_lines import MEDIA_TYPES
-from tollkeeper.wire.mistral import ConversationStreamReader, conversation_reader, ocr_reader
+from tollkeeper.wire.late_reading import late
+from tollkeeper.wire.mistral import (
+    CONVERSATION_END,
+    ConversationStreamReader,
+    conversation_reader,
+    ocr_reader,
+)
 from tollkeeper.wire.ollama import OllamaLineReader, ollama_chat_reader, ollama_embed_reader
-from tollkeeper.wire.openai_chat import ChatStreamReader, chat_reader
+from tollkeeper.wire.openai_chat import CHAT_END, ChatStreamReader, chat_reader
 from tollkeeper.wire.openai_media import (
     MediaStreamReader,
     images_usage,
@@ -53,7 +61,11 @@ from tollkeeper.wire.openai_media import (
     speech_usage,
     transcription_usage,
 )
-from tollkeeper.wire.openai_responses import ResponsesStreamReader, responses_reader
+from tollkeeper.wire.openai_responses import (
+    RESPONSE_END,
+    ResponsesStreamReader,
+    responses_reader,
+)
 from tollkeeper.wire.readings import NoReader, ReplyReader
 from tollkeeper.wire.rerank import rerank_reader
 from tollkeeper.wire.voyage import voyage_reader
@@ -68,12 +80,12 @@ class _Family(NamedTuple):
     lines: Callable[[], ReplyReader] = NoReader
 
 
-_CHAT: Final = _Family(chat_reader, ChatStreamReader)
+_CHAT: Final = _Family(chat_reader, late(ChatStreamReader, CHAT_END))
 _FAMILIES: Final[Mapping[str, _Family]] = {
     "openai_chat": _CHAT,
     "openai_completions": _CHAT,
     "openai_embeddings": _CHAT,
-    "openai_responses": _Family(responses_reader, ResponsesStreamReader),
+    "openai_responses": _Family(responses_reader, late(ResponsesStreamReader, RESPONSE_END)),
     "openai_images": _Family(
         lambda: media_reader(images_usage), lambda: MediaStreamReader(images_usage)
     ),
@@ -83,16 +95,22 @@ _FAMILIES: Final[Mapping[str, _Family]] = {
     "openai_speech": _Family(
         lambda: media_reader(speech_usage), lambda: MediaStreamReader(speech_usage)
     ),
-    "anthropic_messages": _Family(message_reader, MessageStreamReader),
-    "gemini": _Family(gemini_reader, GeminiStreamReader),
+    "anthropic_messages": _Family(message_reader, late(MessageStreamReader, MESSAGE_END)),
+    "gemini": _Family(gemini_reader, late(GeminiStreamReader, None)),
     "bedrock_converse": _Family(converse_reader, ConverseStreamReader),
     "bedrock_invoke": _Family(InvokeReader, InvokeStreamReader),
-    "cohere_chat": _Family(cohere_chat_reader, CohereEventReader, CohereLineReader),
+    "cohere_chat": _Family(
+        cohere_chat_reader,
+        late(CohereEventReader, COHERE_END),
+        late(CohereLineReader, COHERE_LINES_END),
+    ),
     "cohere_embed": _Family(rerank_reader),
     "ollama_chat": _Family(ollama_chat_reader, OllamaLineReader, OllamaLineReader),
     "ollama_embed": _Family(ollama_embed_reader),
     "mistral_ocr": _Family(ocr_reader),
-    "mistral_conversations": _Family(conversation_reader, ConversationStreamReader),
+    "mistral_conversations": _Family(
+        conversation_reader, late(ConversationStreamReader, CONVERSATION_END)
+    ),
     "rerank": _Family(rerank_reader),
     "voyage_multimodal": _Family(voyage_reader),
     "watsonx_text": _Family(watsonx_reader, WatsonxStreamReader),
