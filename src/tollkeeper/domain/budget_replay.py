@@ -29,11 +29,11 @@ class Sums(NamedTuple):
 class PastCall(NamedTuple):
     """One call as it was. ``amount`` is in the budget's unit, None where it is unknown.
 
-    ``who`` is a person's id, or a key's where there is none.
+    ``entity`` is None for one that the budget does not count. ``who`` is a person's id, or a key's where there is none.
     """
 
     at_us: int
-    entity: str
+    entity: str | None
     amount: int | None
     who: str = ""
     who_name: str = ""
@@ -126,7 +126,7 @@ class Replayer:
 
     def take(self, call: PastCall) -> None:
         """Let a call through, or refuse it. Calls come by the order of their beginnings."""
-        if call.amount is None:
+        if call.amount is None or call.entity is None:
             return
         if call.amount <= self._room[call.entity]:
             self._room[call.entity] -= call.amount

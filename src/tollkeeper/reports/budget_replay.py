@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import lru_cache
-from itertools import groupby, islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import ibis
 
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.budget_replay import PastCall, Replay, Replayer, Sums, windows_of
 from tollkeeper.domain.budget_windows import Window
 from tollkeeper.domain.budgets import ANY, GLOBS, Budget, BudgetScope, Unit
 from tollkeeper.domain.ledger import Outcome
+from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.spenders import Caller
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 PAGE_ROWS: Final = 20_000
 WINDOWS_AT_ONCE: Final = 48
-_NANOS: Final = 9
+_EPOCH: Final = ibis.timestamp("1970-01-01 00:00:00")
 _BOUNDARY: Final = "window"
 _FIELDS: Final[Mapping[BudgetScope, str]] = {
     BudgetScope.TEAM: "team",
@@ -106,7 +108,7 @@ class _Past:
         one = budget.match != ANY and budget.scope not in GLOBS
         filters = (Filter(self._dimension, (budget.match,)),) if one else ()
         self._selection = Selection(Scope(org), 0, 0, filters)
-        self._entities: dict[tuple[str, ...], str | None] = {}
+        self._entities: dict[tuple[str | None, ...], str | None] = {}
 
     def sums(self, windows: Sequence[Window], end_us: int) -> list[dict[str, Sums]]:
         """Sum up windows that follow each other, by entity."""
@@ -123,7 +125,7 @@ class _Past:
             entity = self._entity(row)
             if entity is not None:
                 of_window = found[row["interval_"]]
-                more = Sums(row["calls"], self._amount(row["amount"]), row["unpriced"])
+                more = Sums(row["calls"], int(row["amount"] or 0), row["unpriced"])
                 so_far = of_window.get(entity, Sums(0, 0))
                 of_window[entity] = Sums(*map(sum, zip(so_far, more, strict=True)))
         return found
@@ -131,62 +133,52 @@ class _Past:
     def calls(self, start_us: int, end_us: int) -> Iterator[PastCall]:
         """Give the calls that count, one by one, by the order of their beginnings."""
         for rows in self._pages(start_us, end_us):
-            for _, same in groupby(rows, _attempt):
-                first, *others = same
-                entity = self._entity(first)
-                if entity is None:
+            last: dict[str, Any] | None = None
+            for row in rows:
+                if last is not None and _is_same(last, row):  # a further model, or a correction
+                    last["amount"] = (last["amount"] or 0) + (row["amount"] or 0)
+                    last["unpriced"] += row["unpriced"]
                     continue
-                amount = self._amount(first["amount"])
-                unknown = first["unpriced"]
-                for row in others:  # further models of the attempt, and what corrects it
-                    amount += self._amount(row["amount"])
-                    unknown += row["unpriced"]
-                is_known = self._budget.unit is not Unit.USD or not unknown
-                yield PastCall(
-                    zones.epoch_us_of(first["started_at"]),
-                    entity,
-                    amount if is_known else None,
-                    first["who"],
-                    first["who_name"],
-                )
+                if last is not None:
+                    yield self._call(last)
+                last = row
+            if last is not None:
+                yield self._call(last)
+
+    def _call(self, row: Mapping[str, Any]) -> PastCall:
+        unknown = row["unpriced"] and self._budget.unit is Unit.USD
+        return PastCall(
+            row["at_us"],
+            self._entity(row),
+            None if unknown else int(row["amount"] or 0),
+            row["who"],
+            row["who_name"],
+        )
 
     def _pages(self, start_us: int, end_us: int) -> Iterator[list[dict[str, Any]]]:
-        """Read rows by their time; all of one moment, or none, are in a page."""
-        most = PAGE_ROWS
-        while True:
-            within = replace(self._selection, start_us=start_us, end_us=end_us)
-            query = _rows(self._ledger, self._shape(within), most)
-            rows = self._ledger.run(query, within.values())
-            if len(rows) < most:
-                yield rows
-                return
-            last = rows[-1]["started_at"]
-            whole = [row for row in rows if row["started_at"] < last]
-            if whole:
-                yield whole
-                start_us, most = zones.epoch_us_of(last), PAGE_ROWS
-            else:
-                most *= 2  # they are all of one moment
+        """Read rows by their time. All of one moment are in one page, and few more than most."""
+        whole = replace(self._selection, start_us=start_us, end_us=end_us)
+        query = _page_starts(self._ledger, self._shape(whole), PAGE_ROWS)
+        rows = self._ledger.run(query, whole.values())
+        starts = sorted({zones.epoch_us_of(row["started_at"]) for row in rows} - {start_us})
+        for first_us, next_us in pairwise((start_us, *starts, end_us)):
+            within = replace(whole, start_us=first_us, end_us=next_us)
+            yield self._ledger.run(_rows(self._ledger, self._shape(within)), within.values())
 
     def _shape(self, selection: Selection) -> _Shape:
         return _Shape(selection.shape(), self._dimension, self._by_model, self._budget.unit)
 
     def _entity(self, row: Mapping[str, Any]) -> str | None:
         """Say on whose balance a row counts, None that it does not: the budget decides."""
-        key = (row.get("value") or "", row.get("served", ""), row.get("requested", ""))
+        key = row.get("value"), row.get("served"), row.get("requested")
         if key not in self._entities:
-            value, served, requested = key
+            value, served, requested = (each or "" for each in key)
             model = _model(served, requested)
             call = Caller(model=model, tags={self._budget.tag: value})
             field = _FIELDS.get(self._budget.scope)
             fields: dict[str, Any] = {field: value} if field else {}
             self._entities[key] = self._budget.entity_of(call._replace(**fields))
         return self._entities[key]
-
-    def _amount(self, found: Any) -> int:
-        if self._budget.unit is Unit.USD:
-            return 0 if found is None else int(found.scaleb(_NANOS))
-        return int(found or 0)
 
 
 def _dimension_of(budget: Budget) -> str:
@@ -204,8 +196,9 @@ def _model(served: str, requested: str) -> str:
     return served
 
 
-def _attempt(row: Mapping[str, Any]) -> tuple[datetime, str, int]:
-    return row["started_at"], row["call_id"], row["attempt"]
+def _is_same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    """Tell whether two rows belong to one attempt."""
+    return bool(left["call_id"] == right["call_id"] and left["attempt"] == right["attempt"])
 
 
 def _chunks(windows: Iterable[Window], most: int) -> Iterator[list[Window]]:
@@ -229,9 +222,10 @@ def _counted(ledger: Ledger, shape: _Shape) -> tuple[ir.Table, dict[str, ir.Valu
     return table, keys
 
 
-def _amount(table: ir.Table, unit: Unit) -> ir.NumericValue:
+def _amount(table: ir.Table, unit: Unit) -> ir.IntegerValue:
+    """Give what an entry came to in the unit, USD as nano-dollars."""
     if unit is Unit.USD:
-        return table.cost_usd
+        return (table.cost_usd * NANOS_PER_USD).cast("int64")
     return table.tokens_in + table.tokens_out if unit is Unit.TOKENS else table.requests
 
 
@@ -247,21 +241,28 @@ def _sums(ledger: Ledger, shape: _Shape, boundaries: int) -> ir.Table:
 
 
 @lru_cache(64)
-def _rows(ledger: Ledger, shape: _Shape, most: int) -> ir.Table:
+def _page_starts(ledger: Ledger, shape: _Shape, most: int) -> ir.Table:
+    """Give the moment of every so-manieth row."""
+    table, _ = _counted(ledger, shape)
+    numbered = table.select(
+        started_at=table.started_at,
+        place=ibis.row_number().over(order_by=table.started_at),
+    )
+    return numbered.filter(numbered.place % most == 0).select("started_at")
+
+
+@lru_cache(64)
+def _rows(ledger: Ledger, shape: _Shape) -> ir.Table:
     table, keys = _counted(ledger, shape)
     has_person = table.user_id != ""
-    return (
-        table.select(
-            **keys,
-            started_at=table.started_at,
-            call_id=table.call_id,
-            attempt=table.attempt,
-            part=table.part,
-            amount=_amount(table, shape.unit),
-            unpriced=table.unpriced,
-            who=has_person.ifelse(table.user_id, table.key_id),
-            who_name=has_person.ifelse(table.user_name, table.key_name),
-        )
-        .order_by("started_at", "call_id", "attempt", "part")
-        .limit(most)
-    )
+    return table.select(
+        **keys,
+        at_us=table.started_at.delta(_EPOCH, unit="microsecond"),
+        call_id=table.call_id,
+        attempt=table.attempt,
+        part=table.part,
+        amount=_amount(table, shape.unit),
+        unpriced=table.unpriced,
+        who=has_person.ifelse(table.user_id, table.key_id),
+        who_name=has_person.ifelse(table.user_name, table.key_name),
+    ).order_by("at_us", "call_id", "attempt", "part")
