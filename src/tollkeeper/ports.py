@@ -28,7 +28,7 @@ from tollkeeper.domain.people import Session as Session
 from tollkeeper.domain.people import Team as Team
 from tollkeeper.domain.people import User as User
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
-from tollkeeper.domain.rate_limits import RateRules
+from tollkeeper.domain.rate_limits import RateRule, RateRules
 from tollkeeper.domain.repricing import PricingRuns
 
 if TYPE_CHECKING:
@@ -313,10 +313,11 @@ class KeyDirectory(Protocol):
     def is_known_missing(self, key_id: str) -> bool: ...
     async def fetch(self, key_id: str) -> VirtualKey | None: ...
     async def refresh(self) -> bool:
-        """Look for changes. Returns whether provider secrets or price rules changed."""
+        """Look for changes. Returns whether provider secrets, price rules or rate limits did."""
 
     def provider_secrets(self) -> Mapping[str, bytes]: ...
     def price_rules(self) -> Sequence[PriceRule]: ...
+    def rate_rules(self) -> Sequence[RateRule]: ...
     def close(self) -> None: ...
 
 

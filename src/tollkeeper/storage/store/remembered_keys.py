@@ -16,9 +16,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 from tollkeeper.domain.access import VirtualKey
 from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.price_rules import PriceRule
+from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.storage.store.budget_rows import read_budget
 from tollkeeper.storage.store.budget_sql import BUDGETS
 from tollkeeper.storage.store.rows import virtual_key
+from tollkeeper.storage.store.stored_rate_rules import RATE_RULES, rate_rule
 from tollkeeper.storage.store.stored_rules import RULES, rules_of
 
 KEYS_REMEMBERED_MAX: Final = 100_000
@@ -82,6 +84,7 @@ class RememberedKeys(ABC):
         self._missing: dict[str, None] = {}
         self._secrets: Mapping[str, bytes] = MappingProxyType({})
         self._rules: Sequence[PriceRule] = ()
+        self._rate_rules: Sequence[RateRule] = ()
         self._budgets: Sequence[Budget] = ()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="key-directory")
         self._explained(lambda: self._take(self._look()))
@@ -99,7 +102,7 @@ class RememberedKeys(ABC):
         return await self._in_thread(lambda: self._fetch(key_id))
 
     async def refresh(self) -> bool:
-        """Forget what has changed. Returns whether provider secrets or price rules changed."""
+        """Forget what has changed. Returns whether secrets or rules changed."""
         return await self._in_thread(self._refresh)
 
     def provider_secrets(self) -> Mapping[str, bytes]:
@@ -109,6 +112,10 @@ class RememberedKeys(ABC):
     def price_rules(self) -> Sequence[PriceRule]:
         """Give the price rules of the store as of the last refresh, in order."""
         return self._rules
+
+    def rate_rules(self) -> Sequence[RateRule]:
+        """Give the rate limits of the store as of the last refresh."""
+        return self._rate_rules
 
     def budgets(self) -> Sequence[Budget]:
         """Give all budgets as of the last refresh; another object whenever one has changed."""
@@ -147,8 +154,9 @@ class RememberedKeys(ABC):
         """Start with an empty memory. The mark was read before: a write since is seen next time."""
         revisions = self._read_revisions()
         secrets, rules = self._read_secrets(), rules_of(self._rows(RULES))
+        rate_rules = self._read_rate_rules()
         self._mark, self._revisions = mark, revisions
-        self._secrets, self._rules = secrets, rules
+        self._secrets, self._rules, self._rate_rules = secrets, rules, rate_rules
         self._budgets = self._read_budgets()
         self._forget_all()
 
@@ -179,6 +187,7 @@ class RememberedKeys(ABC):
             self._forget_changed(before.revision)
         if now.secrets != before.secrets:
             self._secrets, self._rules = self._read_secrets(), rules_of(self._rows(RULES))
+            self._rate_rules = self._read_rate_rules()
         if now.revision != before.revision and self._have_budgets_changed(before.revision):
             self._budgets = self._read_budgets()
         self._mark, self._revisions = mark, now
@@ -197,6 +206,9 @@ class RememberedKeys(ABC):
     def _read_secrets(self) -> Mapping[str, bytes]:
         rows = self._rows(_SECRETS)
         return MappingProxyType({provider: bytes(sealed) for provider, sealed in rows})
+
+    def _read_rate_rules(self) -> Sequence[RateRule]:
+        return tuple(rate_rule(row) for row in self._rows(RATE_RULES))
 
     def _forget_changed(self, since_revision: int) -> None:
         changed = self._rows(_CHANGED, (since_revision, _CHANGES_LISTED_MAX + 1))
