@@ -15,8 +15,9 @@ from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.domain.texts import ANY_TOOL, RequestText
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.services import estimates, vocabulary
-from tollkeeper.services.estimates import family_of, input_tokens, output_tokens
+from tollkeeper.services.estimates import input_tokens, output_tokens
 from tollkeeper.services.settlement import Ending, Hints, settle
+from tollkeeper.services.token_families import family_of
 from tollkeeper.wire.generated_text import REASONED, call_size, text_size
 from tollkeeper.wire.request_text import request_text
 
@@ -58,7 +59,8 @@ def test_claude_has_more_tokens_for_the_same_text_and_the_newest_most() -> None:
         ("claude-opus-4-1-20250805", "claude-sonnet-4-6"),
         ("claude-sonnet-5", "claude-opus-4-7"),
         ("anthropic/claude-4.8-opus-20260801", "claude-fable-5-2"),
-        ("models/gemini-2.5-flash", "gemini-3-pro-preview"),
+        ("models/gemini-2.5-flash", "google/gemini-2.5-pro"),
+        ("gemini-3-pro-preview", "models/gemini-3.6-flash"),
         ("mistral-small-latest", "magistral-medium-2506"),
         ("openai/o3", "gpt-4.1-nano"),
         ("gpt-5.4-2026-03-05", "gpt-5.5"),
@@ -83,6 +85,34 @@ def test_a_prompt_is_counted_with_what_stands_around_it() -> None:
     tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
     with_tools = input_tokens(_asked(tools=tools), 0, family, 0)
     assert 20 < with_tools - input_tokens(asked, 0, family, 0) < 50
+
+
+def test_digits_and_blanks_count_as_each_family_counts_them() -> None:
+    number, lines = text_size("1234567890"), text_size("a\n\nb\n\nc\n\nd")
+    gpt, gemini, claude = (
+        family_of(model, CHAT) for model in ("gpt-4o", "gemini-2.5-flash", "claude-sonnet-4-5")
+    )
+    assert output_tokens(number, gpt) == 4  # by three digits
+    assert output_tokens(number, gemini) == 9  # one by one, nearly
+    assert output_tokens(lines, claude) > output_tokens(lines, gpt) + claude.reply_start
+
+
+def test_thinking_and_prescribed_answers_cost_a_prompt_more() -> None:
+    family = family_of("claude-sonnet-4-5", "messages")
+    plain = input_tokens(_asked(), 0, family, 0)
+    thinks = input_tokens(_asked(thinking={"type": "enabled"}), 0, family, 0)
+    assert thinks == plain + family.thinking
+    schema = {"type": "json_schema", "schema": {"type": "object", "properties": {}}}
+    assert input_tokens(_asked(output_format=schema), 0, family, 0) > plain + 90
+
+
+def test_sealed_thoughts_count_where_they_are_read_again() -> None:
+    part = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "x" * 1_160}
+    contents = [{"role": "model", "parts": [part]}]
+    asked = request_text(json.dumps({"contents": contents}).encode())
+    newer = input_tokens(asked, 0, family_of("gemini-3-pro", "generateContent"), 0)
+    older = input_tokens(asked, 0, family_of("gemini-2.5-pro", "generateContent"), 0)
+    assert newer == older + 200
 
 
 def test_a_picture_is_put_down_for_something() -> None:

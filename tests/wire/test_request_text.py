@@ -106,7 +106,19 @@ def test_a_prescribed_answer() -> None:
     assert '"properties"' in _read(**asked, response_format=prescribed).schema
     assert '"properties"' in _read(**asked, generationConfig={"responseSchema": schema}).schema
     assert '"properties"' in _read(**asked, output_config={"format": schema}).schema
+    assert _read(**asked, output_format={"type": "json_schema", "schema": schema}).schema
+    assert _read(**asked, text={"format": {"type": "json_schema", "schema": schema}}).schema
     assert _read(**asked, response_format={"type": "text"}).schema == ""
+    strict = {"name": "answer", "strict": True, "schema": schema | {"additionalProperties": False}}
+    found = _read(**asked, response_format={"type": "json_schema", "json_schema": strict}).schema
+    assert found.startswith("answer\n{")
+    assert "additional" not in found
+
+
+def test_seals_are_measured_and_not_read() -> None:
+    part = {"text": "hi", "thoughtSignature": "x" * 300}
+    found = _read(contents=[{"parts": [part, {"thoughtSignature": 7}]}])
+    assert (found.text, found.sealed) == ("hi", (300,))
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ class RequestText(NamedTuple):
     ``unseen`` counts what has tokens that no text tells: media, and tools of the provider's
     own, whose description nobody sees. ``must_call`` is the name of the tool that the reply
     has to call, ``ANY_TOOL`` where it has to call one, "" where it need not. ``thinks`` tells
-    whether reasoning is asked for, None where the request leaves that to the model.
+    whether reasoning is asked for, None where the request leaves that to the model. ``sealed``
+    are the lengths, in characters, of what of earlier reasoning comes back sealed.
     """
 
     text: str
@@ -101,3 +102,4 @@ class RequestText(NamedTuple):
     calls: int = 0
     must_call: str = ""
     thinks: bool | None = None
+    sealed: tuple[int, ...] = ()

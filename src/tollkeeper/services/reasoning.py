@@ -11,6 +11,7 @@ The lengths were measured on recorded replies, half of which were kept apart:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -40,7 +41,7 @@ class Manner(NamedTuple):
 _SILENT: Final = Manner()
 _CLAUDE: Final = Manner(300, 40, tells=True)
 _OPENAI: Final = Manner(800, 68)
-_GEMINI: Final = Manner(100, 49, tells=True)
+_GEMINI: Final = Manner(100, 53, tells=True)
 _GEMINI_2: Final = Manner(40, 57, tells_in_calls=True)
 _GROK: Final = Manner(0, 61)
 _MANNERS: Final = (
@@ -90,6 +91,12 @@ def hidden_tokens(said: int, manner: Manner, usual: int, *, asked: bool | None) 
         if asked is False or (asked is None and manner.only_asked):
             return 0
     return usual
+
+
+def sealed_tokens(seals: Sequence[int]) -> int:
+    """Estimate the reasoning in a prompt's seals of so many characters, as Gemini reads it."""
+    inside = sum(max(0, seal - _GEMINI.seal_characters) for seal in seals)
+    return 10 * inside // _GEMINI.token_characters_x10
 
 
 def _shown_tokens(said: GeneratedText) -> float:

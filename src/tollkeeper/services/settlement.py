@@ -13,6 +13,7 @@ from tollkeeper.domain.rate_card import OWN_PRICES
 from tollkeeper.domain.texts import RequestText
 from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.services import estimates, reasoning
+from tollkeeper.services.token_families import Family, family_of
 
 _TEXT_MAX = 256
 _WORD_MAX = 64  # as many characters of a tier, a speed or a place decide the price
@@ -224,8 +225,8 @@ def _output_seen(held: Held, ending: Ending) -> int:
     return max(seen, held.output_tokens) if ending.goes_on else seen
 
 
-def _family(held: Held) -> estimates.Family:
-    return estimates.family_of(held.profile.model, held.profile.endpoint)
+def _family(held: Held) -> Family:
+    return family_of(held.profile.model, held.profile.endpoint)
 
 
 # --------------------------------------------------------------------------------- cost

@@ -33,6 +33,7 @@ _NOT_TEXT: Final = frozenset(
         *("encrypted_content", "logprobs", "redacted_thinking", "data"),
     }
 )
+_SEALS: Final = frozenset({"thoughtSignature", "thought_signature"})
 _ARGUMENTS: Final = frozenset({"arguments", "input", "args"})
 _CALLS: Final = frozenset({"tool_use", "tool_result", "function_call", "function_call_output"})
 _CALL_PLACES: Final = frozenset(
@@ -48,6 +49,17 @@ _THINKING_INSIDE: Final = (
     *("thinking_level", "max_tokens"),
 )
 _NO_THINKING: Final = (0, False, "none", "minimal", "disabled")
+_SCHEMA_PLACES: Final = (
+    ("response_format", "json_schema"),
+    ("response_format",),
+    ("text", "format"),
+    ("output_config", "format"),
+    ("output_format",),
+    ("generationConfig", "responseSchema"),
+    ("generationConfig", "responseJsonSchema"),
+    ("format",),
+)
+_BARE_SCHEMAS: Final = frozenset({"responseSchema", "responseJsonSchema"})
 _DEPTH_MAX: Final = 12
 
 
@@ -80,12 +92,13 @@ def request_text(body: bytes) -> RequestText | None:
     return RequestText(
         "".join(found.texts),
         found.messages,
-        "".join(_written(tool) for tool in tools),
+        _written(tools) if tools else "",
         _schema(asked),
         found.media + own,
         found.calls,
         _must_call(asked),
         _thinks(asked),
+        tuple(found.sealed),
     )
 
 
@@ -97,6 +110,7 @@ class _Found:
         self.messages = 0
         self.media = 0
         self.calls = 0
+        self.sealed: list[int] = []
 
     def read(self, value: Any, depth: int) -> None:
         if isinstance(value, str):
@@ -119,6 +133,8 @@ class _Found:
         if name in _MEDIA:
             self.media += 1
             return
+        if name in _SEALS and isinstance(inner, str):
+            self.sealed.append(len(inner))
         if name in _CALL_PLACES:
             self.calls += len(inner) if isinstance(inner, list) else 1
         if name in _ARGUMENTS and not isinstance(inner, str):
@@ -198,20 +214,30 @@ def _listed(asked: dict[str, Any]) -> Iterator[Any]:
 
 
 def _schema(asked: dict[str, Any]) -> str:
-    """Give the JSON of the answer that is prescribed, in whichever dialect."""
-    config = asked.get("generationConfig")
-    text = asked.get("text")
-    for value in (
-        asked.get("response_format"),
-        text.get("format") if isinstance(text, dict) else None,
-        asked.get("output_config"),
-        config.get("responseSchema") if isinstance(config, dict) else None,
-        config.get("responseJsonSchema") if isinstance(config, dict) else None,
-        asked.get("format"),
-    ):
-        if isinstance(value, dict) and (len(value) > 1 or "format" in value):
-            return _written(value)
+    """Give the name and the JSON of the answer that is prescribed, in whichever dialect."""
+    for place in _SCHEMA_PLACES:
+        value: Any = asked
+        for name in place:
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            bare = place[-1] in _BARE_SCHEMAS or "properties" in value
+            schema = value.get("schema", value if bare else None)
+            if isinstance(schema, dict):
+                notes = (value.get("name"), value.get("description") if schema is not value else "")
+                told = "\n".join(note for note in notes if isinstance(note, str) and note)
+                return f"{told}\n{_written(_without_strictness(schema))}".lstrip()
     return ""
+
+
+def _without_strictness(schema: Any, depth: int = 0) -> Any:
+    """Leave out what no model is shown: that there may be no other properties."""
+    if isinstance(schema, dict) and depth < _DEPTH_MAX:
+        return {
+            name: _without_strictness(value, depth + 1)
+            for name, value in schema.items()
+            if name != "additionalProperties"
+        }
+    return schema
 
 
 def _written(value: Any) -> str:
