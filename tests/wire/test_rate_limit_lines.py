@@ -101,7 +101,7 @@ def refused(endpoint: Endpoint, rate: Rate = Rate.REQUESTS, tool: str = "") -> R
 
 
 def response_of(reply: Reply) -> httpx.Response:
-    pairs = [line.split(": ", 1) for line in reply.headers.decode().splitlines()]
+    pairs = dict(line.split(": ", 1) for line in reply.headers.decode().splitlines())
     request = httpx.Request("POST", "http://gateway/v1")
     return httpx.Response(reply.status, headers=pairs, content=reply.body, request=request)
 

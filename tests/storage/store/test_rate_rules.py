@@ -69,8 +69,16 @@ def test_the_database_itself_refuses_what_no_rule_can_be(
     folder: Folder, changes: dict[str, object]
 ) -> None:
     values = {
-        **{"id": "1", "name": "a", "scope": "key", "match": "*", "each": 0},
-        **{"requests": 1, "tokens": None, "parallel": None, "at": 1, "by": "x"},
+        "id": "1",
+        "name": "a",
+        "scope": "key",
+        "match": "*",
+        "each": 0,
+        "requests": 1,
+        "tokens": None,
+        "parallel": None,
+        "at": 1,
+        "by": "x",
     }
     insert = "INSERT INTO rate_rules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     with closing(sqlite3.connect(folder.data.store)) as connection:
