@@ -66,7 +66,19 @@ CONSOLE_POINTS: Final[Mapping[str, str]] = {
     "ledger.checkpoint.after": "it is moved",
 }
 
-POINTS: Final[Mapping[str, str]] = {**GATEWAY_POINTS, **CONSOLE_POINTS}
+ALERT_POINTS: Final[Mapping[str, str]] = {
+    "alerts.fire.before": "something is to be told, nothing is written",
+    "alerts.fire.written": "the alert and its message are in the transaction",
+    "alerts.fire.after": "both are in the store",
+    "outbox.address.before": "a message is about to get its deliveries",
+    "outbox.address.after": "it has them",
+    "outbox.claim.after": "deliveries are claimed, nothing is sent",
+    "outbox.send.after": "one is sent, nobody has written down what became of it",
+    "outbox.settle.after": "that is written down",
+}
+"""On the way of an alert; ``tests/durability/test_alert_kills.py`` passes them all."""
+
+POINTS: Final[Mapping[str, str]] = {**GATEWAY_POINTS, **CONSOLE_POINTS, **ALERT_POINTS}
 
 
 def nowhere(place: str) -> None:

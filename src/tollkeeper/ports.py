@@ -16,7 +16,8 @@ from tollkeeper.domain.alerts import AlertBook
 from tollkeeper.domain.budget_raises import BudgetRaises
 from tollkeeper.domain.budgets import Budgets
 from tollkeeper.domain.calls import Held, Settled
-from tollkeeper.domain.deliveries import Outbox
+from tollkeeper.domain.channels import Channel
+from tollkeeper.domain.deliveries import Message, Outbox, Outcome
 from tollkeeper.domain.job_bills import Billed
 from tollkeeper.domain.jobs import JobMark
 from tollkeeper.domain.leases import BudgetAuthority as BudgetAuthority
@@ -213,6 +214,19 @@ class ReportSource(Protocol):
 
     def call(self, call_id: str) -> dict[str, Any]:
         """Answer ``GET /api/v1/calls/{id}``."""
+
+
+# ----------------------------------------------------------------------------- messages
+
+
+class Notifier(Protocol):
+    """Sends messages to channels."""
+
+    def send(self, channel: Channel, message: Message, link: str, now_us: int) -> Outcome:
+        """Try once to send a message, with a link to its page; say what became of it.
+
+        Whatever goes wrong is an outcome, and shows neither the address nor a secret.
+        """
 
 
 # ----------------------------------------------------------------------------- store

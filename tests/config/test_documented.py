@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tollkeeper import config
+from tollkeeper.config.alert_options import NotifyOptions, WebhookOptions
 from tollkeeper.config.settings import (
     NOT_YET,
     PlanOptions,
@@ -31,7 +32,7 @@ ROWS = {
     for name in re.findall(r"`([^`]+)`", cells[1])
 }
 SECTIONS = ("providers", "models", "prices", "plans", "rate_limits")
-LISTED = (PriceRuleOptions, PlanOptions, RateLimitOptions)
+LISTED = (PriceRuleOptions, PlanOptions, RateLimitOptions, NotifyOptions, WebhookOptions)
 
 
 def options(shape: Any = Settings, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -41,7 +42,8 @@ def options(shape: Any = Settings, path: tuple[str, ...] = ()) -> Iterator[tuple
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             yield from options(field.type, here)
         elif ".".join(here) not in SECTIONS:
-            yield ".".join(here), field.default
+            is_made = field.default_factory is not msgspec.NODEFAULT
+            yield ".".join(here), field.default_factory() if is_made else field.default
 
 
 @pytest.mark.parametrize(("option", "default"), list(options()))

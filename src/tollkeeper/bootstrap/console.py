@@ -13,11 +13,13 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tollkeeper import bootstrap, clock, config
+from tollkeeper.bootstrap.alerting import ConsoleAlerts
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.loader_thread import LoaderThread
 from tollkeeper.bootstrap.price_books import configured_terms, former_book
@@ -93,12 +95,16 @@ async def serve(options: ChildOptions) -> None:
         console = _console(
             org, configuration, data, store, vault, ledger, loading, prices, hub, repricer
         )
+        alerts = ConsoleAlerts(configuration, store, ledger, org, failpoint)
+        console = replace(console, alerting=alerts.alerting)
+        jobs = jobs_of(ledger, store, clock.now_us, prices.follow, unpriced.take_turn)
         parts = _Parts(
             console,
             ConsoleServer(ConsoleApplication(console), data.socket("console")),
             loading,
-            JobRunner(jobs_of(ledger, store, clock.now_us, prices.follow, unpriced.take_turn)),
+            JobRunner((*jobs, *alerts.jobs())),
             prices,
+            alerts,
         )
         await _run(parts, options.report_ready)
     finally:
@@ -151,6 +157,7 @@ class _Parts(NamedTuple):
     loading: LoaderThread
     jobs: JobRunner
     prices: FollowedPrices
+    alerts: ConsoleAlerts
 
 
 async def _run(parts: _Parts, report_ready: Callable[[], None]) -> None:
@@ -171,10 +178,12 @@ async def _run(parts: _Parts, report_ready: Callable[[], None]) -> None:
     parts.console.hub.open(loop)
     parts.loading.start()
     parts.jobs.start()
+    parts.alerts.start()
     try:
         await parts.server.run(on_ready)
     finally:
         await parts.jobs.stop()
+        await loop.run_in_executor(None, parts.alerts.finish)
         await loop.run_in_executor(None, parts.loading.finish)
         parts.console.work.close()
         logger.info("console stopped")

@@ -18,7 +18,9 @@ import msgspec
 import yaml
 
 from tollkeeper.config import rate_limits, terms, yaml_file
+from tollkeeper.config.alert_options import AlertSettings, alert_settings
 from tollkeeper.config.settings import NOT_YET, Settings
+from tollkeeper.domain.anomalies import RULES
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.rate_limits import RateRule
@@ -51,6 +53,7 @@ class Configuration(NamedTuple):
     price_rules: tuple[PriceRule, ...] = ()
     seat_plans: tuple[SeatPlan, ...] = ()
     rate_limits: tuple[RateRule, ...] = ()
+    alerts: AlertSettings = AlertSettings()
 
 
 def environment() -> Mapping[str, str]:
@@ -94,6 +97,7 @@ def load(
         terms.price_rules(document, settings.prices),
         terms.seat_plans(document, settings.plans),
         rate_limits.rate_limits(document, settings.rate_limits),
+        alert_settings(document, settings.alerts, RULES),
     )
 
 
@@ -203,9 +207,14 @@ def _options_at(path: yaml_file.Path) -> list[str]:
     for step in path:
         if isinstance(step, int):
             (here,) = get_args(here)
+            here = next((it for it in get_args(here) if _is_shape(it)), here)
         else:
             here = {field.name: field.type for field in msgspec.structs.fields(here)}[step]
     return sorted(field.name for field in msgspec.structs.fields(here))
+
+
+def _is_shape(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _check_listen(document: yaml_file.Document, settings: Settings) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from tollkeeper.config.alert_options import AlertOptions
+
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -120,6 +122,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     journal: JournalSettings = JournalSettings()
     refusals: Refusals = Refusals()
     metrics: Metrics = Metrics()
+    alerts: AlertOptions = AlertOptions()
     sandbox: Literal["auto", "on", "off"] = "auto"
     timezone: str = "UTC"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -135,7 +138,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 NOT_YET = {
     "budgets": "budgets are not part of this version; remove them, no cap would hold",
-    "alerts": "alerts are not part of this version; remove them, nobody would be told",
     "retention": "retention is not part of this version; prompts and replies are never stored",
 }
 """Sections of later versions: refusing them is safer than to seem to obey them."""

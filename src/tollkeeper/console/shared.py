@@ -20,6 +20,7 @@ from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.ports import Ledger, Store, Vault
+from tollkeeper.services.alerting import NOBODY_TOLD, Alerting
 from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import Repricer
@@ -89,6 +90,7 @@ class Console:
     ``repricer`` prices old calls again; ``terms`` says what decides prices now.
     ``operator_token`` is the command line's own credential, new with each start.
     ``rate_limits`` gives those of the configuration file.
+    ``alerting`` knows who is told of what.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
     sign in lately.
     """
@@ -115,6 +117,7 @@ class Console:
     rate_limits: Callable[[], Sequence[RateRule]] = tuple
     colours: ColourBook = field(default_factory=ColourBook)
     attempts: Attempts = field(default_factory=Attempts)
+    alerting: Alerting = field(default=NOBODY_TOLD, repr=False)
 
     @property
     def secure(self) -> bool:

@@ -62,8 +62,9 @@ class AlertKey(NamedTuple):
 class Alert(NamedTuple):
     """One alert. ``value`` and ``limit`` are in the rule's own unit, as they were when it fired.
 
-    ``name`` is what people call the subject, ``title`` what was told. ``by`` is who
-    acknowledged it, "" while nobody has. Times are epoch microseconds.
+    ``name`` is what people call the subject, ``title`` what was told, "" if a higher threshold
+    was told instead. ``by`` is who acknowledged it, "" while nobody has. Times are epoch
+    microseconds.
     """
 
     alert_id: str
@@ -130,7 +131,7 @@ def steps(reading: Reading, alerts: Iterable[Alert]) -> list[Step]:
     fresh = []
     for threshold_bp in reading.thresholds_bp:
         known = newest.get(threshold_bp)
-        is_armed = known is None or known.state not in OPEN
+        is_armed = known is None or known.state is AlertState.RECOVERED
         if is_armed and reading.passes(threshold_bp):
             number = 1 if known is None else known.key.round + 1
             fresh.append(reading.key(threshold_bp, number))
@@ -171,7 +172,7 @@ class AlertBook(Protocol):
         """Give one alert."""
 
     def alerts(self, most: int, *, open_only: bool = False) -> list[Alert]:
-        """List alerts, newest first, without those that only passed a lower threshold."""
+        """List alerts that were told, newest first."""
 
     def open_alerts(self) -> list[Alert]:
         """List all alerts that are not over, those that only passed included."""

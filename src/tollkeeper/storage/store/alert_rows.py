@@ -51,7 +51,7 @@ def alert(db: Connection, alert_id: str) -> Alert | None:
 
 def newest_alerts(db: Connection, most: int, *, open_only: bool) -> list[Alert]:
     """List alerts that were told, newest first."""
-    wanted = select(alerts).where(alerts.c.state != str(AlertState.PASSED))
+    wanted = select(alerts).where(alerts.c.title != "")
     if open_only:
         wanted = wanted.where(alerts.c.state.in_(_OPEN))
     order = (alerts.c.fired_at_us.desc(), alerts.c.alert_id.desc())

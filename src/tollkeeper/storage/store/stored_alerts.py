@@ -65,7 +65,7 @@ class StoredAlerts:
             return outbox_rows.untold(db, most)
 
     def address(self, message_id: str, deliveries: Sequence[Delivery]) -> bool:
-        with self._transactions.quiet_write() as db:
+        with self._transactions.write() as (db, _):
             return outbox_rows.address(db, message_id, deliveries)
 
     def claim(self, now_us: int, most: int) -> list[Told]:
@@ -97,7 +97,7 @@ class StoredAlerts:
             return outbox_rows.channel_states(db)
 
     def set_channel(self, channel: ChannelState) -> None:
-        with self._transactions.quiet_write() as db:
+        with self._transactions.write() as (db, _):
             outbox_rows.set_channel(db, channel)
 
     def forget_messages(self, before_us: int) -> int:

@@ -1,0 +1,1 @@
+"""Ways of telling people and programs: signed webhooks, chats and mail."""
