@@ -63,6 +63,7 @@ class Family(NamedTuple):
     reads_seals: bool = False
 
 
+_NEWER: Final = 84  # what newer GPTs count for tools, in chat completions alone
 OPENAI: Final = Family(
     message=4,
     start=3,
@@ -76,7 +77,7 @@ OPENAI: Final = Family(
     several=14,
     named_call=7,
 )
-_GPT_5: Final = OPENAI._replace(tools_start=83)
+_GPT_5: Final = OPENAI._replace(start=2, tools_start=_NEWER)
 _GPT_5_4: Final = _GPT_5._replace(reply_start=3)
 OTHER: Final = Family(
     text=_all(1050),
@@ -126,6 +127,7 @@ _GEMINI_2_0: Final = Family(
 )
 _GEMINI_2_5: Final = _GEMINI_2_0._replace(tools=1000, tool=18, tool_text=2500, past_call=10, call=8)
 _GEMINI_3: Final = _GEMINI_2_5._replace(tool=16, tool_text=3750, reads_seals=True)
+_LLAMA: Final = Family(text=_all(1060), message=4, start=5, schema=1000, call=21, reply_start=1)
 _FAMILIES: Final = (
     # The first pattern that is found in a model's name decides.
     (
@@ -141,12 +143,13 @@ _FAMILIES: Final = (
     (
         r"(?:mis|minis|magis|codes|devs|mix|pix|vox)tral",
         Family(
-            text=_all(1110),
-            reply=_all(1030),
+            text=Pieces(1060, 0, 1000, 1060, 1060),
+            reply=Pieces(1030, 0, 1000, 1030, 1030),
             message=1,
             start=3,
             tools=1600,
             tools_start=2,
+            past_call=5,
             call=2,
             reply_start=1,
         ),
@@ -157,19 +160,18 @@ _FAMILIES: Final = (
             text=_all(1050),
             reply=_all(1030),
             start=3,
-            tools=800,
-            tools_start=200,
+            tools=1400,
+            tools_start=236,
             schema=1000,
+            past_call=12,
             call=30,
         ),
     ),
-    (
-        r"llama",
-        Family(text=_all(1060), message=4, start=10, schema=1000, call=21, reply_start=1),
-    ),
+    (r"llama-?3[-.p][1-3]", _LLAMA._replace(start=30)),
+    (r"llama", _LLAMA),
     (
         r"qwen",
-        Family(message=5, start=10, tools_start=75, schema=1500, call=13, reply_start=1),
+        Family(message=4, start=5, tools_start=91, schema=1500, call=13, reply_start=1),
     ),
     (
         r"grok",
@@ -177,13 +179,15 @@ _FAMILIES: Final = (
             text=_all(980),
             message=20,
             start=150,
-            tools=800,
-            tools_start=20,
+            tools=1240,
+            tools_start=42,
             schema=800,
+            past_call=15,
             call=12,
         ),
     ),
-    (r"nova", Family(reply=_all(1030), tools_start=850, call=14, reply_start=1)),
+    (r"nova-2", Family(reply=_all(1030), start=46, tools_start=800, call=14, reply_start=1)),
+    (r"nova", Family(reply=_all(1030), tools_start=350, call=14, reply_start=1)),
     (r"titan", Family(text=_all(1110), reply=_all(950), message=2, reply_start=3)),
     (r"command", Family(reply=_all(1080), tools=730, tools_start=4)),
     (r"gpt-5\.[4-9]|gpt-[6-9]", _GPT_5_4),
@@ -192,7 +196,6 @@ _FAMILIES: Final = (
 )
 _PATTERNS: Final = tuple((re.compile(pattern), family) for pattern, family in _FAMILIES)
 _WITHOUT_MESSAGES: Final = frozenset({"completions", "embeddings", "embed"})
-_IN_CHAT: Final = 83 - 2  # what newer GPTs count for tools in chat completions alone
 
 
 @lru_cache(500)
@@ -203,10 +206,10 @@ def family_of(model: str, endpoint: str) -> Family:
     if endpoint in _WITHOUT_MESSAGES:
         return Family(text=family.text, reply=family.reply)
     if endpoint == "responses" and family.tools_as == AS_TYPESCRIPT:
-        newer = family.tools_start > _IN_CHAT
+        newer = family.tools_start == _NEWER
         return family._replace(
             reply_start=family.reply_start + 1,
-            tools_start=2 if newer else -3,
+            tools_start=3 if newer else -3,
             schema_start=-3,
             past_call=6,
         )
