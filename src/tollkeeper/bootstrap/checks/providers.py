@@ -17,7 +17,7 @@ from tollkeeper.domain.routing import AuthStyle, Provider
 from tollkeeper.http1.origin import Origin, Proxies, parse_base_url
 from tollkeeper.http1.tunnel import open_tunnel
 from tollkeeper.services.secrets import OpenedSecrets, open_secrets
-from tollkeeper.storage.store.schema_check import schema_is_current
+from tollkeeper.storage.store.schema_check import sealed_secrets
 from tollkeeper.storage.store.store_address import store_of
 
 REACH_S: Final = 4.0
@@ -86,15 +86,8 @@ def _secrets(place: Place) -> OpenedSecrets | None:
     """Open the stored keys; None where the store or the key file cannot be used."""
     base_urls = {name: found.root for name, found in place.configuration.providers.items()}
     try:
-        if not base_urls or not schema_is_current(store_of(place.data)):
-            return None
-        opened = bootstrap.open_store(place.data)
-        try:
-            return open_secrets(
-                opened.provider_secrets(), bootstrap.open_vault(place.data), base_urls
-            )
-        finally:
-            opened.close()
+        sealed = sealed_secrets(store_of(place.data)) if base_urls else {}
+        return open_secrets(sealed, bootstrap.open_vault(place.data), base_urls) if sealed else None
     except (TollkeeperError, OSError):
         return None  # the checks of the folder say what is wrong with it
 

@@ -95,6 +95,12 @@ def key_file_fingerprint(at: StoreAddress) -> bytes | None:
     return bytes(row[0]) if row else None
 
 
+def sealed_secrets(at: StoreAddress) -> dict[str, bytes]:
+    """Give the sealed keys of providers by their names."""
+    rows = rows_of(at, "SELECT provider, sealed FROM provider_secrets")
+    return {provider: bytes(sealed) for provider, sealed in rows}
+
+
 def first_row(at: StoreAddress, query: str) -> tuple[Any, ...] | None:
     """Give the first row of an answer; None as well where the store is not there or not current."""
     return next(iter(rows_of(at, query)), None)
