@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from budget_desks import budget
 from consoles import OPERATOR_TOKEN, PEOPLE, Reply, RunningConsole, Session, running_console
 from stores import issue_key
 from tollkeeper.console.access import FORM_HEADER, OPERATOR_HEADER
@@ -50,6 +51,13 @@ DELETE /api/v1/prices/rules/{rule_id} 1 3 3 + 3 + 3 + + 1 1
 GET    /api/v1/limits             1 3 3 3 + + 3 + + 1 1
 POST   /api/v1/limits             1 3 3 3 3 + 3 + + 1 1
 DELETE /api/v1/limits/{limit_id}  1 3 3 3 3 + 3 + + 1 1
+GET    /api/v1/budgets            1 + + + + + 3 + + 1 1
+POST   /api/v1/budgets            1 3 3 + 3 + 3 + + 1 1
+POST   /api/v1/budgets/replay     1 3 3 + + + 3 + + 1 1
+GET    /api/v1/budgets/{budget_id} 1 + + + + + 3 + + 1 1
+POST   /api/v1/budgets/{budget_id} 1 3 3 + 3 + 3 + + 1 1
+DELETE /api/v1/budgets/{budget_id} 1 3 3 + 3 + 3 + + 1 1
+POST   /api/v1/budgets/{budget_id}/top-up 1 3 3 + 3 + 3 + + 1 1
 GET    /api/v1/keys               1 + + + + + 3 + + 1 1
 POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1
@@ -77,6 +85,8 @@ class Callers:
         self.console = console
         self._revoked = issue_key(console.folder, "alice@acme.com").record.key.key_id
         self._rule = "rule"
+        self._budget = "budget"
+        console.store.add_budget(budget(self._budget), console.now_us, "alice")
         rule = PriceRule("r", discount_bp=1)
         console.store.add_price_rule(StoredRule(self._rule, rule, console.now_us, "alice"))
         self._sessions: dict[str, Session] = {}
@@ -115,6 +125,7 @@ class Callers:
         self.console.store.set_rate_rule(StoredRateRule(limit, self.console.now_us, "alice"))
         return {
             "{limit_id}": limit.rule_id,
+            "{budget_id}": self._budget,
             "{call_id}": "call-alice",
             "{key_id}": self._revoked,
             "{rule_id}": self._rule,

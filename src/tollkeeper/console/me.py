@@ -1,4 +1,5 @@
-"""``GET /me``: what the holder of a key, or of a session, spent today.
+"""``GET /me``: what the holder of a key, or of a session, spent today, and what is left of the
+budgets that their calls count in.
 
 With a virtual key it answers JSON, or one line for a status line (``?format=line``); a
 browser gets the page.
@@ -6,7 +7,7 @@ browser gets the page.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tollkeeper.console.access import Access
@@ -15,10 +16,14 @@ from tollkeeper.console.api.reading import viewer_of
 from tollkeeper.console.pages import me as page
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import VirtualKey
-from tollkeeper.reports import formatting
+from tollkeeper.domain.budgets import Balance, Budget, Mode, Unit
+from tollkeeper.domain.money import usd
+from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.answers import spent_document, time_text
 from tollkeeper.reports.me import SpentToday, spent_today
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
+from tollkeeper.services.budget_documents import names_of, own_document
+from tollkeeper.services.budget_standings import opens_at_us, own_onlooker, own_rows
 
 _PARAMETERS = ("format", "tz")
 _FORMATS = ("json", "line")
@@ -49,27 +54,49 @@ def me_document(console: Console, access: Access, question: Question) -> Answer:
         zone=question.zone,
         now_us=console.now_us(),
     )
+    onlooker = own_onlooker(console.store, console.org, viewer.user_id, key)
+    rows = own_rows(console.store, onlooker, console.now_us())
     if wanted == "line":
-        return Line(status_line(spent))
+        return Line(status_line(spent, rows, question.zone))
+    names = names_of(console.store)
     return Document(
         {
             "identity": _identity(console, access),
             "key": None if key is None else _key(key),
-            "budgets": [],
+            "budgets": [own_document(budget, row, names) for budget, row in rows],
             "today": spent_document(spent),
         }
     )
 
 
-def status_line(spent: SpentToday) -> str:
-    """Write a day in one line: ``$1.42 today · 38 calls · 2 unpriced``."""
+def status_line(
+    spent: SpentToday, rows: Sequence[tuple[Budget, Balance]] = (), zone: str = "UTC"
+) -> str:
+    """Write a day in one line, with the fullest hard budget at its end:
+    ``$1.42 today · 38 calls · 2 unpriced · $3.58 of $5.00 left until Dec 1``."""
     calls = f"{formatting.count_full(spent.requests)} {_plural('call', spent.requests)}"
     parts = [f"{formatting.money(spent.cost_usd)} today", calls]
     if spent.refusals:
         parts.append(f"{formatting.count_full(spent.refusals)} refused")
     if spent.unpriced:
         parts.append(f"{formatting.count_full(spent.unpriced)} unpriced")
+    parts += [_left(*pair, zone) for pair in rows if pair[0].mode is Mode.HARD][:1]
     return " · ".join(parts)
+
+
+def _left(budget: Budget, row: Balance, zone: str) -> str:
+    """Say what is left of a budget, and until when: ``$3.58 of $5.00 left until Dec 1``."""
+    left, limit = max(row.left, 0), row.limit
+    if budget.unit is Unit.USD:
+        of = f"{formatting.money(usd(left))} of {formatting.money(usd(limit))} left"
+    else:
+        of = f"{formatting.count(left)} of {formatting.count(limit)} {budget.unit} left"
+    ends_us = opens_at_us(budget, row)
+    if ends_us is None:
+        return of
+    ends = zones.local_time(ends_us, zones.zone_info(zone))
+    at_midnight = ends.hour == ends.minute == 0
+    return f"{of} until {formatting.day(ends.date())}" + ("" if at_midnight else f", {ends:%H:%M}")
 
 
 def _plural(word: str, count: int) -> str:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from tollkeeper.console import events, internal, me, sessions
 from tollkeeper.console.access import Access, Auth, cookie_name
 from tollkeeper.console.answers import Answer, Document, Handler, Question
+from tollkeeper.console.api import budgets as budgets_api
 from tollkeeper.console.api import calls as calls_api
 from tollkeeper.console.api import keys as keys_api
 from tollkeeper.console.api import people as people_api
@@ -200,6 +201,34 @@ API: Final = (
     Route(
         *("DELETE", "/api/v1/limits/{limit_id}", Kind.API, Auth.MANAGEMENT_WRITE),
         *(ADMINS, Tenant.ORG, rate_limits_api.remove_limit),
+    ),
+    Route(
+        *("GET", "/api/v1/budgets", Kind.API, Auth.MANAGEMENT),
+        *(EVERYBODY, Tenant.SCOPE, budgets_api.list_budgets),
+    ),
+    Route(
+        *("POST", "/api/v1/budgets", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.make_budget),
+    ),
+    Route(  # before the budgets themselves, so that it is not taken for an id
+        *("POST", "/api/v1/budgets/replay", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(budgets_api.TRIERS, Tenant.ORG, budgets_api.replay_budget),
+    ),
+    Route(
+        *("GET", "/api/v1/budgets/{budget_id}", Kind.API, Auth.MANAGEMENT),
+        *(EVERYBODY, Tenant.SCOPE, budgets_api.get_budget),
+    ),
+    Route(
+        *("POST", "/api/v1/budgets/{budget_id}", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.change_budget),
+    ),
+    Route(
+        *("DELETE", "/api/v1/budgets/{budget_id}", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.end_budget),
+    ),
+    Route(
+        *("POST", "/api/v1/budgets/{budget_id}/top-up", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.top_up),
     ),
     Route(
         *("GET", "/api/v1/keys", Kind.API, Auth.MANAGEMENT),

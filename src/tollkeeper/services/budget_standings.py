@@ -26,13 +26,17 @@ _OF_ANY_CALL: Final = frozenset(
 
 
 class Onlooker(NamedTuple):
-    """Who looks: everything if ``callers`` is None, else what concerns one of these."""
+    """Who looks: everything if ``callers`` is None, else what concerns one of these.
+
+    ``any_call`` adds the budgets on what anybody's call may have: a model, a tool.
+    """
 
     callers: tuple[Caller, ...] | None
+    any_call: bool = True
 
     def entities(self, budget: Budget) -> frozenset[str] | None:
         """Say which rows of a budget may be seen: None for all, none where it is hidden."""
-        if self.callers is None or budget.scope in _OF_ANY_CALL:
+        if self.callers is None or (self.any_call and budget.scope in _OF_ANY_CALL):
             return None
         whole = budget._replace(exempt_models=())  # whatever the model will be
         found = (whole.entity_of(caller) for caller in self.callers)
@@ -81,6 +85,28 @@ def onlooker_of(store: Store, viewer: Viewer) -> Onlooker:
     ]
     own += [Caller(scope.org, team) for team in sorted(teams)]
     return Onlooker(tuple(own))
+
+
+def own_onlooker(store: Store, org: str, user_id: str, key: VirtualKey | None) -> Onlooker:
+    """Say what concerns a key, or else a person with all their keys, by what they are."""
+    if key is not None:
+        return Onlooker((caller_of(key),), any_call=False)
+    user = store.user(user_id) if user_id else None
+    if user is None:
+        return Onlooker(())
+    own = [caller_of(each.key) for each in store.keys_of(user_id) if each.revoked_at_us is None]
+    return Onlooker((Caller(org, user.team, user_id), *own), any_call=False)
+
+
+def own_rows(store: Store, onlooker: Onlooker, now_us: int) -> list[tuple[Budget, Balance]]:
+    """Give the rows that count somebody's calls now, the fullest first."""
+    rows = [
+        (each.budget, row)
+        for each in standings(store, onlooker, now_us)
+        if state_of(each.budget, now_us) == "active"
+        for row in each.rows
+    ]
+    return sorted(rows, key=lambda pair: (-used_bp(pair[1]), pair[0].budget_id))
 
 
 def caller_of(key: VirtualKey) -> Caller:

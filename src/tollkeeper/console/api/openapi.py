@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from tollkeeper import __version__
 from tollkeeper.console.access import FORM_HEADER, Auth
 from tollkeeper.console.api import calls, keys, usage
+from tollkeeper.console.api.budget_schemas import budget_schemas
 from tollkeeper.console.api.reading import LIMIT, LIMIT_MAX, PAGING
 from tollkeeper.console.api.schemas import COUNT, TEXT, Schema, components, named, page_of
 from tollkeeper.console.problems import PROBLEM_TYPE
@@ -67,6 +68,24 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         "setRateLimit", (), named("RateLimit"), body="RateLimitBody", status=201
     ),
     ("DELETE", "/api/v1/limits/{limit_id}"): Operation("removeRateLimit", (), named("RateLimit")),
+    ("GET", "/api/v1/budgets"): Operation("listBudgets", PAGING, page_of("budgets", "Budget")),
+    ("POST", "/api/v1/budgets"): Operation(
+        *("makeBudget", (), named("Budget")),
+        body="NewBudgetBody",
+        status=201,
+        headers=(keys.IDEMPOTENCY_KEY,),
+    ),
+    ("POST", "/api/v1/budgets/replay"): Operation(
+        "replayBudget", (), named("BudgetReplay"), body="ReplayBody"
+    ),
+    ("GET", "/api/v1/budgets/{budget_id}"): Operation("getBudget", (), named("Budget")),
+    ("POST", "/api/v1/budgets/{budget_id}"): Operation(
+        "changeBudget", (), named("Budget"), body="ChangedBudgetBody"
+    ),
+    ("DELETE", "/api/v1/budgets/{budget_id}"): Operation("endBudget", (), named("Budget")),
+    ("POST", "/api/v1/budgets/{budget_id}/top-up"): Operation(
+        "topUpBudget", (), named("Budget"), body="TopUpBody"
+    ),
     ("GET", "/api/v1/keys"): Operation("listKeys", PAGING, page_of("keys", "Key")),
     ("POST", "/api/v1/keys"): Operation(
         *("issueKey", (), named("IssuedKey")),
@@ -134,7 +153,7 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
         "servers": [{"url": address}],
         "paths": paths,
         "components": {
-            "schemas": components(),
+            "schemas": components() | budget_schemas(),
             "securitySchemes": {
                 "adminKey": {**bearer, "description": "A management key, tk_admin_…."},
                 "virtualKey": {**bearer, "description": "A virtual key, tk_live_…."},

@@ -298,7 +298,7 @@ def _me() -> Schema:
         {
             "identity": exactly({"org": TEXT, **identity}),
             "key": {"anyOf": [key, {"type": "null"}]},
-            "budgets": listed({"type": "object"}),
+            "budgets": listed(named("OwnBudget")),
             "today": exactly(_period() | spent),
         }
     )
