@@ -1,4 +1,4 @@
-"""Two parts of the hot path by themselves: pricing a call, reading a stream's usage."""
+"""Parts of the hot path by themselves: pricing, reading a stream's usage, rate limits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ from functools import partial
 from typing import Final
 
 from benchmarks.figures import Bound, Target, number
+from benchmarks.loader import profile
 from benchmarks.payloads import MODEL, events
 from benchmarks.processes import PROXY_CORE, CouldNotRun
 from benchmarks.setting import Setting
 from benchmarks.tables import Findings, Table
+from tollkeeper.clock import monotonic_ns
+from tollkeeper.domain.budgets import BudgetScope
+from tollkeeper.domain.rate_limits import RATE_MAX, RateRule
+from tollkeeper.domain.routing import Dialect
 from tollkeeper.domain.usage import Usage
 from tollkeeper.providers.price_data import shipped_price_book
+from tollkeeper.services.rate_gate import RateGate, RateSubject
+from tollkeeper.wire.rate_limit_lines import with_standing
 from tollkeeper.wire.readers import reader_for
 
 _LIMIT_S: Final = 60.0
@@ -33,7 +40,7 @@ _PRICED: Final = (
 
 def micro(setting: Setting, advance: Callable[[str], None]) -> Findings:
     """Measure in a process of its own, pinned, with nothing else in it."""
-    advance("pricing and usage reading")
+    advance("pricing, usage reading, rate limits")
     command = ["taskset", "-c", str(PROXY_CORE), sys.executable, "-m", "benchmarks.micro"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     if ran.returncode:
@@ -48,11 +55,14 @@ def micro(setting: Setting, advance: Callable[[str], None]) -> Findings:
     found.targets = [
         Target("pricing a call", max(pricing), Bound.AT_MOST, 1, "µs"),
         Target("reading the usage of 50 chunks", measured[_AT_ONCE], Bound.AT_MOST, 25, "µs"),
+        Target("rate limits by three rules", measured[_THREE_RULES], Bound.AT_MOST, 1.5, "µs"),
     ]
     return found
 
 
 _AT_ONCE: Final = "usage of a 50-chunk stream that comes in one piece"
+_THREE_RULES: Final = "a call under three rate limits: admitted, corrected, freed"
+_STANDING: Final = "where a caller stands at them, for the reply's header lines"
 _ONE_BY_ONE: Final = "usage of a 50-chunk stream, chunk by chunk"
 
 
@@ -89,9 +99,32 @@ def _usage_work() -> dict[str, Callable[[], object]]:
     return {_AT_ONCE: lambda: read([whole]), _ONE_BY_ONE: lambda: read(pieces)}
 
 
+def _rate_work() -> dict[str, Callable[[], object]]:
+    """A call that concerns one rule of each kind, none of which is ever full."""
+    gate = RateGate(
+        (
+            RateRule("", "calls", BudgetScope.KEY, "*", True, requests_per_minute=RATE_MAX),
+            RateRule("", "tokens", BudgetScope.TEAM, "*", True, tokens_per_minute=RATE_MAX),
+            RateRule("", "at once", BudgetScope.MODEL, "claude-*", parallel=RATE_MAX),
+        )
+    )
+    subject = RateSubject(profile(1))
+    kept = gate.admit(subject, 500, monotonic_ns())
+
+    def call() -> None:
+        ticket = gate.admit(subject, 500, monotonic_ns())
+        ticket.used(480, monotonic_ns)
+        ticket.release()
+
+    def standing() -> bytes:
+        return with_standing(b"", kept.standing(monotonic_ns()), Dialect.OPENAI, _AT_US)
+
+    return {_THREE_RULES: call, _STANDING: standing}
+
+
 def main() -> None:
     """Print the figures as JSON."""
-    works = _price_work() | _usage_work()
+    works = _price_work() | _usage_work() | _rate_work()
     json.dump({name: _time_us(work) for name, work in works.items()}, sys.stdout)
 
 

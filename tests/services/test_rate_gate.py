@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -33,6 +34,10 @@ def limit(name: str = "r", scope: BudgetScope = BudgetScope.KEY, **fields: Any) 
 
 def subject(**fields: Any) -> RateSubject:
     return RateSubject(profile(**fields))
+
+
+def at(now_ns: int) -> Callable[[], int]:
+    return lambda: now_ns
 
 
 def refused(gate: RateGate, calls: RateSubject, tokens: int, now_ns: int) -> RateLimited:
@@ -74,14 +79,14 @@ def test_tokens_are_taken_as_expected_and_counted_as_used() -> None:
     ticket = gate.admit(calls, 800, 0)
     error = refused(gate, calls, 300, SECOND_NS)
     assert (error.rate, error.retry_after_s) == (Rate.TOKENS, 59)
-    ticket.used(100, 2 * SECOND_NS)
+    ticket.used(100, at(2 * SECOND_NS))
     gate.admit(calls, 900, 3 * SECOND_NS)
     refused(gate, calls, 1, 3 * SECOND_NS)
 
 
 def test_what_was_used_beyond_the_limit_keeps_others_out_for_a_minute() -> None:
     gate, calls = RateGate([limit(tokens_per_minute=1_000)]), subject()
-    gate.admit(calls, 10, 0).used(5_000, 5 * SECOND_NS)
+    gate.admit(calls, 10, 0).used(5_000, at(5 * SECOND_NS))
     error = refused(gate, calls, 1, 6 * SECOND_NS)
     assert error.standing.tokens == WindowState(1_000, 0, 59)
     assert error.retry_after_s == 59
@@ -92,7 +97,7 @@ def test_a_call_larger_than_the_limit_passes_alone() -> None:
     gate, calls = RateGate([limit(tokens_per_minute=1_000)]), subject()
     ticket = gate.admit(calls, 50_000, 0)
     assert refused(gate, calls, 50_000, SECOND_NS).retry_after_s == 59
-    ticket.used(200, SECOND_NS)
+    ticket.used(200, at(SECOND_NS))
     refused(gate, calls, 50_000, 2 * SECOND_NS)
     gate.admit(calls, 50_000, MINUTE_NS)
 
@@ -111,7 +116,7 @@ def test_a_call_that_was_never_sent_counts_for_nothing() -> None:
         refused(gate, calls, 9, second * SECOND_NS)
         ticket.cancel()
         ticket.cancel()
-        ticket.used(9, second * SECOND_NS)
+        ticket.used(9, at(second * SECOND_NS))
         ticket.release()
     assert gate.in_use == 0
 
@@ -137,7 +142,7 @@ def test_the_longest_wait_is_told() -> None:
         limit("late", scope=BudgetScope.TEAM, tokens_per_minute=10, parallel=1),
     ]
     gate, calls = RateGate(rules), subject()
-    gate.admit(calls, 5, 0).used(20, 30 * SECOND_NS)
+    gate.admit(calls, 5, 0).used(20, at(30 * SECOND_NS))
     error = refused(gate, calls, 5, 40 * SECOND_NS)
     assert (error.rule.name, error.rate, error.retry_after_s) == ("late", Rate.TOKENS, 50)
     assert error.standing.requests == WindowState(1, 0, 20)
@@ -338,7 +343,7 @@ class GateModel(RuleBasedStateMachine):
         if done is None:
             return
         for again in range(2):
-            done.ticket.used(used + again, self.now_ns)
+            done.ticket.used(used + again, at(self.now_ns))
             done.ticket.release()
         for rule_, row in self.concerned(done.fields):
             if rule_.tokens_per_minute is not None:

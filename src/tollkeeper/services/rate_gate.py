@@ -7,9 +7,9 @@ place at its end. Times are nanoseconds of a clock that never steps back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Final
 
 from tollkeeper.domain.budgets import Spender
 from tollkeeper.domain.minute_windows import MINUTE_NS, MinuteWindow, Taking, whole_seconds
@@ -51,32 +51,14 @@ class RateRow:
         return not (self.in_use or self.requests.taken or self.tokens.taken)
 
 
-class _Windowed(NamedTuple):
-    """A limit by the minute that a call concerns."""
-
-    window: MinuteWindow
-    limit: int
-    rule: RateRule
-
-
-class _Parallel(NamedTuple):
-    """A limit on calls at the same time that a call concerns."""
-
-    row: RateRow
-    limit: int
-    rule: RateRule
-
-
-class _Limits(NamedTuple):
-    """All limits that a call concerns."""
-
-    requests: list[_Windowed]
-    tokens: list[_Windowed]
-    parallel: list[_Parallel]
-
-
-_NO_LIMITS: Final = _Limits([], [], [])
-_NOWHERE: Final[list[_Parallel]] = []
+# Plain tuples, which are taken apart in half the time of named ones, on every call.
+_Windowed = tuple[MinuteWindow, int, RateRule]
+"""A limit by the minute that a call concerns."""
+_Parallel = tuple[RateRow, int, RateRule]
+"""A limit on calls at the same time that a call concerns."""
+_Limits = tuple[Sequence[_Windowed], Sequence[_Windowed], Sequence[_Parallel]]
+"""All limits that a call concerns: requests, tokens, calls at the same time."""
+_NO_LIMITS: Final[_Limits] = ((), (), ())
 
 
 class RateSubject:
@@ -99,15 +81,14 @@ class Ticket:
     It is filled where it is made, which takes half the time that arguments would.
     """
 
-    __slots__ = ("at_ns", "expected", "in_use", "limits", "takings")
+    __slots__ = ("at_ns", "expected", "limits", "takings")
 
     at_ns: int
-    limits: _Limits
+    limits: _Limits  # none once the call is over
     expected: int | None  # tokens; None once it is known what was used
     takings: list[Taking]  # of tokens, one for each limit
-    in_use: list[_Parallel]  # places that are to be freed
 
-    def used(self, tokens: int, now_ns: int) -> None:
+    def used(self, tokens: int, now_ns: Callable[[], int]) -> None:
         """Count the tokens that the call used in place of those that were expected.
 
         What was expected too much is given back; what was used beyond it counts from now on.
@@ -115,35 +96,36 @@ class Ticket:
         expected, self.expected = self.expected, None
         if expected is None or expected == tokens:
             return
-        for (window, limit, _), taking in zip(self.limits.tokens, self.takings, strict=True):
+        for (window, limit, _), taking in zip(self.limits[1], self.takings, strict=False):
             difference = tokens - (expected if expected < limit else limit)
             if difference > 0:
-                window.forget(now_ns)
-                window.take(difference, now_ns)
+                at_ns = now_ns()
+                window.forget(at_ns)
+                window.take(difference, at_ns)
             elif taking.is_counted:
                 taking.amount += difference
                 window.taken += difference
 
     def release(self) -> None:
         """Say that the call is over: others may take its places."""
-        parallel, self.in_use = self.in_use, _NOWHERE
-        for row, _, _ in parallel:
+        limits, self.limits = self.limits, _NO_LIMITS
+        for row, _, _ in limits[2]:
             row.in_use -= 1
 
     def cancel(self) -> None:
         """Say that the call was never sent: it counts for nothing."""
+        if self.expected is not None:
+            self.used(0, lambda: self.at_ns)
+            for window, _, _ in self.limits[0]:
+                taking = window.taking_at(self.at_ns)
+                if taking is not None:
+                    window.give_back(taking, 1)
         self.release()
-        if self.expected is None:
-            return
-        self.used(0, self.at_ns)
-        for window, _, _ in self.limits.requests:
-            taking = window.taking_at(self.at_ns)
-            if taking is not None:
-                window.give_back(taking, 1)
 
     def standing(self, now_ns: int) -> Standing:
         """Say where the caller stands at a time."""
-        return _standing(self.limits, now_ns)
+        requests, tokens, _ = self.limits
+        return Standing(_least(requests, now_ns), _least(tokens, now_ns))
 
 
 class RateGate:
@@ -190,34 +172,63 @@ class RateGate:
         """
         if subject.seal is not self._seal:
             self._match(subject, now_ns)
-        limits = subject.limits
-        for window, limit, _ in limits.requests:
+        by_request, by_token, parallel = subject.limits
+        for window, limit, _ in by_request:
             if now_ns >= window.due_ns:
                 window.forget(now_ns)
             if window.taken >= limit:
-                raise _refusal(limits, tokens, now_ns)
-        for window, limit, _ in limits.tokens:
+                raise _refusal(subject.limits, tokens, now_ns)
+        for window, limit, _ in by_token:
             if now_ns >= window.due_ns:
                 window.forget(now_ns)
             if window.taken + tokens > limit and not _fits(window, tokens, limit):
-                raise _refusal(limits, tokens, now_ns)
-        for row, limit, _ in limits.parallel:
+                raise _refusal(subject.limits, tokens, now_ns)
+        for row, limit, _ in parallel:
             if row.in_use >= limit:
-                raise _refusal(limits, tokens, now_ns)
-        return _taken(limits, tokens, now_ns)
+                raise _refusal(subject.limits, tokens, now_ns)
+        # There is room everywhere. From here on it is ``MinuteWindow.take``, written out.
+        ends_ns = now_ns + MINUTE_NS
+        for window, _, _ in by_request:
+            last = window.last
+            if now_ns >= last.closes_ns:
+                last = window.open(now_ns)
+            last.amount += 1
+            last.ends_ns = ends_ns
+            window.taken += 1
+        takings = []
+        for window, limit, _ in by_token:
+            last = window.last
+            if now_ns >= last.closes_ns:
+                last = window.open(now_ns)
+            amount = tokens if tokens < limit else limit
+            last.amount += amount
+            last.ends_ns = ends_ns
+            window.taken += amount
+            takings.append(last)
+        for row, _, _ in parallel:
+            row.in_use += 1
+        ticket = Ticket()
+        ticket.at_ns = now_ns
+        ticket.limits = subject.limits
+        ticket.expected = tokens
+        ticket.takings = takings
+        return ticket
 
     def _match(self, subject: RateSubject, now_ns: int) -> None:
         seal = self._seal
-        limits = _Limits([], [], [])
+        by_request: list[_Windowed] = []
+        by_token: list[_Windowed] = []
+        parallel: list[_Parallel] = []
         for rule, entity in self._book.concerns(subject.call):
             row = self._row(rule, entity, now_ns)
             if rule.requests_per_minute is not None:
-                limits.requests.append(_Windowed(row.requests, rule.requests_per_minute, rule))
+                by_request.append((row.requests, rule.requests_per_minute, rule))
             if rule.tokens_per_minute is not None:
-                limits.tokens.append(_Windowed(row.tokens, rule.tokens_per_minute, rule))
+                by_token.append((row.tokens, rule.tokens_per_minute, rule))
             if rule.parallel is not None:
-                limits.parallel.append(_Parallel(row, rule.parallel, rule))
-        subject.limits = limits if any(limits) else _NO_LIMITS
+                parallel.append((row, rule.parallel, rule))
+        is_limited = by_request or by_token or parallel
+        subject.limits = (by_request, by_token, parallel) if is_limited else _NO_LIMITS
         subject.seal = self._seal
         if seal is not self._seal:  # room was made meanwhile, perhaps of a row that was found
             self._match(subject, now_ns)
@@ -245,37 +256,6 @@ class RateGate:
             self._seal = object()  # no subject may go on with a row that is forgotten
 
 
-def _taken(limits: _Limits, tokens: int, now_ns: int) -> Ticket:
-    """Take a place everywhere. This is on the path of every call: ``take``, written out."""
-    ends_ns = now_ns + MINUTE_NS
-    for window, _, _ in limits.requests:
-        last = window.last
-        if now_ns >= last.closes_ns:
-            last = window.open(now_ns)
-        last.amount += 1
-        last.ends_ns = ends_ns
-        window.taken += 1
-    takings = []
-    for window, limit, _ in limits.tokens:
-        last = window.last
-        if now_ns >= last.closes_ns:
-            last = window.open(now_ns)
-        amount = tokens if tokens < limit else limit
-        last.amount += amount
-        last.ends_ns = ends_ns
-        window.taken += amount
-        takings.append(last)
-    for row, _, _ in limits.parallel:
-        row.in_use += 1
-    ticket = Ticket()
-    ticket.at_ns = now_ns
-    ticket.limits = limits
-    ticket.expected = tokens
-    ticket.takings = takings
-    ticket.in_use = limits.parallel
-    return ticket
-
-
 def _fits(window: MinuteWindow, tokens: int, limit: int) -> bool:
     """Tell whether a call passes that does not fit as it is: with nothing, or all alone."""
     return not tokens or (tokens > limit and not window.taken)
@@ -283,24 +263,22 @@ def _fits(window: MinuteWindow, tokens: int, limit: int) -> bool:
 
 def _refusal(limits: _Limits, tokens: int, now_ns: int) -> RateLimited:
     """Say why not: the limit that keeps the call waiting longest."""
-    waits = []
+    by_request, by_token, parallel = limits
+    waits: list[tuple[int, RateRule, Rate, int]] = []
     for rate, amount, windows in (
-        (Rate.REQUESTS, 1, limits.requests),
-        (Rate.TOKENS, tokens, limits.tokens),
+        (Rate.REQUESTS, 1, by_request),
+        (Rate.TOKENS, tokens, by_token),
     ):
         for window, limit, rule in windows:
             window.forget(now_ns)
             wait_ns = window.wait_ns(amount, limit, now_ns) if amount else 0
             waits.append((whole_seconds(wait_ns), rule, rate, limit))
-    for row, limit, rule in limits.parallel:
+    for row, limit, rule in parallel:
         wait_s = PARALLEL_RETRY_S if row.in_use >= limit else 0
         waits.append((wait_s, rule, Rate.PARALLEL, limit))
     wait_s, rule, rate, limit = max(waits, key=itemgetter(0))
-    return RateLimited(rule, rate, limit, wait_s, _standing(limits, now_ns))
-
-
-def _standing(limits: _Limits, now_ns: int) -> Standing:
-    return Standing(_least(limits.requests, now_ns), _least(limits.tokens, now_ns))
+    standing = Standing(_least(by_request, now_ns), _least(by_token, now_ns))
+    return RateLimited(rule, rate, limit, wait_s, standing)
 
 
 def _least(windows: Sequence[_Windowed], now_ns: int) -> WindowState | None:

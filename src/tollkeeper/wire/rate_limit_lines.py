@@ -24,6 +24,7 @@ _ANTHROPIC: Final = (
     b"anthropic-ratelimit-%b-remaining: %d\r\n"
     b"anthropic-ratelimit-%b-reset: %b\r\n"
 )
+_OF_LIMITS: Final = b"imit-"  # in whatever case they write it; most replies have no such line
 _THEIRS: Final = {
     kind: re.compile(
         rb"(?im)^(?:x-ratelimit-(?:limit|remaining|reset)-%b"
@@ -40,7 +41,9 @@ def with_standing(lines: bytes, standing: Standing, dialect: Dialect, now_us: in
     """
     for kind, state in ((b"requests", standing.requests), (b"tokens", standing.tokens)):
         if state is not None:
-            lines = _THEIRS[kind].sub(b"", lines) + _lines(kind, state, dialect, now_us)
+            if _OF_LIMITS in lines:
+                lines = _THEIRS[kind].sub(b"", lines)
+            lines += _lines(kind, state, dialect, now_us)
     return lines
 
 

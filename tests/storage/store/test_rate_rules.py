@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +15,10 @@ from stores import NOW, Folder
 from tollkeeper.domain.budgets import BudgetScope
 from tollkeeper.domain.rate_limits import RATE_MAX, RateRule, StoredRateRule
 from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
+from tollkeeper.storage.store.postgres_keys import PostgresKeyDirectory
+from tollkeeper.storage.store.remembered_keys import RememberedKeys
+from tollkeeper.storage.store.store import SqlStore, open_sql_store
+from tollkeeper.storage.store.store_address import PostgresDatabase
 
 EACH_KEY = RateRule("1", "each key", BudgetScope.KEY, "*", True, 60, None, 5)
 GPT = RateRule("2", "a model", BudgetScope.MODEL, "gpt-*", False, None, RATE_MAX)
@@ -89,8 +93,27 @@ def test_the_database_itself_refuses_what_no_rule_can_be(
 
 
 def test_a_directory_knows_rules_after_its_next_look(folder: Folder) -> None:
-    folder.store.set_rate_rule(stored(EACH_KEY))
-    directory = SqliteKeyDirectory(folder.data.store)
+    require_known(folder.store, lambda: SqliteKeyDirectory(folder.data.store))
+
+
+def test_on_postgresql_all_is_the_same(database: PostgresDatabase) -> None:
+    store = open_sql_store(database)
+    try:
+        store.set_rate_rule(stored(GPT))
+        with pytest.raises(ValueError, match="refuses this value"):
+            store.set_rate_rule(stored(EACH_KEY._replace(name="a model")))
+        with pytest.raises(LookupError):
+            store.remove_rate_rule("1")
+        store.remove_rate_rule("2")
+        require_known(store, lambda: PostgresKeyDirectory(database))
+    finally:
+        store.close()
+
+
+def require_known(store: SqlStore, open_directory: Callable[[], RememberedKeys]) -> None:
+    """A directory has the rules when it is opened, and what changed after each look."""
+    store.set_rate_rule(stored(EACH_KEY))
+    directory = open_directory()
 
     async def look() -> bool:
         return await directory.refresh()
@@ -98,10 +121,10 @@ def test_a_directory_knows_rules_after_its_next_look(folder: Folder) -> None:
     try:
         assert directory.rate_rules() == (EACH_KEY,)
         assert not asyncio.run(look())
-        folder.store.set_rate_rule(stored(GPT))
+        store.set_rate_rule(stored(GPT))
         assert asyncio.run(look())
         assert directory.rate_rules() == (GPT, EACH_KEY)
-        folder.store.remove_rate_rule("1")
+        store.remove_rate_rule("1")
         assert asyncio.run(look())
         assert directory.rate_rules() == (GPT,)
         assert not asyncio.run(look())
