@@ -46,6 +46,10 @@ GATEWAY_POINTS: Final[Mapping[str, str]] = {
     "gateway.send.before": "the request is about to be sent",
     "gateway.send.after": "it has been handed to the socket",
     "gateway.post.before": "the reply is metered, its outcome is about to be posted",
+    "budget.exchange.before": "the budget authority is about to be told and asked",
+    "budget.exchange.after": "it has answered, nobody was told",
+    "budget.finish.before": "it is about to be told what an ended instance spent",
+    "budget.finish.after": "it knows, the file that says so is still there",
     "gateway.release.before": "the outcome is posted, the client has not seen the end",
     "gateway.release.after": "the client was sent the end",
 }

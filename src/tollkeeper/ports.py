@@ -14,12 +14,13 @@ from tollkeeper.data_folder import DataFolder as DataFolder
 from tollkeeper.domain.access import Role, VirtualKey
 from tollkeeper.domain.alerts import AlertBook
 from tollkeeper.domain.budget_raises import BudgetRaises
-from tollkeeper.domain.budgets import Budgets
+from tollkeeper.domain.budgets import Budget, Budgets
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.channels import Channel
 from tollkeeper.domain.deliveries import Message, Outbox, Outcome
 from tollkeeper.domain.job_bills import Billed
 from tollkeeper.domain.jobs import JobMark
+from tollkeeper.domain.leases import Account
 from tollkeeper.domain.leases import BudgetAuthority as BudgetAuthority
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.months import ClosedMonths
@@ -43,8 +44,11 @@ class Journal(Protocol):
 
     Records are buffered and written together once per turn of the event loop; the
     callback of a record runs right after the write that contains it, with None, or with
-    the OSError that stopped it. Only the loop's own thread may call these.
+    the OSError that stopped it. Only the loop's own thread may call these. ``instance`` names
+    this run of the process.
     """
+
+    instance: str
 
     def hold(self, held: Held, on_written: Callable[[OSError | None], None]) -> None:
         """Record a call before its first upstream byte."""
@@ -63,6 +67,12 @@ class Journal(Protocol):
 
     def void(self, entry_id: str) -> None:
         """Resolve a held call that never reached the provider and leaves no entry."""
+
+    def account(self, accounts: Sequence[Account]) -> None:
+        """Record what was spent of some rows of budgets, by all that was recorded before."""
+
+    def flush(self) -> bool:
+        """Write what was recorded; False where some of it has to wait."""
 
     @property
     def open_calls(self) -> int:
@@ -332,6 +342,9 @@ class KeyDirectory(Protocol):
     def provider_secrets(self) -> Mapping[str, bytes]: ...
     def price_rules(self) -> Sequence[PriceRule]: ...
     def rate_rules(self) -> Sequence[RateRule]: ...
+    def budgets(self) -> Sequence[Budget]:
+        """Give all budgets as of the last refresh; another object whenever one has changed."""
+
     def close(self) -> None: ...
 
 

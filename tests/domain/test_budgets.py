@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from budget_desks import CENT, DAILY, DOLLAR, NOW, SECOND, budget, profile
 from tollkeeper.domain.budget_book import Book, Drift, booked_sums, drifts
-from tollkeeper.domain.budget_windows import WindowKind, WindowRule
+from tollkeeper.domain.budget_windows import EARLIEST_US, WindowKind, WindowRule
 from tollkeeper.domain.budgets import (
     ENTITY_CHARS_MAX,
     LIMIT_MAX,
@@ -141,8 +141,8 @@ def test_a_budget_counts_from_its_beginning_to_its_end() -> None:
     assert [len(book.concerns(profile(), NOW + at)) for at in (-1, 0, SECOND - 1, SECOND)] == [
         *(0, 1, 1, 0)
     ]
-    assert book.edge_after(NOW - 1) == NOW
-    assert book.edge_after(NOW) == NOW + SECOND
+    assert book.edges_around(NOW - 1) == (EARLIEST_US, NOW)
+    assert book.edges_around(NOW) == (NOW, NOW + SECOND)
 
 
 @given(st.text(max_size=400), st.text(max_size=400))

@@ -17,7 +17,10 @@ from tollkeeper.bootstrap.listening import ServerTls, room_for_clients
 from tollkeeper.bootstrap.prices import followed_files, newest_book
 from tollkeeper.bootstrap.routing import Routed, route
 from tollkeeper.config.settings import Settings
+from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.failpoints import FailPoint, kill_at
+from tollkeeper.gateway.authority_line import AuthorityLine
+from tollkeeper.gateway.budget_desk import BudgetDesk
 from tollkeeper.gateway.plans import Planner
 from tollkeeper.gateway.process import GatewayProcess, Listening
 from tollkeeper.gateway.shared import Gateway
@@ -26,6 +29,8 @@ from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.pool import PoolLimits, UpstreamPool
 from tollkeeper.ports import DataFolder, KeyDirectory, Vault
 from tollkeeper.runtime import GatewaySettings
+from tollkeeper.services.call_sizes import HoldSizes
+from tollkeeper.services.hold_sizes import UsualReplies
 from tollkeeper.services.model_habits import ModelHabits
 from tollkeeper.services.settlement import settle_interrupted
 from tollkeeper.services.verified_keys import VerifiedKeys
@@ -69,6 +74,7 @@ async def serve(options: ChildOptions) -> None:
         habits=ModelHabits.load(data.habits),
     )
 
+    _set_up_desk(gateway, routed.book, directory, data, settings)
     tls = ServerTls(settings.listen)
 
     def routed_anew() -> None:
@@ -77,6 +83,9 @@ async def serve(options: ChildOptions) -> None:
         again = _routed(fresh, directory, vault, data)
         tls.renew(fresh.settings.listen)
         gateway.prices = again.book
+        if gateway.desk is not None:
+            gateway.desk.sizes.use(again.book)
+            gateway.desk.public_url = fresh.settings.public_url
         gateway.planner = Planner(again.routing, again.book)
         gateway.settings = gateway_settings(fresh.settings)
 
@@ -96,6 +105,25 @@ async def serve(options: ChildOptions) -> None:
     await process.run(options.report_ready)
     saving.cancel()
     _save_habits(gateway, data)
+
+
+def _set_up_desk(
+    gateway: Gateway,
+    book: PriceBook,
+    directory: KeyDirectory,
+    data: DataFolder,
+    settings: Settings,
+) -> None:
+    """Let calls be admitted against the budgets of the store."""
+    gateway.desk = BudgetDesk(
+        gateway.journal.instance,
+        AuthorityLine(lambda: bootstrap.open_budget_authority(data), gateway.failpoint),
+        directory.budgets(),
+        gateway.journal,
+        HoldSizes(book, gateway.habits, UsualReplies()),
+        count_bytes=gateway.count_bytes,
+        public_url=settings.public_url,
+    )
 
 
 def _routed(

@@ -63,9 +63,10 @@ class Book:
             window = self._windows[rule] = rule.around(at_us)
         return window
 
-    def edge_after(self, at_us: int) -> int:
-        """Say until when the same budgets count as at a time."""
-        return self._edges_us[bisect_right(self._edges_us, at_us)]
+    def edges_around(self, at_us: int) -> tuple[int, int]:
+        """Say from when to before when the same budgets count as at a time."""
+        following = bisect_right(self._edges_us, at_us)
+        return (self._edges_us[following - 1] if following else 0), self._edges_us[following]
 
 
 class Drift(NamedTuple):

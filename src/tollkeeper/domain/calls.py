@@ -52,7 +52,8 @@ class Held(NamedTuple):
     ``prompt_bytes`` and ``output_tokens`` are what to go by if nothing more is ever learned:
     the size of the request (0 where that says nothing) and a guess at the reply. The request
     itself may fix what is billed (characters to be spoken): ``asked_units``, and the terms of
-    their price, ``asked_terms`` (see ``domain.usage``).
+    their price, ``asked_terms`` (see ``domain.usage``). ``hold_nanos`` is what budgets in USD
+    hold for it, 0 where none concerns it: so much is spent of them if its cost stays unknown.
     """
 
     entry_id: str
@@ -65,6 +66,7 @@ class Held(NamedTuple):
     profile: Profile
     asked_units: Mapping[str, int] = NO_QUANTITIES
     asked_terms: str = ""
+    hold_nanos: int = 0
 
 
 class Part(NamedTuple):

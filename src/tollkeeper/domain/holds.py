@@ -103,6 +103,24 @@ class Usual(NamedTuple):
     reply_tokens: int
 
 
+class FlatPrice(NamedTuple):
+    """What a token costs in prompts of up to ``prompt_max`` tokens, in millionths of a nano-dollar.
+
+    Rounded up, so that a sum is never less than the exact one. ``output`` is None where the
+    model gives no tokens.
+    """
+
+    input: int
+    output: int | None
+    fee: int
+    prompt_max: int
+
+
+_SHORT_TOKENS_MAX: Final = 10_000_000
+MILLIONTHS: Final = 1_000_000
+"""So many of a ``FlatPrice`` are a nano-dollar."""
+
+
 class Ceiling:
     """The dearest prices that one model may be billed at: of all its plans that may apply.
 
@@ -115,6 +133,18 @@ class Ceiling:
         for plan in plans:
             self.reason = self.reason or plan.reason
         self._steps = tuple(_steps(plans)) if not self.reason else ()
+
+    def flat(self) -> FlatPrice | None:
+        """Give the prices of short prompts, for whoever has to be quick; None without any."""
+        if not self._steps:
+            return None
+        _, step = self._steps[0]
+        if step.input is None:
+            return None
+        output = None if step.output is None else _millionths(step.output)
+        # Far below what an amount may be: nobody has to look at the sum.
+        prompt_max = self._steps[1][0] if len(self._steps) > 1 else _SHORT_TOKENS_MAX
+        return FlatPrice(_millionths(step.input), output, _millionths(step.fee), prompt_max)
 
     def strict(self, asked: Asked) -> Size:
         """Give what a call can come to at most; unknown where something has no bound."""
@@ -178,6 +208,10 @@ class _Step(NamedTuple):
     output: int | None
     units: Mapping[str, int]
     fee: int
+
+
+def _millionths(price_units: int) -> int:
+    return -(-price_units * MILLIONTHS // PRICE_UNITS_PER_NANO)
 
 
 def _steps(plans: Sequence[PricePlan]) -> Iterable[tuple[int, _Step]]:

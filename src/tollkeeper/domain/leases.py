@@ -9,6 +9,7 @@ when the gateway is gone, until its journal has been read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from tollkeeper.domain.budgets import Amounts, Balance, BalanceKey, Budget
@@ -19,6 +20,7 @@ BURN_S: Final = 60
 """And at most what the gateway spends in so many seconds."""
 LEASE_US: Final = 60_000_000
 """A gateway that was not heard of for so long is shown as lost; nothing is taken from it."""
+NOTHING_UNTOLD: Final[Mapping[BalanceKey, int]] = MappingProxyType({})
 
 
 class LeaseRequest(NamedTuple):
@@ -44,7 +46,8 @@ class LeaseState(NamedTuple):
     """What a gateway was ever granted of a row, and has said to be spent.
 
     ``recalled`` asks for what it does not need, because others may. A ``closed`` lease is that
-    of a gateway which was taken for dead: it must not spend any more.
+    of a gateway which was taken for dead: it must not spend any more. ``left`` is what of the
+    row nobody holds, and no gateway has leased.
     """
 
     key: BalanceKey
@@ -53,6 +56,7 @@ class LeaseState(NamedTuple):
     spent: int
     recalled: bool
     closed: bool
+    left: int | None = None
 
 
 class Shortage(NamedTuple):
@@ -88,6 +92,18 @@ class Charge(NamedTuple):
     amount: int
 
 
+class Account(NamedTuple):
+    """What a gateway spent of one row: ``in_all``, or since it began to spend of it again.
+
+    The latter is so until the authority has said what it knows of the row. Part of the
+    journal's format: add fields at the end only.
+    """
+
+    key: BalanceKey
+    spent: int
+    in_all: bool
+
+
 class LostLease(NamedTuple):
     """A lease whose gateway has not been heard of: ``held`` of the row may be spent or not."""
 
@@ -109,12 +125,20 @@ class BudgetAuthority(Protocol):
     def exchange(self, gateway: str, requests: Sequence[LeaseRequest], now_us: int) -> LeaseAnswer:
         """Take a gateway's reports, and grant it what it asks for: all of it or nothing."""
 
-    def finish(self, gateway: str, spent: Mapping[BalanceKey, int] | None, now_us: int) -> int:
+    def finish(
+        self,
+        gateway: str,
+        spent: Mapping[BalanceKey, int] | None,
+        now_us: int,
+        untold: Mapping[BalanceKey, int] = NOTHING_UNTOLD,
+    ) -> int:
         """Close the leases of a gateway that has ended, and free what it did not spend.
 
         ``spent`` is all that its journal says it ever spent from leases, by row. None where
-        the journal is lost for good: then all that it was granted counts as spent. Only for a
-        gateway that can no longer send anything. Returns how many leases were closed.
+        the journal is lost for good: then all that it was granted counts as spent. ``untold``
+        is of other rows, which it had never told of since it began to spend of them: so much
+        comes on top of what it may have said of them long before. Only for a gateway that can
+        no longer send anything. Returns how many leases were closed.
         """
 
     def expire(self, now_us: int) -> list[LostLease]:
@@ -146,6 +170,9 @@ class BudgetAuthority(Protocol):
 
     def prune(self, before_us: int) -> int:
         """Forget holds and gateways that ended before a time; say how many rows that were."""
+
+    def close(self) -> None:
+        """Close the connection."""
 
 
 def slice_of(left: int, leased: int, amount: int, wanted: int) -> int:

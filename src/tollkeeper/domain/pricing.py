@@ -18,7 +18,13 @@ from tollkeeper.domain.price_match import Match, PriceList
 from tollkeeper.domain.price_plan import Priced, PriceLine, PricePlan
 from tollkeeper.domain.price_rules import NO_RULES, PriceRules, base_of, under_rule
 from tollkeeper.domain.price_table import ModelPrices, PriceRowShown, table
-from tollkeeper.domain.rate_card import FALLS_BACK, Conditions, RateCard, conditions_of
+from tollkeeper.domain.rate_card import (
+    FALLS_BACK,
+    WORD_CHARS_MAX,
+    Conditions,
+    RateCard,
+    conditions_of,
+)
 from tollkeeper.domain.usage import Usage
 
 __all__ = ["ModelPrices", "PriceBook", "PriceLine", "PriceRowShown", "Priced", "RateCard"]
@@ -116,6 +122,19 @@ class PriceBook:
         if plan is None or not plan.since_us <= at_us < plan.until_us:
             plan = self._plan(provider, model, conditions_of(usage), at_us)
         return plan.price(usage)
+
+    def plans(self, provider: str, model: str, at_us: int, tier: str = "") -> list[PricePlan]:
+        """Give all plans that a call may be billed by, the one of the tier it asks for first.
+
+        The others are those of every tier and speed that the provider may serve instead.
+        """
+        card, _ = self._card(base_of(provider), model, at_us)
+        found = [Conditions(tier[:WORD_CHARS_MAX])]
+        if card is not None:
+            found += [Conditions(), *card.servable()]
+        plans = [self._plan(provider, model, each, at_us) for each in dict.fromkeys(found)]
+        # A tier without a price is not served: but one that is asked for is not passed over.
+        return [plan for number, plan in enumerate(plans) if not (number and plan.reason)]
 
     def explain(self, provider: str, model: str, usage: Usage, at_us: int) -> list[PriceLine]:
         """Say line by line how a usage is priced; the lines add up to its price."""

@@ -55,7 +55,7 @@ OWN_PRICES: Final = "custom"
 """How the key of a price begins that the operator set."""
 
 _STAND_INS_MAX: Final = 5
-_WORD_CHARS_MAX: Final = 64  # no provider's word for a tier is as long
+WORD_CHARS_MAX: Final = 64  # no provider's word for a tier is as long
 _TERMS_CHARS_MAX: Final = 128
 _SERVED: Final = frozenset({"tier", "speed"})
 _BEGINNING_US: Final = -(2**62)
@@ -147,6 +147,23 @@ class RateCard:
         steps = _factored(_varied(steps, variants), self._factor(conditions))
         return _plan_of(steps, self._falls_back(), label, since_us, until_us)
 
+    def servable(self) -> list[Conditions]:
+        """List the tiers, speeds and places that the card has prices for, but not batches."""
+        found = [Conditions(geo=geo) for geo in self.row.get("geo", {})]
+        for variant in self.row.get("variants", ()):
+            when = variant["when"]
+            tier = when.get("tier", "")
+            if "batch" not in tier:
+                terms = " ".join(
+                    f"{name}={when[name]}" for name in sorted(when) if name not in _SERVED
+                )
+                speed = when.get("speed", "")
+                found += [
+                    Conditions(tier, speed=speed, geo=geo, terms=terms)
+                    for geo in ("", *self.row.get("geo", {}))
+                ]
+        return found
+
     def _falls_back(self) -> Mapping[str, str]:
         return {**self.falls_back, **self.row.get("falls_back", {})}
 
@@ -186,10 +203,10 @@ class RateCard:
 def conditions_of(usage: Usage) -> Conditions:
     """Take from a usage what decides its price."""
     return Conditions(
-        usage.tier[:_WORD_CHARS_MAX],
+        usage.tier[:WORD_CHARS_MAX],
         usage.batch,
-        usage.speed[:_WORD_CHARS_MAX],
-        usage.geo[:_WORD_CHARS_MAX],
+        usage.speed[:WORD_CHARS_MAX],
+        usage.geo[:WORD_CHARS_MAX],
         usage.terms[:_TERMS_CHARS_MAX],
     )
 

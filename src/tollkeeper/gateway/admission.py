@@ -7,17 +7,20 @@ from typing import Final
 from tollkeeper.domain.access import VirtualKey
 from tollkeeper.domain.calls import Held, Profile
 from tollkeeper.domain.errors import NotAllowed, TollkeeperError
+from tollkeeper.domain.jobs import COSTLESS
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.domain.seat_plans import plan_of
 from tollkeeper.gateway.head_notes import Caller, HeadNotes
 from tollkeeper.gateway.plans import Plan
 from tollkeeper.gateway.shared import Gateway
-from tollkeeper.gateway.ways import Way
+from tollkeeper.gateway.ways import Spending, Way
+from tollkeeper.services.budget_gate import Hold
+from tollkeeper.services.call_sizes import CallKind
 from tollkeeper.wire.aws_signature import RequestSigner
 from tollkeeper.wire.clients import Client
 from tollkeeper.wire.controls import Controls
-from tollkeeper.wire.endpoints import Body, Match
+from tollkeeper.wire.endpoints import Body, Endpoint, Match
 from tollkeeper.wire.native_endpoints import at_kind
 from tollkeeper.wire.rewrite import path_below, with_path_model
 from tollkeeper.wire.tags import read_tags
@@ -37,6 +40,7 @@ _SHARED_LISTINGS: Final = frozenset(
         *("/v1beta/files", "/v1beta/batches", "/v1beta/interactions", "/v1beta/cachedContents"),
     }
 )
+_ASKING: Final = frozenset({b"GET", b"HEAD", b"DELETE"})
 _PREDICT: Final = "predict"  # of any kind of model: its size says nothing
 _EMBEDDING_VERBS: Final = frozenset({"embedContent", "batchEmbedContents", _PREDICT})
 
@@ -64,17 +68,24 @@ def way_of(gateway: Gateway, caller: Caller, controls: Controls) -> Way:
 
 
 def held_call(
-    gateway: Gateway, way: Way, controls: Controls, body_bytes: int, call_id: str, now_us: int
+    gateway: Gateway,
+    way: Way,
+    controls: Controls,
+    body_bytes: int,
+    call_id: str,
+    now_us: int,
+    hold: Hold | None = None,
 ) -> Held:
-    """Give the record of an admitted call; ``body_bytes`` is its decoded size."""
+    """Give the record of a call; ``body_bytes`` is its decoded size, ``hold`` what budgets hold."""
     output = 0
     if way.has_output:
         expected = gateway.habits.expected(way.plan.model, controls.max_output_tokens)
         output = expected * controls.choices
     prompt_bytes = body_bytes if way.has_prompt else 0
     units, terms = controls.asked
+    profile, nanos = way.profile, (hold[0] or 0) if hold else 0
     return Held._make(
-        (call_id, call_id, now_us, 1, False, prompt_bytes, output, way.profile, units, terms)
+        (call_id, call_id, now_us, 1, False, prompt_bytes, output, profile, units, terms, nanos)
     )
 
 
@@ -90,6 +101,9 @@ def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Cont
     key.require_model(plan.provider, plan.model or requested)
     credential = plan.credential_lines(vendor_login=notes.credentials.vendor_login)
     streamed = match.streamed or controls.stream
+    profile = _profile(gateway, notes, match, key, controls, plan)
+    has_prompt = endpoint.reader in _WITH_PROMPT and endpoint.name != _PREDICT
+    has_output = endpoint.reader in _WITH_OUTPUT and endpoint.name not in _EMBEDDING_VERBS
     head = b"%b %b HTTP/1.1\r\n%b%b%b" % (
         notes.request.method,
         _target(notes, match, plan).encode("latin-1"),
@@ -100,17 +114,36 @@ def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Cont
     return Way(
         plan=plan,
         endpoint=endpoint,
-        profile=_profile(gateway, notes, match, key, controls, plan),
+        profile=profile,
         head=head,
         hides_usage=streamed
         and plan.injects_usage
         and endpoint.reader in _WITH_HIDDEN_USAGE
         and not controls.asks_for_usage,
         renamed=bool(controls.model and plan.model and plan.model != controls.model),
-        has_prompt=endpoint.reader in _WITH_PROMPT and endpoint.name != _PREDICT,
-        has_output=endpoint.reader in _WITH_OUTPUT and endpoint.name not in _EMBEDDING_VERBS,
+        has_prompt=has_prompt,
+        has_output=has_output,
         series=gateway.counters.series_of(plan.provider, endpoint.name),
+        spending=Spending(profile, _kind_of(notes, endpoint, profile, has_prompt, has_output)),
         signer=_signer(plan, head, vendor_login=notes.credentials.vendor_login),
+    )
+
+
+def _kind_of(
+    notes: HeadNotes, endpoint: Endpoint, profile: Profile, has_prompt: bool, has_output: bool
+) -> CallKind:
+    """Say what decides how much such calls hold. Whatever only asks or deletes costs nothing."""
+    costless = endpoint.free or endpoint.name in COSTLESS or notes.request.method in _ASKING
+    return CallKind(
+        profile.price_provider,
+        profile.model,
+        profile.key_id,
+        profile.tool,
+        profile.tier,
+        costless,
+        profile.flat_rate,
+        has_prompt,
+        has_output,
     )
 
 

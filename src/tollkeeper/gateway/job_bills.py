@@ -31,8 +31,8 @@ def post_job(
     news: JobNews,
     error: TollkeeperError | None,
     release: Release,
-) -> None:
-    """Settle and post a call whose reply spoke of a job.
+) -> Settled:
+    """Settle and post a call whose reply spoke of a job; give its outcome.
 
     ``release`` is called after that, with the error that the call ended with, or the one that
     kept its bills from being written.
@@ -42,6 +42,7 @@ def post_job(
     if failure is not None:
         settled = settled._replace(job=None)
     gateway.journal.post(settled, lambda _: release(settled, error or failure))
+    return settled
 
 
 def write_bills(gateway: Gateway, bills: Sequence[Billed]) -> Overloaded | None:

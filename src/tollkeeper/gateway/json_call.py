@@ -51,14 +51,20 @@ def start_json_call(
         head = b"%bcontent-length: %d\r\n\r\n" % (head, len(body))
     else:
         head += b"\r\n"
-    call_id = gateway.ids.next(caller.now_us // 1000)
-    held = held_call(gateway, way, controls, len(plain), call_id, caller.now_us)
+    desk, now_us, hold = gateway.desk, caller.now_us, None
+    call_id = gateway.ids.next(now_us // 1000)
+    if desk is not None and desk.counts:
+        hold = desk.hold_of(way, controls, plain, len(plain), now_us)
+    held = held_call(gateway, way, controls, len(plain), call_id, now_us, hold)
     request = OutgoingRequest._make((head, body, False, method == b"HEAD"))
     if notes.match.job:
         relay = job_relay(gateway, exchange, way, held, request, notes.match.job)
     else:
         relay = Relay(gateway, exchange, way, held, request)
-    relay.start()
+    if desk is None:
+        relay.start()
+    elif not desk.start(relay, way, held, hold, len(body)):
+        return None
     return relay
 
 

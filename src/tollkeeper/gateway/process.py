@@ -76,6 +76,8 @@ class GatewayProcess:
             spawn(self._refresh(), name="refresh-keys"),
             spawn(self._follow(), name="follow-files"),
         ]
+        if self._gateway.desk is not None:
+            self._gateway.desk.open()
         gc.collect()
         gc.freeze()
         report_ready()
@@ -88,7 +90,7 @@ class GatewayProcess:
         self._connections.abort()
         self._gateway.pool.close()
         await asyncio.sleep(0)
-        self._gateway.journal.close()
+        await self._end()
         self._directory.close()
         logger.info("gateway stopped")
 
@@ -140,6 +142,8 @@ class GatewayProcess:
                 continue
             good_at_s = clock.monotonic_s()
             self._unlock()
+            if self._gateway.desk is not None:
+                self._gateway.desk.follow(self._directory.budgets())
             if secrets_changed:
                 self.reload()
 
@@ -173,6 +177,15 @@ class GatewayProcess:
 
     # ------------------------------------------------------------------ the end
 
+    async def _end(self) -> None:
+        """End the journal, and say what was spent of budgets: only where all is settled."""
+        desk = self._gateway.desk
+        if desk is not None:
+            desk.close()
+        self._gateway.journal.close()
+        if desk is not None:
+            await desk.finish()
+
     def _asked_to_stop(self) -> None:
         if self._stop.is_set():
             self._stop_now.set()
@@ -191,6 +204,8 @@ class GatewayProcess:
             if self._stop_now.is_set():
                 break
             await asyncio.sleep(0.02)
+        if gateway.desk is not None:
+            gateway.desk.close()
         left = list(gateway.relays)
         if left:
             logger.warning("calls cut at the end of draining", extra={"calls": len(left)})

@@ -12,13 +12,13 @@ from typing import Final
 
 from tollkeeper import clock
 from tollkeeper.domain.calls import Held, Settled
-from tollkeeper.domain.errors import Overloaded, Refused, TollkeeperError, UpstreamFailed
+from tollkeeper.domain.errors import Refused, TollkeeperError, UpstreamFailed
 from tollkeeper.domain.ledger import Outcome, entries_of
 from tollkeeper.domain.money import usd_text
 from tollkeeper.domain.routing import CutPolicy
-from tollkeeper.gateway.endings import Unanswered, ending_without_reply
+from tollkeeper.gateway.endings import Unanswered, ending_of, ending_without_reply, unfinished
 from tollkeeper.gateway.job_bills import post_job
-from tollkeeper.gateway.reply_meter import BUFFERED_BYTES_MAX, ReplyMeter
+from tollkeeper.gateway.reply_meter import KeptReply, ReplyMeter
 from tollkeeper.gateway.reply_notes import notes_of
 from tollkeeper.gateway.sending import OutgoingRequest, Sending
 from tollkeeper.gateway.shared import Gateway
@@ -27,7 +27,6 @@ from tollkeeper.http1.exchange import Exchange
 from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.services.settlement import Ending, settle, total_cost_nanos
 from tollkeeper.wire.asked import Asked
-from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.refusals import refusal
 
 CALL_ID_LINE: Final = b"x-tollkeeper-call-id: %b\r\n"
@@ -35,8 +34,9 @@ _AS_IF_DISCONNECTED: Final = frozenset({Outcome.OK, Outcome.INCOMPLETE})
 
 
 class Relay:
-    """Carries one admitted call: sends it, relays and meters its reply, posts its outcome.
+    """Carries one call: sends it, relays and meters its reply, posts its outcome.
 
+    It may wait for budgets before it has ``begun``; then nothing is held, sent or posted.
     ``on_started`` is called when a streamed body may follow (see ``upload``).
     """
 
@@ -51,9 +51,9 @@ class Relay:
     ) -> None:
         self._meter: ReplyMeter | None = None
         self._lines = b""  # of the reply head, until it is sent
-        self._kept: list[bytes] | None = None  # a plain reply, until it is whole
-        self._kept_bytes = 0
+        self._kept: KeptReply | None = None  # a plain reply, until it is whole
         self._unreleased: bytes | None = None  # what waits for the outcome to be posted
+        self.begun = False
         self._settled = False
         self._reply_ended = False
         self._gone = False
@@ -71,7 +71,8 @@ class Relay:
         self._started_s = clock.monotonic_s()
 
     def start(self) -> None:
-        """Send the call."""
+        """Send the call. Only the desk, which asks its budgets, calls this."""
+        self.begun = True
         self._gateway.relays.add(self)
         self._sending.start()
 
@@ -84,16 +85,20 @@ class Relay:
         if self._on_started is not None:
             self._on_started()
 
-    def not_held(self, error: Overloaded) -> None:
-        """Refuse the call at once; the note of it may wait until the disk has room."""
+    def not_held(self, error: Refused, about: str = "") -> None:
+        """Refuse the call at once; the note of it may wait until the disk has room.
+
+        ``about`` is the id of the budget that refused it, "" for another reason.
+        """
         self._settled = self._reply_ended = True
-        gateway = self._gateway
         ending = self._ending(Outcome.REFUSED, error)
-        settled = settle(self._held, ending, gateway.prices)
-        gateway.call_ended(self._way, ending, 0)
+        settled = settle(self._held, ending, self._gateway.prices)
+        self._gateway.call_ended(self._way, ending, 0)
+        self._void()
         for entry in entries_of(self._held, settled):
-            gateway.journal.note(entry)
+            self._gateway.refused(entry, about)
         self._release(settled, error)
+        self._exchange.resume_body()
 
     def not_sent(self, error: TollkeeperError) -> None:
         self._reply_ended = True
@@ -103,11 +108,24 @@ class Relay:
     def not_wanted(self) -> None:
         self._settled = True
         self._gateway.journal.void(self._held.entry_id)
+        self._void()
         self._done()
 
+    def _void(self) -> None:
+        """Free what budgets hold for a call that was not sent."""
+        desk = self._gateway.desk
+        if desk is not None and desk.holds:
+            desk.void(self._held.entry_id)
+
     def name_model(self, model: str) -> None:
-        """Take in the model's name, where the body told it only after it was being sent."""
+        """Take in the model's name, where the body told it only after it was being sent.
+
+        Raises BadRequest where other budgets than those that were asked would have to pass.
+        """
         profile = self._held.profile._replace(model=model, model_requested=model)
+        desk = self._gateway.desk
+        if desk is not None:
+            desk.require_alike(self._way, profile, self._held.started_at_us)
         self._held = self._held._replace(profile=profile)
 
     def ask_for(self, asked: Asked) -> None:
@@ -144,7 +162,9 @@ class Relay:
         way, lines = self._way, notes.lines(head)
         if status >= 400:
             lines = way.plan.without_key(lines)
-        self._lines = lines + CALL_ID_LINE % self._held.call_id.encode()
+        desk = self._gateway.desk
+        budget_lines = b"" if desk is None or not desk.counts else desk.lines(way)
+        self._lines = lines + CALL_ID_LINE % self._held.call_id.encode() + budget_lines
         meter = self._meter = ReplyMeter(
             way.endpoint.reader,
             head,
@@ -154,7 +174,7 @@ class Relay:
             hides_usage=way.hides_usage,
         )
         if meter.whole:
-            self._kept = []
+            self._kept = KeptReply()
         else:
             # A stream may lose a chunk or end with an error of ours: then no length holds.
             known = None if meter.event_stream else length
@@ -171,10 +191,13 @@ class Relay:
         if meter is None:
             return  # the head was not acceptable, and the call has ended
         self._reply_ended = last
-        if self._kept is not None and (self._kept or not last):
-            whole = self._collect(self._kept, data, last=last)
+        if self._kept is not None:
+            whole = self._kept.add(data, last=last)
             if whole is None:
                 return
+            self._kept = None
+            if not last:  # too large to be worth the wait
+                self._lines = self._exchange.head(meter.status, self._lines, None)
             data = whole
         if meter.status >= 400:
             data = self._way.plan.without_key(data)  # some tell which key was wrong
@@ -186,17 +209,6 @@ class Relay:
             self._settle(Outcome.OK if meter.status < 400 else Outcome.UPSTREAM_ERROR)
         else:
             self._exchange.write(shown, self._take_lines())
-
-    def _collect(self, kept: list[bytes], data: bytes, *, last: bool) -> bytes | None:
-        """Keep a plain reply back until it is whole, or too large to be worth the wait."""
-        kept.append(data)
-        self._kept_bytes += len(data)
-        if not last:
-            if self._kept_bytes <= BUFFERED_BYTES_MAX or self._meter is None:
-                return None
-            self._lines = self._exchange.head(self._meter.status, self._lines, None)
-        self._kept = None
-        return kept[0] if len(kept) == 1 else b"".join(kept)
 
     def _after_settlement(self, shown: bytes) -> None:
         if self._unreleased is not None:
@@ -278,6 +290,9 @@ class Relay:
         """End the call now, for a reason of our own."""
         if self._settled:
             return
+        if not self.begun:
+            self._gone = True  # whoever waits for budgets is let go
+            return
         self._sending.let_go()
         if self._meter is None:
             self._reply_ended = True
@@ -302,10 +317,13 @@ class Relay:
             gateway.failpoint("gateway.post.before")
         job = ending.job
         if job is not None:
-            post_job(gateway, self._held, ending, job, error, self._release)
-            return
-        settled = settle(self._held, ending, gateway.prices)
-        gateway.journal.post(settled, lambda _: self._release(settled, error))
+            settled = post_job(gateway, self._held, ending, job, error, self._release)
+        else:
+            settled = settle(self._held, ending, gateway.prices)
+            gateway.journal.post(settled, lambda _: self._release(settled, error))
+        desk = gateway.desk
+        if desk is not None and desk.holds:
+            desk.settle(self._held, settled, self._way)
 
     def _ending(self, outcome: Outcome, error: TollkeeperError | None) -> Ending:
         started_s, ttft_s, meter = self._started_s, self._ttft_s, self._meter
@@ -319,39 +337,18 @@ class Relay:
         reading = meter.close(complete=ended)
         code = "" if error is None else error.code
         if outcome is Outcome.OK and (reading.error_code or not reading.final):
-            outcome = self._outcome_of(meter, reading)
+            outcome, notice = unfinished(meter, reading, self._way.endpoint)
+            if notice:
+                self._unreleased = (self._unreleased or b"") + notice
             code = "incomplete"
         if self._gone and outcome in _AS_IF_DISCONNECTED:
             outcome = Outcome.DISCONNECTED
-        return Ending(  # by place, which takes half the time that names would
-            meter.status,
-            outcome,
-            duration_ms,
-            ttft_ms,
-            reading.error_code or meter.error_code() or code,
-            reading.usage,
-            reading.output_bytes,
-            meter.request_id or reading.response_id,
-            self._way.endpoint.free,
-            ended and reading.final and not reading.partial,  # complete
-            False,  # unknown
-            abandoned and self._works_on(),  # goes on
-            meter.event_stream,
-            reading.job,
+        complete = ended and reading.final and not reading.partial
+        goes_on = abandoned and self._works_on()
+        times = (duration_ms, ttft_ms)
+        return ending_of(
+            meter, reading, self._way.endpoint, outcome, times, code, complete, goes_on
         )
-
-    def _outcome_of(self, meter: ReplyMeter, reading: Reading) -> Outcome:
-        """Tell how a reply ended that only HTTP calls whole; its client may have to be told."""
-        if reading.error_code:
-            nothing_made = reading.usage is None and not reading.output_bytes
-            if nothing_made and not meter.event_stream:
-                return Outcome.UPSTREAM_ERROR  # an error in all but its status
-            return Outcome.INCOMPLETE
-        if meter.event_stream and reading.marked:
-            error = UpstreamFailed("the provider's stream has no end", code="incomplete")
-            notice = meter.last_words(self._way.endpoint, error)
-            self._unreleased = (self._unreleased or b"") + notice
-        return Outcome.INCOMPLETE
 
     def _release(self, settled: Settled, error: TollkeeperError | None) -> None:
         """The outcome is written: now the client may have the end of the reply."""
@@ -377,7 +374,8 @@ class Relay:
         if error is not None or meter is None:
             fault = error or UpstreamFailed("the provider did not answer")
             tool = self._held.profile.tool
-            reply = refusal(fault, self._way.endpoint, tool, call_id=call_id)
+            forced = self._gateway.settings.refusal_status
+            reply = refusal(fault, self._way.endpoint, tool, call_id=call_id, forced_status=forced)
             lines = reply.headers + CALL_ID_LINE % call_id.encode()
             self._exchange.send(reply.status, lines, reply.body)
             return

@@ -152,6 +152,26 @@ class ReplyMeter:
             kept.append(data)
 
 
+class KeptReply:
+    """A plain reply that is kept back until it is whole, or too large to be worth the wait."""
+
+    __slots__ = ("_parts", "_size_bytes")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size_bytes = 0
+
+    def add(self, data: bytes, *, last: bool) -> bytes | None:
+        """Keep bytes of it; give all of them where none has to wait any more."""
+        if last and not self._parts:
+            return data
+        self._parts.append(data)
+        self._size_bytes += len(data)
+        if not last and self._size_bytes <= BUFFERED_BYTES_MAX:
+            return None
+        return b"".join(self._parts)
+
+
 def _error_in_head(head: ReplyHead) -> str:
     """Give AWS's word for an error, which stands in front of where it was defined."""
     for name, value in head.headers:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from tollkeeper import clock
 from tollkeeper.domain.calls import Held
-from tollkeeper.domain.errors import Overloaded, TollkeeperError, UpstreamFailed
+from tollkeeper.domain.errors import Overloaded, Refused, TollkeeperError, UpstreamFailed
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.reply_heads import ReplyHead
@@ -43,7 +43,7 @@ class Owner(ReplySink, Protocol):
     def sending_started(self) -> None:
         """The first bytes are on their way."""
 
-    def not_held(self, error: Overloaded) -> None:
+    def not_held(self, error: Refused) -> None:
         """The journal cannot take the call. Nothing happened, and nothing waits for the disk."""
 
     def not_sent(self, error: TollkeeperError) -> None:
@@ -64,7 +64,7 @@ class _Nobody:
     def reply_failed(self, error: UpstreamFailed, *, retriable: bool) -> None: ...
     def upload_writable(self, *, writable: bool) -> None: ...
     def sending_started(self) -> None: ...
-    def not_held(self, error: Overloaded) -> None: ...
+    def not_held(self, error: Refused) -> None: ...
     def not_sent(self, error: TollkeeperError) -> None: ...
     def not_wanted(self) -> None: ...
 

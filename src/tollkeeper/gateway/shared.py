@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tollkeeper import clock
 from tollkeeper.domain.errors import Overloaded
 from tollkeeper.domain.ids import IdMint
-from tollkeeper.domain.ledger import Outcome
+from tollkeeper.domain.ledger import LedgerEntry, Outcome
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.gateway.counters import Counters
 from tollkeeper.gateway.plans import Planner
@@ -24,6 +24,7 @@ from tollkeeper.wire.headers import HeaderFilter
 from tollkeeper.wire.request_text import request_text
 
 if TYPE_CHECKING:
+    from tollkeeper.gateway.budget_desk import BudgetDesk
     from tollkeeper.gateway.console_relay import ConsoleRelay
     from tollkeeper.gateway.relay import Relay
     from tollkeeper.gateway.ways import Way
@@ -66,6 +67,7 @@ class Gateway:
         self.page_streams: set[ConsoleRelay] = set()  # replies to open pages, which never end
         self.drains = 0
         self.draining = False
+        self.desk: BudgetDesk | None = None  # None where this process knows no budgets
         self.locked: Overloaded | None = None  # why no call is taken at the moment
         self.config_fault = ""  # why the latest configuration was not taken over
 
@@ -78,6 +80,14 @@ class Gateway:
             self.habits.learn(way.plan.model, output, prompt_bytes, ending.usage.quantities)
         elif not ending.free and ending.job is None:
             self.counters.unmetered += 1
+
+    def count_bytes(self, more: int) -> None:
+        """Count bytes of requests that are kept in memory, or fewer again."""
+        self.buffered_bytes += more
+
+    def refused(self, entry: LedgerEntry, about: str) -> None:
+        """Write down a call that was refused; ``about`` is the id of the budget that did, or ""."""
+        self.journal.note(entry)
 
     def hints(self, way: Way, asked: bytes, ending: Ending) -> Hints:
         """Give what an estimate can go by: the request, and what is known of its model."""

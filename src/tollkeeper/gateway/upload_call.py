@@ -132,13 +132,20 @@ class UploadCall:
         self._waiting = [] if ended else [body]
         self._ended = self._started = ended
         call_id = gateway.ids.next(caller.now_us // 1000)
-        held = held_call(gateway, way, self._controls, self._size_bytes, call_id, caller.now_us)
+        desk, now_us, size_bytes = gateway.desk, caller.now_us, self._size_bytes
+        hold = None
+        if desk is not None and desk.counts:
+            hold = desk.hold_of(way, self._controls, b"", size_bytes, now_us)
+        held = held_call(gateway, way, self._controls, size_bytes, call_id, now_us, hold)
         head = _head_of(way, body, ended=ended) + framing
         request = OutgoingRequest(head, body if ended else b"", not ended)
         self._relay = Relay(gateway, self._exchange, way, held, request, self._may_send)
         if not ended:
             self._exchange.pause_body()  # until there is a connection to send it to
-        self._relay.start()
+        if desk is None:
+            self._relay.start()
+        elif not desk.start(self._relay, way, held, hold, size_bytes):
+            self._waiting = []
 
     def _may_send(self) -> None:
         """The head is out: what had to wait follows."""
@@ -188,9 +195,11 @@ class UploadCall:
 
     def _refuse(self, error: Refused) -> None:
         self._waiting = []
-        if self._relay is not None:
+        if self._relay is not None and self._relay.begun:
             self._relay.cut(error, Outcome.REFUSED)
         else:
+            if self._relay is not None:
+                self._relay.client_gone()  # it only waits for budgets
             refuse_call(self._gateway, self._exchange, self._caller, error, self._controls)
 
     def _too_large(self) -> TooLarge:

@@ -7,12 +7,28 @@ from typing import NamedTuple
 from tollkeeper.domain.calls import Profile
 from tollkeeper.gateway.counters import Series
 from tollkeeper.gateway.plans import Plan
+from tollkeeper.services.budget_gate import Subject
+from tollkeeper.services.call_sizes import CallKind, CallSizes
 from tollkeeper.wire.aws_signature import RequestSigner
 from tollkeeper.wire.endpoints import Endpoint
 
 WayKey = tuple[str, bool, bool, str, str, str]
 """What of a body decides its call's way: model, streamed, asks for usage, tier, session,
 end customer."""
+
+
+class Spending:
+    """What budgets know of a way: which of them its calls concern, and how much they hold.
+
+    ``sizes`` is made when it is first needed.
+    """
+
+    __slots__ = ("kind", "sizes", "subject")
+
+    def __init__(self, profile: Profile, kind: CallKind) -> None:
+        self.subject = Subject(profile)
+        self.kind = kind
+        self.sizes: CallSizes | None = None
 
 
 class Way(NamedTuple):
@@ -34,4 +50,5 @@ class Way(NamedTuple):
     has_prompt: bool
     has_output: bool
     series: Series
+    spending: Spending
     signer: RequestSigner | None = None

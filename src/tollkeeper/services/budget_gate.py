@@ -8,15 +8,25 @@ thread may use a gate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.budget_book import Book
 from tollkeeper.domain.budget_windows import LATEST_US
-from tollkeeper.domain.budgets import NOTHING, UNITS, Amounts, BalanceKey, Budget, Spender
+from tollkeeper.domain.budgets import (
+    NOTHING,
+    UNITS,
+    Amounts,
+    BalanceKey,
+    Budget,
+    Sizing,
+    Spender,
+    Unit,
+)
 from tollkeeper.domain.holds import UNPRICED
 from tollkeeper.domain.leases import (
     LEASE_US,
+    Account,
     BudgetAuthority,
     LeaseAnswer,
     LeaseRequest,
@@ -65,22 +75,35 @@ class Wait(NamedTuple):
 
 Decision = Admitted | Refused | Ask | Wait
 ADMITTED: Final = Admitted()
+_USD: Final = UNITS.index(Unit.USD)
 WAIT: Final = Wait()
 
 
-class Subject:
-    """Calls that concern the same budgets: made once for many calls of one profile."""
+Hold = tuple[int | None, ...]
+"""What a call holds: ``Amounts``, or a balanced and a strict one behind each other."""
 
-    __slots__ = ("call", "charges", "seal", "until_us")
+_STRICTLY: Final = len(UNITS)
+"""So much further back stands what a budget holds that sizes strictly."""
+
+
+class Subject:
+    """Calls that concern the same budgets: made once for many calls of one profile.
+
+    ``charges`` are good for calls from ``since_us`` to before ``until_us``. ``is_strict``
+    tells that one of the budgets holds strictly, so that a hold has to say both sizes.
+    """
+
+    __slots__ = ("call", "charges", "is_strict", "seal", "since_us", "until_us")
 
     def __init__(self, call: Spender) -> None:
         self.call = call
         self.seal: object = None
         self.charges: tuple[tuple[LeasedRow, int], ...] = ()
-        self.until_us = 0
+        self.is_strict = False
+        self.since_us = self.until_us = 0
 
 
-_Open = tuple[tuple[tuple[LeasedRow, int], ...], Amounts]
+_Open = tuple[tuple[tuple[LeasedRow, int], ...], Hold]
 
 
 class BudgetGate:
@@ -92,40 +115,61 @@ class BudgetGate:
         self._book = book
         self._seal = object()  # a new one lets every subject be matched anew
         self._rows: dict[BalanceKey, LeasedRow] = {}
-        self._open: dict[str, _Open] = {}
+        self.holds: dict[str, _Open] = {}
         self._busy = False
         self._fresh_until_us = now_us + LEASE_US
 
     @property
     def open_calls(self) -> int:
         """Count the holds that are not resolved."""
-        return len(self._open)
+        return len(self.holds)
 
-    def spent(self) -> Mapping[BalanceKey, int]:
+    def accounts(self) -> list[Account]:
         """Say what was spent of each row that is remembered."""
-        return {key: row.spent for key, row in self._rows.items()}
+        return [Account(row.key, row.spent, row.epoch > 0) for row in self._rows.values()]
+
+    def left_nanos(self, subject: Subject) -> int | None:
+        """Say how much of the scarcest budget in USD is left, as far as it is known here.
+
+        None where no such budget has a limit. May be off by what others spent since.
+        """
+        least: int | None = None
+        for row, unit in subject.charges:
+            if unit % _STRICTLY == _USD and row.is_hard and row.left is not None:
+                left = row.left + row.free
+                if least is None or left < least:
+                    least = left
+        return least
 
     # ------------------------------------------------------------- calls
 
-    def admit(self, subject: Subject, entry_id: str, hold: Amounts, now_us: int) -> Decision:
+    def match(self, subject: Subject, now_us: int) -> bool:
+        """Find what a call that begins at a time concerns; tell whether that is anything."""
+        if subject.seal is not self._seal or not subject.since_us <= now_us < subject.until_us:
+            self._match(subject, now_us)
+        return bool(subject.charges)
+
+    def admit(self, subject: Subject, entry_id: str, hold: Hold, now_us: int) -> Decision:
         """Hold for a call at all budgets that it concerns, or at none.
 
-        ``now_us`` is the time that its journal entry bears. Raises ValueError for an entry
-        that is held already.
+        ``hold`` says both sizes where ``subject.is_strict``. ``now_us`` is the time that its
+        journal entry bears. Raises ValueError for an entry that is held already.
         """
-        if subject.seal is not self._seal or now_us >= subject.until_us:
+        if subject.seal is not self._seal or not subject.since_us <= now_us < subject.until_us:
             self._match(subject, now_us)
         charges = subject.charges
+        if subject.is_strict and len(hold) == _STRICTLY:
+            hold += hold
         if charges and (None in hold or now_us >= self._fresh_until_us or self.closed):
             return self._admit_slowly(subject, entry_id, hold, now_us)
         for row, unit in charges:
             if row.free < hold[unit]:  # type: ignore[operator]  # none of them is None here
                 return self._admit_slowly(subject, entry_id, hold, now_us)
-        if entry_id in self._open:
+        if entry_id in self.holds:
             raise ValueError(f"{entry_id} is held already")
         for row, unit in charges:
             row.free -= hold[unit]  # type: ignore[operator]  # as above
-        self._open[entry_id] = (charges, hold)
+        self.holds[entry_id] = (charges, hold)
         return ADMITTED
 
     def settle(self, entry_id: str, cost: Amounts) -> bool:
@@ -133,12 +177,13 @@ class BudgetGate:
 
         Returns False where there is no such hold, or no more: then nothing changes.
         """
-        found = self._open.pop(entry_id, None)
+        found = self.holds.pop(entry_id, None)
         if found is None:
             return False
         charges, hold = found
+        known: Hold = cost if len(hold) == _STRICTLY else cost + cost
         for row, unit in charges:
-            held, spent = hold[unit] or 0, cost[unit]
+            held, spent = hold[unit] or 0, known[unit]
             if spent is None:
                 spent = held
             row.free += held - spent
@@ -162,22 +207,25 @@ class BudgetGate:
         self._seal = object()
 
     def _match(self, subject: Subject, now_us: int) -> None:
-        until_us = self._book.edge_after(now_us)
-        charges = []
+        since_us, until_us = self._book.edges_around(now_us)
+        charges, is_strict = [], False
         for key, end_us, budget in self._book.concerns(subject.call, now_us):
             row = self._rows.get(key)
             if row is None:
                 row = self._rows[key] = LeasedRow(key, end_us, budget, now_us)
-            charges.append((row, UNITS.index(budget.unit)))
-            until_us = min(until_us, end_us)
-        subject.charges, subject.until_us = tuple(charges), until_us
+            unit = UNITS.index(budget.unit)
+            if budget.sizing is Sizing.STRICT and row.is_hard:
+                unit, is_strict = unit + _STRICTLY, True
+            charges.append((row, unit))
+            # Clocks step back, and a call may have begun before others that came after it.
+            since_us, until_us = max(since_us, key.window_start_us), min(until_us, end_us)
+        subject.charges, subject.is_strict = tuple(charges), is_strict
+        subject.since_us, subject.until_us = since_us, until_us
         subject.seal = self._seal
 
-    def _admit_slowly(
-        self, subject: Subject, entry_id: str, hold: Amounts, now_us: int
-    ) -> Decision:
+    def _admit_slowly(self, subject: Subject, entry_id: str, hold: Hold, now_us: int) -> Decision:
         """Decide where something is missing: a price, room in a lease, or the authority."""
-        known = Amounts(hold.usd_nanos or 0, hold.tokens or 0, hold.requests)
+        known = tuple([amount or 0 for amount in hold])
         is_fresh = now_us < self._fresh_until_us
         lacking = []
         for row, unit in subject.charges:
@@ -185,7 +233,7 @@ class BudgetGate:
                 continue
             if hold[unit] is None:
                 return _refusal(UNPRICED, row)
-            needed = known[unit] or 0
+            needed = known[unit]
             if not needed:
                 continue  # what costs nothing passes, whatever is left
             if self.closed:
@@ -197,12 +245,19 @@ class BudgetGate:
             lacking.append((row, needed))
         if lacking:
             return WAIT if self._busy else self._ask(lacking, now_us)
-        if entry_id in self._open:
+        if entry_id in self.holds:
             raise ValueError(f"{entry_id} is held already")
         for row, unit in subject.charges:
-            row.free -= known[unit] or 0
-        self._open[entry_id] = (subject.charges, known)
+            row.free -= known[unit]
+        self.holds[entry_id] = (subject.charges, known)
         return ADMITTED
+
+    def unreachable(self, subject: Subject, hold: Hold) -> Refused | None:
+        """Refuse a call because its budgets cannot be asked; None where none has to be."""
+        for row, unit in subject.charges:
+            if row.is_hard and hold[unit % len(hold)] != 0:
+                return _refusal(UNREACHABLE, row)
+        return None
 
     # ------------------------------------------------------------- the authority
 
@@ -230,18 +285,24 @@ class BudgetGate:
         self._busy = True
         return Ask(tuple(requests))
 
-    def answered(self, asked: Ask, answer: LeaseAnswer, now_us: int) -> None:
-        """Take in the authority's answer."""
+    def answered(self, asked: Ask, answer: LeaseAnswer, now_us: int) -> Sequence[Account]:
+        """Take in the authority's answer; give the rows that were heard of for the first time."""
         self._busy = False
         self._fresh_until_us = now_us + LEASE_US
         said = {request.key: request.spent for request in asked.requests}
+        new: list[Account] = []
         for state in answer.states:
             self.closed = self.closed or state.closed
-            self._rows[state.key].sync(state, said[state.key], now_us)
+            row = self._rows[state.key]
+            is_new = not row.epoch
+            row.sync(state, said[state.key], now_us)
+            if is_new:
+                new.append(Account(row.key, row.spent, in_all=True))
         short = answer.shortage
         if short is not None:
             row = self._rows[short.key]
             row.refusal, row.refused_until_us = short, now_us + REFUSED_US
+        return new
 
     def failed(self) -> None:
         """Say that an exchange was not answered: nobody knows whether the authority heard it.

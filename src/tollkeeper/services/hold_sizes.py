@@ -49,17 +49,21 @@ class UsualReplies:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, str], _Replies] = {}
+        self._seen: dict[_Kind, Replies] = {}
+        self._costs: dict[_Kind, Replies] = {}
 
     def learn(self, model: str, key_id: str, tool: str, tokens: int) -> None:
         """Take in a reply's length."""
-        for kind in ((model, key_id, tool), (model, "", "")):
-            replies = self._seen.get(kind)
-            if replies is None:
-                if len(self._seen) >= _KINDS_MAX:
-                    del self._seen[next(iter(self._seen))]
-                replies = self._seen[kind] = _Replies()
+        for replies in self.seen(model, key_id, tool):
             replies.add(tokens)
+
+    def seen(self, model: str, key_id: str, tool: str) -> tuple[Replies, Replies]:
+        """Give the lengths of a caller's replies, and of all of the model's."""
+        return _of(self._seen, (model, key_id, tool)), _of(self._seen, (model, "", ""))
+
+    def costs_seen(self, model: str, key_id: str, tool: str) -> tuple[Replies, Replies]:
+        """Give what a caller's calls cost in nano-dollars, and all of the model's."""
+        return _of(self._costs, (model, key_id, tool)), _of(self._costs, (model, "", ""))
 
     def usual(self, model: str, key_id: str, tool: str, bytes_per_token: float) -> Usual:
         """Say what to expect; ``bytes_per_token`` is what was learned of prompts (0: nothing)."""
@@ -72,7 +76,9 @@ class UsualReplies:
         return Usual(bytes_per_token or INPUT_BYTES_PER_TOKEN, max(tokens, REPLY_TOKENS_FLOOR))
 
 
-class _Replies:
+class Replies:
+    """The last hundred of some figure, and their p95."""
+
     __slots__ = ("_last", "_since", "p95")
 
     def __init__(self) -> None:
@@ -82,9 +88,16 @@ class _Replies:
 
     @property
     def count(self) -> int:
+        """Count what is remembered."""
         return len(self._last)
 
+    @property
+    def is_enough(self) -> bool:
+        """Tell whether there is enough of it to go by."""
+        return len(self._last) >= _ENOUGH
+
     def add(self, tokens: int) -> None:
+        """Take in one more."""
         self._last.append(tokens)
         if self.count < _ENOUGH:
             self.p95 = max(self.p95, tokens)
@@ -94,6 +107,18 @@ class _Replies:
             self._since = 0
             ordered = sorted(self._last)
             self.p95 = ordered[ceil(len(ordered) * _PERCENT / 100) - 1]
+
+
+_Kind = tuple[str, str, str]  # model, key and tool
+
+
+def _of(memory: dict[_Kind, Replies], kind: _Kind) -> Replies:
+    found = memory.get(kind)
+    if found is None:
+        if len(memory) >= _KINDS_MAX:
+            del memory[next(iter(memory))]
+        found = memory[kind] = Replies()
+    return found
 
 
 def asked_of(body: bytes, output_max: int | None, choices: int, *, strictly: bool) -> Asked:

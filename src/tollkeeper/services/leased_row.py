@@ -25,7 +25,7 @@ class LeasedRow:
     """
 
     __slots__ = (
-        *("base", "budget", "end_us", "epoch", "free", "granted", "is_unsure", "key"),
+        *("base", "budget", "end_us", "epoch", "free", "granted", "is_unsure", "key", "left"),
         *("marked_at_us", "marked_use", "moved_at_us", "recalled", "refusal"),
         *("refused_until_us", "said_at_us", "said_free", "said_spent", "seen", "spent"),
     )
@@ -41,6 +41,7 @@ class LeasedRow:
         self.seen = (self.free, 0)
         self.said_at_us = self.moved_at_us = self.marked_at_us = now_us
         self.recalled = False
+        self.left: int | None = None  # at the authority, beside what is leased
         self.refusal: Shortage | None = None
         self.refused_until_us = 0
 
@@ -133,6 +134,7 @@ class LeasedRow:
             self.base += state.spent
             said_spent = state.spent
         self.is_unsure = False
+        self.left = state.left
         self.epoch, self.granted, self.recalled = state.epoch, state.granted, state.recalled
         if self.is_hard:
             self.rebase(state.granted)

@@ -15,18 +15,20 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.job_bills import Billed
+from tollkeeper.domain.leases import Account
 from tollkeeper.domain.ledger import LedgerEntry
 
 HEADER: Final = b"TOLLKEEPER JOURNAL 1\n"
 MARKER: Final = b"\xf5\x17"
 RECORD_BYTES_MAX: Final = 1 << 20
+_ACCOUNTS_AT_A_TIME: Final = 1_000
 _HEADER_OF_ANY_VERSION: Final = re.compile(rb"TOLLKEEPER JOURNAL [0-9]+\n")
 
 KIND_HELD: Final = b"H"  # body: Held
@@ -36,6 +38,7 @@ KIND_ENTRY: Final = b"L"  # body: LedgerEntry; of a call that was never held
 KIND_BILL: Final = b"B"  # body: Billed; work that an earlier call began
 KIND_VOIDED: Final = b"V"  # body: entry id
 KIND_CARRIED: Final = b"C"  # body: how many held records were carried over before it
+KIND_SPENT: Final = b"A"  # body: Spent; what was spent of budgets by all that stands before it
 KIND_END: Final = b"E"  # body: nil; the process ended and left nothing open
 
 _PREFIX = struct.Struct("<2sII")
@@ -43,11 +46,23 @@ PREFIX_BYTES: Final = _PREFIX.size
 FRAME_BYTES_MIN: Final = PREFIX_BYTES + 1
 
 
+class Spent(NamedTuple):
+    """What was spent of rows of budgets. ``counted`` are calls whose outcomes are in it already,
+    although their records follow, because there was no room for them.
+
+    The field order is the journal's format: add at the end only.
+    """
+
+    accounts: list[Account]
+    counted: list[str]
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decode_held = msgspec.msgpack.Decoder(Held).decode
 _decode_settled = msgspec.msgpack.Decoder(Settled).decode
 _decode_entry = msgspec.msgpack.Decoder(LedgerEntry).decode
 _decode_billed = msgspec.msgpack.Decoder(Billed).decode
+_decode_spent = msgspec.msgpack.Decoder(Spent).decode
 _decode_id = msgspec.msgpack.Decoder(str).decode
 _decode_count = msgspec.msgpack.Decoder(int).decode
 
@@ -65,6 +80,15 @@ def frame(kind: bytes, body: object) -> bytes:
         raise ValueError(f"a journal record of {length} bytes")
     # The length is added to the checksum so that a damaged length cannot pass.
     return _PREFIX.pack(MARKER, length, zlib.crc32(record, length)) + record
+
+
+def spent_frames(accounts: Sequence[Account], counted: Iterable[str]) -> bytes:
+    """Write what was spent of rows of budgets, in as many records as it takes."""
+    late = list(counted)
+    return b"".join(
+        frame(KIND_SPENT, Spent(list(accounts[start : start + _ACCOUNTS_AT_A_TIME]), late))
+        for start in range(0, len(accounts), _ACCOUNTS_AT_A_TIME)
+    )
 
 
 class Frame(NamedTuple):
@@ -85,6 +109,9 @@ class Frame(NamedTuple):
 
     def billed(self) -> Billed:
         return _decode_billed(self.body)
+
+    def spent(self) -> Spent:
+        return _decode_spent(self.body)
 
     def entry_id(self) -> str:
         return _decode_id(self.body)

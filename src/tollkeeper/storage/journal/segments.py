@@ -40,6 +40,15 @@ def instance_name(now_us: int, pid: int) -> str:
     return f"{now_us:016d}-{pid}"
 
 
+def unused_instance(folder: Path, now_us: int) -> str:
+    """Name this run as none before it, also when the clock stepped back to a moment of one."""
+    pid = os.getpid()
+    used = {name.instance for name in list_segments(folder)}
+    while instance_name(now_us, pid) in used:
+        now_us += 1
+    return instance_name(now_us, pid)
+
+
 def list_segments(folder: Path) -> list[SegmentName]:
     """List the segments of all instances, oldest first."""
     names = (parse_name(path.name) for path in folder.iterdir())
@@ -112,6 +121,22 @@ def write_at(fd: int, data: bytes, offset: int) -> None:
     written = os.pwrite(fd, data, offset)
     while written < len(data):
         written += os.pwrite(fd, memoryview(data)[written:], offset + written)
+
+
+def sync(fd: int, failpoint: FailPoint) -> None:
+    """Make what was written durable."""
+    failpoint("journal.sync.before")
+    os.fdatasync(fd)
+    failpoint("journal.sync.after")
+
+
+def probe(folder: Path, instance: str) -> None:
+    """Prove that files can be made, read and removed. Raises OSError when they cannot."""
+    path = folder / f"{instance}.probe"
+    path.write_text(instance, "ascii")
+    if path.read_text("ascii") != instance:
+        raise OSError("the journal folder gave back other bytes than were written")
+    path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ loses an outcome.
 from __future__ import annotations
 
 import asyncio
-import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.job_bills import Billed
+from tollkeeper.domain.leases import Account
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.storage.journal import frames, segments
@@ -71,7 +72,7 @@ class JournalWriter:
         self._sync_always = sync_always
         self._failpoint = failpoint
         self._pass = failpoint or nowhere  # where a call more does not matter
-        self.instance = _unused_instance(folder, now_us)
+        self.instance = segments.unused_instance(folder, now_us)
         lock = segments.InstanceLock.take(folder, self.instance)
         if lock is None:
             raise OSError(f"journal instance {self.instance} is in use")
@@ -80,7 +81,8 @@ class JournalWriter:
         self._room_bytes = 0  # kept for the outcomes of the open calls
         self._batch: list[_Record] = []
         self._batch_bytes = 0
-        self._waiting: list[_Outcome] = []  # outcomes that found no room
+        self._waiting: deque[_Outcome] = deque()  # outcomes that found no room
+        self.accounts: Callable[[], Sequence[Account]] = list  # what was spent of budgets
         self._flush_scheduled = False
         self._failing: OSError | None = None
         self._full: OSError | None = None  # why there is no next segment
@@ -167,6 +169,20 @@ class JournalWriter:
         else:
             self._write(frame, None, "")
 
+    def account(self, accounts: Sequence[Account]) -> None:
+        """Record what was spent of some rows of budgets, by all that was recorded before."""
+        data = self._spent(accounts)
+        if self._used + len(data) <= self._capacity or not self._rotate(len(data)):
+            # Without room for it the next segment begins with it.
+            self._write(data, None, "")
+
+    def flush(self) -> bool:
+        """Write what was recorded; False where some of it has to wait."""
+        batch = self._write_batch()
+        if batch:  # who waits for these is told as usual, in a turn of its own
+            self._loop.call_soon(self._written, batch)
+        return not (self._batch or self._waiting or self._failing)
+
     def void(self, entry_id: str) -> None:
         """Resolve a call that never reached the provider."""
         self._close_call(entry_id)
@@ -190,15 +206,19 @@ class JournalWriter:
             self.notes_lost += 1  # refusals only: nothing that was spent is ever dropped
 
     def _retry_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for index, (entry_id, frame, on_written) in enumerate(waiting):
+        while self._waiting:
+            entry_id, frame, on_written = self._waiting[0]
             needed = len(frame) - self._room_of(entry_id)
             if self._used + needed > self._capacity and self._rotate(len(frame)):
-                for rest in waiting[index:]:
-                    self._wait(rest)
+                self._loop.call_later(RETRY_S, self._retry_waiting)
                 return
+            self._waiting.popleft()
             self._close_call(entry_id)
             self._write(frame, on_written, "")
+
+    def _spent(self, accounts: Sequence[Account]) -> bytes:
+        counted = [waiting.entry_id for waiting in self._waiting if waiting.entry_id]
+        return frames.spent_frames(accounts, counted)
 
     # ------------------------------------------------------------------ writing
 
@@ -276,7 +296,11 @@ class JournalWriter:
 
     def _start_segment(self, needed_bytes: int) -> None:
         carried = b"".join(
-            [*self._held.values(), frames.frame(frames.KIND_CARRIED, len(self._held))]
+            [
+                *self._held.values(),
+                frames.frame(frames.KIND_CARRIED, len(self._held)),
+                self._spent(self.accounts()),
+            ]
         )
         size = max(self._segment_bytes, 2 * (len(carried) + self._room_bytes + needed_bytes))
         name = segments.SegmentName(self.instance, self._number + 1)
@@ -322,7 +346,7 @@ class JournalWriter:
 
     def _sync(self, batch: list[_Record]) -> None:
         self._dirty = False
-        self._on_disk(_sync, self._fd, self._pass).add_done_callback(
+        self._on_disk(segments.sync, self._fd, self._pass).add_done_callback(
             lambda future: None if future.exception() or self._lost_disk else _report(batch)
         )
 
@@ -350,11 +374,7 @@ class JournalWriter:
             error = self._rotate(OUTCOME_BYTES)
             if error is not None:
                 raise error
-        path = self._folder / f"{self.instance}.probe"
-        path.write_text(self.instance, "ascii")
-        if path.read_text("ascii") != self.instance:
-            raise OSError("the journal folder gave back other bytes than were written")
-        path.unlink()
+        segments.probe(self._folder, self.instance)
 
     def close(self) -> None:
         """Write what is left and end the instance. Open calls stay open for recovery."""
@@ -377,18 +397,3 @@ def _report(batch: list[_Record]) -> None:
     for _, on_written, _ in batch:
         if on_written is not None:
             on_written(None)
-
-
-def _sync(fd: int, failpoint: FailPoint) -> None:
-    failpoint("journal.sync.before")
-    os.fdatasync(fd)
-    failpoint("journal.sync.after")
-
-
-def _unused_instance(folder: Path, now_us: int) -> str:
-    """Name this run as none before it, also when the clock stepped back to a moment of one."""
-    pid = os.getpid()
-    used = {name.instance for name in segments.list_segments(folder)}
-    while segments.instance_name(now_us, pid) in used:
-        now_us += 1
-    return segments.instance_name(now_us, pid)

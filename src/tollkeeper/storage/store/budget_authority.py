@@ -22,6 +22,7 @@ from tollkeeper.domain.budgets import (
 from tollkeeper.domain.holds import HoldState
 from tollkeeper.domain.leases import (
     LEASE_US,
+    NOTHING_UNTOLD,
     Charge,
     LeaseAnswer,
     LeaseRequest,
@@ -102,17 +103,23 @@ class SqlBudgetAuthority:
             states = tuple(_state(db, gateway, request.key, now_us) for request in ordered)
             return LeaseAnswer(states, shortage)
 
-    def finish(self, gateway: str, spent: Mapping[BalanceKey, int] | None, now_us: int) -> int:
+    def finish(
+        self,
+        gateway: str,
+        spent: Mapping[BalanceKey, int] | None,
+        now_us: int,
+        untold: Mapping[BalanceKey, int] = NOTHING_UNTOLD,
+    ) -> int:
         with self._transaction() as db:
             _see(db, gateway, now_us)
             db.execute(sql.END_GATEWAY, {"gateway": gateway, "now_us": now_us})
-            for key in sorted(spent or ()):
+            for key in sorted({*(spent or ()), *untold}):
                 _ensure_lease(db, gateway, key, now_us)
             rows = db.execute(sql.LEASES_OF, {"gateway": gateway}).fetchall()
             for *key_values, granted, said in sorted(rows):
                 key = BalanceKey(*key_values)
                 in_all = granted if spent is None else spent.get(key, 0)
-                in_all = max(in_all, said)
+                in_all = max(in_all, said) + untold.get(key, 0)
                 values = {**key._asdict(), "gateway": gateway, "spent": in_all}
                 if db.execute(sql.CLOSE_LEASE, values).rowcount:
                     _move(db, key, in_all - said, -outstanding(granted, said))
@@ -178,7 +185,7 @@ class SqlBudgetAuthority:
             rows = db.execute(sql.BALANCES, {"budget_id": budget_id}).fetchall()
         return [
             Balance(BalanceKey(*row[:3]), row[3], row[4], row[5], int(row[6]), row[7])
-            for row in rows
+            for row in sorted(rows)
         ]
 
     def correct(self, key: BalanceKey, posted: int, booked: int) -> bool:
@@ -263,7 +270,8 @@ def _state(db: Database, gateway: str, key: BalanceKey, now_us: int) -> LeaseSta
     standing = _standing(db, key, now_us)
     recalled = standing.left < standing.leased
     closed = lease.state == _CLOSED
-    return LeaseState(key, lease.epoch, lease.granted, lease.spent, recalled, closed)
+    left = standing.left
+    return LeaseState(key, lease.epoch, lease.granted, lease.spent, recalled, closed, left)
 
 
 def _standing(db: Database, key: BalanceKey, now_us: int) -> _Standing:
@@ -294,10 +302,11 @@ def _ensure_row(db: Database, key: BalanceKey, window_end_us: int) -> None:
     """
     if db.execute(sql.ROW, key._asdict()).fetchone():
         return
-    budget = read_budget(db.execute(sql.BUDGET, {"budget_id": key.budget_id}).fetchone())
-    earlier = _row_before(db, budget, key)
+    found = db.execute(sql.BUDGET, {"budget_id": key.budget_id}).fetchone()
+    budget = read_budget(found) if found else None
+    earlier = _row_before(db, budget, key) if budget else None
     values = {**key._asdict(), "window_end_us": window_end_us}
-    if not db.execute(sql.ADD_ROW, values).rowcount or earlier is None:
+    if not db.execute(sql.ADD_ROW, values).rowcount or budget is None or earlier is None:
         return  # another process has made it meanwhile, or nothing rolls over
     amount = min(budget.rollover_max, _standing(db, earlier, _NEVER_US).left)
     # What moves on is no longer there for a late call of the window before.
