@@ -78,6 +78,13 @@ def test_a_long_reply_is_taken_to_go_on_like_its_beginning() -> None:
     assert output_tokens(long, family) == pytest.approx(vocabulary.count(SENTENCE) * 1_000, rel=0.1)
 
 
+def test_a_long_prompt_is_looked_at_from_its_beginning_to_its_end() -> None:
+    family = family_of("gpt-4o", CHAT)
+    text = SENTENCE * 500 + "0123456789 " * 2_000
+    asked = _asked(messages=[{"role": "user", "content": text}])
+    assert input_tokens(asked, 0, family, 0) == pytest.approx(vocabulary.count(text), rel=0.1)
+
+
 def test_a_prompt_is_counted_with_what_stands_around_it() -> None:
     family = family_of("gpt-4o", CHAT)
     asked = _asked()
@@ -186,7 +193,7 @@ def test_a_reply_without_usage_is_booked_as_estimated(said: int | None) -> None:
     (part,) = settle(held, ending, shipped_price_book()).parts
     assert part.basis == Basis.ESTIMATED
     assert not part.stated
-    assert part.quantities[u.INPUT] == vocabulary.count("hello") + 4 + 3
+    assert part.quantities[u.INPUT] == vocabulary.count("hello") + 4 + 2
     if said is None:
         assert part.quantities[u.OUTPUT] == 77  # nothing was seen: the usual
     elif not said:

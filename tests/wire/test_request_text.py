@@ -115,6 +115,11 @@ def test_a_prescribed_answer() -> None:
     assert "additional" not in found
 
 
+def test_earlier_thoughts_are_not_read() -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": "x"}
+    assert _read(messages=[{"content": [thought, {"type": "text", "text": "hi"}]}]).text == "hi"
+
+
 def test_seals_are_measured_and_not_read() -> None:
     part = {"text": "hi", "thoughtSignature": "x" * 300}
     found = _read(contents=[{"parts": [part, {"thoughtSignature": 7}]}])

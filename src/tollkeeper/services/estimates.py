@@ -24,8 +24,9 @@ OUTPUT_BYTES_PER_TOKEN: Final = 4
 UNSEEN_TOKENS: Final = 300
 """What a picture, a file or a tool of the provider's own is put down for: nobody sees its size."""
 
-_TEXT_CHARACTERS_MAX: Final = 16 << 10
-"""As much of a prompt is looked at; the rest is taken to be like its beginning."""
+_SLICES: Final = 4
+_SLICE_CHARACTERS: Final = 2 << 10
+"""Of a longer text so many slices are looked at; the rest is taken to be like them."""
 
 _ARGUMENT: Final = re.compile(r'[{,]\s*"[^"]*"\s*:')
 
@@ -102,10 +103,8 @@ def _tools(tools: str, family: Family) -> float:
 
 def _weighed(text: str, weights: Pieces) -> float:
     """Count thousandths of tokens of a text, by the kinds of its pieces."""
-    sample = text[:_TEXT_CHARACTERS_MAX]
-    if not sample:
-        return 0
-    return weighed(sample, weights) * len(text) / len(sample)
+    sample = _sample(text)
+    return weighed(sample, weights) * len(text) / len(sample) if sample else 0
 
 
 def weighed(text: str, weights: Pieces) -> float:
@@ -115,7 +114,14 @@ def weighed(text: str, weights: Pieces) -> float:
 
 
 def _counted(text: str) -> float:
-    sample = text[:_TEXT_CHARACTERS_MAX]
-    if not sample:
-        return 0
-    return vocabulary.count(sample) * len(text) / len(sample)
+    sample = _sample(text)
+    return vocabulary.count(sample) * len(text) / len(sample) if sample else 0
+
+
+def _sample(text: str) -> str:
+    """Give a text, or of a long one slices from its beginning to its end."""
+    if len(text) <= _SLICES * _SLICE_CHARACTERS:
+        return text
+    last = len(text) - _SLICE_CHARACTERS
+    starts = [last * number // (_SLICES - 1) for number in range(_SLICES)]
+    return "".join(text[at : at + _SLICE_CHARACTERS] for at in starts)

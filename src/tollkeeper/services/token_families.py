@@ -96,8 +96,10 @@ _CLAUDE: Final = Family(
     start=5,
     tools=1120,
     tools_start=509,
+    any_choice=100,
+    named_choice=100,
     schema=1920,
-    schema_start=98,
+    schema_start=120,
     thinking=28,
     past_call=28,
     call=32,
@@ -106,7 +108,9 @@ _CLAUDE: Final = Family(
     named_call=30,
     reply_start=3,
 )
-_CLAUDE_UNTIL_4: Final = _CLAUDE._replace(tools_start=300, past_call=36)
+_CLAUDE_UNTIL_4: Final = _CLAUDE._replace(
+    tools_start=300, any_choice=40, named_choice=0, past_call=36
+)
 _CLAUDE_SINCE_4_7: Final = _CLAUDE._replace(
     text=_all(1330),
     reply=_all(1400),
@@ -114,6 +118,7 @@ _CLAUDE_SINCE_4_7: Final = _CLAUDE._replace(
     start=3,
     tools=2160,
     tools_start=341,
+    thinking=0,
     past_call=20,
     call=36,
     reply_start=2,

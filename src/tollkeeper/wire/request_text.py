@@ -30,7 +30,7 @@ _NOT_TEXT: Final = frozenset(
     {
         *("type", "role", "id", "tool_call_id", "call_id", "tool_use_id", "toolUseId", "status"),
         *("cache_control", "signature", "thoughtSignature", "thought_signature", "annotations"),
-        *("encrypted_content", "logprobs", "redacted_thinking", "data"),
+        *("encrypted_content", "logprobs", "redacted_thinking", "data", "thinking"),
     }
 )
 _SEALS: Final = frozenset({"thoughtSignature", "thought_signature"})
