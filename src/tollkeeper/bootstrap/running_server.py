@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.errors import ConfigError, LedgerUnavailable, TollkeeperError
 from tollkeeper.ports import DataFolder
 
@@ -46,6 +47,18 @@ class RunningServer:
     def reprice(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer ``POST /api/v1/prices/reprice``."""
         return self._ask("POST", "/api/v1/prices/reprice", json.dumps(body).encode())
+
+    def replay_budget(
+        self,
+        budget: Budget,
+        words: Mapping[str, Any],
+        days: int,
+        tell: Callable[[int, int], None],
+    ) -> dict[str, Any]:
+        """Answer ``POST /api/v1/budgets/replay``: of a budget that is there, or of words."""
+        what = {"id": budget.budget_id} if budget.budget_id else {"budget": dict(words)}
+        body = json.dumps({**what, "days": days}).encode()
+        return self._ask("POST", "/api/v1/budgets/replay", body)
 
     def health(self) -> dict[str, Any]:
         """Ask how the console is: its faults, and what its loader has to do."""
