@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from budget_desks import profile
 from tollkeeper.domain.budgets import BudgetScope
+from tollkeeper.domain.errors import BadRequest
 from tollkeeper.domain.minute_windows import GRAIN_NS, MINUTE_NS
 from tollkeeper.domain.rate_limits import (
     NO_STANDING,
@@ -181,7 +182,15 @@ def test_all_count_together_where_it_does_not() -> None:
 def test_a_rule_concerns_whom_it_names(
     rule_: RateRule, fields: dict[str, str], is_limited: bool
 ) -> None:
-    assert RateGate([rule_]).concerns(subject(**fields), 0) is is_limited
+    assert RateGate([rule_]).concerns(subject(**fields)) is is_limited
+
+
+def test_a_model_that_is_named_late_must_concern_the_same_rules() -> None:
+    rules = [limit("a", scope=BudgetScope.MODEL, match="whisper-*", parallel=1)]
+    gate, begun = RateGate([*rules, limit("b", parallel=1)]), subject(model="")
+    gate.require_alike(begun, profile(model="tts-1"))
+    with pytest.raises(BadRequest, match="before the file"):
+        gate.require_alike(begun, profile(model="whisper-1"))
 
 
 # ------------------------------------------------------------------ changes
@@ -204,7 +213,7 @@ def test_a_rule_that_counts_something_else_begins_anew_and_one_that_is_gone_hold
     gate.use([limit(requests_per_minute=1, parallel=1, each=True)])
     gate.admit(calls, 0, 0).release()
     gate.use([])
-    assert not gate.concerns(calls, 0)
+    assert not gate.concerns(calls)
     ticket.release()
     gate.use([limit(requests_per_minute=1, parallel=1)])
     gate.admit(calls, 0, 0)
@@ -216,18 +225,20 @@ def test_a_rule_that_counts_something_else_begins_anew_and_one_that_is_gone_hold
 
 def test_names_without_end_share_one_count_and_are_forgotten_after_a_minute() -> None:
     rule_ = limit(scope=BudgetScope.MODEL, each=True, requests_per_minute=2)
-    gate = RateGate([rule_], entities_max=10)
+    now = [0]
+    gate = RateGate([rule_], entities_max=10, now_ns=lambda: now[0])
     for number in range(10):
         gate.admit(subject(model=f"m{number}"), 0, 0)
     gate.admit(subject(model="m10"), 0, 0)
     gate.admit(subject(model="m11"), 0, 0)
     refused(gate, subject(model="m12"), 0, 0)
+    now[0] = SECOND_NS
     for number in range(1_000):
-        refused(gate, subject(model=f"n{number}"), 0, SECOND_NS)
+        refused(gate, subject(model=f"n{number}"), 0, now[0])
     assert gate.entities == 11
     kept = subject(model="m0")
     gate.admit(kept, 0, 30 * SECOND_NS)
-    later_ns = MINUTE_NS + 2 * SECOND_NS
+    now[0] = later_ns = MINUTE_NS + 2 * SECOND_NS
     gate.admit(subject(model="x"), 0, later_ns)
     gate.admit(kept, 0, later_ns)  # with the call of half a minute ago
     refused(gate, subject(model="m0"), 0, later_ns)
@@ -239,9 +250,10 @@ def test_no_room_is_made_of_a_row_that_the_same_call_needs() -> None:
         limit("a", each=True, requests_per_minute=1),
         limit("b", scope=BudgetScope.MODEL, each=True, requests_per_minute=5),
     ]
-    gate = RateGate(rules, entities_max=2)
+    now = [0]
+    gate = RateGate(rules, entities_max=2, now_ns=lambda: now[0])
     gate.admit(subject(key_id="k1", model="m1"), 0, 0)
-    late_ns = 2 * MINUTE_NS
+    now[0] = late_ns = 2 * MINUTE_NS
     gate.admit(subject(key_id="k1", model="m2"), 0, late_ns)  # makes room, of its own row too
     refused(gate, subject(key_id="k1", model="m3"), 0, late_ns)
 

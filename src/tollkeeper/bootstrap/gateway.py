@@ -75,6 +75,7 @@ async def serve(options: ChildOptions) -> None:
     )
 
     _set_up_desk(gateway, routed.book, directory, data, settings)
+    gateway.rates.use((*configuration.rate_limits, *directory.rate_rules()))
     tls = ServerTls(settings.listen)
 
     def routed_anew() -> None:
@@ -83,6 +84,7 @@ async def serve(options: ChildOptions) -> None:
         again = _routed(fresh, directory, vault, data)
         tls.renew(fresh.settings.listen)
         gateway.prices = again.book
+        gateway.rates.use((*fresh.rate_limits, *directory.rate_rules()))
         if gateway.desk is not None:
             gateway.desk.sizes.use(again.book)
             gateway.desk.public_url = fresh.settings.public_url

@@ -17,6 +17,7 @@ from tollkeeper.gateway.shared import Gateway
 from tollkeeper.gateway.ways import Spending, Way
 from tollkeeper.services.budget_gate import Hold
 from tollkeeper.services.call_sizes import CallKind
+from tollkeeper.services.rate_gate import RateSubject
 from tollkeeper.wire.aws_signature import RequestSigner
 from tollkeeper.wire.clients import Client
 from tollkeeper.wire.controls import Controls
@@ -124,6 +125,7 @@ def _new_way(gateway: Gateway, notes: HeadNotes, key: VirtualKey, controls: Cont
         has_prompt=has_prompt,
         has_output=has_output,
         series=gateway.counters.series_of(plan.provider, endpoint.name),
+        rates=RateSubject(profile),
         spending=Spending(profile, _kind_of(notes, endpoint, profile, has_prompt, has_output)),
         signer=_signer(plan, head, vendor_login=notes.credentials.vendor_login),
     )

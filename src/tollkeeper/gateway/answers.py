@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from tollkeeper.domain.errors import Refused
+from tollkeeper.domain.rate_limits import RateLimited
 from tollkeeper.gateway.admission import refused_entry
 from tollkeeper.gateway.head_notes import Caller
 from tollkeeper.gateway.relay import CALL_ID_LINE
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.http1.exchange import Exchange
 from tollkeeper.wire.controls import Controls
+from tollkeeper.wire.rate_limit_lines import with_standing
 from tollkeeper.wire.refusals import refusal
 
 JSON_LINE = b"content-type: application/json\r\n"
@@ -28,10 +30,16 @@ def refuse_call(
         call_id=call_id,
         forced_status=gateway.settings.refusal_status,
     )
-    exchange.send(reply.status, reply.headers + CALL_ID_LINE % call_id.encode(), reply.body)
-    gateway.journal.note(
-        refused_entry(caller, error, controls, client, call_id=call_id, status=reply.status)
-    )
+    lines = reply.headers + CALL_ID_LINE % call_id.encode()
+    entry = refused_entry(caller, error, controls, client, call_id=call_id, status=reply.status)
+    if isinstance(error, RateLimited):
+        gateway.counters.limited(error.rate)
+        lines = with_standing(lines, error.standing, notes.match.endpoint.dialect, caller.now_us)
+        exchange.send(reply.status, lines, reply.body)
+        gateway.refused(entry, error.rule.name)
+        return
+    exchange.send(reply.status, lines, reply.body)
+    gateway.journal.note(entry)
 
 
 class Answer:

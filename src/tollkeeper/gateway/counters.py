@@ -55,6 +55,7 @@ class Counters:
     def __init__(self) -> None:
         self.series: dict[tuple[str, str], Series] = {}  # (provider, endpoint)
         self.refused: dict[str, int] = {}  # code of a refusal before any identity was known
+        self.rate_limited: dict[str, int] = {}  # refusals by what was limited
         self.disconnects = 0
         self.drained = 0
         self.unmetered = 0
@@ -65,6 +66,10 @@ class Counters:
         if series is None:
             series = self.series[(provider, endpoint)] = Series()
         return series
+
+    def limited(self, rate: str) -> None:
+        """Count a refusal for a rate limit."""
+        self.rate_limited[rate] = self.rate_limited.get(rate, 0) + 1
 
     def turned_away(self, code: str) -> None:
         """Count a request that was refused before anybody was identified."""

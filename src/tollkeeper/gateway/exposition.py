@@ -32,6 +32,14 @@ class _GatewayCollector(Collector):
         for code, count in counters.refused.items():
             refused.add_metric([code], count)
         yield refused
+        limited = CounterMetricFamily(
+            "tollkeeper_rate_limit_refusals",
+            "Calls refused for a rate limit",
+            labels=["limit"],
+        )
+        for rate, count in counters.rate_limited.items():
+            limited.add_metric([rate], count)
+        yield limited
         for name, help_text, value in (
             ("tollkeeper_client_disconnects", "Clients that left early", counters.disconnects),
             ("tollkeeper_drained_streams", "Streams read on after that", counters.drained),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from tollkeeper.domain.errors import Overloaded, Refused, TooLarge
+from tollkeeper.domain.rate_limits import RateLimited
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.gateway.admission import held_call, way_of
 from tollkeeper.gateway.answers import refuse_call
 from tollkeeper.gateway.batch_relay import job_relay
 from tollkeeper.gateway.gathered_body import GatheredBody
 from tollkeeper.gateway.head_notes import Caller, HeadNotes
+from tollkeeper.gateway.rate_limits import take_place
 from tollkeeper.gateway.relay import Relay
 from tollkeeper.gateway.sending import OutgoingRequest
 from tollkeeper.gateway.shared import Gateway
@@ -56,11 +58,17 @@ def start_json_call(
     if desk is not None and desk.counts:
         hold = desk.hold_of(way, controls, plain, len(plain), now_us)
     held = held_call(gateway, way, controls, len(plain), call_id, now_us, hold)
+    try:
+        ticket = take_place(gateway, way, held, hold)
+    except RateLimited as error:
+        refuse_call(gateway, exchange, caller, error, controls)
+        return None
     request = OutgoingRequest._make((head, body, False, method == b"HEAD"))
     if notes.match.job:
         relay = job_relay(gateway, exchange, way, held, request, notes.match.job)
     else:
         relay = Relay(gateway, exchange, way, held, request)
+    relay.ticket = ticket
     if desk is None:
         relay.start()
     elif not desk.start(relay, way, held, hold, len(body)):

@@ -139,6 +139,11 @@ def gauges_of(gateway: Gateway) -> dict[str, tuple[str, float]]:
             "1 while the latest configuration could not be taken over",
             float(bool(gateway.config_fault)),
         ),
+        "tollkeeper_rate_limit_places": ("Places taken at rate limits", gateway.rates.in_use),
+        "tollkeeper_rate_limit_entities": (
+            "Keys, people, teams and models that rate limits count apart",
+            gateway.rates.entities,
+        ),
         "tollkeeper_buffered_bytes": ("Request bodies in memory", gateway.buffered_bytes),
         "tollkeeper_upstream_busy": ("Upstream connections in use", gateway.pool.busy),
         "tollkeeper_upstream_opened": ("Upstream connections opened so far", gateway.pool.opened),

@@ -18,6 +18,7 @@ from tollkeeper.domain.money import usd_text
 from tollkeeper.domain.routing import CutPolicy
 from tollkeeper.gateway.endings import Unanswered, ending_of, ending_without_reply, unfinished
 from tollkeeper.gateway.job_bills import post_job
+from tollkeeper.gateway.rate_limits import standing_lines
 from tollkeeper.gateway.reply_meter import KeptReply, ReplyMeter
 from tollkeeper.gateway.reply_notes import notes_of
 from tollkeeper.gateway.sending import OutgoingRequest, Sending
@@ -25,6 +26,7 @@ from tollkeeper.gateway.shared import Gateway
 from tollkeeper.gateway.ways import Way
 from tollkeeper.http1.exchange import Exchange
 from tollkeeper.http1.reply_heads import ReplyHead
+from tollkeeper.services.rate_gate import Ticket
 from tollkeeper.services.settlement import Ending, settle, total_cost_nanos
 from tollkeeper.wire.asked import Asked
 from tollkeeper.wire.refusals import refusal
@@ -54,6 +56,7 @@ class Relay:
         self._kept: KeptReply | None = None  # a plain reply, until it is whole
         self._unreleased: bytes | None = None  # what waits for the outcome to be posted
         self.begun = False
+        self.ticket: Ticket | None = None  # its place at rate limits, if it concerns any
         self._settled = False
         self._reply_ended = False
         self._gone = False
@@ -94,7 +97,7 @@ class Relay:
         ending = self._ending(Outcome.REFUSED, error)
         settled = settle(self._held, ending, self._gateway.prices)
         self._gateway.call_ended(self._way, ending, 0)
-        self._void()
+        self._gateway.void(self._held, self.ticket)
         for entry in entries_of(self._held, settled):
             self._gateway.refused(entry, about)
         self._release(settled, error)
@@ -108,24 +111,16 @@ class Relay:
     def not_wanted(self) -> None:
         self._settled = True
         self._gateway.journal.void(self._held.entry_id)
-        self._void()
+        self._gateway.void(self._held, self.ticket)
         self._done()
-
-    def _void(self) -> None:
-        """Free what budgets hold for a call that was not sent."""
-        desk = self._gateway.desk
-        if desk is not None and desk.holds:
-            desk.void(self._held.entry_id)
 
     def name_model(self, model: str) -> None:
         """Take in the model's name, where the body told it only after it was being sent.
 
-        Raises BadRequest where other budgets than those that were asked would have to pass.
+        Raises BadRequest where other budgets or limits than those that were asked would decide.
         """
         profile = self._held.profile._replace(model=model, model_requested=model)
-        desk = self._gateway.desk
-        if desk is not None:
-            desk.require_alike(self._way, profile, self._held.started_at_us)
+        self._gateway.require_alike(self._way, profile, self._held.started_at_us)
         self._held = self._held._replace(profile=profile)
 
     def ask_for(self, asked: Asked) -> None:
@@ -162,6 +157,8 @@ class Relay:
         way, lines = self._way, notes.lines(head)
         if status >= 400:
             lines = way.plan.without_key(lines)
+        if self.ticket is not None:
+            lines = standing_lines(self._gateway, way, self.ticket, lines)
         desk = self._gateway.desk
         budget_lines = b"" if desk is None or not desk.counts else desk.lines(way)
         self._lines = lines + CALL_ID_LINE % self._held.call_id.encode() + budget_lines
@@ -250,6 +247,8 @@ class Relay:
         if self._gone:
             return
         self._gone = True
+        if not self.begun:
+            self._gateway.void(self._held, self.ticket)
         self._sending.resume()
         if self._settled:
             return  # all that matters of the reply was there
@@ -292,6 +291,7 @@ class Relay:
             return
         if not self.begun:
             self._gone = True  # whoever waits for budgets is let go
+            self._gateway.void(self._held, self.ticket)
             return
         self._sending.let_go()
         if self._meter is None:
@@ -321,9 +321,7 @@ class Relay:
         else:
             settled = settle(self._held, ending, gateway.prices)
             gateway.journal.post(settled, lambda _: self._release(settled, error))
-        desk = gateway.desk
-        if desk is not None and desk.holds:
-            desk.settle(self._held, settled, self._way)
+        gateway.settled(self._held, settled, self._way, self.ticket)
 
     def _ending(self, outcome: Outcome, error: TollkeeperError | None) -> Ending:
         started_s, ttft_s, meter = self._started_s, self._ttft_s, self._meter
@@ -391,6 +389,8 @@ class Relay:
     def _done(self) -> None:
         self._sending.close()
         self._gateway.relays.discard(self)
+        if self.ticket is not None:
+            self.ticket.release()
         if self._drain_limit is not None:
             self._drain_limit.cancel()
         if self._detached:

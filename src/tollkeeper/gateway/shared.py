@@ -6,17 +6,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tollkeeper import clock
+from tollkeeper.domain.calls import Held, Profile, Settled
 from tollkeeper.domain.errors import Overloaded
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.ledger import LedgerEntry, Outcome
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.gateway.counters import Counters
 from tollkeeper.gateway.plans import Planner
+from tollkeeper.gateway.rate_limits import count_used
 from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.pool import UpstreamPool
 from tollkeeper.ports import Journal
 from tollkeeper.runtime import GatewaySettings
 from tollkeeper.services.model_habits import ModelHabits
+from tollkeeper.services.rate_gate import RateGate, Ticket
 from tollkeeper.services.settlement import NO_HINTS, Ending, Hints, Prices
 from tollkeeper.services.verified_keys import VerifiedKeys
 from tollkeeper.wire.clients import ClientTable
@@ -68,6 +71,7 @@ class Gateway:
         self.drains = 0
         self.draining = False
         self.desk: BudgetDesk | None = None  # None where this process knows no budgets
+        self.rates = RateGate()
         self.locked: Overloaded | None = None  # why no call is taken at the moment
         self.config_fault = ""  # why the latest configuration was not taken over
 
@@ -80,6 +84,26 @@ class Gateway:
             self.habits.learn(way.plan.model, output, prompt_bytes, ending.usage.quantities)
         elif not ending.free and ending.job is None:
             self.counters.unmetered += 1
+
+    def void(self, held: Held, ticket: Ticket | None) -> None:
+        """Free what is held for a call that was never sent, and its place at its rate limits."""
+        if self.desk is not None and self.desk.holds:
+            self.desk.void(held.entry_id)
+        if ticket is not None:
+            ticket.cancel()
+
+    def settled(self, held: Held, settled: Settled, way: Way, ticket: Ticket | None) -> None:
+        """Turn what was held for a call into what it spent; its outcome is posted."""
+        if self.desk is not None and self.desk.holds:
+            self.desk.settle(held, settled, way)
+        if ticket is not None:
+            count_used(ticket, held, settled)
+
+    def require_alike(self, way: Way, profile: Profile, at_us: int) -> None:
+        """Raise BadRequest where what became known of a call late decides over what it may do."""
+        if self.desk is not None:
+            self.desk.require_alike(way, profile, at_us)
+        self.rates.require_alike(way.rates, profile)
 
     def count_bytes(self, more: int) -> None:
         """Count bytes of requests that are kept in memory, or fewer again."""

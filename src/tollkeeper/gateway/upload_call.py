@@ -15,6 +15,7 @@ from tollkeeper.domain.ledger import Outcome
 from tollkeeper.gateway.admission import held_call, way_of
 from tollkeeper.gateway.answers import refuse_call
 from tollkeeper.gateway.head_notes import Caller
+from tollkeeper.gateway.rate_limits import take_place
 from tollkeeper.gateway.relay import Relay
 from tollkeeper.gateway.sending import OutgoingRequest
 from tollkeeper.gateway.shared import Gateway
@@ -139,7 +140,9 @@ class UploadCall:
         held = held_call(gateway, way, self._controls, size_bytes, call_id, now_us, hold)
         head = _head_of(way, body, ended=ended) + framing
         request = OutgoingRequest(head, body if ended else b"", not ended)
+        ticket = take_place(gateway, way, held, hold)
         self._relay = Relay(gateway, self._exchange, way, held, request, self._may_send)
+        self._relay.ticket = ticket
         if not ended:
             self._exchange.pause_body()  # until there is a connection to send it to
         if desk is None:

@@ -9,6 +9,7 @@ from tollkeeper.gateway.counters import Series
 from tollkeeper.gateway.plans import Plan
 from tollkeeper.services.budget_gate import Subject
 from tollkeeper.services.call_sizes import CallKind, CallSizes
+from tollkeeper.services.rate_gate import RateSubject
 from tollkeeper.wire.aws_signature import RequestSigner
 from tollkeeper.wire.endpoints import Endpoint
 
@@ -51,4 +52,5 @@ class Way(NamedTuple):
     has_output: bool
     series: Series
     spending: Spending
+    rates: RateSubject
     signer: RequestSigner | None = None

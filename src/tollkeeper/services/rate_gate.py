@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Final
 
+from tollkeeper import clock
 from tollkeeper.domain.budgets import Spender
+from tollkeeper.domain.errors import BadRequest
 from tollkeeper.domain.minute_windows import MINUTE_NS, MinuteWindow, Taking, whole_seconds
 from tollkeeper.domain.rate_limits import (
     Rate,
@@ -131,8 +133,14 @@ class Ticket:
 class RateGate:
     """Admits the calls of one gateway process by its rules."""
 
-    def __init__(self, rules: Iterable[RateRule] = (), entities_max: int = ENTITIES_MAX) -> None:
+    def __init__(
+        self,
+        rules: Iterable[RateRule] = (),
+        entities_max: int = ENTITIES_MAX,
+        now_ns: Callable[[], int] = clock.monotonic_ns,
+    ) -> None:
         self._entities_max = entities_max
+        self._now_ns = now_ns
         self._book = RateBook(rules)
         self._seal = object()  # a new one lets every subject be matched anew
         self._rows: dict[_RowKey, RateRow] = {}
@@ -158,11 +166,22 @@ class RateGate:
         self._book = book
         self._seal = object()
 
-    def concerns(self, subject: RateSubject, now_ns: int) -> bool:
+    def concerns(self, subject: RateSubject) -> bool:
         """Tell whether any rule concerns these calls."""
         if subject.seal is not self._seal:
-            self._match(subject, now_ns)
+            self._match(subject)
         return subject.limits is not _NO_LIMITS
+
+    def require_alike(self, subject: RateSubject, call: Spender) -> None:
+        """Raise BadRequest where other rules concern a call by what became known of it late."""
+        now = RateSubject(call)
+        self._match(now)
+        self._match(subject)
+        if now.limits != subject.limits:
+            raise BadRequest(
+                "put the form field 'model' before the file: rate limits depend on it",
+                code="model_late",
+            )
 
     def admit(self, subject: RateSubject, tokens: int, now_ns: int) -> Ticket:
         """Take a call's place at all rules that it concerns, or raise RateLimited.
@@ -171,7 +190,7 @@ class RateGate:
         whole limit passes where nothing else counts.
         """
         if subject.seal is not self._seal:
-            self._match(subject, now_ns)
+            self._match(subject)
         by_request, by_token, parallel = subject.limits
         for window, limit, _ in by_request:
             if now_ns >= window.due_ns:
@@ -214,13 +233,13 @@ class RateGate:
         ticket.takings = takings
         return ticket
 
-    def _match(self, subject: RateSubject, now_ns: int) -> None:
+    def _match(self, subject: RateSubject) -> None:
         seal = self._seal
         by_request: list[_Windowed] = []
         by_token: list[_Windowed] = []
         parallel: list[_Parallel] = []
         for rule, entity in self._book.concerns(subject.call):
-            row = self._row(rule, entity, now_ns)
+            row = self._row(rule, entity)
             if rule.requests_per_minute is not None:
                 by_request.append((row.requests, rule.requests_per_minute, rule))
             if rule.tokens_per_minute is not None:
@@ -231,13 +250,13 @@ class RateGate:
         subject.limits = (by_request, by_token, parallel) if is_limited else _NO_LIMITS
         subject.seal = self._seal
         if seal is not self._seal:  # room was made meanwhile, perhaps of a row that was found
-            self._match(subject, now_ns)
+            self._match(subject)
 
-    def _row(self, rule: RateRule, entity: str, now_ns: int) -> RateRow:
+    def _row(self, rule: RateRule, entity: str) -> RateRow:
         key = (rule.counted, entity)
         row = self._rows.get(key)
         if row is None and entity and len(self._rows) >= self._entities_max:
-            self._purge(now_ns)
+            self._purge()
             if len(self._rows) >= self._entities_max:
                 key = (rule.counted, _OTHERS)
                 row = self._rows.get(key)
@@ -245,8 +264,9 @@ class RateGate:
             row = self._rows[key] = RateRow()
         return row
 
-    def _purge(self, now_ns: int) -> None:
+    def _purge(self) -> None:
         """Forget whoever has not called for a minute; at most once in a second."""
+        now_ns = self._now_ns()
         if now_ns - self._purged_ns < _PURGE_EVERY_NS:
             return
         self._purged_ns = now_ns
