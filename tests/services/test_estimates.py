@@ -14,8 +14,9 @@ from tollkeeper.domain.calls import Held, Profile
 from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.domain.texts import ANY_TOOL, RequestText
 from tollkeeper.providers.price_data import shipped_price_book
-from tollkeeper.services import estimates, vocabulary
+from tollkeeper.services import vocabulary
 from tollkeeper.services.estimates import input_tokens, output_tokens
+from tollkeeper.services.picture_tokens import UNKNOWN_TOKENS
 from tollkeeper.services.settlement import Ending, Hints, settle
 from tollkeeper.services.token_families import family_of
 from tollkeeper.wire.generated_text import REASONED, call_size, text_size
@@ -28,6 +29,14 @@ ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": SENTENCE}]}
 
 def _asked(**fields: Any) -> RequestText | None:
     return request_text(json.dumps({**ASKED, **fields}).encode())
+
+
+def _held(model: str, endpoint: str) -> Held:
+    texts = [""] * len(Profile._fields)
+    profile = Profile(*texts)._replace(
+        price_provider="openai", model=model, endpoint=endpoint, flat_rate=False
+    )
+    return Held("e", "c", 1_790_000_000_000_000, 1, True, 400, 77, profile)
 
 
 def test_a_reply_of_openai_is_counted_as_openai_counts() -> None:
@@ -127,8 +136,18 @@ def test_a_picture_is_put_down_for_something() -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9_000}}
     content = [{"type": "text", "text": SENTENCE}, picture]
     asked = _asked(messages=[{"role": "user", "content": content}])
-    expected = vocabulary.count(SENTENCE) + 7 + estimates.UNSEEN_TOKENS
+    expected = vocabulary.count(SENTENCE) + 7 + UNKNOWN_TOKENS
     assert input_tokens(asked, 9_000, family, 0) == expected
+
+
+def test_a_picture_whose_size_is_known_is_booked_by_its_size() -> None:
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{pixel}"}}
+    body = json.dumps({"messages": [{"role": "user", "content": [part]}]}).encode()
+    held = _held("gpt-4o", CHAT)
+    ending = Ending(200, Outcome.OK, 9, hints=Hints(request_text(body)))
+    (part_booked,) = settle(held, ending, shipped_price_book()).parts
+    assert part_booked.quantities[u.INPUT] == 7 + 85 + 170
 
 
 def test_a_request_that_is_gone_is_estimated_by_its_size() -> None:
@@ -183,11 +202,7 @@ def test_no_request_breaks_an_estimate(body: bytes) -> None:
 
 @pytest.mark.parametrize("said", [None, 0, text_size("Grüße " * 30) + REASONED])
 def test_a_reply_without_usage_is_booked_as_estimated(said: int | None) -> None:
-    texts = [""] * len(Profile._fields)
-    profile = Profile(*texts)._replace(
-        price_provider="openai", model="gpt-5-mini", endpoint="responses", flat_rate=False
-    )
-    held = Held("e", "c", 1_790_000_000_000_000, 1, True, 400, 77, profile)
+    held = _held("gpt-5-mini", "responses")
     hints = Hints(request_text(b'{"input": "hello"}'), 0, 50)
     ending = Ending(200, Outcome.OK, 9, output_bytes=said, hints=hints)
     (part,) = settle(held, ending, shipped_price_book()).parts

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tollkeeper.domain.texts import ANY_TOOL, RequestText
+from tollkeeper.domain.texts import ANY_TOOL, Picture, RequestText
 from tollkeeper.wire.request_text import request_text
 
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
 TOOL = {"name": "look", "description": "Look.", "input_schema": {"type": "object"}}
 PARAMETERS = {"name": "look", "parameters": {"type": "object"}}
 
@@ -66,7 +67,7 @@ def test_declared_tools(tools: dict[str, Any]) -> None:
 )
 def test_tools_of_the_provider_are_not_seen(tool: dict[str, Any]) -> None:
     found = _read(messages=[{"content": "x"}], tools=[tool])
-    assert (found.tools, found.unseen) == ("", 1)
+    assert (found.tools, found.unseen, found.own_tools) == ("", 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,36 @@ def test_tools_of_the_provider_are_not_seen(tool: dict[str, Any]) -> None:
 )
 def test_media_are_counted_and_not_read(part: dict[str, Any]) -> None:
     found = _read(messages=[{"content": [part, {"text": "hi"}]}])
-    assert (found.text, found.unseen) == ("hi", 1)
+    assert (found.text, found.unseen, found.own_tools) == ("hi", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("part", "low"),
+    [
+        ({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}, False),
+        ({"type": "input_image", "image_url": f"data:image/png;base64,{PNG}"}, False),
+        ({"type": "input_image", "image_url": f"data:,{PNG}", "detail": "low"}, True),
+        ({"type": "image", "source": {"type": "base64", "data": PNG}}, False),
+        ({"inlineData": {"mimeType": "image/png", "data": PNG}}, False),
+        ({"image": {"format": "png", "source": {"bytes": PNG}}}, False),
+    ],
+)
+def test_pictures_are_measured(part: dict[str, Any], *, low: bool) -> None:
+    found = _read(messages=[{"content": [part]}])
+    assert (found.unseen, found.pictures) == (1, (Picture(1, 1, low),))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hi"}},
+        {"document": {"format": "txt", "name": "a", "source": {"text": "hi"}}},
+        {"document": {"format": "txt", "source": {"content": [{"text": "hi"}]}}},
+    ],
+)
+def test_a_document_that_is_a_text_is_read(part: dict[str, Any]) -> None:
+    found = _read(messages=[{"content": [part]}])
+    assert (found.text, found.unseen) == ("hi", 0)
 
 
 @pytest.mark.parametrize(

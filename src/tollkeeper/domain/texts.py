@@ -81,6 +81,14 @@ def together(some: Thoughts, more: Thoughts) -> Thoughts:
     return Thoughts(*(left + right for left, right in zip(some, more, strict=True)))
 
 
+class Picture(NamedTuple):
+    """A picture's size in pixels, and whether no more than a small copy of it is to be seen."""
+
+    width: int
+    height: int
+    low_detail: bool = False
+
+
 class RequestText(NamedTuple):
     """What a model is given to read.
 
@@ -91,7 +99,8 @@ class RequestText(NamedTuple):
     own, whose description nobody sees. ``must_call`` is the name of the tool that the reply
     has to call, ``ANY_TOOL`` where it has to call one, "" where it need not. ``thinks`` tells
     whether reasoning is asked for, None where the request leaves that to the model. ``sealed``
-    are the lengths, in characters, of what of earlier reasoning comes back sealed.
+    are the lengths, in characters, of what of earlier reasoning comes back sealed. Of what is
+    ``unseen``, ``own_tools`` are the provider's, and ``pictures`` those whose size is known.
     """
 
     text: str
@@ -103,3 +112,5 @@ class RequestText(NamedTuple):
     must_call: str = ""
     thinks: bool | None = None
     sealed: tuple[int, ...] = ()
+    own_tools: int = 0
+    pictures: tuple[Picture, ...] = ()

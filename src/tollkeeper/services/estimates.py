@@ -15,15 +15,13 @@ from typing import Final
 from tollkeeper.domain.texts import ANY_TOOL, GeneratedText, RequestText
 from tollkeeper.services import vocabulary
 from tollkeeper.services.declared_tools import as_typescript, declared, texts_of
+from tollkeeper.services.picture_tokens import UNKNOWN_TOKENS
 from tollkeeper.services.reasoning import sealed_tokens
 from tollkeeper.services.token_families import AS_TEXTS, AS_TYPESCRIPT, Family
 from tollkeeper.services.vocabulary import Pieces
 
 INPUT_BYTES_PER_TOKEN: Final = 4
 OUTPUT_BYTES_PER_TOKEN: Final = 4
-UNSEEN_TOKENS: Final = 300
-"""What a picture, a file or a tool of the provider's own is put down for: nobody sees its size."""
-
 _SLICES: Final = 4
 _SLICE_CHARACTERS: Final = 2 << 10
 """Of a longer text so many slices are looked at; the rest is taken to be like them."""
@@ -36,7 +34,8 @@ def input_tokens(
 ) -> int:
     """Estimate a prompt's tokens: from its text where it is at hand, else from its size.
 
-    ``bytes_per_token`` is what was learned of such prompts (0 where nothing was).
+    ``bytes_per_token`` is what was learned of such prompts (0 where nothing was). Pictures
+    whose size is known are not counted here (see ``picture_tokens``).
     """
     if asked is None:
         return max(1, round(body_bytes / (bytes_per_token or INPUT_BYTES_PER_TOKEN)))
@@ -80,7 +79,9 @@ def _prompt_tokens(asked: RequestText, family: Family) -> int:
         beside += family.thinking
     if family.reads_seals:
         beside += sealed_tokens(asked.sealed)
-    return round(thousandths / 1000) + beside + asked.unseen * UNSEEN_TOKENS
+    beside += asked.own_tools * family.own_tool
+    unknown = asked.unseen - asked.own_tools - len(asked.pictures)
+    return round(thousandths / 1000) + beside + unknown * UNKNOWN_TOKENS
 
 
 def _choice(must_call: str, family: Family) -> int:

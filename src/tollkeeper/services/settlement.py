@@ -13,6 +13,7 @@ from tollkeeper.domain.rate_card import OWN_PRICES
 from tollkeeper.domain.texts import RequestText
 from tollkeeper.domain.usage import Usage, new_usage
 from tollkeeper.services import estimates, reasoning
+from tollkeeper.services.picture_tokens import picture_tokens
 from tollkeeper.services.token_families import Family, family_of
 
 _TEXT_MAX = 256
@@ -201,6 +202,8 @@ def _estimated(held: Held, ending: Ending) -> Usage:
         quantities[u.INPUT] = estimates.input_tokens(
             hints.asked, held.prompt_bytes, _family(held), hints.bytes_per_token
         )
+        if hints.asked is not None and hints.asked.pictures:
+            quantities[u.INPUT] += picture_tokens(hints.asked.pictures, held.profile.model)
     output = held.output_tokens
     if output and ending.output_bytes is not None:
         output = _output_seen(held, ending)

@@ -36,7 +36,8 @@ class Family(NamedTuple):
     (``thinking``). In a reply: once (``reply_start``), for each ``call`` of a tool and each
     ``argument`` of it, for ``several`` calls; ``any_call`` and ``named_call`` are what a call
     costs less where the request says that some tool, or which, must be called.
-    ``reads_seals`` tells that sealed reasoning in a request counts as what is in it.
+    ``reads_seals`` tells that sealed reasoning in a request counts as what is in it;
+    ``own_tool`` is what a tool of the provider's own adds, whose words nobody sees.
     """
 
     text: Pieces = _all(1000)
@@ -61,6 +62,7 @@ class Family(NamedTuple):
     named_call: int = 0
     reply_start: int = 0
     reads_seals: bool = False
+    own_tool: int = 300
 
 
 _NEWER: Final = 84  # what newer GPTs count for tools, in chat completions alone
@@ -107,6 +109,7 @@ _CLAUDE: Final = Family(
     any_call=15,
     named_call=30,
     reply_start=3,
+    own_tool=2300,
 )
 _CLAUDE_UNTIL_4: Final = _CLAUDE._replace(
     tools_start=300, any_choice=40, named_choice=0, past_call=36
@@ -129,6 +132,7 @@ _GEMINI_2_0: Final = Family(
     tools_as=AS_TEXTS,
     tools=1100,
     tool=1,
+    own_tool=100,
 )
 _GEMINI_2_5: Final = _GEMINI_2_0._replace(tools=1000, tool=18, tool_text=2500, past_call=10, call=8)
 _GEMINI_3: Final = _GEMINI_2_5._replace(tool=16, tool_text=3750, reads_seals=True)

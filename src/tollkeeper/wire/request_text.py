@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tollkeeper.domain.texts import ANY_TOOL, RequestText
+from tollkeeper.domain.texts import ANY_TOOL, Picture, RequestText
+from tollkeeper.wire.picture_sizes import picture_size
 
 _CONVERSATIONS: Final = ("messages", "input", "contents", "prompt", "inputs", "texts", "message")
 _INSTRUCTIONS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
@@ -99,6 +100,8 @@ def request_text(body: bytes) -> RequestText | None:
         _must_call(asked),
         _thinks(asked),
         tuple(found.sealed),
+        own,
+        tuple(found.pictures),
     )
 
 
@@ -111,6 +114,7 @@ class _Found:
         self.media = 0
         self.calls = 0
         self.sealed: list[int] = []
+        self.pictures: list[Picture] = []
 
     def read(self, value: Any, depth: int) -> None:
         if isinstance(value, str):
@@ -123,7 +127,7 @@ class _Found:
         elif isinstance(value, dict):
             kind = _kind(value)
             if kind in _MEDIA:
-                self.media += 1
+                self._see(value, depth)
                 return
             self.calls += kind in _CALLS or value.get("role") == "tool"
             for name, inner in value.items():
@@ -131,7 +135,7 @@ class _Found:
 
     def _read_member(self, name: str, inner: Any, depth: int) -> None:
         if name in _MEDIA:
-            self.media += 1
+            self._see(inner, depth)
             return
         if name in _SEALS and isinstance(inner, str):
             self.sealed.append(len(inner))
@@ -141,6 +145,33 @@ class _Found:
             self.texts.append(_written(inner))
         elif name not in _NOT_TEXT:
             self.read(inner, depth + 1)
+
+    def _see(self, medium: Any, depth: int) -> None:
+        """Take a picture, a file or a sound; a document may be no more than a text."""
+        source = medium.get("source") if isinstance(medium, dict) else None
+        if isinstance(source, dict):
+            plain = source.get("data") if source.get("type") == "text" else source.get("text")
+            written = plain or source.get("content")
+            if isinstance(written, str | list):
+                self.read(written, depth + 1)
+                return
+        self.media += 1
+        for text, low in _strings_in(medium, depth):
+            size = picture_size(text)
+            if size is not None:
+                self.pictures.append(Picture(*size, low))
+                return
+
+
+def _strings_in(medium: Any, depth: int) -> Iterator[tuple[str, bool]]:
+    """Give the strings of a medium, and whether little detail of it is wanted."""
+    if isinstance(medium, str):
+        yield medium, False
+    elif isinstance(medium, dict) and depth <= _DEPTH_MAX:
+        low = medium.get("detail") == "low"
+        for inner in medium.values():
+            for text, inside in _strings_in(inner, depth + 1):
+                yield text, low or inside
 
 
 def _kind(value: dict[str, Any]) -> str:
