@@ -15,9 +15,12 @@ from tollkeeper.domain.budgets import Balance, BalanceKey, Budget, BudgetScope, 
 from tollkeeper.domain.calls import Profile
 from tollkeeper.domain.leases import Charge
 from tollkeeper.storage.store import sqlite_file
+from tollkeeper.storage.store.budget_authority import Database, SqlBudgetAuthority
 from tollkeeper.storage.store.migrate import migrate
+from tollkeeper.storage.store.postgres_budgets import PostgresBudgetAuthority
 from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority, open_sqlite_budgets
 from tollkeeper.storage.store.store import open_sql_store
+from tollkeeper.storage.store.store_address import PostgresDatabase, StoreAddress
 
 NOW = 1_790_000_000_000_000
 SECOND = 1_000_000
@@ -65,12 +68,24 @@ def budget(budget_id: str = "b1", limit: int = 5 * DOLLAR, **fields: Any) -> Bud
 
 def file_authority(path: Path, budgets: Iterable[Budget]) -> SqliteBudgetAuthority:
     """Open an authority on a store of its own in a folder."""
-    store_path = path / "store.sqlite3"
-    migrate(store_path)
-    with closing(open_sql_store(store_path)) as store:
+    at = path / "store.sqlite3"
+    migrate(at)
+    _add_budgets(at, budgets)
+    return open_sqlite_budgets(at)
+
+
+def server_authority(
+    database: PostgresDatabase, budgets: Iterable[Budget]
+) -> PostgresBudgetAuthority:
+    """Open an authority on a store of its own on a server."""
+    _add_budgets(database, budgets)
+    return PostgresBudgetAuthority(database)
+
+
+def _add_budgets(at: StoreAddress, budgets: Iterable[Budget]) -> None:
+    with closing(open_sql_store(at)) as store:
         for each in budgets:
             store.add_budget(each, NOW, "test")
-    return open_sqlite_budgets(store_path)
 
 
 def memory_authority(budgets: Iterable[Budget]) -> SqliteBudgetAuthority:
@@ -85,7 +100,7 @@ def memory_authority(budgets: Iterable[Budget]) -> SqliteBudgetAuthority:
     return authority
 
 
-def write_budgets(connection: sqlite3.Connection, budgets: Iterable[Budget]) -> None:
+def write_budgets(connection: Database, budgets: Iterable[Budget]) -> None:
     """Write budgets, in place of what is there under their ids."""
     from tollkeeper.storage.store.budget_rows import write_budget
 
@@ -128,4 +143,4 @@ def only(balances: list[Balance]) -> Balance:
     return found
 
 
-Opener = Callable[[Iterable[Budget]], SqliteBudgetAuthority]
+Opener = Callable[[Iterable[Budget]], SqlBudgetAuthority]

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 from urllib.parse import quote
@@ -152,21 +152,34 @@ def _programs() -> Path:
     return folders[-1] if folders else Path(str(found)).parent
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+@cache
+def shared() -> Cluster:
+    """Give the server of this test process, started when it is first asked for."""
+    return Cluster(Path(tempfile.mkdtemp(prefix="tk-pg-")))
+
+
+def pytest_sessionfinish() -> None:
+    """Stop the server, if it was started."""
+    if shared.cache_info().currsize:
+        shared().end()
+        shutil.rmtree(shared().folder, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
     """The server of this test process."""
-    folder = Path(tempfile.mkdtemp(prefix="tk-pg-"))
-    made: Cluster | None = None
-    try:
-        made = Cluster(folder)
-        yield made
-    finally:
-        if made is not None:
-            made.end()
-        shutil.rmtree(folder, ignore_errors=True)
+    return shared()
 
 
 @pytest.fixture
 def database(cluster: Cluster) -> PostgresDatabase:
     """A database of this test's own, with the schema."""
     return cluster.new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """Where a store of the test's own is, on each engine: "" is the file in the data folder."""
+    if request.param == "sqlite":
+        return ""
+    return shared().url(shared().new_database().options["dbname"])

@@ -9,8 +9,13 @@ from typing import NamedTuple
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.ports import DataFolder, NewKey, Store, User
 from tollkeeper.services import keys, people
+from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
 from tollkeeper.storage.store.migrate import migrate
+from tollkeeper.storage.store.postgres_keys import PostgresKeyDirectory
+from tollkeeper.storage.store.remembered_keys import RememberedKeys
+from tollkeeper.storage.store.schema_check import schema_is_current
 from tollkeeper.storage.store.store import SqlStore, open_sql_store
+from tollkeeper.storage.store.store_address import store_of
 from tollkeeper.storage.vault import KeyFileVault, open_vault
 
 NOW = 1_790_000_000_000_000
@@ -29,12 +34,22 @@ class Folder(NamedTuple):
     vault: KeyFileVault
 
 
-def open_folder(root: Path) -> Folder:
-    """Open a data folder, making what is not there."""
-    data = DataFolder(root)
-    vault = open_vault(data.secret_key, store_exists=data.store.exists())
-    migrate(data.store)
-    return Folder(data, open_sql_store(data.store), vault)
+def open_folder(root: Path, store_url: str = "") -> Folder:
+    """Open a data folder and its store, making what is not there."""
+    data = DataFolder(root, store_url)
+    at = store_of(data)
+    vault = open_vault(data.secret_key, store_exists=isinstance(at, Path) and at.exists())
+    if not schema_is_current(at):
+        migrate(at)
+    return Folder(data, open_sql_store(at), vault)
+
+
+def key_directory(data: DataFolder, **sizes: int) -> RememberedKeys:
+    """Open a gateway's view of a store, with memories of other sizes where they are given."""
+    at = store_of(data)
+    if isinstance(at, Path):
+        return SqliteKeyDirectory(at, **sizes)
+    return PostgresKeyDirectory(at, **sizes)
 
 
 def new_key(

@@ -23,22 +23,31 @@ from budget_desks import (
     file_authority,
     memory_authority,
     only,
+    server_authority,
 )
+from postgres_cluster import shared
+from stores import open_folder
+from tollkeeper.bootstrap import open_budget_authority
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
 from tollkeeper.domain.budgets import Amounts, Budget, BudgetScope, Mode, Unit
 from tollkeeper.domain.leases import LEASE_US, LeaseRequest, LeaseState, slice_of
+from tollkeeper.ports import DataFolder
+from tollkeeper.storage.store.budget_authority import SqlBudgetAuthority
+from tollkeeper.storage.store.postgres_budgets import PostgresBudgetAuthority
 from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority
 
 DAY = 86_400 * SECOND
 
 
-@pytest.fixture(params=["sqlite", "sqlite-in-memory"])
+@pytest.fixture(params=["sqlite", "sqlite-in-memory", "postgresql"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
-    made: list[SqliteBudgetAuthority] = []
+    made: list[SqliteBudgetAuthority | PostgresBudgetAuthority] = []
 
-    def open_with(budgets: Iterable[Budget]) -> SqliteBudgetAuthority:
+    def open_with(budgets: Iterable[Budget]) -> SqlBudgetAuthority:
         if request.param == "sqlite":
             made.append(file_authority(tmp_path / str(len(made)), budgets))
+        elif request.param == "postgresql":
+            made.append(server_authority(shared().new_database(), budgets))
         else:
             made.append(memory_authority(budgets))
         return made[-1]
@@ -147,12 +156,13 @@ def test_one_that_observes_counts_and_never_refuses(opened: Opener) -> None:
     assert (row.posted, row.limit, row.left) == (45, 10, -35)
 
 
-def test_a_lowered_limit_refuses_at_once_and_keeps_what_is_held(tmp_path: Path) -> None:
-    from tollkeeper.storage.store.store import open_sql_store
-
+def test_a_lowered_limit_refuses_at_once_and_keeps_what_is_held(
+    tmp_path: Path, store_url: str
+) -> None:
     cap = budget()
-    authority = file_authority(tmp_path, [cap])
-    store = open_sql_store(tmp_path / "store.sqlite3")
+    store = open_folder(tmp_path, store_url).store
+    store.add_budget(cap, NOW, "test")
+    authority = open_budget_authority(DataFolder(tmp_path, store_url))
     assert authority.hold("e1", "g1", [charge(cap, 3 * DOLLAR)], NOW) is None
     assert store.change_budget(cap._replace(limit=DOLLAR, version=2))
     assert only(authority.balances()).left == -2 * DOLLAR

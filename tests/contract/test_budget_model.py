@@ -15,10 +15,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from budget_desks import NOW, SECOND, budget, memory_authority, write_budgets
+from budget_desks import NOW, SECOND, budget, memory_authority, server_authority, write_budgets
+from postgres_cluster import shared
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
 from tollkeeper.domain.budgets import Amounts, BalanceKey, Budget, BudgetScope, Mode, Unit
 from tollkeeper.domain.leases import Charge, LeaseRequest, slice_of
+from tollkeeper.storage.store.postgres_budgets import PostgresBudgetAuthority
+from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority
 
 HOUR = 3_600 * SECOND
 AMOUNTS = st.sampled_from([0, 1, 2, 5, 20, 60])
@@ -51,6 +54,10 @@ class Lease:
 class AuthorityModel(RuleBasedStateMachine):
     """Every rule does one thing to the authority and the same to the model."""
 
+    def opened(self, budgets: list[Budget]) -> SqliteBudgetAuthority | PostgresBudgetAuthority:
+        """Open the authority that is tried: here the fastest one."""
+        return memory_authority(budgets)
+
     @initialize()
     def start(self) -> None:
         hourly, forever = WindowRule(WindowKind.HOUR), WindowRule(WindowKind.LIFETIME)
@@ -61,7 +68,7 @@ class AuthorityModel(RuleBasedStateMachine):
             budget("d", 30, window=hourly, unit=UNITS["d"]),
         ]
         self.budgets = {each.budget_id: each for each in made}
-        self.authority = memory_authority(made)
+        self.authority = self.opened(made)
         self.now = NOW
         self.rows: dict[BalanceKey, Row] = {}
         self.holds: dict[str, list[Charge]] = {}
@@ -243,7 +250,8 @@ class AuthorityModel(RuleBasedStateMachine):
     def change_limit(self, name: str, limit: int) -> None:
         changed = self.budgets[name]._replace(limit=limit)
         self.budgets[name] = changed
-        write_budgets(self.authority._connection, [changed])
+        with self.authority._transaction() as db:
+            write_budgets(db, [changed])
 
     @rule(step=st.sampled_from([SECOND, HOUR]))
     def wait(self, step: int) -> None:
@@ -298,7 +306,16 @@ class ManySteps(AuthorityModel):
     """The same, for much longer."""
 
 
+class OnPostgresql(AuthorityModel):
+    """The same on a server."""
+
+    def opened(self, budgets: list[Budget]) -> PostgresBudgetAuthority:
+        return server_authority(shared().new_database(), budgets)
+
+
 AuthorityModel.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+OnPostgresql.TestCase.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
 ManySteps.TestCase.settings = settings(max_examples=1_000, stateful_step_count=120, deadline=None)
 test_after_any_steps_authority_and_model_agree = AuthorityModel.TestCase
+test_after_any_steps_on_postgresql_they_agree = OnPostgresql.TestCase
 test_after_very_many_steps_they_agree = pytest.mark.long(ManySteps.TestCase)

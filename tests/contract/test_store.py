@@ -20,15 +20,12 @@ from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.repricing import PricingRun
 from tollkeeper.ports import KeyRecord, Session, Store, Team
 
-ENGINES: dict[str, Callable[[Path], Store]] = {
-    "sqlite": lambda folder: stores.open_folder(folder).store,
-}
 HASH = b"h" * 32
 
 
-@pytest.fixture(params=ENGINES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened = ENGINES[request.param](tmp_path)
+@pytest.fixture
+def store(tmp_path: Path, store_url: str) -> Iterator[Store]:
+    opened = stores.open_folder(tmp_path, store_url).store
     yield opened
     opened.close()
 

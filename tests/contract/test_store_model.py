@@ -23,11 +23,11 @@ from hypothesis.stateful import (
 )
 
 import stores
+from postgres_cluster import shared
 from stores import NOW
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.errors import Conflict, KeyRejected, NotAllowed, Refused
 from tollkeeper.services import keys, people
-from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
 
 EMAILS = ["alice@acme.com", "bob@acme.com", "carol@acme.com"]
 TEAMS = ["core", "search", "sales"]
@@ -73,15 +73,19 @@ class PeopleAndKeys(RuleBasedStateMachine):
 
     issued = Bundle("issued")
 
+    def new_store_url(self) -> str:
+        """Say where the store is to be: here in the data folder."""
+        return ""
+
     @initialize()
     def start(self) -> None:
         self.scratch = tempfile.TemporaryDirectory()
-        self.folder = stores.open_folder(Path(self.scratch.name) / "data")
+        self.folder = stores.open_folder(Path(self.scratch.name) / "data", self.new_store_url())
         self.store = self.folder.store
         self.store.set_org_name("Acme")
         self.model = Model()
         self.now = NOW
-        self.directory = SqliteKeyDirectory(self.folder.data.store)
+        self.directory = stores.key_directory(self.folder.data)
         self.loop = asyncio.Runner()
 
     def teardown(self) -> None:
@@ -257,5 +261,14 @@ class PeopleAndKeys(RuleBasedStateMachine):
                 key.revoked = True
 
 
+class OnPostgresql(PeopleAndKeys):
+    """The same on a server."""
+
+    def new_store_url(self) -> str:
+        return shared().url(shared().new_database().options["dbname"])
+
+
+OnPostgresql.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
 PeopleAndKeys.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 test_people_and_keys = PeopleAndKeys.TestCase
+test_people_and_keys_on_postgresql = OnPostgresql.TestCase
