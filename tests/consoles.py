@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 import uvloop
 
+from alert_desks import NotingNotifier, channel
 from ledger_entries import ledger_entry
 from ledgers import SMALL
 from stores import NOW, Folder, add_person, issue_key, open_folder
@@ -38,6 +39,8 @@ from tollkeeper.ports import Position, User
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.services import people, sign_in
+from tollkeeper.services.alerting import Alerting, RuleState
+from tollkeeper.services.delivering import Mailing
 from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import CurrentPrices, Repricer
@@ -127,6 +130,9 @@ class RunningConsole:
         self.prices = CurrentPrices(shipped_price_book(), {})
         self.plans: tuple[SeatPlan, ...] = ()
         self.rules: tuple[PriceRule, ...] = ()
+        self.notifier = NotingNotifier()
+        self.mailing = Mailing({"ops": channel("ops")}, public_url, "UTC")
+        self.rule_states: tuple[RuleState, ...] = ()
         self.store.set_org_name(ORG)
         for team in ("core", "other"):
             people.ensure_team(self.store, team, NOW)
@@ -166,6 +172,9 @@ class RunningConsole:
             terms=lambda: Terms(self.prices.book, self.prices.accounts, self.plans, self.rules),
             static=StaticFiles(),
             counters=ConsoleCounters(),
+            alerting=Alerting(
+                lambda: self.mailing, lambda: self.notifier, lambda: self.rule_states
+            ),
         )
         self.socket = self.folder.data.socket("console")
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from tollkeeper.console.access import FORM_HEADER, OPERATOR_HEADER
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.routes import ROUTES, Route
 from tollkeeper.console.static_files import PREFIX
+from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
 from tollkeeper.domain.budgets import BudgetScope
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.rate_limits import RateRule, StoredRateRule
@@ -33,6 +34,9 @@ POST   /models/rules/{rule_id}/end s 3 3 + 3 + s s s s s
 GET    /keys                      s + + + + + s s s s s
 POST   /keys                      s + + 3 3 + s s s s s
 POST   /keys/{key_id}/revoke      s + + 3 3 + s s s s s
+GET    /alerts                    s 3 3 + + + s s s s s
+POST   /alerts/{alert_id}/acknowledge s 3 3 + 3 + s s s s s
+POST   /alerts/channels/{channel}/test s 3 3 3 3 + s s s s s
 GET    /me                        1 + + + + + + 3 1 1 1
 GET    /k/{path_key}/me           + + + + + + + + + + +
 GET    /events                    1 + + + + + 1 1 1 1 1
@@ -58,6 +62,12 @@ GET    /api/v1/budgets/{budget_id} 1 + + + + + 3 + + 1 1
 POST   /api/v1/budgets/{budget_id} 1 3 3 + 3 + 3 + + 1 1
 DELETE /api/v1/budgets/{budget_id} 1 3 3 + 3 + 3 + + 1 1
 POST   /api/v1/budgets/{budget_id}/top-up 1 3 3 + 3 + 3 + + 1 1
+GET    /api/v1/alerts             1 3 3 + + + 3 + + 1 1
+POST   /api/v1/alerts/{alert_id}/acknowledge 1 3 3 + 3 + 3 + + 1 1
+GET    /api/v1/alerts/channels    1 3 3 + + + 3 + + 1 1
+POST   /api/v1/alerts/channels/{channel}/test 1 3 3 3 3 + 3 + + 1 1
+GET    /api/v1/alerts/deliveries  1 3 3 + + + 3 + + 1 1
+GET    /api/v1/alerts/rules       1 3 3 + + + 3 + + 1 1
 GET    /api/v1/keys               1 + + + + + 3 + + 1 1
 POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1
@@ -120,6 +130,16 @@ class Callers:
         data = {"name": "k", "user": "alice@acme.com"} if route.method == "POST" else None
         return self.console.send(route.method, target, data, headers=headers, direct=direct)
 
+    def _alert(self) -> str:
+        key = AlertKey("budget", self._budget, "", self.console.now_us, 8_000)
+        fired_us = self.console.now_us
+        made = Alert(
+            *("alert", key, AlertState.FIRED, fired_us + 1, 80, 100, "b", "80 %"),
+            *(fired_us, fired_us),
+        )
+        self.console.store.add_alert(made)  # the first time
+        return made.alert_id
+
     def _places(self) -> Mapping[str, str]:
         limit = RateRule("limit", "l", BudgetScope.KEY, parallel=1)  # one that is there each time
         self.console.store.set_rate_rule(StoredRateRule(limit, self.console.now_us, "alice"))
@@ -129,6 +149,8 @@ class Callers:
             "{call_id}": "call-alice",
             "{key_id}": self._revoked,
             "{rule_id}": self._rule,
+            "{alert_id}": self._alert(),
+            "{channel}": "ops",
             "{path_key}": self.console.other_key.token,
             "{name:path}": self.console.console.static.address("app.css").removeprefix(PREFIX),
         }

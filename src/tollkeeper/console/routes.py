@@ -7,15 +7,14 @@ table with every kind of caller.
 
 from __future__ import annotations
 
-import enum
 import inspect
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from tollkeeper.console import events, internal, me, sessions
+from tollkeeper.console import alert_routes, events, internal, me, sessions
 from tollkeeper.console.access import Access, Auth, cookie_name
-from tollkeeper.console.answers import Answer, Document, Handler, Question
+from tollkeeper.console.answers import Answer, Document, Question
 from tollkeeper.console.api import budgets as budgets_api
 from tollkeeper.console.api import calls as calls_api
 from tollkeeper.console.api import keys as keys_api
@@ -25,10 +24,13 @@ from tollkeeper.console.api import rate_limits as rate_limits_api
 from tollkeeper.console.api import repricing as repricing_api
 from tollkeeper.console.api import usage as usage_api
 from tollkeeper.console.api.openapi import Described, openapi
-from tollkeeper.console.api.reading import check_names, viewer_of
-from tollkeeper.console.dispatch import Async, Kind, Rule
+from tollkeeper.console.api.reading import check_names
+from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.pages import call, calls, keys, models, overview, sign_in
-from tollkeeper.console.shared import Console, FormHandler, PageHandler
+from tollkeeper.console.route import Route, Tenant
+from tollkeeper.console.route import form as _form
+from tollkeeper.console.route import page as _page
+from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role
 
 EVERYBODY: Final = frozenset(Role)
@@ -43,60 +45,6 @@ OVERSEERS: Final = ADMINS | {Role.AUDITOR}
 
 NOBODY: Final = frozenset[Role]()
 """For routes that ask for no role, because they ask for no session either."""
-
-
-class Tenant(enum.Enum):
-    """What bounds that which a route shows and changes."""
-
-    NOTHING = "holds nothing of anybody"
-    ORG = "the whole organisation"
-    SCOPE = "the viewer's scope"
-    REACH = "how far the viewer's keys may reach"
-    OWN = "the viewer's own session or key"
-    MACHINE = "whoever may open the socket"
-
-
-class Route(NamedTuple):
-    """One line of the table. ``{name}`` in a path stands for one segment, ``{name:path}`` for
-    the rest.
-
-    ``handler`` runs on a thread, or, being a coroutine function, on the loop.
-    """
-
-    method: str
-    path: str
-    kind: Kind
-    auth: Auth
-    roles: frozenset[Role]
-    tenant: Tenant
-    handler: Handler | Async
-
-    @property
-    def rule(self) -> Rule:
-        """Give what must hold before the handler is asked."""
-        return Rule(self.kind, self.auth, self.roles)
-
-
-def _page(handler: PageHandler) -> Handler:
-    """Let a page's handler answer: it gets the parameters of query and path as one."""
-
-    def answer(console: Console, access: Access, question: Question) -> Answer:
-        query = {**question.query, **question.path, "tz": question.zone}
-        return handler(console, viewer_of(access), query)
-
-    answer.__doc__ = handler.__doc__
-    return answer
-
-
-def _form(handler: FormHandler) -> Handler:
-    """Let a form's handler answer: it gets the fields and the parameters of the path as one."""
-
-    def answer(console: Console, access: Access, question: Question) -> Answer:
-        form = {**question.body, **question.path, "tz": question.zone}
-        return handler(console, viewer_of(access), form)
-
-    answer.__doc__ = handler.__doc__
-    return answer
 
 
 def _sign_in(console: Console, access: Access, question: Question) -> Answer:
@@ -148,6 +96,7 @@ PAGES: Final = (
         *("POST", "/keys/{key_id}/revoke", Kind.FORM, Auth.SESSION_FORM),
         *(ISSUERS, Tenant.REACH, _form(keys.revoke_key)),
     ),
+    *alert_routes.PAGES,
     Route("GET", "/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
     Route("GET", "/k/{path_key}/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
     Route("GET", "/events", Kind.API, Auth.SESSION, EVERYBODY, Tenant.SCOPE, events.events),
@@ -230,6 +179,7 @@ API: Final = (
         *("POST", "/api/v1/budgets/{budget_id}/top-up", Kind.API, Auth.MANAGEMENT_WRITE),
         *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.top_up),
     ),
+    *alert_routes.API,
     Route(
         *("GET", "/api/v1/keys", Kind.API, Auth.MANAGEMENT),
         *(EVERYBODY, Tenant.REACH, keys_api.list_keys),

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from tollkeeper import __version__
 from tollkeeper.console.access import FORM_HEADER, Auth
 from tollkeeper.console.api import calls, keys, usage
+from tollkeeper.console.api.alert_schemas import alert_schemas
 from tollkeeper.console.api.budget_schemas import budget_schemas
 from tollkeeper.console.api.reading import LIMIT, LIMIT_MAX, PAGING
 from tollkeeper.console.api.schemas import COUNT, TEXT, Schema, components, named, page_of
@@ -86,6 +87,22 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("POST", "/api/v1/budgets/{budget_id}/top-up"): Operation(
         "topUpBudget", (), named("Budget"), body="TopUpBody"
     ),
+    ("GET", "/api/v1/alerts"): Operation("listAlerts", PAGING, page_of("alerts", "Alert")),
+    ("POST", "/api/v1/alerts/{alert_id}/acknowledge"): Operation(
+        "acknowledgeAlert", (), named("Alert")
+    ),
+    ("GET", "/api/v1/alerts/channels"): Operation(
+        "listChannels", PAGING, page_of("channels", "Channel")
+    ),
+    ("POST", "/api/v1/alerts/channels/{channel}/test"): Operation(
+        "testChannel", (), named("DeliveryOutcome")
+    ),
+    ("GET", "/api/v1/alerts/deliveries"): Operation(
+        "listDeliveries", PAGING, page_of("deliveries", "Delivery")
+    ),
+    ("GET", "/api/v1/alerts/rules"): Operation(
+        "listAlertRules", PAGING, page_of("rules", "AlertRule")
+    ),
     ("GET", "/api/v1/keys"): Operation("listKeys", PAGING, page_of("keys", "Key")),
     ("POST", "/api/v1/keys"): Operation(
         *("issueKey", (), named("IssuedKey")),
@@ -153,7 +170,7 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
         "servers": [{"url": address}],
         "paths": paths,
         "components": {
-            "schemas": components() | budget_schemas(),
+            "schemas": components() | budget_schemas() | alert_schemas(),
             "securitySchemes": {
                 "adminKey": {**bearer, "description": "A management key, tk_admin_…."},
                 "virtualKey": {**bearer, "description": "A virtual key, tk_live_…."},
