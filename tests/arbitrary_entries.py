@@ -55,6 +55,7 @@ def any_entry(draw: st.DrawFn) -> LedgerEntry:
         sign=draw(st.sampled_from([1, -1])),
         corrected_at_us=draw(st.none() | st.integers(FIRST_US, LAST_US)),
         repeats=draw(st.integers(0, 10**6)),
+        held_nanos=draw(moneys),
     )
 
 

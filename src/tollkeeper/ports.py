@@ -45,10 +45,12 @@ class Journal(Protocol):
     Records are buffered and written together once per turn of the event loop; the
     callback of a record runs right after the write that contains it, with None, or with
     the OSError that stopped it. Only the loop's own thread may call these. ``instance`` names
-    this run of the process.
+    this run of the process. ``accounts`` gives what was spent of budgets so far, None where
+    there are none: each segment begins with it, and it is kept when the journal ends.
     """
 
     instance: str
+    accounts: Callable[[], Sequence[Account]] | None
 
     def hold(self, held: Held, on_written: Callable[[OSError | None], None]) -> None:
         """Record a call before its first upstream byte."""
@@ -83,6 +85,16 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Write what is left and end."""
+
+
+class EndedSpending(Protocol):
+    """What gateways spent of budgets that have ended, until the authority has heard it."""
+
+    def ended(self) -> Mapping[str, Sequence[Account]]:
+        """Give what each instance spent of whom nobody has said it yet."""
+
+    def said(self, instance: str) -> None:
+        """Forget an instance: the authority knows."""
 
 
 class SegmentInfo(NamedTuple):

@@ -58,6 +58,18 @@ def test_every_field_of_an_entry_is_where_it_belongs(quantities: dict[str, int])
     assert (first.part, first.attempt, first.streamed, first.source) == (0, 3, True, "gateway")
     assert second == first._replace(entry_id=f"{held.entry_id}.1", part=1)
     told = {*FROM_HELD, *FROM_PROFILE, *FROM_SETTLED, *FROM_PART, "units", "part", "attempt"}
-    told |= {"streamed", "source", *(field for field, _ in TOKEN_FIELDS)}
+    assert first.model_asked == profile.model
+    told |= {"streamed", "source", "model_asked", *(field for field, _ in TOKEN_FIELDS)}
     defaults = LedgerEntry._field_defaults
     assert all(getattr(first, name) == defaults[name] for name in set(first._fields) - told)
+
+
+@given(st.lists(st.none() | st.integers(0, 10**12), min_size=1, max_size=4))
+def test_what_budgets_count_for_an_unknown_cost_stands_once(costs: list[int | None]) -> None:
+    profile = filled(Profile, streamed=False)
+    held = filled(Held, profile=profile, attempt=1, hold_nanos=700)
+    parts = [filled(Part, quantities={}, cost_nanos=cost) for cost in costs]
+    entries = entries_of(held, filled(Settled, parts=parts, streamed=True))
+    counted = sum(entry.held_nanos or 0 for entry in entries)
+    assert counted == (700 if None in costs else 0)
+    assert [entry.held_nanos is None for entry in entries] == [cost is not None for cost in costs]

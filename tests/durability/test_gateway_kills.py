@@ -35,6 +35,11 @@ GROUPS = {
         *("journal.sync.before:5", "journal.sync.after:5"),
     ],
     "calls": [f"{point}:25" for point in GATEWAY_POINTS if point.startswith("gateway.")],
+    "budgets": [
+        *("budget.exchange.before:2", "budget.exchange.after:2"),
+        *("spent.write.before", "spent.write.after", "budget.finish.before"),
+        *("budget.finish.after", "spent.removed"),
+    ],
     "the end": [point for point in GATEWAY_POINTS if point.startswith("journal.close.")],
 }
 

@@ -13,14 +13,12 @@ import sys
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.allocator import keep_freed_memory
 from tollkeeper.bootstrap.children import ChildOptions, run_child
+from tollkeeper.bootstrap.gateway_budgets import recover_journal, set_up_desk
 from tollkeeper.bootstrap.listening import ServerTls, room_for_clients
 from tollkeeper.bootstrap.prices import followed_files, newest_book
 from tollkeeper.bootstrap.routing import Routed, route
 from tollkeeper.config.settings import Settings
-from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.failpoints import FailPoint, kill_at
-from tollkeeper.gateway.authority_line import AuthorityLine
-from tollkeeper.gateway.budget_desk import BudgetDesk
 from tollkeeper.gateway.plans import Planner
 from tollkeeper.gateway.process import GatewayProcess, Listening
 from tollkeeper.gateway.shared import Gateway
@@ -29,13 +27,9 @@ from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.pool import PoolLimits, UpstreamPool
 from tollkeeper.ports import DataFolder, KeyDirectory, Vault
 from tollkeeper.runtime import GatewaySettings
-from tollkeeper.services.call_sizes import HoldSizes
-from tollkeeper.services.hold_sizes import UsualReplies
 from tollkeeper.services.model_habits import ModelHabits
-from tollkeeper.services.settlement import settle_interrupted
 from tollkeeper.services.verified_keys import VerifiedKeys
 from tollkeeper.storage import folder_lock
-from tollkeeper.storage.journal.recovery import recover
 from tollkeeper.storage.journal.writer import JournalWriter
 from tollkeeper.telemetry import logger, spawn
 
@@ -60,8 +54,7 @@ async def serve(options: ChildOptions) -> None:
     await directory.refresh()
     routed = _routed(configuration, directory, vault, data)
     failpoint = kill_at(settings.failpoint)
-    data.journal.mkdir(mode=0o700, exist_ok=True)
-    recover(data.journal, lambda held: settle_interrupted(held, routed.book), failpoint=failpoint)
+    recover_journal(data, routed.book, directory.budgets(), failpoint)
     gateway = Gateway(
         settings=gateway_settings(settings),
         planner=Planner(routed.routing, routed.book),
@@ -74,7 +67,7 @@ async def serve(options: ChildOptions) -> None:
         habits=ModelHabits.load(data.habits),
     )
 
-    _set_up_desk(gateway, routed.book, directory, data, settings)
+    set_up_desk(gateway, routed.book, directory.budgets(), data, settings.public_url)
     gateway.rates.use((*configuration.rate_limits, *directory.rate_rules()))
     tls = ServerTls(settings.listen)
 
@@ -107,25 +100,6 @@ async def serve(options: ChildOptions) -> None:
     await process.run(options.report_ready)
     saving.cancel()
     _save_habits(gateway, data)
-
-
-def _set_up_desk(
-    gateway: Gateway,
-    book: PriceBook,
-    directory: KeyDirectory,
-    data: DataFolder,
-    settings: Settings,
-) -> None:
-    """Let calls be admitted against the budgets of the store."""
-    gateway.desk = BudgetDesk(
-        gateway.journal.instance,
-        AuthorityLine(lambda: bootstrap.open_budget_authority(data), gateway.failpoint),
-        directory.budgets(),
-        gateway.journal,
-        HoldSizes(book, gateway.habits, UsualReplies()),
-        count_bytes=gateway.count_bytes,
-        public_url=settings.public_url,
-    )
 
 
 def _routed(

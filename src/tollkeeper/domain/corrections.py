@@ -184,6 +184,7 @@ def correction(
         saved_nanos=_negative(before.saved_nanos),
         provider_cost_nanos=_negative(before.provider_cost_nanos),
         provider_list_nanos=_negative(before.provider_list_nanos),
+        held_nanos=_negative(before.held_nanos),
         units={name: -count for name, count in before.units.items()},
         **{field: -getattr(before, field) for field, _ in TOKEN_FIELDS},
     )
@@ -197,6 +198,7 @@ def correction(
         saved_nanos=part.saved_nanos,
         price_version=price_version,
         price_key=part.price_key,
+        held_nanos=before.held_nanos if part.cost_nanos is None else None,
     )
     return back, anew
 

@@ -64,6 +64,10 @@ class LedgerEntry(NamedTuple):
 
     A refusal may stand for others just like it that came in the seconds before: ``repeats``
     says for how many (see ``services.refusal_memory``).
+
+    ``model_asked`` is the name that the provider was asked for, by which budgets go.
+    ``held_nanos`` is what budgets in USD count in place of a cost that is not known, None where
+    it is known.
     """
 
     entry_id: str
@@ -136,6 +140,8 @@ class LedgerEntry(NamedTuple):
     corrected_at_us: int | None = None
     correction: str = ""
     repeats: int = 0
+    model_asked: str = ""
+    held_nanos: int | None = None
 
 
 TOKEN_FIELDS: tuple[tuple[str, str], ...] = tuple((f"{name}_tokens", name) for name in u.TOKENS)
@@ -191,10 +197,19 @@ def unpriced_count(entry: LedgerEntry) -> int:
 
 def entries_of(held: Held, settled: Settled) -> list[LedgerEntry]:
     """Join both ends of a call to its entries: the call itself, then further models."""
-    return [_entry(held, settled, number, part) for number, part in enumerate(settled.parts)]
+    entries, unknown_nanos = [], held.hold_nanos
+    for number, part in enumerate(settled.parts):
+        if part.cost_nanos is None:  # the first such one stands for all of them
+            entries.append(_entry(held, settled, number, part, unknown_nanos))
+            unknown_nanos = 0
+        else:
+            entries.append(_entry(held, settled, number, part, None))
+    return entries
 
 
-def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry:
+def _entry(
+    held: Held, settled: Settled, number: int, part: Part, held_nanos: int | None
+) -> LedgerEntry:
     """Put an entry together, by place: with names it would take twice the time."""
     profile = held.profile
     tokens, units = _by_place(part.quantities)
@@ -210,16 +225,7 @@ def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry
             "gateway",
             settled.duration_ms,
             settled.ttft_ms,
-            profile.team,
-            profile.user_id,
-            profile.user_name,
-            profile.key_id,
-            profile.key_name,
-            profile.end_customer,
-            profile.session_id,
-            profile.tool,
-            profile.tool_version,
-            profile.provider,
+            *profile[1:11],  # from the team to the provider
             profile.model_requested,
             part.model,
             profile.endpoint,
@@ -251,6 +257,8 @@ def _entry(held: Held, settled: Settled, number: int, part: Part) -> LedgerEntry
             part.terms,
             part.provider_list_nanos,
             *_AS_IT_WAS,
+            profile.model,
+            held_nanos,
         )
     )
 

@@ -22,7 +22,7 @@ from tollkeeper.domain.ledger import Outcome
 from tollkeeper.domain.money import usd_text
 from tollkeeper.gateway.authority_line import AuthorityLine
 from tollkeeper.gateway.ways import Way
-from tollkeeper.ports import Journal
+from tollkeeper.ports import EndedSpending, Journal
 from tollkeeper.services.budget_gate import (
     ADMITTED,
     Admitted,
@@ -36,7 +36,7 @@ from tollkeeper.services.budget_gate import Refused as NoRoom
 from tollkeeper.services.budget_refusals import UNREACHABLE_RETRY_S, ask_link, refusal_error
 from tollkeeper.services.budget_spending import output_of, spending_of
 from tollkeeper.services.call_sizes import HoldSizes
-from tollkeeper.telemetry import logger
+from tollkeeper.telemetry import logger, spawn
 from tollkeeper.wire.controls import Controls
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class BudgetDesk:
         line: AuthorityLine,
         budgets: Sequence[Budget],
         journal: Journal,
+        ended: EndedSpending,
         sizes: HoldSizes,
         *,
         count_bytes: Callable[[int], None],
@@ -88,6 +89,7 @@ class BudgetDesk:
         self.waited = self.unreachable = 0
         self._line = line
         self._journal = journal
+        self._ended = ended
         self._now_us = now_us
         self._budgets = budgets
         self._gate = BudgetGate(instance, Book(budgets), now_us())
@@ -99,6 +101,7 @@ class BudgetDesk:
         self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._is_unsaid, self._is_saying = True, False
         self.counts = self._any_counts()
 
     # ------------------------------------------------------------------ calls
@@ -313,6 +316,8 @@ class BudgetDesk:
             self.counts = self._any_counts()
 
     def _any_counts(self) -> bool:
+        if self._budgets and self._journal.accounts is None:
+            self._journal.accounts = self._gate.accounts
         now_us = self._now_us()
         return any(budget.until_us > now_us for budget in self._budgets)
 
@@ -323,6 +328,8 @@ class BudgetDesk:
         if self._ticks % _REPORT_EVERY == 0:
             self.counts = self._any_counts()
             self._report()
+            if self._is_unsaid and not self._is_saying:
+                spawn(self._say_what_was_spent(), name="say-what-was-spent")
         if self._waiting:
             self._refuse_late(now_s)
             if self._asked_at_s is None and now_s >= self._again_at_s:
@@ -347,17 +354,27 @@ class BudgetDesk:
         self._waiting = kept + self._waiting
 
     async def finish(self) -> None:
-        """Give back all that is leased, if nothing is left open, and close the line."""
-        accounts = self._gate.accounts()
-        if accounts and not (self._gate.open_calls or self._journal.open_calls):
-            spent = {each.key: each.spent for each in accounts if each.in_all}
-            untold = {each.key: each.spent for each in accounts if not each.in_all}
-            try:
-                await self._line.finish(self._gate.gateway, spent, untold, self._now_us())
-            except (OSError, TollkeeperError) as error:
-                logger.error("budgets stay leased until the next start", extra={"why": str(error)})
+        """Say what was spent in all, if nothing is left open, and close the line."""
+        if not (self._gate.open_calls or self._journal.open_calls):
+            await self._say_what_was_spent()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._line.close)
+
+    async def _say_what_was_spent(self) -> None:
+        """Tell the authority of the instances that have ended; what fails is said again."""
+        self._is_saying = True
+        try:
+            for instance, accounts in self._ended.ended().items():
+                spent = {each.key: each.spent for each in accounts if each.in_all}
+                untold = {each.key: each.spent for each in accounts if not each.in_all}
+                await self._line.finish(instance, spent, untold, self._now_us())
+                self._ended.said(instance)
+            self._is_unsaid = False
+        except (OSError, TollkeeperError, ValueError) as error:
+            self._is_unsaid = True
+            logger.error("what was spent of budgets is not said yet", extra={"why": str(error)})
+        finally:
+            self._is_saying = False
 
     def close(self) -> None:
         """Refuse who still waits, and ask nothing more."""

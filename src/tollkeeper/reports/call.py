@@ -40,6 +40,7 @@ _MONEY: Final = {
     "saved_usd": "saved_nanos",
     "provider_cost_usd": "provider_cost_nanos",
     "provider_list_usd": "provider_list_nanos",
+    "held_usd": "held_nanos",
 }
 _RENAMED: Final = {field: column for column, field in _MONEY.items()} | {
     "started_at_us": "started_at",

@@ -6,12 +6,15 @@ so that a balance is the sum of its entries, and a cost that becomes known takes
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tollkeeper.domain import usage as u
-from tollkeeper.domain.budgets import Amounts
+from tollkeeper.domain.budget_book import Book, booked_sums
+from tollkeeper.domain.budgets import Amounts, BalanceKey
 from tollkeeper.domain.calls import Held, Settled
-from tollkeeper.domain.ledger import Outcome
+from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry, Outcome, request_count
+from tollkeeper.domain.spenders import Caller
 
 _TOKENS: Final = frozenset(u.TOKENS)
 _new = tuple.__new__
@@ -33,6 +36,40 @@ def spending_of(held: Held, settled: Settled) -> Amounts:
     if not is_known:
         nanos += held.hold_nanos
     return _new(Amounts, (nanos, tokens, 0 if settled.outcome == Outcome.REFUSED else 1))
+
+
+def spending_booked(entry: LedgerEntry) -> Amounts:
+    """Give what one entry counts in budgets; a correction may count less than nothing."""
+    nanos = entry.held_nanos if entry.cost_nanos is None else entry.cost_nanos
+    tokens = sum(getattr(entry, field) for field, _ in TOKEN_FIELDS)
+    return Amounts(nanos or 0, tokens, request_count(entry))
+
+
+def spender_of(entry: LedgerEntry) -> Caller:
+    """Give whom and what budgets see in an entry: the same as they saw in its call."""
+    return Caller(
+        org=entry.org,
+        team=entry.team,
+        user_id=entry.user_id,
+        key_id=entry.key_id,
+        tags=entry.tags,
+        model=entry.model_asked,
+        provider=entry.provider,
+        endpoint=entry.endpoint,
+        tool=entry.tool,
+        end_customer=entry.end_customer,
+        session_id=entry.session_id,
+    )
+
+
+def charges_of(book: Book) -> Callable[[Held, Settled], Mapping[BalanceKey, int]]:
+    """Give what says which rows of balances a call that ended is booked on, and how much."""
+
+    def charges(held: Held, settled: Settled) -> Mapping[BalanceKey, int]:
+        call = (held.profile, held.started_at_us, spending_of(held, settled))
+        return booked_sums(book, [call])
+
+    return charges
 
 
 def output_of(settled: Settled) -> int:

@@ -64,12 +64,14 @@ def _billed(held: Held, mark: JobMark, bill: Bill, name: str, prices: Prices) ->
     usage = bill.usage._replace(raw=_named_raw(bill))
     request_id = (bill.item or name.partition("/")[2])[:_NAME_CHARS_MAX]
     ending = Ending(200, Outcome.OK, 0, usage=usage, request_id=request_id)
-    settled = settle(held._replace(entry_id=mark.bill, started_at_us=at_us), ending, prices)
+    # What is held now is for the call that fetches it.
+    held = held._replace(entry_id=mark.bill, hold_nanos=0)
+    settled = settle(held._replace(started_at_us=at_us), ending, prices)
     if bill.reason:
         settled = settled._replace(parts=[_unpriced(usage, bill.reason)])
     entries = [
-        entry._replace(started_at_us=held.started_at_us, part=entry.part + 1)
-        for entry in entries_of(held._replace(entry_id=mark.bill), settled)
+        entry._replace(part=entry.part + 1, model_asked=entry.model_asked or entry.model_served)
+        for entry in entries_of(held, settled)
     ]
     return Billed(mark, entries)
 

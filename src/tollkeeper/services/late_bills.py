@@ -165,6 +165,8 @@ class _Resolution:
         if bill is not None:
             fields = {field: getattr(bill, field) for field in _OF_THE_BILL}
             anew = anew._replace(**fields, request_id_upstream=bill.request_id_upstream)
+            if bill.cost_nanos is None:  # still unknown: what was held goes on to count
+                anew = anew._replace(held_nanos=begun.held_nanos)
         self.entries += [back._replace(correction=why), anew._replace(correction=why)]
         return state._replace(settled=True)
 

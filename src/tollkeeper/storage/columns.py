@@ -102,4 +102,6 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("corrected_at", Kind.TIME, "corrected_at_us", nullable=True),
     *_texts("correction"),
     Column("repeats", Kind.INTEGER, "repeats"),
+    *_texts("model_asked"),
+    _money("held_usd", "held_nanos"),
 )

@@ -126,11 +126,14 @@ _PRICE_AGAIN: Final = (
 
 _JOBS = "CREATE TABLE jobs (job VARCHAR NOT NULL, state VARCHAR NOT NULL)"
 
+_HELD = "ALTER TABLE entries ADD COLUMN held_usd DECIMAL(38,9)"
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_ENTRIES, _LOADED),
     _PRICE_AGAIN,
     (_JOBS,),
     _added("repeats", "BIGINT", "0"),
+    (*_added("model_asked", "VARCHAR", "''"), _HELD),
 )
 
 

@@ -17,7 +17,8 @@ import msgspec
 
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.failpoints import FailPoint, nowhere
-from tollkeeper.storage.journal import frames, segments
+from tollkeeper.storage.journal import frames, segments, spent_files
+from tollkeeper.storage.journal.spent_files import ChargesOf, Tally
 from tollkeeper.telemetry import logger
 
 
@@ -33,11 +34,14 @@ def recover(
     folder: Path,
     outcome_of: Callable[[Held], Settled],
     failpoint: FailPoint | None = None,
+    charges_of: ChargesOf | None = None,
 ) -> Recovered:
     """Close the instances of gateways that died.
 
     ``outcome_of`` gives the outcome of a call that had been sent and never resolved. A
     call that was held but not sent is voided: the provider never heard of it.
+    ``charges_of`` says what calls were charged to budgets, None where there are none: what an
+    instance spent of them is kept (``spent_files``) before it is closed.
     """
     instances = posted = voided = 0
     passed = failpoint or nowhere
@@ -51,11 +55,14 @@ def recover(
             own = [name for name in names if name.instance == instance]
             if _is_foreign(folder / own[-1].file):
                 continue  # of another Tollkeeper, which knows how to read it
-            open_calls = _open_calls(folder, own)
+            tally = None if charges_of is None else Tally(charges_of)
+            open_calls = _open_calls(folder, own, tally)
             if open_calls is None:
                 _cut_to_content(folder, own[-1], passed)
                 continue
-            resolved = [_resolution(held, outcome_of) for held in open_calls]
+            resolved = [_resolution(held, outcome_of, tally) for held in open_calls]
+            if tally is not None:
+                spent_files.write(folder, instance, tally.accounts(), passed)
             closing = segments.SegmentName(instance, own[-1].number + 1)
             _add_closing_segment(folder, closing, resolved, passed)
             instances += 1
@@ -71,8 +78,10 @@ def recover(
     return Recovered(instances, posted, voided)
 
 
-def _open_calls(folder: Path, names: Sequence[segments.SegmentName]) -> list[Held] | None:
-    """Give the unresolved calls of an instance; None if it ended well.
+def _open_calls(
+    folder: Path, names: Sequence[segments.SegmentName], tally: Tally | None
+) -> list[Held] | None:
+    """Give the unresolved calls of an instance; None if it ended well. All others are tallied.
 
     The last segment is enough where it starts with all calls that were open before it. A
     power cut may have taken its beginning; then the segment before it still has them.
@@ -90,7 +99,7 @@ def _open_calls(folder: Path, names: Sequence[segments.SegmentName]) -> list[Hel
             if step.frame is not None:
                 ended = step.frame.kind == frames.KIND_END
                 with suppress(msgspec.DecodeError):  # the loader counts what nobody can read
-                    _follow(step.frame, open_calls)
+                    _follow(step.frame, open_calls, tally)
     return None if ended else list(open_calls.values())
 
 
@@ -122,7 +131,7 @@ def _starts_whole(data: bytes) -> bool:
     return False
 
 
-def _follow(found: frames.Frame, open_calls: dict[str, Held]) -> None:
+def _follow(found: frames.Frame, open_calls: dict[str, Held], tally: Tally | None) -> None:
     """Let one record change what is open."""
     if found.kind == frames.KIND_HELD:
         held = found.held()
@@ -132,17 +141,26 @@ def _follow(found: frames.Frame, open_calls: dict[str, Held]) -> None:
         if entry_id in open_calls:
             open_calls[entry_id] = open_calls[entry_id]._replace(sent=True)
     elif found.kind == frames.KIND_POSTED:
-        open_calls.pop(found.settled().entry_id, None)
+        settled = found.settled()
+        held_before = open_calls.pop(settled.entry_id, None)
+        if tally is not None and held_before is not None:
+            tally.add(held_before, settled)
+    elif found.kind == frames.KIND_SPENT:
+        if tally is not None:
+            tally.take(found.spent())
     elif found.kind == frames.KIND_VOIDED:
         open_calls.pop(found.entry_id(), None)
 
 
-def _resolution(held: Held, outcome_of: Callable[[Held], Settled]) -> bytes:
+def _resolution(held: Held, outcome_of: Callable[[Held], Settled], tally: Tally | None) -> bytes:
     if not held.sent:
         return frames.frame(frames.KIND_VOIDED, held.entry_id)
     # The closing segment stands alone, so it repeats what was held.
     held_frame = frames.frame(frames.KIND_HELD, held)
-    return held_frame + frames.frame(frames.KIND_POSTED, outcome_of(held))
+    settled = outcome_of(held)
+    if tally is not None:
+        tally.add(held, settled)
+    return held_frame + frames.frame(frames.KIND_POSTED, settled)
 
 
 def _add_closing_segment(

@@ -20,10 +20,11 @@ from tollkeeper.domain.job_bills import Billed
 from tollkeeper.domain.leases import Account
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
-from tollkeeper.storage.journal import frames, segments
+from tollkeeper.storage.journal import frames, segments, spent_files
 from tollkeeper.telemetry import logger
 
 Written = Callable[[OSError | None], None]
+Accounts = Callable[[], Sequence[Account]]
 
 OUTCOME_BYTES: Final = 1_024
 """Room kept for the outcome of a call, on top of the size of its held record. An outcome
@@ -82,7 +83,7 @@ class JournalWriter:
         self._batch: list[_Record] = []
         self._batch_bytes = 0
         self._waiting: deque[_Outcome] = deque()  # outcomes that found no room
-        self.accounts: Callable[[], Sequence[Account]] = list  # what was spent of budgets
+        self.accounts: Accounts | None = None  # what was spent of budgets, where there are any
         self._flush_scheduled = False
         self._failing: OSError | None = None
         self._full: OSError | None = None  # why there is no next segment
@@ -296,12 +297,9 @@ class JournalWriter:
 
     def _start_segment(self, needed_bytes: int) -> None:
         carried = b"".join(
-            [
-                *self._held.values(),
-                frames.frame(frames.KIND_CARRIED, len(self._held)),
-                self._spent(self.accounts()),
-            ]
+            [*self._held.values(), frames.frame(frames.KIND_CARRIED, len(self._held))]
         )
+        carried += b"" if self.accounts is None else self._spent(self.accounts())
         size = max(self._segment_bytes, 2 * (len(carried) + self._room_bytes + needed_bytes))
         name = segments.SegmentName(self.instance, self._number + 1)
         fd = segments.create(self._folder, name, carried, size, self._pass)
@@ -383,6 +381,8 @@ class JournalWriter:
         self._flush()
         self._pass("journal.close.before")
         if not (self._held or self._batch or self._waiting or self._lost_disk):
+            if self.accounts is not None:
+                spent_files.write(self._folder, self.instance, self.accounts(), self._pass)
             end = frames.frame(frames.KIND_END, None)
             segments.write_at(self._fd, end, self._offset)
             self._offset += len(end)
