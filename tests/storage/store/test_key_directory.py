@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -19,7 +20,9 @@ from tollkeeper.domain.access import Role, VirtualKey
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.services import people
 from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
+from tollkeeper.storage.store.remembered_keys import RememberedKeys
 from tollkeeper.storage.store.store import open_sql_store
+from tollkeeper.storage.store.store_address import store_of
 from tollkeeper.storage.store.stored_rules import stored_rules
 
 _LIGHT = """
@@ -32,16 +35,30 @@ assert not heavy, heavy
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    opened = stores.open_folder(tmp_path / "data")
+def folder(tmp_path: Path, store_url: str) -> Iterator[Folder]:
+    opened = stores.open_folder(tmp_path / "data", store_url)
     opened.store.set_org_name("Acme")
     yield opened
     opened.store.close()
 
 
 @pytest.fixture
-def directory(folder: Folder) -> Iterator[SqliteKeyDirectory]:
-    opened = SqliteKeyDirectory(folder.data.store)
+def directory(folder: Folder) -> Iterator[RememberedKeys]:
+    opened = stores.key_directory(folder.data)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def file_folder(tmp_path: Path) -> Iterator[Folder]:
+    opened = stores.open_folder(tmp_path / "data")
+    yield opened
+    opened.store.close()
+
+
+@pytest.fixture
+def file_directory(file_folder: Folder) -> Iterator[SqliteKeyDirectory]:
+    opened = SqliteKeyDirectory(file_folder.data.store)
     yield opened
     opened.close()
 
@@ -53,9 +70,7 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def test_a_key_is_fetched_once_and_then_known(
-    folder: Folder, directory: SqliteKeyDirectory
-) -> None:
+def test_a_key_is_fetched_once_and_then_known(folder: Folder, directory: RememberedKeys) -> None:
     user = add_person(folder.store)
     record = folder.store.add_key(
         new_key(
@@ -81,7 +96,7 @@ def test_a_key_is_fetched_once_and_then_known(
 
 
 def test_what_the_directory_reads_is_what_the_store_reads(
-    folder: Folder, directory: SqliteKeyDirectory
+    folder: Folder, directory: RememberedKeys
 ) -> None:
     store = folder.store
     alice = add_person(store)
@@ -125,7 +140,7 @@ def test_what_the_directory_reads_is_what_the_store_reads(
 
 
 def test_a_key_revoked_by_another_process_is_seen_after_one_refresh(
-    folder: Folder, directory: SqliteKeyDirectory
+    folder: Folder, directory: RememberedKeys
 ) -> None:
     issued = stores.issue_key(folder, team=people.ensure_team(folder.store, "core", NOW).name)
     kept = stores.issue_key(folder, team="core").record.key
@@ -136,7 +151,12 @@ def test_a_key_revoked_by_another_process_is_seen_after_one_refresh(
         assert (await _fetched(directory, key_id)).active
         before = await _fetched(directory, kept.key_id)
         command = [sys.executable, "-m", "tollkeeper", "keys", "revoke", key_id]
-        subprocess.run([*command, "--data", str(folder.data.root)], check=True, timeout=60)
+        subprocess.run(
+            [*command, "--data", str(folder.data.root)],
+            env={**os.environ, "TOLLKEEPER_STORE": folder.data.store_url},  # noqa: TID251
+            check=True,
+            timeout=60,
+        )
         assert directory.known(key_id) is not None
         assert await directory.refresh() is False
         assert directory.known(key_id) is None
@@ -147,7 +167,7 @@ def test_a_key_revoked_by_another_process_is_seen_after_one_refresh(
 
 
 def test_an_unknown_id_is_remembered_until_the_key_is_issued(
-    folder: Folder, directory: SqliteKeyDirectory
+    folder: Folder, directory: RememberedKeys
 ) -> None:
     team = people.ensure_team(folder.store, "core", NOW)
 
@@ -169,7 +189,7 @@ def test_memory_is_bounded_and_the_oldest_goes_first(folder: Folder) -> None:
     with folder.store.together():
         for number in range(20):
             folder.store.add_key(new_key(f"{number:08d}", team_id=team.team_id), NOW)
-    directory = SqliteKeyDirectory(folder.data.store, keys_max=5, missing_max=3)
+    directory = stores.key_directory(folder.data, keys_max=5, missing_max=3)
 
     async def work() -> None:
         for number in range(40):
@@ -182,7 +202,7 @@ def test_memory_is_bounded_and_the_oldest_goes_first(folder: Folder) -> None:
 
 
 def test_after_very_many_changes_nothing_old_is_left(
-    folder: Folder, directory: SqliteKeyDirectory
+    folder: Folder, directory: RememberedKeys
 ) -> None:
     user = add_person(folder.store)
     with folder.store.together():
@@ -203,7 +223,7 @@ def test_after_very_many_changes_nothing_old_is_left(
 
 
 def test_price_rules_are_there_after_the_refresh_which_says_so(
-    folder: Folder, directory: SqliteKeyDirectory
+    folder: Folder, directory: RememberedKeys
 ) -> None:
     async def work() -> None:
         rule = PriceRule("acme", discount_bp=1250)
@@ -212,7 +232,7 @@ def test_price_rules_are_there_after_the_refresh_which_says_so(
         folder.store.add_price_rule(StoredRule("b", rule._replace(name="b"), NOW + 1, "alice"))
         assert await directory.refresh()
         assert directory.price_rules() == (rule._replace(name="b"), rule)
-        assert stored_rules(folder.data.store) == directory.price_rules()
+        assert stored_rules(store_of(folder.data)) == directory.price_rules()
         folder.store.end_price_rule("b", NOW + 9)
         assert await directory.refresh()
         assert directory.price_rules()[0].until_us == NOW + 9
@@ -226,7 +246,7 @@ def test_a_store_that_is_not_there_has_no_rules(tmp_path: Path) -> None:
 
 
 def test_a_refresh_says_when_provider_secrets_changed(
-    folder: Folder, directory: SqliteKeyDirectory
+    folder: Folder, directory: RememberedKeys
 ) -> None:
     async def work() -> None:
         assert directory.provider_secrets() == {}
@@ -245,11 +265,11 @@ def test_a_refresh_says_when_provider_secrets_changed(
 
 def test_secrets_that_are_there_at_the_start_are_read_at_once(folder: Folder) -> None:
     folder.store.set_provider_secret("openai", b"sealed", NOW)
-    with closing(SqliteKeyDirectory(folder.data.store)) as directory:
+    with closing(stores.key_directory(folder.data)) as directory:
         assert directory.provider_secrets() == {"openai": b"sealed"}
 
 
-def test_many_fetch_the_same_key_at_once(folder: Folder, directory: SqliteKeyDirectory) -> None:
+def test_many_fetch_the_same_key_at_once(folder: Folder, directory: RememberedKeys) -> None:
     team = people.ensure_team(folder.store, "core", NOW)
     folder.store.add_key(new_key("AAAAAAAA", team_id=team.team_id), NOW)
 
@@ -262,7 +282,7 @@ def test_many_fetch_the_same_key_at_once(folder: Folder, directory: SqliteKeyDir
 
 
 def test_fetches_and_refreshes_at_once_never_leave_an_old_answer(
-    folder: Folder, directory: SqliteKeyDirectory
+    folder: Folder, directory: RememberedKeys
 ) -> None:
     user = add_person(folder.store)
     folder.store.add_key(new_key("AAAAAAAA", user_id=user.user_id), NOW)
@@ -278,44 +298,46 @@ def test_fetches_and_refreshes_at_once_never_leave_an_old_answer(
     run(work)
 
 
-def test_a_restored_store_is_noticed(folder: Folder, directory: SqliteKeyDirectory) -> None:
-    team = people.ensure_team(folder.store, "core", NOW)
-    folder.store.add_key(new_key("AAAAAAAA", team_id=team.team_id), NOW)
-    backup = folder.data.root / "backup.sqlite3"
-    with closing(sqlite3.connect(folder.data.store)) as source:
+def test_a_restored_store_is_noticed(
+    file_folder: Folder, file_directory: SqliteKeyDirectory
+) -> None:
+    team = people.ensure_team(file_folder.store, "core", NOW)
+    file_folder.store.add_key(new_key("AAAAAAAA", team_id=team.team_id), NOW)
+    backup = file_folder.data.root / "backup.sqlite3"
+    with closing(sqlite3.connect(file_folder.data.store)) as source:
         source.execute("VACUUM INTO ?", (str(backup),))
-    folder.store.add_key(new_key("BBBBBBBB", team_id=team.team_id), NOW)
+    file_folder.store.add_key(new_key("BBBBBBBB", team_id=team.team_id), NOW)
 
     async def work() -> None:
-        await directory.refresh()
-        assert await directory.fetch("BBBBBBBB") is not None
-        for log in folder.data.root.glob("store.sqlite3-*"):
+        await file_directory.refresh()
+        assert await file_directory.fetch("BBBBBBBB") is not None
+        for log in file_folder.data.root.glob("store.sqlite3-*"):
             log.unlink()
-        shutil.move(backup, folder.data.store)
-        assert await directory.refresh() is True
-        assert await directory.fetch("BBBBBBBB") is None
-        assert await directory.fetch("AAAAAAAA") is not None
+        shutil.move(backup, file_folder.data.store)
+        assert await file_directory.refresh() is True
+        assert await file_directory.fetch("BBBBBBBB") is None
+        assert await file_directory.fetch("AAAAAAAA") is not None
 
-    folder.store.close()
+    file_folder.store.close()
     run(work)
 
 
 def test_when_the_store_is_gone_what_is_known_stays(
-    folder: Folder, directory: SqliteKeyDirectory
+    file_folder: Folder, file_directory: SqliteKeyDirectory
 ) -> None:
-    team = people.ensure_team(folder.store, "core", NOW)
-    folder.store.add_key(new_key("AAAAAAAA", team_id=team.team_id), NOW)
+    team = people.ensure_team(file_folder.store, "core", NOW)
+    file_folder.store.add_key(new_key("AAAAAAAA", team_id=team.team_id), NOW)
 
     async def work() -> None:
-        await directory.refresh()
-        await directory.fetch("AAAAAAAA")
-        away = folder.data.store.with_suffix(".away")
-        folder.data.store.rename(away)
+        await file_directory.refresh()
+        await file_directory.fetch("AAAAAAAA")
+        away = file_folder.data.store.with_suffix(".away")
+        file_folder.data.store.rename(away)
         with pytest.raises(OSError, match="gone"):
-            await directory.refresh()
-        assert directory.known("AAAAAAAA") is not None
-        away.rename(folder.data.store)
-        assert await directory.refresh() is False
+            await file_directory.refresh()
+        assert file_directory.known("AAAAAAAA") is not None
+        away.rename(file_folder.data.store)
+        assert await file_directory.refresh() is False
 
     run(work)
 
@@ -325,21 +347,21 @@ def test_a_missing_store_is_an_error_that_names_it(tmp_path: Path) -> None:
         SqliteKeyDirectory(tmp_path / "nothing.sqlite3")
 
 
-def test_the_directory_cannot_write(folder: Folder, directory: SqliteKeyDirectory) -> None:
+def test_the_directory_cannot_write(
+    file_folder: Folder, file_directory: SqliteKeyDirectory
+) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        directory._connection.execute("DELETE FROM virtual_keys")
+        file_directory._connection.execute("DELETE FROM virtual_keys")
 
 
 def test_the_gateway_does_not_load_sqlalchemy_for_it() -> None:
     subprocess.run([sys.executable, "-c", _LIGHT], check=True, timeout=60)
 
 
-def test_reading_goes_on_while_somebody_writes(
-    folder: Folder, directory: SqliteKeyDirectory
-) -> None:
+def test_reading_goes_on_while_somebody_writes(folder: Folder, directory: RememberedKeys) -> None:
     team = people.ensure_team(folder.store, "core", NOW)
     folder.store.add_key(new_key("AAAAAAAA", team_id=team.team_id), NOW)
-    second = open_sql_store(folder.data.store)
+    second = open_sql_store(store_of(folder.data))
 
     async def work() -> None:
         with second.together():
@@ -352,7 +374,7 @@ def test_reading_goes_on_while_somebody_writes(
     second.close()
 
 
-async def _fetched(directory: SqliteKeyDirectory, key_id: str) -> VirtualKey:
+async def _fetched(directory: RememberedKeys, key_id: str) -> VirtualKey:
     key = await directory.fetch(key_id)
     assert key is not None
     return key

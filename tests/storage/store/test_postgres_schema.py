@@ -1,4 +1,4 @@
-"""A store's schema on PostgreSQL: from nothing, as declared, by one of many, and never a newer one."""
+"""A schema on PostgreSQL: from nothing, as declared, made by one of many, never a newer one."""
 
 from __future__ import annotations
 
@@ -132,13 +132,13 @@ def test_a_database_that_cannot_hold_every_language_is_refused(cluster: Cluster)
             " TEMPLATE template0"
         )
         server.execute("ALTER DATABASE old_text OWNER TO tollkeeper")
-    with pytest.raises(ConfigError, match="LATIN1.*createdb --encoding UTF8"):
+    with pytest.raises(ConfigError, match=r"LATIN1.*createdb --encoding UTF8"):
         migrate(cluster.database("old_text"))
 
 
 def test_a_user_who_may_make_no_tables_is_told_so(cluster: Cluster) -> None:
     with cluster.administered() as server:
         server.execute("CREATE DATABASE of_another TEMPLATE template0")
-    with pytest.raises(PermissionError, match="permission denied.*its own database"):
+    with pytest.raises(PermissionError, match=r"permission denied.*its own database"):
         migrate(cluster.database("of_another"))
     assert not store_exists(cluster.database("of_another"))
