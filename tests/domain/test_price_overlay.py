@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tollkeeper.domain.price_data import OverlayRow, ProviderRow
+from tollkeeper.domain.price_data import OverlayRow, PriceRow, ProviderRow
 from tollkeeper.domain.price_overlay import with_gaps, with_overlay
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.rate_card import instant_us
@@ -60,6 +60,38 @@ def test_a_price_that_is_set_has_no_old_tiers() -> None:
     assert corrected["models"][0]["prices"][0]["above"] == [
         (1_000, {"output": "6"}),
         (500, {"input": "8"}),
+    ]
+
+
+def test_a_past_ends_where_the_source_is_right_again() -> None:
+    night: PriceRow = {"usd": {"input": "2"}, "since": "2026-02-01", "daily": ("01:00", "04:00")}
+    source: ProviderRow = {
+        "provider": "p",
+        "name": "P",
+        "models": [
+            {
+                "model": "m",
+                "prices": [
+                    {"usd": {"input": "9"}},
+                    {"usd": {"input": "4"}, "since": "2026-02-01"},
+                    night,
+                    {"usd": {"input": "5"}, "since": "2026-06-01"},
+                ],
+            }
+        ],
+    }
+    past: list[PriceRow] = [{"usd": {"input": "7"}}, {"usd": {"input": "6"}, "since": "2026-01-01"}]
+    row = _row(models=["m"], past=past, until="2026-03-01")
+    assert with_overlay(source, [row])["models"][0]["prices"] == [
+        *past,
+        {"usd": {"input": "4"}, "since": "2026-03-01"},
+        {**night, "since": "2026-03-01"},
+        {"usd": {"input": "5"}, "since": "2026-06-01"},
+    ]
+    row = _row(models=["m"], past=past[:1], until="2026-02-01")
+    assert with_overlay(source, [row])["models"][0]["prices"] == [
+        past[0],
+        *source["models"][0]["prices"][1:],
     ]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from importlib.metadata import distribution
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tollkeeper.domain.price_data import EVIDENCE
 from tollkeeper.domain.price_history import Release, with_release
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.rate_card import instant_us
@@ -79,7 +81,33 @@ def test_every_correction_has_a_reason_and_a_source() -> None:
     for row in rows:
         assert len(row["reason"]) > 10, row
         assert row["source"].startswith(("https://", "recorded replies")), row
-        assert row["checked"] >= "2026-11-01", row
+
+
+def test_no_correction_claims_to_have_been_checked_that_was_not() -> None:
+    """What was looked at stands there with its day; where nothing was, there is no day."""
+    rows = [json.loads(line) for line in (FOLDER / "overlay.jsonl").read_text("utf-8").splitlines()]
+    for row in rows:
+        assert row["evidence"] in EVIDENCE, row
+        if row["evidence"] in {"notes", "none"}:
+            assert "seen" not in row, row
+            assert "checked" not in row, row
+        else:
+            assert len(row["seen"]) > 10, row
+            assert row["checked"] >= "2026-11-01", row
+        if row["evidence"] == "none":
+            assert not {"usd", "prices", "past", "adds", "variants", "geo"} & set(row), row
+
+
+def test_the_document_counts_what_the_corrections_rest_on() -> None:
+    rows = [json.loads(line) for line in (FOLDER / "overlay.jsonl").read_text("utf-8").splitlines()]
+    count = Counter(row["evidence"] for row in rows)
+    said = (
+        f"Of {len(rows)} rows {count['page']} rest on a page, {count['list']} on a list, "
+        f"{count['replies']} on replies, {count['text']} on a text, {count['notes']} on notes, "
+        f"and {count['none']} have nothing to look up."
+    )
+    document = Path(__file__).resolve().parents[2] / "docs" / "accuracy.md"
+    assert said in " ".join(document.read_text("utf-8").split())
 
 
 HEAD = b'{"source":"x 1","released":"2026-11-20"}\n'

@@ -158,25 +158,42 @@ class GapRow(TypedDict):
     votes: NotRequired[Mapping[str, Prices]]
 
 
+EVIDENCE: Final[Mapping[str, str]] = {
+    "page": "a stored copy of the vendor's own page was read",
+    "list": "another price list, or its history, was read",
+    "replies": "recorded replies show it",
+    "text": "somebody else's text says so",
+    "notes": "nothing was looked at but this project's own notes",
+    "none": "there is nothing to look up: it decides where calls go, and no price",
+}
+"""What a correction rests on, from the best to none."""
+
+
 class OverlayRow(TypedDict):
     """One reviewed correction: to the models named (globs), or to the whole provider.
 
-    ``reason`` and ``source`` say why, and who published it; ``checked`` is the day on which the
-    row was reviewed, which need not mean that the page itself was opened. ``adds`` are models
-    that the source lacks. ``same_as`` gives one tier the variants of another
-    ({"flex": "batch"}).
-    ``prices`` replaces a model's whole history, ``without`` takes away prices that the source
-    has under a wrong quantity.
+    ``reason`` says why, ``source`` who publishes it, ``seen`` what was really looked at and
+    ``evidence`` what that is (see ``EVIDENCE``); ``checked`` is the day on which it was looked
+    at, and is missing where nothing was. Rows of older versions say less.
+
+    ``adds`` are models that the source lacks. ``same_as`` gives one tier the variants of another
+    ({"flex": "batch"}). ``prices`` replaces a model's whole history; ``past`` only what it cost
+    before the moment ``until``, from which on the source is right. ``without`` takes away prices
+    that the source has under a wrong quantity.
     """
 
     provider: str
     reason: str
     source: str
-    checked: str
+    evidence: NotRequired[str]
+    seen: NotRequired[str]
+    checked: NotRequired[str]
     models: NotRequired[Sequence[str]]
     adds: NotRequired[Sequence[ModelRow]]
     aliases: NotRequired[Sequence[str]]
     prices: NotRequired[Sequence[PriceRow]]
+    past: NotRequired[Sequence[PriceRow]]
+    until: NotRequired[str]
     without: NotRequired[Sequence[str]]
     usd: NotRequired[Prices]
     above: NotRequired[Tiers]

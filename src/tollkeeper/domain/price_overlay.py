@@ -124,6 +124,8 @@ def _corrected(model: ModelRow, row: OverlayRow) -> ModelRow:
         corrected["aliases"] = [*model.get("aliases", ()), *row["aliases"]]
     if "prices" in row:
         corrected["prices"] = _replaced(model, row["prices"])
+    if "past" in row:
+        corrected["prices"] = _with_past(model["prices"], row["past"], row["until"])
     if "without" in row:
         corrected["prices"] = [_without(old, row["without"]) for old in corrected["prices"]]
     if "usd" in row:
@@ -173,6 +175,14 @@ def _replaced(model: ModelRow, prices: Sequence[PriceRow]) -> list[PriceRow]:
         is_latest = row.get("since") == latest
         rows.append({**row, "replaced": other} if other and is_latest else row)
     return rows
+
+
+def _with_past(prices: Sequence[PriceRow], past: Sequence[PriceRow], until: str) -> list[PriceRow]:
+    """Replace what a model cost before a moment; what the source has from then on stays."""
+    before = [row for row in prices if row.get("since", "") <= until]
+    plain = [place for place, row in enumerate(before) if "daily" not in row]
+    in_force: list[PriceRow] = [{**row, "since": until} for row in before[plain[-1] :]]
+    return [*past, *in_force, *prices[len(before) :]]
 
 
 def _without(old: PriceRow, names: Sequence[str]) -> PriceRow:
