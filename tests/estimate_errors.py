@@ -1,9 +1,10 @@
 """How far estimates are off: recorded replies whose usage is taken out, against what it said.
 
 Each call is settled by the gateway's own code as one whose provider said nothing. Records go by
-in the order of their time, and each is learned from afterwards, as a measured call would be.
-Prompts with pictures, files or the provider's own tools stand apart, and so do replies with
-reasoning: their size cannot be seen.
+in the order of their time, and each is learned from afterwards, as a measured call would be; what
+a gateway would have estimated that had learned nothing stands beside it. Prompts with pictures,
+files or the provider's own tools stand apart, and so do replies with reasoning: their size cannot
+be seen.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from accuracy_lines import Line
 from accuracy_tables import table
 from recorded_recounts import inclusive
 from tollkeeper.domain import usage as u
+from tollkeeper.domain.calls import Part
 from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.domain.texts import RequestText
 from tollkeeper.services.model_habits import ModelHabits
 from tollkeeper.services.settlement import Ending, Hints, settle
+from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.request_text import request_text
 from whole_corpus import Recorded, held_for
 from without_usage import read_silenced
@@ -28,7 +32,10 @@ ASKED_BYTES_MAX = 32 << 10  # as the gateway keeps of a request
 
 
 class Estimate(NamedTuple):
-    """One reply: what it stated and what would have been estimated. None where nothing was."""
+    """One reply: what it stated and what would have been estimated. None where nothing was.
+
+    ``exchange`` is what was asked and said: many were recorded several times.
+    """
 
     record: Recorded
     stated_in: int
@@ -39,6 +46,9 @@ class Estimate(NamedTuple):
     thought: bool
     held_out: bool
     basis: str
+    unlearned_in: int | None
+    unlearned_out: int | None
+    exchange: tuple[str, str, str]
 
     @property
     def error_in(self) -> float | None:
@@ -47,6 +57,14 @@ class Estimate(NamedTuple):
     @property
     def error_out(self) -> float | None:
         return _error(self.estimated_out, self.stated_out)
+
+    @property
+    def unlearned_error_in(self) -> float | None:
+        return _error(self.unlearned_in, self.stated_in)
+
+    @property
+    def unlearned_error_out(self) -> float | None:
+        return _error(self.unlearned_out, self.stated_out)
 
 
 def _error(estimated: int | None, stated: int) -> float | None:
@@ -79,19 +97,12 @@ def _estimate(line: Line, book: PriceBook, habits: ModelHabits) -> Estimate | No
     reading = read_silenced(record)
     if reading.usage is not None:
         return None  # counted by the piece, or elsewhere
-    model, body = line.made.model, (record.row["request_body"] or "").encode()
+    body = (record.row["request_body"] or "").encode()
     asked = request_text(body) if body else None
-    held = held_for(record, usage)
-    held = held._replace(prompt_bytes=len(body), output_tokens=habits.expected(model, None))
-    held = held._replace(profile=held.profile._replace(model=model))
-    hints = Hints(
-        asked if len(body) <= ASKED_BYTES_MAX else None,
-        habits.bytes_per_token(model),
-        habits.hidden_tokens(model),
-    )
-    ending = Ending(200, Outcome.OK, 0, output_bytes=reading.output_bytes, hints=hints)
-    part = settle(held, ending, book).parts[0]
-    stated, made = inclusive(usage.quantities), inclusive(part.quantities)
+    part = _booked(line, reading, asked, habits, book)
+    bare = _booked(line, reading, asked, ModelHabits(), book)
+    stated = inclusive(usage.quantities)
+    made, unlearned = inclusive(part.quantities), inclusive(bare.quantities)
     return Estimate(
         record,
         stated["in"],
@@ -102,7 +113,28 @@ def _estimate(line: Line, book: PriceBook, habits: ModelHabits) -> Estimate | No
         stated["thought"] > 0,
         int(str(record.row["sha"])[:8], 16) % 2 == 1,
         part.basis,
+        unlearned["in"] if asked is not None else None,
+        unlearned["out"] if reading.output_bytes else None,
+        (line.made.model, body.decode(), getattr(reading.output_bytes, "sample", "")),
     )
+
+
+def _booked(
+    line: Line, reading: Reading, asked: RequestText | None, habits: ModelHabits, book: PriceBook
+) -> Part:
+    """Settle a call whose reply said nothing, with what was learned of its model so far."""
+    record, model = line.record, line.made.model
+    body_bytes = len((record.row["request_body"] or "").encode())
+    held = held_for(record, line.made.reading.usage)
+    held = held._replace(prompt_bytes=body_bytes, output_tokens=habits.expected(model, None))
+    held = held._replace(profile=held.profile._replace(model=model))
+    hints = Hints(
+        asked if body_bytes <= ASKED_BYTES_MAX else None,
+        habits.bytes_per_token(model),
+        habits.hidden_tokens(model),
+    )
+    ending = Ending(200, Outcome.OK, 0, output_bytes=reading.output_bytes, hints=hints)
+    return settle(held, ending, book).parts[0]
 
 
 def errors_of(estimates: Sequence[Estimate], of: Callable[[Estimate], float | None]) -> str:
@@ -128,7 +160,22 @@ def table_of_errors(estimates: Sequence[Estimate]) -> str:
             errors_of(group, lambda one: one.error_out),
             errors_of(group, lambda one: one.error_in),
         )
+        unlearned = (
+            errors_of(group, lambda one: one.unlearned_error_out),
+            errors_of(group, lambda one: one.unlearned_error_in),
+        )
         rows.append((f"**{name}, seen or not, together**", together[0], "", together[1], ""))
+        once = list({one.exchange: one for one in group}.values())
+        rows.append(
+            (
+                "the same, each exchange once",
+                errors_of(once, lambda one: one.error_out),
+                "",
+                errors_of(once, lambda one: one.error_in),
+                "",
+            )
+        )
+        rows.append(("the same, with nothing learned before", unlearned[0], "", unlearned[1], ""))
         half = [one for one in group if one.held_out]
         rows.append((f"{name} that no factor was fitted to", *_cells(half)))
         for reader in sorted({one.record.reader for one in group}):

@@ -11,7 +11,10 @@ from estimate_errors import Estimate, all_are_marked, estimates_of, table_of_err
 from tollkeeper.providers.price_data import shipped_price_book
 
 pytestmark = pytest.mark.slow
-ERROR_MAX = 0.05
+OUTPUT_ERROR_MAX = 0.04
+INPUT_ERROR_MAX = 0.03
+REASONING_ERROR_MAX = 0.2
+"""What was reached, rounded up; 5 % is what had to be."""
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +29,31 @@ def _streams(estimates: list[Estimate], *, held_out: bool = False) -> list[Estim
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-def test_half_of_the_streams_are_within_5_percent(
+def test_half_of_all_streams_are_within_5_percent(
     estimates: list[Estimate], held_out: bool
 ) -> None:
     streams = _streams(estimates, held_out=held_out)
-    outputs = [one.error_out for one in streams if not one.thought]
-    inputs = [one.error_in for one in streams if not one.unseen]
-    assert len(outputs) > 400
-    assert typical(outputs) <= ERROR_MAX
-    assert typical(inputs) <= ERROR_MAX
+    assert len(streams) > (500 if held_out else 1_000)
+    assert typical(one.error_out for one in streams) <= OUTPUT_ERROR_MAX
+    assert typical(one.error_in for one in streams) <= INPUT_ERROR_MAX
+
+
+def test_so_they_are_for_a_gateway_that_has_learned_nothing(estimates: list[Estimate]) -> None:
+    streams = _streams(estimates)
+    assert typical(one.unlearned_error_out for one in streams) <= OUTPUT_ERROR_MAX
+    assert typical(one.unlearned_error_in for one in streams) <= INPUT_ERROR_MAX
+
+
+def test_what_is_told_of_reasoning_is_used(estimates: list[Estimate]) -> None:
+    streams = _streams(estimates)
+    assert typical(one.error_out for one in streams if one.thought) <= REASONING_ERROR_MAX
+    assert typical(one.error_out for one in streams if not one.thought) <= INPUT_ERROR_MAX
+
+
+def test_gemini_is_counted_as_its_vocabulary_does(estimates: list[Estimate]) -> None:
+    own = [one for one in _streams(estimates) if one.record.reader == "gemini"]
+    assert typical(one.error_in for one in own if not one.unseen) <= INPUT_ERROR_MAX
+    assert typical(one.error_out for one in own if not one.thought) <= 0.08
 
 
 def test_openai_is_counted_exactly_as_a_rule(estimates: list[Estimate]) -> None:

@@ -38,7 +38,7 @@ def test_the_usual_is_put_down_where_text_came_and_nothing_is_told() -> None:
     ("model", "endpoint", "tokens"),
     [
         ("gpt-5-mini", "responses", 176),
-        ("gemini-3.5-flash", "streamGenerateContent", 358),
+        ("gemini-3.5-flash", "streamGenerateContent", 345),
         ("models/gemini-2.5-flash", "generateContent", 344),
         ("claude-sonnet-4-5", "messages", 425),
         ("grok-4.3", "responses", 328),

@@ -41,7 +41,7 @@ class Manner(NamedTuple):
 _SILENT: Final = Manner()
 _CLAUDE: Final = Manner(300, 40, tells=True)
 _OPENAI: Final = Manner(800, 68)
-_GEMINI: Final = Manner(100, 53, tells=True)
+_GEMINI: Final = Manner(100, 55, tells=True)
 _GEMINI_2: Final = Manner(40, 57, tells_in_calls=True)
 _GROK: Final = Manner(0, 61)
 _MANNERS: Final = (

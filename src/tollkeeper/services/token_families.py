@@ -127,15 +127,16 @@ _CLAUDE_SINCE_4_7: Final = _CLAUDE._replace(
     reply_start=2,
 )
 _GEMINI_2_0: Final = Family(
-    text=Pieces(1000, 0, 1000, 1200, 1600),
-    reply=Pieces(1000, 0, 930, 1030, 1320),
+    text=Pieces(1000, 0, 1000, 1000, 1500, 650),
+    reply=Pieces(1000, 0, 1000, 1000, 1000, 1000),
     tools_as=AS_TEXTS,
-    tools=1100,
-    tool=1,
+    argument=-2,
     own_tool=100,
 )
-_GEMINI_2_5: Final = _GEMINI_2_0._replace(tools=1000, tool=18, tool_text=2500, past_call=10, call=8)
-_GEMINI_3: Final = _GEMINI_2_5._replace(tool=16, tool_text=3750, reads_seals=True)
+_GEMINI_2_5: Final = _GEMINI_2_0._replace(tool=18, tool_text=2500, past_call=12, call=7, argument=0)
+_GEMINI_3: Final = _GEMINI_2_5._replace(
+    tool=16, tool_text=3750, past_call=10, call=6, reads_seals=True
+)
 _LLAMA: Final = Family(text=_all(1060), message=4, start=5, schema=1000, call=21, reply_start=1)
 _FAMILIES: Final = (
     # The first pattern that is found in a model's name decides.
@@ -219,7 +220,7 @@ def family_of(model: str, endpoint: str) -> Family:
         return family._replace(
             reply_start=family.reply_start + 1,
             tools_start=3 if newer else -3,
-            schema_start=-3,
-            past_call=6,
+            schema_start=1,
+            past_call=8 if newer else 3,
         )
     return family

@@ -77,10 +77,11 @@ class _Long:
 
 
 class Pieces(NamedTuple):
-    """The tokens of a text by what they are, and the ``digits`` that are in the ``numbers``.
+    """The tokens of a text by what they are, and what others make more tokens of.
 
-    Other vocabularies differ from this one mostly by kind: some know no numbers but digits,
-    or have a token for each blank line.
+    Other vocabularies differ from this one mostly by kind: some know no numbers but digits
+    (``digits`` are in the ``numbers``), or no marks that take the end of their line with them
+    (``line_ends`` are in the ``marks``).
     """
 
     words: float = 0
@@ -88,6 +89,7 @@ class Pieces(NamedTuple):
     digits: float = 0
     marks: float = 0
     blanks: float = 0
+    line_ends: float = 0
 
 
 def count(text: str) -> int:
@@ -97,7 +99,7 @@ def count(text: str) -> int:
 
 def measure(text: str) -> Pieces:
     """Count the tokens of a text by kind; what has a letter in it is a word."""
-    words = numbers = digits = marks = blanks = 0
+    words = numbers = digits = marks = blanks = line_ends = 0
     for piece, times in Counter(_split(text)).items():
         tokens = _of_piece(piece) * times
         last = piece.rstrip()[-1:]
@@ -110,7 +112,8 @@ def measure(text: str) -> Pieces:
             digits += len(piece) * times
         else:
             marks += tokens
-    return Pieces(words, numbers, digits, marks, blanks)
+            line_ends += times * (piece[-1] in "\r\n")
+    return Pieces(words, numbers, digits, marks, blanks, line_ends)
 
 
 def _split(text: str) -> list[str]:
