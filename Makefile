@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WHEELS := --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check bench accuracy test-agents screenshots lock prices vocabulary clean
+.PHONY: help setup run test test-long check bench cap accuracy test-agents screenshots lock prices vocabulary clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,10 @@ check: setup $(VENV)/.check ## lint, types, import rule and tidy rules, as CI ru
 bench: setup $(VENV)/.test ## the benchmarks; writes docs/benchmarks.md
 	@$(BIN)/python tools/system_packages.py bench
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+cap: setup $(VENV)/.test ## a thousand calls at once against a cap; writes docs/cap.md
+	@$(BIN)/python tools/system_packages.py test
+	@PYTHONPATH=tests:. $(BIN)/python -m benchmarks.cap $(ARGS)
 
 accuracy: setup $(VENV)/.test ## all recorded replies, beside LiteLLM; writes docs/accuracy.md
 	@PYTHONPATH=tests:. $(BIN)/python tests/accuracy_round.py ../shared docs/accuracy.md $(ARGS)

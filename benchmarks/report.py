@@ -14,7 +14,7 @@ Written by `make bench` ({command}), which measured everything below in one run 
 Run it on your own machine: ratios carry over between machines, absolute figures do not.
 """
 
-_BUSY = """\
+BUSY = """\
 **The machine had other work during this run**, so no figure here says what it could do in
 peace: run it again when nothing else runs.
 """
@@ -55,11 +55,11 @@ def document(
     """Give the whole document; ``busy`` tells that the machine had other work as well."""
     parts = [_INTRODUCTION.format(command=f"`{command}`", date=date)]
     if busy:
-        parts.append(_BUSY)
+        parts.append(BUSY)
     parts.append("## Targets\n\n" + outcome(findings))
     parts += [section(found) for found in findings]
     parts.append(_METHOD.format(rounds=rounds))
-    parts.append("## Machine and versions\n\n" + _facts(machine, versions, took_s))
+    parts.append("## Machine and versions\n\n" + facts(machine, versions, took_s))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -87,7 +87,8 @@ def section(found: Findings) -> str:
     return "\n\n".join(parts)
 
 
-def _facts(machine: Mapping[str, str], versions: Mapping[str, str], took_s: float) -> str:
+def facts(machine: Mapping[str, str], versions: Mapping[str, str], took_s: float) -> str:
+    """Give the table of the machine, of versions, and of how long the run took."""
     table = Table(["", "what"])
     for name, value in {**machine, **versions, "the run took": f"{took_s / 60:.0f} min"}.items():
         table.add(name, value)
