@@ -7,15 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tollkeeper import bootstrap, clock, config
+from tollkeeper import clock, config
+from tollkeeper.bootstrap.mailing import mailing_of, senders_of
 from tollkeeper.config import Configuration
 from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.jobs.alerts import alert_jobs
 from tollkeeper.jobs.table import Job
-from tollkeeper.notify.chat import ChatSender
-from tollkeeper.notify.senders import Senders
-from tollkeeper.notify.webhook import WebhookSender
 from tollkeeper.ports import Ledger, Notifier, Store
 from tollkeeper.reports.usual_figures import LedgerUsualFigures
 from tollkeeper.runtime import file_mark
@@ -148,21 +146,3 @@ class ConsoleAlerts:
         return Limits(
             alerts.off, alerts.min_usd, alerts.deviations, configuration.settings.timezone
         )
-
-
-def senders_of(configuration: Configuration) -> Senders:
-    """Make who sends by a configuration."""
-    return Senders(
-        WebhookSender(configuration.settings.ca_file), ChatSender(configuration.alerts.named)
-    )
-
-
-def mailing_of(configuration: Configuration) -> Mailing:
-    """Give what a configuration says of messages."""
-    alerts = configuration.alerts
-    return Mailing(
-        {channel.name: channel for channel in alerts.channels},
-        bootstrap.address_of(configuration.settings),
-        configuration.settings.timezone,
-        alerts.digest_minute,
-    )

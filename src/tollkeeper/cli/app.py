@@ -39,6 +39,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "spend": Verb("tollkeeper.cli.spend", "Show who spent what."),
         "budgets": Verb("tollkeeper.cli.budgets", "Cap what is spent, and see what is left."),
         "limits": Verb("tollkeeper.cli.limits", "Limit calls and tokens by the minute."),
+        "alerts": Verb("tollkeeper.cli.alerts", "See what fired and who was told."),
         "months": Verb("tollkeeper.cli.months", "Close months, list them, open them again."),
         "prices": Verb("tollkeeper.cli.prices", "Show what models cost, fetch newer prices."),
     }

@@ -1,0 +1,28 @@
+"""What a configuration says of messages, and who sends them."""
+
+from __future__ import annotations
+
+from tollkeeper import bootstrap
+from tollkeeper.config import Configuration
+from tollkeeper.notify.chat import ChatSender
+from tollkeeper.notify.senders import Senders
+from tollkeeper.notify.webhook import WebhookSender
+from tollkeeper.services.delivering import Mailing
+
+
+def senders_of(configuration: Configuration) -> Senders:
+    """Make who sends by a configuration."""
+    return Senders(
+        WebhookSender(configuration.settings.ca_file), ChatSender(configuration.alerts.named)
+    )
+
+
+def mailing_of(configuration: Configuration) -> Mailing:
+    """Give what a configuration says of messages."""
+    alerts = configuration.alerts
+    return Mailing(
+        {channel.name: channel for channel in alerts.channels},
+        bootstrap.address_of(configuration.settings),
+        configuration.settings.timezone,
+        alerts.digest_minute,
+    )
