@@ -16,7 +16,8 @@ from tollkeeper.console.answers import Handler
 from tollkeeper.console.dispatch import Async, Endpoint, Kind, Rule
 from tollkeeper.console.headers import guard
 from tollkeeper.console.rendering import environment
-from tollkeeper.console.routes import NOBODY, ROUTES, Route, is_on_loop, require_complete
+from tollkeeper.console.route import Route
+from tollkeeper.console.routes import NOBODY, ROUTES, is_on_loop, require_complete
 from tollkeeper.console.shared import Console
 
 _API: Final = "/api/"
