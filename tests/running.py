@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,18 +91,30 @@ class Process:
 class Deployment:
     """A data folder with a configuration and keys, and the gateway that serves it.
 
+    ``store_url`` says where its store is, if that is not in the folder; one that others use
+    already needs their ``key_file``.
+
     ``key`` belongs to Alice of team core. ``upstream`` is the sandbox's address. Everything
     secret in it is planted as a canary; ``finish`` looks where it must not have gone.
     """
 
-    def __init__(self, folder: Path, upstream: str, configuration: dict[str, Any]) -> None:
-        self.folder = DataFolder(folder / "data")
+    def __init__(
+        self,
+        folder: Path,
+        upstream: str,
+        configuration: dict[str, Any],
+        store_url: str = "",
+        key_file: Path | None = None,
+    ) -> None:
+        self.folder = DataFolder(folder / "data", store_url)
         self.upstream = upstream
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
         self.config_file = folder / "tollkeeper.yaml"
         self.configure(configuration)
         self.folder.root.mkdir(mode=0o700)
+        if key_file is not None:
+            shutil.copy(key_file, self.folder.secret_key)
         store = bootstrap.open_store(self.folder)
         vault = bootstrap.open_vault(self.folder)
         now_us = clock.now_us()
@@ -147,6 +160,7 @@ class Deployment:
     def start(self, *, alone: bool = True, before: Sequence[str] = (), **environment: str) -> None:
         """Start the gateway; not ``alone``, it expects a console beside it."""
         settings = {"TOLLKEEPER_LISTEN__PORT": str(self.port)}
+        settings["TOLLKEEPER_STORE"] = self.folder.store_url
         arguments = ["--config", str(self.config_file), "--data", str(self.folder.root)]
         arguments += ["--alone"] if alone else []
         self.gateway = Process(

@@ -21,6 +21,7 @@ class GatewaySettings(NamedTuple):
     first_byte_s: float = 600.0
     abandoned_s: float = 60.0
     drain_s: float = 60.0
+    store_away_s: float = 900.0
     refusal_status: int | None = None
     metrics_token: str = ""
 

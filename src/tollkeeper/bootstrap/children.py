@@ -18,6 +18,7 @@ from tollkeeper.lifeline import end_with
 from tollkeeper.telemetry import LogSink, logger, spawn
 
 EXIT_UNUSABLE = 78  # EX_CONFIG: starting again would not help
+EXIT_LATER = 75  # EX_TEMPFAIL: it may help, when a server that is away has come back
 _GC_OBJECTS = 50_000
 
 
@@ -55,6 +56,9 @@ def run_child(
     except TollkeeperError as error:
         logger.error("cannot start", extra={"reason": error.message})
         code = EXIT_UNUSABLE
+    except ConnectionError as error:
+        logger.error("cannot start yet", extra={"reason": str(error)})
+        code = EXIT_LATER
     except OSError as error:
         logger.error("cannot start", extra={"reason": str(error)})
         code = EXIT_UNUSABLE

@@ -149,6 +149,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         first_byte_s=timeouts.first_byte_s,
         abandoned_s=timeouts.abandoned_s,
         drain_s=timeouts.drain_s,
+        store_away_s=timeouts.store_away_s,
         refusal_status=settings.refusals.status or None,
         metrics_token=settings.metrics.token,
     )

@@ -47,6 +47,7 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream_idle_s: Seconds = 50.0
     drain_s: Seconds = 60.0  # for all calls, when the gateway is told to stop
     abandoned_s: Seconds = 60.0  # for one stream, after its client left
+    store_away_s: Seconds = 900.0  # known keys stay good while the store cannot be asked
 
 
 class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

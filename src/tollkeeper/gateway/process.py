@@ -22,8 +22,6 @@ from tollkeeper.telemetry import logger, spawn
 
 REFRESH_S: Final = 0.25
 SWEEP_S: Final = 1.0
-STORE_GRACE_S: Final = 60.0
-"""How long keys stay good while the store cannot be asked whether they were revoked."""
 
 _BACKLOG: Final = 1024
 
@@ -118,6 +116,7 @@ class GatewayProcess:
             await asyncio.sleep(SWEEP_S)
             self._connections.sweep()
             self._gateway.pool.sweep()
+            self._gateway.write_repeats()
 
     async def _follow(self) -> None:
         """Learn of files that have changed, and are not being written any more."""
@@ -137,7 +136,7 @@ class GatewayProcess:
             try:
                 secrets_changed = await self._directory.refresh()
             except (OSError, TollkeeperError) as error:
-                if clock.monotonic_s() - good_at_s > STORE_GRACE_S:
+                if clock.monotonic_s() - good_at_s > self._gateway.settings.store_away_s:
                     self._lock(str(error))
                 continue
             good_at_s = clock.monotonic_s()
@@ -182,6 +181,7 @@ class GatewayProcess:
         desk = self._gateway.desk
         if desk is not None:
             desk.close()
+        self._gateway.write_repeats(at_end=True)
         self._gateway.journal.close()
         if desk is not None:
             await desk.finish()
