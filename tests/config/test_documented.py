@@ -19,6 +19,7 @@ from tollkeeper.config.settings import (
     RateLimitOptions,
     Settings,
 )
+from tollkeeper.domain import budget_words
 from tollkeeper.providers import catalogue
 from tollkeeper.providers.kinds import KINDS
 
@@ -31,7 +32,7 @@ ROWS = {
     for cells in [line.split("|")]
     for name in re.findall(r"`([^`]+)`", cells[1])
 }
-SECTIONS = ("providers", "models", "prices", "plans", "rate_limits")
+SECTIONS = ("providers", "models", "prices", "plans", "rate_limits", "budgets")
 LISTED = (PriceRuleOptions, PlanOptions, RateLimitOptions, NotifyOptions, WebhookOptions)
 
 
@@ -62,7 +63,7 @@ def test_every_number_has_a_unit() -> None:
 def test_every_setting_of_a_provider_is_there_and_nothing_else() -> None:
     assert set(ROWS) == {option for option, _ in options()} | set(catalogue._SETTINGS) | {
         field.name for shape in LISTED for field in msgspec.structs.fields(shape)
-    }
+    } | set(budget_words.OPTIONS)
 
 
 def test_every_known_provider_and_every_section_is_named() -> None:

@@ -13,7 +13,12 @@ import sys
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.allocator import keep_freed_memory
 from tollkeeper.bootstrap.children import ChildOptions, run_child
-from tollkeeper.bootstrap.gateway_budgets import recover_journal, set_up_desk
+from tollkeeper.bootstrap.gateway_budgets import (
+    follow_file,
+    recover_journal,
+    renew_desk,
+    set_up_desk,
+)
 from tollkeeper.bootstrap.listening import ServerTls, room_for_clients
 from tollkeeper.bootstrap.prices import followed_files, newest_book
 from tollkeeper.bootstrap.routing import Routed, route
@@ -52,6 +57,8 @@ async def serve(options: ChildOptions) -> None:
     folder_lock.hold(data.run / "gateway.lock")  # until this process ends, however it does
     directory = bootstrap.open_key_directory(data)
     await directory.refresh()
+    if follow_file(configuration, directory.budgets(), data):
+        await directory.refresh()
     routed = _routed(configuration, directory, vault, data)
     failpoint = kill_at(settings.failpoint)
     recover_journal(data, routed.book, directory.budgets(), failpoint)
@@ -76,11 +83,10 @@ async def serve(options: ChildOptions) -> None:
         fresh = config.load(options.config, config.environment())
         again = _routed(fresh, directory, vault, data)
         tls.renew(fresh.settings.listen)
+        follow_file(fresh, directory.budgets(), data)
         gateway.prices = again.book
         gateway.rates.use((*fresh.rate_limits, *directory.rate_rules()))
-        if gateway.desk is not None:
-            gateway.desk.sizes.use(again.book)
-            gateway.desk.public_url = fresh.settings.public_url
+        renew_desk(gateway, again.book, fresh.settings.public_url)
         gateway.planner = Planner(again.routing, again.book)
         gateway.settings = gateway_settings(fresh.settings)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 
-from tollkeeper import bootstrap
+from tollkeeper import bootstrap, clock
+from tollkeeper.config import Configuration
 from tollkeeper.domain.budget_book import Book
 from tollkeeper.domain.budgets import Budget
+from tollkeeper.domain.file_budgets import file_changes
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.gateway.authority_line import AuthorityLine
@@ -19,6 +23,7 @@ from tollkeeper.services.hold_sizes import UsualReplies
 from tollkeeper.services.settlement import settle_interrupted
 from tollkeeper.storage.journal.recovery import recover
 from tollkeeper.storage.journal.spent_files import SpentFiles
+from tollkeeper.telemetry import logger
 
 
 def recover_journal(
@@ -32,6 +37,24 @@ def recover_journal(
         failpoint=failpoint,
         charges_of=charges_of(Book(budgets)) if budgets else None,
     )
+
+
+def follow_file(configuration: Configuration, known: Sequence[Budget], data: DataFolder) -> bool:
+    """Keep the budgets of the configuration file in the store; tell whether any has changed.
+
+    ``known`` are those of the store as far as is known: mostly there is nothing to do. Raises
+    ConfigError or OSError where the store cannot take them: no cap of the file would hold.
+    """
+    now_us = clock.now_us()
+    changes = partial(file_changes, wanted=configuration.budgets, now_us=now_us)
+    if not changes(known):
+        return False
+    by = "" if configuration.file is None else configuration.file.name
+    with closing(bootstrap.open_budget_authority(data)) as authority:
+        changed = authority.follow_file(changes, now_us, by)
+    for budget in changed:
+        logger.info("budget of the file", extra={"budget": budget.budget_id, "called": budget.name})
+    return bool(changed)
 
 
 def set_up_desk(
@@ -52,3 +75,10 @@ def set_up_desk(
         count_bytes=gateway.count_bytes,
         public_url=public_url,
     )
+
+
+def renew_desk(gateway: Gateway, prices: PriceBook, public_url: str) -> None:
+    """Let a desk take over changed prices, and the address where people ask for more."""
+    if gateway.desk is not None:
+        gateway.desk.sizes.use(prices)
+        gateway.desk.public_url = public_url

@@ -17,10 +17,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 import yaml
 
-from tollkeeper.config import rate_limits, terms, yaml_file
+from tollkeeper.config import budgets, rate_limits, terms, yaml_file
 from tollkeeper.config.alert_options import AlertSettings, alert_settings
 from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.domain.anomalies import RULES
+from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.rate_limits import RateRule
@@ -54,6 +55,7 @@ class Configuration(NamedTuple):
     seat_plans: tuple[SeatPlan, ...] = ()
     rate_limits: tuple[RateRule, ...] = ()
     alerts: AlertSettings = AlertSettings()
+    budgets: tuple[Budget, ...] = ()
 
 
 def environment() -> Mapping[str, str]:
@@ -98,6 +100,7 @@ def load(
         terms.seat_plans(document, settings.plans),
         rate_limits.rate_limits(document, settings.rate_limits),
         alert_settings(document, settings.alerts, RULES),
+        budgets.budgets(document, settings.budgets, settings.timezone),
     )
 
 

@@ -118,6 +118,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prices: list[PriceRuleOptions] = []
     plans: list[PlanOptions] = []
     rate_limits: list[RateLimitOptions] = []
+    budgets: list[dict[str, Any]] = []
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     journal: JournalSettings = JournalSettings()
@@ -138,7 +139,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 NOT_YET = {
-    "budgets": "budgets are not part of this version; remove them, no cap would hold",
     "retention": "retention is not part of this version; prompts and replies are never stored",
 }
 """Sections of later versions: refusing them is safer than to seem to obey them."""

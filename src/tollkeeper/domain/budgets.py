@@ -25,6 +25,8 @@ LIMIT_MAX: Final = 4 * 10**18
 """Nano-dollars (four billion USD), tokens or requests: a sum of two still fits 63 bits."""
 AMOUNT_MAX: Final = 10**17
 """What one call may hold or cost at most."""
+KNOWN_AFTER_US: Final = 2_000_000
+"""So long after a change every gateway has it: from then on a budget counts, or no more."""
 BASIS_POINTS: Final = 10_000
 THRESHOLDS_MAX: Final = 16
 PATTERNS_MAX: Final = 50

@@ -8,7 +8,7 @@ when the gateway is gone, until its journal has been read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
@@ -121,6 +121,14 @@ class BudgetAuthority(Protocol):
 
     def budgets(self) -> list[Budget]:
         """List all budgets."""
+
+    def follow_file(
+        self, changes: Callable[[Sequence[Budget]], Sequence[Budget]], now_us: int, by: str
+    ) -> Sequence[Budget]:
+        """Keep what ``changes`` makes of all budgets (``domain.file_budgets``), and give it.
+
+        ``by`` is the file.
+        """
 
     def exchange(self, gateway: str, requests: Sequence[LeaseRequest], now_us: int) -> LeaseAnswer:
         """Take a gateway's reports, and grant it what it asks for: all of it or nothing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tollkeeper.domain.budget_windows import WindowKind
+from tollkeeper.domain.budgets import KNOWN_AFTER_US as KNOWN_AFTER_US
 from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.errors import BadRequest, Conflict, NotFound
 from tollkeeper.domain.ids import IdMint
@@ -16,8 +17,6 @@ from tollkeeper.ports import Store
 from tollkeeper.telemetry import logger
 
 BUDGETS_MAX: Final = 10_000
-KNOWN_AFTER_US: Final = 2_000_000
-"""So long after a change every gateway has it."""
 
 _ids: Final = IdMint()
 

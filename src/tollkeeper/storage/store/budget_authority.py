@@ -33,7 +33,7 @@ from tollkeeper.domain.leases import (
     slice_of,
 )
 from tollkeeper.storage.store import budget_sql as sql
-from tollkeeper.storage.store.budget_rows import read_budget
+from tollkeeper.storage.store.budget_rows import read_budget, write_budget
 
 _OPEN: Final = "open"
 _NEVER_US: Final = -1  # no raise counts then
@@ -84,6 +84,19 @@ class SqlBudgetAuthority:
     def budgets(self) -> list[Budget]:
         with self._transaction() as db:
             return [read_budget(row) for row in db.execute(sql.BUDGETS, {}).fetchall()]
+
+    def follow_file(
+        self, changes: Callable[[Sequence[Budget]], Sequence[Budget]], now_us: int, by: str
+    ) -> Sequence[Budget]:
+        with self._transaction() as db:
+            db.execute(sql.RAISE_REVISION, {})  # first: writers wait for each other here
+            (revision,) = db.execute(sql.REVISION, {}).fetchone()
+            kept = [read_budget(row) for row in db.execute(sql.BUDGETS, {}).fetchall()]
+            changed = changes(kept)
+            about = {"changed_revision": revision, "now_us": now_us, "by": by}
+            for budget in changed:
+                db.execute(sql.KEEP_BUDGET, {**write_budget(budget), **about})
+            return changed
 
     # ------------------------------------------------------------- leases
 

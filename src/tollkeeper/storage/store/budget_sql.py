@@ -30,6 +30,17 @@ _LIMIT: Final = f"""(
 _UNSPENT: Final = "CASE WHEN granted > spent THEN granted - spent ELSE 0 END"
 
 BUDGETS: Final = f"SELECT {', '.join(BUDGET_COLUMNS)} FROM budgets ORDER BY budget_id"
+_CHANGING: Final = (
+    *("name", "limit_amount", "mode", "sizing", "rollover_max", "thresholds_bp", "until_us"),
+    *("version", "changed_revision"),
+)
+KEEP_BUDGET: Final = f"""
+    INSERT INTO budgets ({", ".join(BUDGET_COLUMNS)}, changed_revision, created_at_us, created_by)
+    VALUES ({", ".join(f":{name}" for name in BUDGET_COLUMNS)}, :changed_revision, :now_us, :by)
+    ON CONFLICT (budget_id) DO UPDATE SET {", ".join(f"{it} = excluded.{it}" for it in _CHANGING)}
+"""
+RAISE_REVISION: Final = "UPDATE revisions SET revision = revision + 1"
+REVISION: Final = "SELECT revision FROM revisions"
 BUDGET: Final = f"SELECT {', '.join(BUDGET_COLUMNS)} FROM budgets WHERE budget_id = :budget_id"
 
 # ----------------------------------------------------------------------- balances

@@ -69,6 +69,7 @@ class PostgresBudgetAuthority(SqlBudgetAuthority):
         self._drop_free()
 
     budgets = _tried_again(SqlBudgetAuthority.budgets)
+    follow_file = _tried_again(SqlBudgetAuthority.follow_file)
     exchange = _tried_again(SqlBudgetAuthority.exchange)
     finish = _tried_again(SqlBudgetAuthority.finish)
     expire = _tried_again(SqlBudgetAuthority.expire)
