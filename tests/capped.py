@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from loopback import HOST
+from loopback import HOST, free_port
 from rough_upstream import Conversation, RoughUpstream, json_reply
-from running import Deployment, deployment
+from running import Deployment, Process
 from tollkeeper import bootstrap, clock
 from tollkeeper.domain.budgets import Balance, Budget
 from tollkeeper.storage.store.sqlite_budgets import open_sqlite_budgets
@@ -69,6 +70,24 @@ def capped(
         made.finish()
 
 
+@contextmanager
+def beside(made: Deployment, folder: Path) -> Iterator[int]:
+    """Run a second gateway on the store of a first, with a folder of its own; gives its port."""
+    data, port = folder / "data", free_port()
+    data.mkdir(parents=True, mode=0o700)
+    shutil.copy(made.folder.secret_key, data / "secret.key")
+    file = folder / "tollkeeper.yaml"
+    file.write_text(f"{made.config_file.read_text()}\nstore: sqlite:///{made.folder.store}\n")
+    arguments = ["--config", str(file), "--data", str(data), "--alone"]
+    listen = {"TOLLKEEPER_LISTEN__PORT": str(port)}
+    process = Process("tollkeeper.bootstrap.gateway", arguments, listen)
+    made.watch(process)
+    try:
+        yield port
+    finally:
+        process.end()
+
+
 def chat(model: str = MODEL, **more: Any) -> bytes:
     """Give the body of a small chat."""
     return json.dumps(
@@ -101,6 +120,3 @@ def call_at_once(where: Sequence[tuple[int, str]], count: int) -> Counter[int]:
         return await asyncio.gather(*calls)
 
     return Counter(status for status, _ in asyncio.run(all_of_them()))
-
-
-__all__ = ["Deployment", "capped", "deployment"]
