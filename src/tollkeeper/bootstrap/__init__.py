@@ -19,7 +19,7 @@ from tollkeeper.storage.store.schema_check import (
     schema_is_current,
     store_exists,
 )
-from tollkeeper.storage.store.store_address import store_of
+from tollkeeper.storage.store.store_address import StoreAddress, store_of
 
 _LOCAL_HOSTS = {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104 - compared, not bound
 
@@ -100,10 +100,17 @@ def open_budget_authority(data: DataFolder) -> BudgetAuthority:
 
 def _open_key_file(data: DataFolder) -> KeyFileVault:
     # The store is asked only where the file is not there and might have to be made.
-    needed = not data.secret_key.exists() and store_exists(store_of(data))
+    needed = not data.secret_key.exists() and _is_in_use(store_of(data))
     module = import_module("tollkeeper.storage.vault")
     vault: KeyFileVault = module.open_vault(data.secret_key, store_exists=needed)
     return vault
+
+
+def _is_in_use(at: StoreAddress) -> bool:
+    """Tell whether a store may hold what was made with some key file."""
+    if isinstance(at, Path) or not schema_is_current(at):
+        return store_exists(at)
+    return key_file_fingerprint(at) is not None or has_organisation(at)
 
 
 def require_own_key_file(data: DataFolder) -> None:
