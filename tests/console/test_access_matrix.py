@@ -15,6 +15,7 @@ from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.routes import ROUTES, Route
 from tollkeeper.console.static_files import PREFIX
 from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
+from tollkeeper.domain.budget_raises import BudgetRequest
 from tollkeeper.domain.budgets import BudgetScope
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.rate_limits import RateRule, StoredRateRule
@@ -37,6 +38,13 @@ POST   /keys/{key_id}/revoke      s + + 3 3 + s s s s s
 GET    /alerts                    s 3 3 + + + s s s s s
 POST   /alerts/{alert_id}/acknowledge s 3 3 + 3 + s s s s s
 POST   /alerts/channels/{channel}/test s 3 3 3 3 + s s s s s
+GET    /budgets/ask               s + + + + + s s s s s
+POST   /budgets/ask               s + + + + + s s s s s
+POST   /budgets/ask/overdraft     s 3 3 + 3 + s s s s s
+GET    /budgets/requests          s + + + + + s s s s s
+GET    /budgets/requests/{request_id} s + 4 + + + s s s s s
+POST   /budgets/requests/{request_id}/approve s 3 4 + 3 + s s s s s
+POST   /budgets/requests/{request_id}/decline s 3 4 + 3 + s s s s s
 GET    /me                        1 + + + + + + 3 1 1 1
 GET    /k/{path_key}/me           + + + + + + + + + + +
 GET    /events                    1 + + + + + 1 1 1 1 1
@@ -55,6 +63,13 @@ DELETE /api/v1/prices/rules/{rule_id} 1 3 3 + 3 + 3 + + 1 1
 GET    /api/v1/limits             1 3 3 3 + + 3 + + 1 1
 POST   /api/v1/limits             1 3 3 3 3 + 3 + + 1 1
 DELETE /api/v1/limits/{limit_id}  1 3 3 3 3 + 3 + + 1 1
+GET    /api/v1/budgets/requests   1 + + + + + 3 + + 1 1
+POST   /api/v1/budgets/requests   1 + + + + + + 3 1 1 1
+GET    /api/v1/budgets/requests/{request_id} 1 + 4 + + + 3 + + 1 1
+POST   /api/v1/budgets/requests/{request_id}/approve 1 3 4 + 3 + 3 + + 1 1
+POST   /api/v1/budgets/requests/{request_id}/decline 1 3 4 + 3 + 3 + + 1 1
+POST   /api/v1/budgets/{budget_id}/overdraft 1 3 3 + 3 + 3 + + 1 1
+POST   /api/v1/budgets/{budget_id}/overdraft/allow 1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/budgets            1 + + + + + 3 + + 1 1
 POST   /api/v1/budgets            1 3 3 + 3 + 3 + + 1 1
 POST   /api/v1/budgets/replay     1 3 3 + + + 3 + + 1 1
@@ -85,6 +100,15 @@ EXPECTED = {
     (line.split()[0], line.split()[1]): dict(zip(CALLERS, line.split()[2:], strict=True))
     for line in GOLDEN.strip().splitlines()
 }
+_FIELDS = b"name=k&theme=dark&budget=budget"
+_QUERIES = {"/budgets/ask": "?budget=budget"}
+_BODIES: Mapping[str, object] = {
+    "/api/v1/budgets/requests": {"budget": "budget", "amount": "1 USD", "reason": "a reason"},
+    "/api/v1/budgets/requests/{request_id}/approve": {},
+    "/api/v1/budgets/requests/{request_id}/decline": {},
+    "/api/v1/budgets/{budget_id}/overdraft": {},
+    "/api/v1/budgets/{budget_id}/overdraft/allow": {"amount": "none"},
+}
 CASES = [(route, caller) for route in ROUTES for caller in CALLERS]
 
 
@@ -100,6 +124,16 @@ class Callers:
         rule = PriceRule("r", discount_bp=1)
         console.store.add_price_rule(StoredRule(self._rule, rule, console.now_us, "alice"))
         self._sessions: dict[str, Session] = {}
+        self._request = self._asked_by_alice()
+
+    def _asked_by_alice(self) -> str:
+        until_us, alice = self.console.now_us + 60_000_000, self.console.users["member"]
+        asked = BudgetRequest(
+            *("request", self._budget, "", 1, until_us, "a reason", self.console.now_us),
+            *(alice.email, alice.user_id),
+        )
+        self.console.store.add_budget_request(asked)
+        return asked.request_id
 
     def headers(self, caller: str, *, fresh: bool) -> dict[str, str]:
         """Give what a caller sends about itself; a fresh session where this one will end."""
@@ -125,9 +159,11 @@ class Callers:
         if route.kind is Kind.FORM:
             headers["content-type"] = "application/x-www-form-urlencoded"
             return self.console.ask(
-                route.method, target, headers=headers, body=b"name=k&theme=dark", direct=direct
+                route.method, target, headers=headers, body=_FIELDS, direct=direct
             )
-        data = {"name": "k", "user": "alice@acme.com"} if route.method == "POST" else None
+        usual = {"name": "k", "user": "alice@acme.com"} if route.method == "POST" else None
+        data = _BODIES.get(route.path, usual)
+        target += _QUERIES.get(route.path, "")
         return self.console.send(route.method, target, data, headers=headers, direct=direct)
 
     def _alert(self) -> str:
@@ -149,6 +185,7 @@ class Callers:
             "{call_id}": "call-alice",
             "{key_id}": self._revoked,
             "{rule_id}": self._rule,
+            "{request_id}": self._request,
             "{alert_id}": self._alert(),
             "{channel}": "ops",
             "{path_key}": self.console.other_key.token,

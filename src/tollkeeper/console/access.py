@@ -41,6 +41,7 @@ class Auth(enum.Enum):
     MANAGEMENT = "session or admin key"
     MANAGEMENT_WRITE = "session form or admin key"
     KEY_OR_SESSION = "virtual key or session"
+    KEY_OR_SESSION_FORM = "virtual key or session form"
     DIRECT = "this machine"  # over the socket itself, never through the gateway
 
 
@@ -97,6 +98,11 @@ def identify(console: Console, auth: Auth, asked: Asked) -> Access:
             return _with_form_token(console, asked, _required(_by_session(console, asked)))
         case Auth.KEY_OR_SESSION:
             return _by_virtual_key(console, asked) or _required(_by_session(console, asked))
+        case Auth.KEY_OR_SESSION_FORM:
+            by_key = _by_virtual_key(console, asked)
+            if by_key is not None:
+                return by_key
+            return _with_form_token(console, asked, _required(_by_session(console, asked)))
         case Auth.MANAGEMENT | Auth.MANAGEMENT_WRITE:
             found = _by_operator(console, asked) or _by_admin_key(console, asked)
             if found is not None:

@@ -12,7 +12,14 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from tollkeeper.console import alert_routes, events, internal, me, sessions
+from tollkeeper.console import (
+    alert_routes,
+    budget_request_routes,
+    events,
+    internal,
+    me,
+    sessions,
+)
 from tollkeeper.console.access import Access, Auth, cookie_name
 from tollkeeper.console.answers import Answer, Document, Question
 from tollkeeper.console.api import budgets as budgets_api
@@ -97,6 +104,7 @@ PAGES: Final = (
         *(ISSUERS, Tenant.REACH, _form(keys.revoke_key)),
     ),
     *alert_routes.PAGES,
+    *budget_request_routes.PAGES,
     Route("GET", "/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
     Route("GET", "/k/{path_key}/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
     Route("GET", "/events", Kind.API, Auth.SESSION, EVERYBODY, Tenant.SCOPE, events.events),
@@ -151,6 +159,7 @@ API: Final = (
         *("DELETE", "/api/v1/limits/{limit_id}", Kind.API, Auth.MANAGEMENT_WRITE),
         *(ADMINS, Tenant.ORG, rate_limits_api.remove_limit),
     ),
+    *budget_request_routes.API,
     Route(
         *("GET", "/api/v1/budgets", Kind.API, Auth.MANAGEMENT),
         *(EVERYBODY, Tenant.SCOPE, budgets_api.list_budgets),
@@ -234,6 +243,7 @@ ROUTES: Final = (*PAGES, *API, *OTHERS)
 
 _ROLELESS: Final = frozenset({Auth.PUBLIC, Auth.PUBLIC_FORM, Auth.DIRECT})
 _FORMS: Final = frozenset({Auth.PUBLIC_FORM, Auth.SESSION_FORM})
+_GUARDED: Final = _FORMS | {Auth.MANAGEMENT_WRITE, Auth.KEY_OR_SESSION_FORM}
 _PATH: Final = re.compile(r"/|(?:/(?:[a-z0-9_.-]+|\{[a-z_]+\}))*(?:/\{[a-z_]+:path\})?")
 _READS: Final = "GET"
 _WRITES: Final = frozenset({"POST", "DELETE"})
@@ -270,8 +280,7 @@ def _fault(route: Route) -> str:
 
 def _fault_of_writes(route: Route) -> str:
     """Say what is wrong with how a route is guarded against other sites' pages."""
-    guarded = route.auth in _FORMS or route.auth is Auth.MANAGEMENT_WRITE
-    if (route.method in _WRITES) != guarded:
+    if (route.method in _WRITES) != (route.auth in _GUARDED):
         return "what changes something needs a form's token or a key, and nothing else does"
     if (route.kind is Kind.FORM) != (route.auth in _FORMS):
         return "forms, and only they, are guarded as forms are"

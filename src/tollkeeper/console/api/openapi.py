@@ -103,6 +103,30 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/api/v1/alerts/rules"): Operation(
         "listAlertRules", PAGING, page_of("rules", "AlertRule")
     ),
+    ("GET", "/api/v1/budgets/requests"): Operation(
+        "listBudgetRequests", PAGING, page_of("requests", "BudgetRequest")
+    ),
+    ("POST", "/api/v1/budgets/requests"): Operation(
+        *("askForMore", (), named("BudgetRequest")),
+        body="AskBody",
+        status=201,
+        headers=(keys.IDEMPOTENCY_KEY,),
+    ),
+    ("GET", "/api/v1/budgets/requests/{request_id}"): Operation(
+        "getBudgetRequest", (), named("BudgetRequest")
+    ),
+    ("POST", "/api/v1/budgets/requests/{request_id}/approve"): Operation(
+        "approveBudgetRequest", (), named("BudgetRequest"), body="ApproveBody"
+    ),
+    ("POST", "/api/v1/budgets/requests/{request_id}/decline"): Operation(
+        "declineBudgetRequest", (), named("BudgetRequest"), body="DeclineBody"
+    ),
+    ("POST", "/api/v1/budgets/{budget_id}/overdraft"): Operation(
+        "takeOverdraft", (), named("BudgetRaise"), body="OverdraftBody"
+    ),
+    ("POST", "/api/v1/budgets/{budget_id}/overdraft/allow"): Operation(
+        "allowOverdraft", (), named("AllowedOverdraft"), body="AllowOverdraftBody"
+    ),
     ("GET", "/api/v1/keys"): Operation("listKeys", PAGING, page_of("keys", "Key")),
     ("POST", "/api/v1/keys"): Operation(
         *("issueKey", (), named("IssuedKey")),
@@ -146,6 +170,7 @@ _SECURITY: Final[Mapping[Auth, list[dict[str, list[str]]]]] = {
     Auth.MANAGEMENT: [{"adminKey": []}, {"session": []}],
     Auth.MANAGEMENT_WRITE: [{"adminKey": []}, {"session": [], "formToken": []}],
     Auth.KEY_OR_SESSION: [{"virtualKey": []}, {"session": []}],
+    Auth.KEY_OR_SESSION_FORM: [{"virtualKey": []}, {"session": [], "formToken": []}],
 }
 
 

@@ -9,10 +9,12 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from tollkeeper.console.api import budget_requests
 from tollkeeper.console.api.keys import NewKeyBody
 from tollkeeper.console.api.price_rules import NewPriceRuleBody
 from tollkeeper.console.api.rate_limits import RateLimitBody
 from tollkeeper.domain.access import KeyKind, Role
+from tollkeeper.domain.budget_raises import RaiseKind, RequestState
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.price_table import Standing
 from tollkeeper.domain.rate_limits import SCOPES
@@ -74,7 +76,8 @@ def named(name: str) -> Schema:
 def components() -> dict[str, Schema]:
     """Give all named schemas."""
     _, bodies = msgspec.json.schema_components(
-        [NewKeyBody, NewPriceRuleBody, RateLimitBody], ref_template=_PLACE + "{name}"
+        [*budget_requests.BODIES, NewKeyBody, NewPriceRuleBody, RateLimitBody],
+        ref_template=_PLACE + "{name}",
     )
     return {
         **bodies,
@@ -88,6 +91,9 @@ def components() -> dict[str, Schema]:
         "RepricingStep": _repricing_step(),
         "PriceRule": _price_rule(),
         "RateLimit": _rate_limit(),
+        "BudgetRequest": _budget_request(),
+        "BudgetRaise": _budget_raise(),
+        "AllowedOverdraft": exactly({"budget": TEXT, "overdraft": TEXT}),
         "Key": _key(),
         "IssuedKey": exactly({"key": TEXT, **_key()["properties"]}),
         "Team": exactly({"id": TEXT, "name": TEXT, "state": _state(), "created_at": TIME}),
@@ -109,6 +115,43 @@ def components() -> dict[str, Schema]:
 def page_of(name: str, schema: str) -> Schema:
     """Give the schema of one page of a list."""
     return exactly({name: listed(named(schema)), "next_cursor": or_null(TEXT)})
+
+
+def _budget_request() -> Schema:
+    """A request for more of a budget; amounts are texts with their unit."""
+    decision = {"by": TEXT, "at": TIME, "via": TEXT, "note": TEXT}
+    given = {"amount": or_null(TEXT), "until": or_null(TIME)}
+    return exactly(
+        {
+            "id": TEXT,
+            "budget": exactly({"id": TEXT, "name": TEXT}),
+            "for": TEXT,
+            "amount": TEXT,
+            "until": TIME,
+            "reason": TEXT,
+            "asked_by": TEXT,
+            "asked_at": TIME,
+            "state": {"enum": list(RequestState)},
+            "decision": or_null(exactly(decision | given)),
+        }
+    )
+
+
+def _budget_raise() -> Schema:
+    """So much more for one row of a budget, for a time."""
+    return exactly(
+        {
+            "id": TEXT,
+            "budget": exactly({"id": TEXT, "name": TEXT}),
+            "for": TEXT,
+            "amount": TEXT,
+            "from": TIME,
+            "until": TIME,
+            "kind": {"enum": list(RaiseKind)},
+            "by": TEXT,
+            "request": or_null(TEXT),
+        }
+    )
 
 
 def _state() -> Schema:
