@@ -103,7 +103,7 @@ def test_a_clock_that_is_put_back_holds_nothing_up() -> None:
 def test_every_refusal_is_counted_exactly_once(
     steps: list[tuple[int, str, str, bool]], kinds_max: int
 ) -> None:
-    memory, now_us, written = RefusalMemory(kinds_max), NOW, []
+    memory, now_us, written = RefusalMemory(kinds_max=kinds_max), NOW, []
     for wait_us, key_id, about, looks in steps:
         now_us += wait_us
         written += memory.refused(refusal(now_us, key_id), about)

@@ -56,6 +56,7 @@ class Counters:
         self.series: dict[tuple[str, str], Series] = {}  # (provider, endpoint)
         self.refused: dict[str, int] = {}  # code of a refusal before any identity was known
         self.rate_limited: dict[str, int] = {}  # refusals by what was limited
+        self.repeated: dict[str, int] = {}  # refusals without an entry of their own, by code
         self.disconnects = 0
         self.drained = 0
         self.unmetered = 0

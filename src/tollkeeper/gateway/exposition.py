@@ -40,6 +40,14 @@ class _GatewayCollector(Collector):
         for rate, count in counters.rate_limited.items():
             limited.add_metric([rate], count)
         yield limited
+        repeated = CounterMetricFamily(
+            "tollkeeper_repeated_refusals",
+            "Refusals of one key for one reason after the first, written together",
+            labels=["code"],
+        )
+        for code, count in counters.repeated.items():
+            repeated.add_metric([code], count)
+        yield repeated
         for name, help_text, value in (
             ("tollkeeper_client_disconnects", "Clients that left early", counters.disconnects),
             ("tollkeeper_drained_streams", "Streams read on after that", counters.drained),

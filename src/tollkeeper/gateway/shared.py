@@ -20,6 +20,7 @@ from tollkeeper.ports import Journal
 from tollkeeper.runtime import GatewaySettings
 from tollkeeper.services.model_habits import ModelHabits
 from tollkeeper.services.rate_gate import RateGate, Ticket
+from tollkeeper.services.refusal_memory import RefusalMemory
 from tollkeeper.services.settlement import NO_HINTS, Ending, Hints, Prices
 from tollkeeper.services.verified_keys import VerifiedKeys
 from tollkeeper.wire.clients import ClientTable
@@ -60,6 +61,7 @@ class Gateway:
         self.failpoint = failpoint
         self.now_us = now_us
         self.counters = Counters()
+        self.repeats = RefusalMemory(self.counters.repeated)
         self.clients = ClientTable()
         self.headers = HeaderFilter()
         self.habits = habits or ModelHabits()
@@ -110,8 +112,17 @@ class Gateway:
         self.buffered_bytes += more
 
     def refused(self, entry: LedgerEntry, about: str) -> None:
-        """Write down a call that was refused; ``about`` is the id of the budget that did, or ""."""
-        self.journal.note(entry)
+        """Write down a call that was refused; ``about`` is the budget or limit that did, or "".
+
+        What one of these refuses again and again is counted, and written together.
+        """
+        for each in self.repeats.refused(entry, about) if about else (entry,):
+            self.journal.note(each)
+
+    def write_repeats(self, *, at_end: bool = False) -> None:
+        """Write what stands for refusals that were only counted, as far as it is due."""
+        for each in self.repeats.all() if at_end else self.repeats.due(self.now_us()):
+            self.journal.note(each)
 
     def hints(self, way: Way, asked: bytes, ending: Ending) -> Hints:
         """Give what an estimate can go by: the request, and what is known of its model."""

@@ -41,10 +41,15 @@ class _Repeats:
 
 
 class RefusalMemory:
-    """Remembers whom a gateway refused lately, and for what. Only its own thread may use it."""
+    """Remembers whom a gateway refused lately, and for what. Only its own thread may use it.
 
-    def __init__(self, kinds_max: int = KINDS_MAX) -> None:
-        self.repeated: dict[str, int] = {}  # repeats by code, since the start
+    ``repeated`` counts the repeats by code, from the start on.
+    """
+
+    def __init__(
+        self, repeated: dict[str, int] | None = None, *, kinds_max: int = KINDS_MAX
+    ) -> None:
+        self.repeated: dict[str, int] = {} if repeated is None else repeated
         self._kinds: dict[_Kind, _Repeats] = {}  # in the order of ``since_us``
         self._kinds_max = kinds_max
 
