@@ -177,7 +177,7 @@ def table_of_errors(estimates: Sequence[Estimate]) -> str:
         )
         rows.append(("the same, with nothing learned before", unlearned[0], "", unlearned[1], ""))
         half = [one for one in group if one.held_out]
-        rows.append((f"{name} that no factor was fitted to", *_cells(half)))
+        rows.append((f"half of the {name}, by digest", *_cells(half)))
         for reader in sorted({one.record.reader for one in group}):
             cells = _cells([one for one in group if one.record.reader == reader])
             if any(cells):

@@ -1,8 +1,8 @@
 """How the tools that a request declares look to a model: what their tokens are counted of.
 
-OpenAI's models read declarations as TypeScript; Google's count the texts of a declaration and
-none of its signs. Both are published: the first in OpenAI's own notes on counting, the second
-in the tokenizer of Google's client library.
+OpenAI's models read declarations as TypeScript: it says no more than that they are shown in a
+syntax of their own, its users have found out which, and recorded counts confirm it. Google's
+count the texts of a declaration and none of its signs, as the tokenizer in its client library.
 """
 
 from __future__ import annotations

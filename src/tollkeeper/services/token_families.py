@@ -1,8 +1,7 @@
 """How each family of models counts tokens, against OpenAI's newer vocabulary.
 
-Measured on recorded calls. Factors are fitted to one half of them; `docs/accuracy.md` tells
-the error on the other half too. What a tool looks like to a model, and what its vocabulary
-makes of digits and blanks, is published for OpenAI's and Google's; the rest was found out.
+Read off recorded calls; `docs/accuracy.md` tells the errors, also of factors that were fitted
+to one half of them and measured on the other.
 """
 
 from __future__ import annotations
