@@ -53,6 +53,13 @@ POST   /login                     + + + + + + + + + + +
 POST   /logout                    s + + + + + s s s s s
 POST   /theme                     + + + + + + + + + + +
 POST   /zone                      + + + + + + + + + + +
+GET    /budgets                   s + + + + + s s s s s
+POST   /budgets                   s 3 3 + 3 + s s s s s
+POST   /budgets/try               s 3 3 + 3 + s s s s s
+GET    /budget/{budget_id}        s + + + + + s s s s s
+POST   /budget/{budget_id}        s 3 3 + 3 + s s s s s
+POST   /budget/{budget_id}/end    s 3 3 + 3 + s s s s s
+POST   /budget/{budget_id}/top-up s 3 3 + 3 + s s s s s
 GET    /api/v1/usage              1 + + + + + 3 + + 1 1
 GET    /api/v1/calls              1 + + + + + 3 + + 1 1
 GET    /api/v1/calls/{call_id}    1 + + + + + 3 + + 1 1
@@ -72,7 +79,7 @@ POST   /api/v1/budgets/{budget_id}/overdraft 1 3 3 + 3 + 3 + + 1 1
 POST   /api/v1/budgets/{budget_id}/overdraft/allow 1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/budgets            1 + + + + + 3 + + 1 1
 POST   /api/v1/budgets            1 3 3 + 3 + 3 + + 1 1
-POST   /api/v1/budgets/replay     1 3 3 + + + 3 + + 1 1
+POST   /api/v1/budget-replays     1 3 3 + + + 3 + + 1 1
 GET    /api/v1/budgets/{budget_id} 1 + + + + + 3 + + 1 1
 POST   /api/v1/budgets/{budget_id} 1 3 3 + 3 + 3 + + 1 1
 DELETE /api/v1/budgets/{budget_id} 1 3 3 + 3 + 3 + + 1 1

@@ -19,6 +19,7 @@ from tollkeeper.domain.ledger import Basis
 from tollkeeper.storage.store.sqlite_budgets import open_sqlite_budgets
 
 PATH = "/api/v1/budgets"
+REPLAYS = "/api/v1/budget-replays"
 WORDS: dict[str, Any] = {"scope": "org", "limit": "50 USD", "window": "month", "name": "All"}
 DAY = 86_400_000_000
 
@@ -239,7 +240,7 @@ def test_a_budget_is_tried_on_the_past(console: RunningConsole) -> None:
             )
         )
     wanted = {"scope": "org", "limit": "8 USD", "window": "lifetime"}
-    reply = send(console, "POST", f"{PATH}/replay", {"budget": wanted, "days": 30})
+    reply = send(console, "POST", REPLAYS, {"budget": wanted, "days": 30})
     assert reply.status == 200, reply.text
     found = reply.json()
     assert (found["calls"], found["amount"]) == (3, "12.000000000")
@@ -252,16 +253,16 @@ def test_a_budget_is_tried_on_the_past(console: RunningConsole) -> None:
     schema = {"$ref": "#/components/schemas/BudgetReplay"}
     assert faults(document, schema, found) == []
     kept(console, "b1", limit="1 USD", window="day")
-    daily = send(console, "POST", f"{PATH}/replay", {"id": "b1", "days": 90}).json()
+    daily = send(console, "POST", REPLAYS, {"id": "b1", "days": 90}).json()
     assert (daily["refused_calls"], daily["windows_refusing"]) == (3, 3)
     assert faults(document, schema, daily) == []
     assert console.store.budgets()[0].version == 1
     for body in ({}, {"id": "b1", "budget": wanted}, {"id": "b1", "days": 0}, {"days": 30}):
-        assert send(console, "POST", f"{PATH}/replay", body).status == 422
-    assert send(console, "POST", f"{PATH}/replay", {"id": "nothing"}).status == 404
+        assert send(console, "POST", REPLAYS, body).status == 422
+    assert send(console, "POST", REPLAYS, {"id": "nothing"}).status == 404
     for who in ("member", "lead"):
-        assert send(console, "POST", f"{PATH}/replay", {"id": "b1"}, who).status == 403
-    assert send(console, "POST", f"{PATH}/replay", {"id": "b1"}, "auditor").status == 200
+        assert send(console, "POST", REPLAYS, {"id": "b1"}, who).status == 403
+    assert send(console, "POST", REPLAYS, {"id": "b1"}, "auditor").status == 200
 
 
 def test_answers_are_what_the_description_says(console: RunningConsole) -> None:

@@ -90,7 +90,7 @@ def test_every_path_leads_to_its_own_route() -> None:
     table = Table(ROUTES)
     for route in ROUTES:
         path = route.path.replace("{name:path}", "a/b.css")
-        for name in ("call_id", "key_id", "path_key"):
+        for name in ("call_id", "key_id", "path_key", "budget_id"):
             path = path.replace(f"{{{name}}}", "x")
         found = [each.route for each in table.find(path) if each.route.method == route.method]
         assert found[0] == route, "a line before it takes its path"

@@ -24,7 +24,7 @@ _DAY_US: Final = 86_400_000_000
 
 
 class ReplaySource(Protocol):
-    """Tries budgets on the past: see ``POST /api/v1/budgets/replay``."""
+    """Tries budgets on the past: see ``POST /api/v1/budget-replays``."""
 
     def replay_budget(
         self, budget: Budget, words: Mapping[str, Any], days: int, tell: Told

@@ -55,10 +55,10 @@ class RunningServer:
         days: int,
         tell: Callable[[int, int], None],
     ) -> dict[str, Any]:
-        """Answer ``POST /api/v1/budgets/replay``: of a budget that is there, or of words."""
+        """Answer ``POST /api/v1/budget-replays``: of a budget that is there, or of words."""
         what = {"id": budget.budget_id} if budget.budget_id else {"budget": dict(words)}
         body = json.dumps({**what, "days": days}).encode()
-        return self._ask("POST", "/api/v1/budgets/replay", body)
+        return self._ask("POST", "/api/v1/budget-replays", body)
 
     def health(self) -> dict[str, Any]:
         """Ask how the console is: its faults, and what its loader has to do."""

@@ -32,6 +32,7 @@ from tollkeeper.console.api import repricing as repricing_api
 from tollkeeper.console.api import usage as usage_api
 from tollkeeper.console.api.openapi import Described, openapi
 from tollkeeper.console.api.reading import check_names
+from tollkeeper.console.budget_routes import PAGES as BUDGET_PAGES
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.pages import call, calls, keys, models, overview, sign_in
 from tollkeeper.console.route import Route, Tenant
@@ -116,6 +117,7 @@ PAGES: Final = (
     ),
     Route("POST", "/theme", Kind.FORM, Auth.PUBLIC_FORM, NOBODY, Tenant.OWN, sessions.set_theme),
     Route("POST", "/zone", Kind.FORM, Auth.PUBLIC_FORM, NOBODY, Tenant.OWN, sessions.set_zone),
+    *BUDGET_PAGES,
 )
 
 API: Final = (
@@ -168,8 +170,8 @@ API: Final = (
         *("POST", "/api/v1/budgets", Kind.API, Auth.MANAGEMENT_WRITE),
         *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.make_budget),
     ),
-    Route(  # before the budgets themselves, so that it is not taken for an id
-        *("POST", "/api/v1/budgets/replay", Kind.API, Auth.MANAGEMENT_WRITE),
+    Route(
+        *("POST", "/api/v1/budget-replays", Kind.API, Auth.MANAGEMENT_WRITE),
         *(budgets_api.TRIERS, Tenant.ORG, budgets_api.replay_budget),
     ),
     Route(

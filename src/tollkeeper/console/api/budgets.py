@@ -75,7 +75,7 @@ class TopUpBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReplayBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of ``POST /api/v1/budgets/replay``: a budget that is there, or one in words."""
+    """The body of ``POST /api/v1/budget-replays``: a budget that is there, or one in words."""
 
     id: str = ""
     budget: NewBudgetBody | None = None

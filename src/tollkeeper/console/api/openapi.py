@@ -76,7 +76,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         status=201,
         headers=(keys.IDEMPOTENCY_KEY,),
     ),
-    ("POST", "/api/v1/budgets/replay"): Operation(
+    ("POST", "/api/v1/budget-replays"): Operation(
         "replayBudget", (), named("BudgetReplay"), body="ReplayBody"
     ),
     ("GET", "/api/v1/budgets/{budget_id}"): Operation("getBudget", (), named("Budget")),
