@@ -1,4 +1,4 @@
-"""Parts of the hot path by themselves: pricing, reading a stream's usage, rate limits."""
+"""Parts of the hot path by themselves: pricing, reading a stream's usage, limits and budgets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from benchmarks.admission import ADMISSION, admission_us
 from benchmarks.figures import Bound, Target, number
 from benchmarks.loader import profile
-from benchmarks.payloads import MODEL, events
 from benchmarks.processes import PROXY_CORE, CouldNotRun
 from benchmarks.setting import Setting
+from benchmarks.streams import reading_targets, reading_work
 from benchmarks.tables import Findings, Table
 from tollkeeper.clock import monotonic_ns
 from tollkeeper.domain.budgets import BudgetScope
@@ -26,7 +27,6 @@ from tollkeeper.domain.usage import Usage
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.services.rate_gate import RateGate, RateSubject
 from tollkeeper.wire.rate_limit_lines import with_standing
-from tollkeeper.wire.readers import reader_for
 
 _LIMIT_S: Final = 60.0
 _REPEATS: Final = 9
@@ -40,7 +40,7 @@ _PRICED: Final = (
 
 def micro(setting: Setting, advance: Callable[[str], None]) -> Findings:
     """Measure in a process of its own, pinned, with nothing else in it."""
-    advance("pricing, usage reading, rate limits")
+    advance("pricing, usage reading, rate limits, budgets")
     command = ["taskset", "-c", str(PROXY_CORE), sys.executable, "-m", "benchmarks.micro"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     if ran.returncode:
@@ -54,16 +54,15 @@ def micro(setting: Setting, advance: Callable[[str], None]) -> Findings:
     pricing = [took_us for name, took_us in measured.items() if name.startswith("price")]
     found.targets = [
         Target("pricing a call", max(pricing), Bound.AT_MOST, 1, "µs"),
-        Target("reading the usage of 50 chunks", measured[_AT_ONCE], Bound.AT_MOST, 25, "µs"),
+        *reading_targets(measured),
+        Target("admission with 5 budgets", measured[ADMISSION], Bound.AT_MOST, 3, "µs"),
         Target("rate limits by three rules", measured[_THREE_RULES], Bound.AT_MOST, 1.5, "µs"),
     ]
     return found
 
 
-_AT_ONCE: Final = "usage of a 50-chunk stream that comes in one piece"
 _THREE_RULES: Final = "a call under three rate limits: admitted, corrected, freed"
 _STANDING: Final = "where a caller stands at them, for the reply's header lines"
-_ONE_BY_ONE: Final = "usage of a 50-chunk stream, chunk by chunk"
 
 
 def _time_us(work: Callable[[], object]) -> float:
@@ -82,21 +81,6 @@ def _price_work() -> dict[str, Callable[[], object]]:
             raise CouldNotRun(f"{provider}/{model} has no price")
         works[f"price of {provider}/{model}"] = partial(book.price, provider, model, usage, _AT_US)
     return works
-
-
-def _usage_work() -> dict[str, Callable[[], object]]:
-    pieces = events()
-    whole = b"".join(pieces)
-
-    def read(parts: list[bytes]) -> object:
-        reader = reader_for("openai_chat", streamed=True, content_type="text/event-stream")
-        for part in parts:
-            reader.feed(part)
-        return reader.close(complete=True)
-
-    if read([whole]).usage is None:  # type: ignore[attr-defined]
-        raise CouldNotRun(f"no usage was found in a stream of {MODEL}")
-    return {_AT_ONCE: lambda: read([whole]), _ONE_BY_ONE: lambda: read(pieces)}
 
 
 def _rate_work() -> dict[str, Callable[[], object]]:
@@ -124,8 +108,9 @@ def _rate_work() -> dict[str, Callable[[], object]]:
 
 def main() -> None:
     """Print the figures as JSON."""
-    works = _price_work() | _usage_work() | _rate_work()
-    json.dump({name: _time_us(work) for name, work in works.items()}, sys.stdout)
+    works = _price_work() | reading_work() | _rate_work()
+    times = {name: _time_us(work) for name, work in works.items()}
+    json.dump(times | {ADMISSION: admission_us(_time_us)}, sys.stdout)
 
 
 if __name__ == "__main__":

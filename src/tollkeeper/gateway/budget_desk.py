@@ -104,6 +104,11 @@ class BudgetDesk:
         self._is_unsaid, self._is_saying = True, False
         self.counts = self._any_counts()
 
+    @property
+    def is_asking(self) -> bool:
+        """Tell whether an exchange with the authority is under way."""
+        return self._asked_at_s is not None
+
     # ------------------------------------------------------------------ calls
 
     def hold_of(
@@ -161,7 +166,7 @@ class BudgetDesk:
         if not self._gate.settle(held.entry_id, spent):
             return
         sizes = way.spending.sizes
-        if sizes is not None and settled.outcome == Outcome.OK:
+        if sizes is not None and settled.outcome == Outcome.OK and sizes.is_curious():
             sizes.learn(output_of(settled), spent.usd_nanos or 0)
 
     def void(self, entry_id: str) -> None:

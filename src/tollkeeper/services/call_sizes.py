@@ -35,7 +35,8 @@ _LARGE_BYTES: Final = 32 << 10
 _MEDIA: Final = (b";base64,", b'"base64"', b'"inlineData"', b'"inline_data"', b'"input_audio"')
 _MEDIUM_TOKENS: Final = 1_600
 """What a picture is put down for: about the most that one of usual size comes to."""
-_LOOK_EVERY: Final = 32
+_ALL_OF: Final = 64
+_ONE_OF: Final = 8
 _PER_THOUSAND: Final = 1_000
 _FREE: Final = FlatPrice(0, 0, 0, 1 << 40)
 _COSTLESS: Final = Amounts(0, 0)
@@ -126,7 +127,7 @@ class CallSizes:
     """
 
     __slots__ = (
-        *("_bytes_per_thousand", "_costs", "_flat", "_kind", "_learned", "_priced"),
+        *("_bytes_per_thousand", "_costs", "_flat", "_ended", "_kind", "_priced"),
         *("_replies", "_reply_tokens", "_sizes", "_until_us", "reason"),
     )
 
@@ -136,7 +137,7 @@ class CallSizes:
         self._kind = kind
         self._until_us = 0
         self._flat: FlatPrice | None = None
-        self._learned = 0
+        self._ended = 0
         self._replies = sizes.usual.seen(kind.model, kind.key_id, kind.tool)
         self._costs = sizes.usual.costs_seen(kind.model, kind.key_id, kind.tool)
         self._look()
@@ -203,6 +204,11 @@ class CallSizes:
             self._look_up(at_us)
         return self._priced.usual.reason or self.reason
 
+    def is_curious(self) -> bool:
+        """Tell whether the next call that ends is to be learned from: all at first, then some."""
+        self._ended += 1
+        return self._ended <= _ALL_OF or self._ended % _ONE_OF == 0
+
     def learn(self, output_tokens: int, cost_nanos: int) -> None:
         """Take in a call that ended well."""
         for replies in self._replies:
@@ -210,9 +216,7 @@ class CallSizes:
         if not self._kind.has_output:
             for costs in self._costs:
                 costs.add(cost_nanos)
-        self._learned += 1
-        if self._learned % _LOOK_EVERY == 0 or self._learned < _LOOK_EVERY:
-            self._look()
+        self._look()
 
     # ------------------------------------------------------------------ looking up
 
