@@ -30,7 +30,7 @@ from tollkeeper.services.outbox import enqueue
 from tollkeeper.telemetry import logger
 
 LATE_US: Final = 3_600_000_000
-"""So long after its window what was told of it stays open: late costs are still settled."""
+"""So long after its window what was told of it stays open."""
 
 ALERTS_SHOWN_MAX: Final = 200
 KEPT_US: Final = 400 * 86_400_000_000

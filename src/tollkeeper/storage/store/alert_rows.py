@@ -13,8 +13,9 @@ from tollkeeper.storage.store.alert_schema import alerts
 from tollkeeper.storage.store.once import insert_once
 from tollkeeper.storage.store.schema import budget_balances, budgets
 
-LATE_US: Final = 3_600_000_000
-"""So long after the end of a window what is still settled into it is looked at."""
+LATE_US: Final = 24 * 3_600_000_000
+"""So long after its end a window is still looked at: costs are settled late, and whoever looks
+may have been away."""
 
 _OPEN: Final = [str(state) for state in OPEN]
 
