@@ -74,7 +74,8 @@ async def serve(options: ChildOptions) -> None:
         habits=ModelHabits.load(data.habits),
     )
 
-    set_up_desk(gateway, routed.book, directory.budgets(), data, settings.public_url)
+    address = bootstrap.address_of(settings)
+    set_up_desk(gateway, routed.book, directory.budgets(), data, address)
     gateway.rates.use((*configuration.rate_limits, *directory.rate_rules()))
     tls = ServerTls(settings.listen)
 
@@ -86,7 +87,7 @@ async def serve(options: ChildOptions) -> None:
         follow_file(fresh, directory.budgets(), data)
         gateway.prices = again.book
         gateway.rates.use((*fresh.rate_limits, *directory.rate_rules()))
-        renew_desk(gateway, again.book, fresh.settings.public_url)
+        renew_desk(gateway, again.book, bootstrap.address_of(fresh.settings))
         gateway.planner = Planner(again.routing, again.book)
         gateway.settings = gateway_settings(fresh.settings)
 
