@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from tollkeeper.domain.rate_limits import RateLimited, Standing, WindowState
@@ -17,21 +18,27 @@ from tollkeeper.domain.routing import Dialect
 _MINUTE_S: Final = 60
 _SECOND_US: Final = 1_000_000
 _PLAIN: Final = (
-    b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n"
+    "x-ratelimit-limit-{kind}: %d\r\n"
+    "x-ratelimit-remaining-{kind}: %d\r\n"
+    "x-ratelimit-reset-{kind}: %b\r\n"
 )
 _ANTHROPIC: Final = (
-    b"anthropic-ratelimit-%b-limit: %d\r\n"
-    b"anthropic-ratelimit-%b-remaining: %d\r\n"
-    b"anthropic-ratelimit-%b-reset: %b\r\n"
+    "anthropic-ratelimit-{kind}-limit: %d\r\n"
+    "anthropic-ratelimit-{kind}-remaining: %d\r\n"
+    "anthropic-ratelimit-{kind}-reset: %b\r\n"
 )
+_KINDS: Final = ("requests", "tokens")
+_PLAIN_LINES: Final = tuple(_PLAIN.format(kind=kind).encode() for kind in _KINDS)
+_ANTHROPIC_LINES: Final = tuple(_ANTHROPIC.format(kind=kind).encode() for kind in _KINDS)
 _OF_LIMITS: Final = b"imit-"  # in whatever case they write it; most replies have no such line
-_THEIRS: Final = {
-    kind: re.compile(
+_THEIRS: Final = tuple(
+    re.compile(
         rb"(?im)^(?:x-ratelimit-(?:limit|remaining|reset)-%b"
-        rb"|anthropic-ratelimit-%b-(?:limit|remaining|reset)):[^\r\n]*\r\n" % (kind, kind)
+        rb"|anthropic-ratelimit-%b-(?:limit|remaining|reset)):[^\r\n]*\r\n"
+        % (kind.encode(), kind.encode())
     )
-    for kind in (b"requests", b"tokens")
-}
+    for kind in _KINDS
+)
 
 
 def with_standing(lines: bytes, standing: Standing, dialect: Dialect, now_us: int) -> bytes:
@@ -39,11 +46,11 @@ def with_standing(lines: bytes, standing: Standing, dialect: Dialect, now_us: in
 
     What the provider says of its own limits stays where no rule of ours counts the same.
     """
-    for kind, state in ((b"requests", standing.requests), (b"tokens", standing.tokens)):
+    for place, state in enumerate(standing):
         if state is not None:
             if _OF_LIMITS in lines:
-                lines = _THEIRS[kind].sub(b"", lines)
-            lines += _lines(kind, state, dialect, now_us)
+                lines = _THEIRS[place].sub(b"", lines)
+            lines += _lines(place, state, dialect, now_us)
     return lines
 
 
@@ -55,21 +62,22 @@ def retry_detail(error: RateLimited) -> dict[str, Any]:
     }
 
 
-def _lines(kind: bytes, state: WindowState, dialect: Dialect, now_us: int) -> bytes:
-    form, reset = _PLAIN, b"%d" % state.reset_s
+def _lines(place: int, state: WindowState, dialect: Dialect, now_us: int) -> bytes:
+    limit, left, reset_s = state
+    if dialect is Dialect.OPENAI:
+        return _PLAIN_LINES[place] % (limit, left, _duration_text(reset_s))
     if dialect is Dialect.ANTHROPIC:
-        form, reset = _ANTHROPIC, _time_text(now_us, state.reset_s)
-    elif dialect is Dialect.OPENAI:
-        reset = _duration_text(state.reset_s)
-    return form % (kind, state.limit, kind, state.left, kind, reset)
+        at_s = -(-now_us // _SECOND_US) + reset_s
+        return _ANTHROPIC_LINES[place] % (limit, left, _time_text(at_s))
+    return _PLAIN_LINES[place] % (limit, left, b"%d" % reset_s)
 
 
+@lru_cache(maxsize=128)
 def _duration_text(duration_s: int) -> bytes:
     minutes, seconds = divmod(duration_s, _MINUTE_S)
     return b"%dm%ds" % (minutes, seconds) if minutes else b"%ds" % seconds
 
 
-def _time_text(now_us: int, after_s: int) -> bytes:
-    """Write the time that is so many seconds away, rounded up to a second."""
-    at_s = -(-now_us // _SECOND_US) + after_s
+@lru_cache(maxsize=128)
+def _time_text(at_s: int) -> bytes:
     return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%SZ}".encode()
