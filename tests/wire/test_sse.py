@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from provider_replies import pieces
 from tollkeeper.wire import sse
-from tollkeeper.wire.sse import EVENT_BYTES_MAX, EventStream, data_of, event_around, events_in
+from tollkeeper.wire.sse import (
+    EVENT_BYTES_MAX,
+    EventStream,
+    all_data,
+    data_of,
+    event_around,
+    events_in,
+)
 
 
 def reference_events(stream: bytes) -> list[bytes]:
@@ -52,6 +59,13 @@ streams = st.lists(st.sampled_from(TOKENS), max_size=30).map(b"".join)
 @given(streams, st.lists(st.integers(0, 1000), max_size=8))
 def test_events_are_those_of_the_standard(stream: bytes, cuts: list[int]) -> None:
     assert our_events(pieces(stream, cuts)) == reference_events(stream)
+
+
+@given(streams)
+def test_the_data_of_many_events_is_that_of_each(stream: bytes) -> None:
+    region = EventStream().feed(stream + b"\n\n")
+    one_by_one = [data for event in events_in(region) if (data := data_of(event))]
+    assert [data for data in all_data(region) if data] == one_by_one
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])

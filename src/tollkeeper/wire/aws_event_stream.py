@@ -24,7 +24,6 @@ ERROR: Final = "error"
 
 _HEADERS_BYTES_MAX: Final = 128 << 10
 _PRELUDE: Final = Struct(">III")
-_CHECKSUM: Final = Struct(">I")
 _PRELUDE_BYTES: Final = 12
 _CHECKED_BYTES: Final = 8  # of the prelude, by its own checksum
 _CHECKSUM_BYTES: Final = 4
@@ -49,7 +48,7 @@ event or exception, or the error's code.
 class AwsEventStream:
     """Cuts one stream. ``fault`` says in a word what was wrong; then it gives nothing more."""
 
-    __slots__ = ("_checksum", "_known", "_left", "_needed", "_pending", "fault")
+    __slots__ = ("_checksum", "_known", "_left", "_needed", "_pending", "_preludes", "fault")
 
     def __init__(self) -> None:
         self.fault = ""
@@ -58,6 +57,7 @@ class AwsEventStream:
         self._left = 0  # bytes to come of a message that is not stored
         self._checksum = 0
         self._known: dict[bytes, tuple[str, str]] = {}
+        self._preludes: dict[bytes, tuple[int, int]] = {}  # those that were found good
 
     @property
     def at_boundary(self) -> bool:
@@ -80,23 +80,20 @@ class AwsEventStream:
             data = bytes(pending)
             pending.clear()
         found: list[Message] = []
-        known, unpack = self._known, _PRELUDE.unpack_from
+        from_bytes = int.from_bytes
+        known, preludes = self._known, self._preludes
         start, size = 0, len(data)
         while size - start >= _PRELUDE_BYTES:
-            total, headers_bytes, checksum = unpack(data, start)
-            end, after = start + total, start + _PRELUDE_BYTES + headers_bytes
-            if (
-                crc32(data[start : start + _CHECKED_BYTES]) != checksum
-                or after + _CHECKSUM_BYTES > end
-                or total > MESSAGE_BYTES_MAX
-                or headers_bytes > _HEADERS_BYTES_MAX
-            ):
-                self.fault = _prelude_fault(data, start, total, headers_bytes, checksum)
+            prelude = data[start : start + _PRELUDE_BYTES]
+            sizes = preludes.get(prelude) or self._read_prelude(prelude)
+            if sizes is None:
                 return found
+            total, headers_bytes = sizes
+            end, after = start + total, start + _PRELUDE_BYTES + headers_bytes
             if end > size or total > STORED_BYTES_MAX:
                 break
             body_end = end - _CHECKSUM_BYTES
-            if crc32(data[start:body_end]) != _CHECKSUM.unpack_from(data, body_end)[0]:
+            if crc32(data[start:body_end]) != from_bytes(data[body_end:end], "big"):
                 self.fault = "checksum"
                 return found
             headers = data[start + _PRELUDE_BYTES : after]
@@ -109,6 +106,21 @@ class AwsEventStream:
         if start < size:
             found += self._wait(data[start:] if start else data)
         return found
+
+    def _read_prelude(self, prelude: bytes) -> tuple[int, int] | None:
+        """Give the sizes of a message and its headers, None with the fault if it is none."""
+        total, headers_bytes, checksum = _PRELUDE.unpack(prelude)
+        if (
+            crc32(prelude[:_CHECKED_BYTES]) != checksum
+            or _FRAME_BYTES + headers_bytes > total
+            or total > MESSAGE_BYTES_MAX
+            or headers_bytes > _HEADERS_BYTES_MAX
+        ):
+            self.fault = _prelude_fault(prelude, total, headers_bytes, checksum)
+            return None
+        if len(self._preludes) < _KNOWN_MAX:
+            self._preludes[prelude] = total, headers_bytes
+        return total, headers_bytes
 
     def _learn(self, headers: bytes) -> tuple[str, str] | None:
         named = _names_in(headers)
@@ -146,8 +158,8 @@ class AwsEventStream:
         return rest
 
 
-def _prelude_fault(data: bytes, start: int, total: int, headers_bytes: int, checksum: int) -> str:
-    if crc32(data[start : start + _CHECKED_BYTES]) != checksum:
+def _prelude_fault(prelude: bytes, total: int, headers_bytes: int, checksum: int) -> str:
+    if crc32(prelude[:_CHECKED_BYTES]) != checksum:
         return "prelude_checksum"
     if _FRAME_BYTES + headers_bytes <= total <= MESSAGE_BYTES_MAX:
         return "headers_size"

@@ -80,6 +80,7 @@ class ConverseStreamReader:
         """Take the next bytes of the body."""
         if self.finished:
             return
+        kept = self._kept
         for kind, name, payload in self._stream.feed(data):
             if kind != EVENT:
                 self._error = name or kind
@@ -89,7 +90,10 @@ class ConverseStreamReader:
                 self.finished = True
                 return
             else:
-                self._keep(payload)
+                kept.append(payload)
+                self._room_bytes -= len(payload)
+        if self._room_bytes < 0:
+            self._size_kept()
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read; without the metadata, what went by is sized for an estimate."""
@@ -100,12 +104,6 @@ class ConverseStreamReader:
         return Reading(
             None, "", self._text_bytes, error, final=self.finished, marked=True, partial=True
         )
-
-    def _keep(self, payload: bytes) -> None:
-        self._kept.append(payload)
-        self._room_bytes -= len(payload)
-        if self._room_bytes < 0:
-            self._size_kept()
 
     def _size_kept(self) -> None:
         kept, self._kept, self._room_bytes = self._kept, [], _KEPT_BYTES_MAX
@@ -185,10 +183,13 @@ class InvokeStreamReader:
                 if not self._begun:
                     self._begun = True
                     self._anthropic = _anthropic_reader(event)
-                if _METRICS in event and self._is_end(event):
+                if event.rfind(_METRICS) >= 0 and self._is_end(event):
                     self.finished = True
                     return
-                self._keep(event)
+                self._kept.append(event)
+                self._room_bytes -= len(event)
+        if self._room_bytes < 0:
+            self._read_kept()
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read; a stream that broke off tells what it had counted until then."""
@@ -212,16 +213,10 @@ class InvokeStreamReader:
         if reply is None or reply.metrics is None:
             return False
         if self._anthropic is not None:
-            self._keep(event)
+            self._kept.append(event)
         self._fault = self._fault or fault
         _count_in(self._counted, reply)
         return True
-
-    def _keep(self, event: bytes) -> None:
-        self._kept.append(event)
-        self._room_bytes -= len(event)
-        if self._room_bytes < 0:
-            self._read_kept()
 
     def _read_kept(self) -> None:
         kept, self._kept, self._room_bytes = self._kept, [], _KEPT_BYTES_MAX
@@ -259,7 +254,7 @@ def _event_in(payload: bytes) -> bytes:
     """Give the maker's own event that a message carries; nothing if it carries none."""
     coded: bytes | str
     end = payload.find(b'"', len(_BYTES)) if payload.startswith(_BYTES) else -1
-    if end > 0 and b"\\" not in payload:
+    if end > 0 and payload.find(b"\\") < 0:
         coded = payload[len(_BYTES) : end]
     else:
         chunk, _ = _INVOKED.read(payload)

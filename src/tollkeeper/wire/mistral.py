@@ -47,7 +47,9 @@ _EVENT: Final = Shape(ConversationEvent)
 _USAGE: Final = Shape(ConversationUsage)
 _LAST: Final = (b"conversation.response.done", b"conversation.response.error")
 CONVERSATION_END: Final = End(b"conversation.response.")
-_NAMED: Final = re.compile(rb'"(model|conversation_id)"\s*:\s*"([^"\\]{1,256})"')
+_MODEL: Final = b'"model"'
+_MODEL_NAMED: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,256})"')
+_CONVERSATION_NAMED: Final = re.compile(rb'"conversation_id"\s*:\s*"([^"\\]{1,256})"')
 
 
 def ocr_reader() -> JsonReader:
@@ -65,22 +67,34 @@ class ConversationStreamReader(ObjectStreamReader[ConversationEvent]):
 
     def __init__(self) -> None:
         super().__init__(_RULE, EVENTS)
-        self._named: set[tuple[bytes, bytes]] = set()
+        self._models: set[bytes] = set()
+        self._conversation = b""
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read, with the models that the events before the last one name."""
         reading = super().close(complete=complete)
         if reading.usage is None:
             return reading
-        names = sorted((kind, name.decode("utf-8", "replace")) for kind, name in self._named)
-        usage = _of_models(reading.usage, [name for kind, name in names if kind == b"model"])
-        ids = [name for kind, name in names if kind != b"model"]
-        return reading._replace(usage=usage, response_id=ids[0] if ids else "")
+        names = sorted(name.decode("utf-8", "replace") for name in self._models)
+        identity = self._conversation.decode("utf-8", "replace")
+        return reading._replace(usage=_of_models(reading.usage, names), response_id=identity)
 
     def _keep(self, region: bytes) -> None:
-        if len(self._named) < _NAMES_MAX:
-            self._named.update(_NAMED.findall(region))
+        if len(self._models) < _NAMES_MAX:
+            self._models.update(_models_in(region))
+        if not self._conversation and region.find(b'"conversation_id"') >= 0:
+            named = _CONVERSATION_NAMED.search(region)
+            self._conversation = named[1] if named else b""
         super()._keep(region)
+
+
+def _models_in(region: bytes) -> list[bytes]:
+    """Give the models that are named; mostly it is one, in every event."""
+    at = region.find(_MODEL)
+    first = _MODEL_NAMED.match(region, at) if at >= 0 else None
+    if first is not None and region.count(first[0]) == region.count(_MODEL):
+        return [first[1]]
+    return _MODEL_NAMED.findall(region)
 
 
 def conversation_usage(raw: bytes) -> Usage:

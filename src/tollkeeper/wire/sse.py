@@ -244,4 +244,14 @@ def all_data(region: bytes) -> list[bytes]:
     """Give the data of every event. Nearly all streams are written in one of two ways."""
     if region.startswith(b"data: ") and region.count(b"\n") == 2 * region.count(b"\n\ndata: ") + 2:
         return region[6:-2].split(b"\n\ndata: ")
+    found = []
+    lines = (b"\n" + region).split(b"\ndata: ")[1:]
+    for line in lines:
+        end = line.find(b"\n")
+        if line[end : end + 2] != b"\n\n":
+            break  # another field follows, or more data
+        found.append(line[:end])
+    else:
+        if region.count(b"\ndata") + region.startswith(b"data") == len(lines):
+            return found
     return [data_of(event) for event in events_in(region)]

@@ -71,10 +71,12 @@ class WatsonxStreamReader:
             return
         region = self._events.feed(data)
         if region:
-            for event, fault in map(_REPLY.read, all_data(region)):
+            said: list[str] = []
+            for event, fault in _REPLY.read_each(all_data(region)):
                 if event is not None and not self._ended:
                     self._fault = self._fault or fault
-                    self._take(event)
+                    self._take(event, said)
+            self._text_bytes += text_size("".join(said))
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read."""
@@ -97,7 +99,7 @@ class WatsonxStreamReader:
             usage, "", self._text_bytes, self._error, final=self._ended, marked=not self._ended
         )
 
-    def _take(self, event: WatsonxReply) -> None:
+    def _take(self, event: WatsonxReply, said: list[str]) -> None:
         if event.errors:
             self._error = event.errors[0].code or "error"
         self._model = self._model or event.model_id or ""
@@ -109,7 +111,7 @@ class WatsonxStreamReader:
                 if result.generated_token_count < (self._output or 0):
                     self._fault = self._fault or CONTRADICTS_TOTAL  # it only ever grows
                 self._output = result.generated_token_count
-            self._text_bytes += text_size(result.generated_text)
+            said.append(result.generated_text or "")
             if result.stop_reason and result.stop_reason != _NOT_FINISHED:
                 self._ended = self.finished = True
 
