@@ -23,12 +23,11 @@ from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.texts import RequestText
 from tollkeeper.services.model_habits import ModelHabits
 from tollkeeper.services.settlement import Ending, Hints, settle
+from tollkeeper.wire.kept_requests import kept_request
 from tollkeeper.wire.readings import Reading
 from tollkeeper.wire.request_text import request_text
 from whole_corpus import Recorded, held_for
 from without_usage import read_silenced
-
-ASKED_BYTES_MAX = 32 << 10  # as the gateway keeps of a request
 
 
 class Estimate(NamedTuple):
@@ -99,8 +98,10 @@ def _estimate(line: Line, book: PriceBook, habits: ModelHabits) -> Estimate | No
         return None  # counted by the piece, or elsewhere
     body = (record.row["request_body"] or "").encode()
     asked = request_text(body) if body else None
-    part = _booked(line, reading, asked, habits, book)
-    bare = _booked(line, reading, asked, ModelHabits(), book)
+    kept_body = kept_request(body)
+    kept = request_text(kept_body) if kept_body else None
+    part = _booked(line, reading, kept, habits, book)
+    bare = _booked(line, reading, kept, ModelHabits(), book)
     stated = inclusive(usage.quantities)
     made, unlearned = inclusive(part.quantities), inclusive(bare.quantities)
     return Estimate(
@@ -128,11 +129,7 @@ def _booked(
     held = held_for(record, line.made.reading.usage)
     held = held._replace(prompt_bytes=body_bytes, output_tokens=habits.expected(model, None))
     held = held._replace(profile=held.profile._replace(model=model))
-    hints = Hints(
-        asked if body_bytes <= ASKED_BYTES_MAX else None,
-        habits.bytes_per_token(model),
-        habits.hidden_tokens(model),
-    )
+    hints = Hints(asked, habits.bytes_per_token(model), habits.hidden_tokens(model))
     ending = Ending(200, Outcome.OK, 0, output_bytes=reading.output_bytes, hints=hints)
     return settle(held, ending, book).parts[0]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
+from struct import pack
 from typing import Any
 
 import pytest
@@ -30,6 +32,7 @@ SAID = "The capital of France is Paris, and it has been so for a thousand years.
 ASKED = "What is the capital of France?"
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": ASKED}]
 PROMPT = vocabulary.count("Be brief." + ASKED) + 2 * 4 + 3
+PHOTO_HEAD = b"\x89PNG\r\n\x1a\n" + pack(">I4sII", 13, b"IHDR", 1_024, 1_024)
 SILENT = {name: value for name, value in CHAT.items() if name != "usage"}
 
 
@@ -94,6 +97,15 @@ def test_a_large_request_goes_by_what_measured_calls_have_taught(provider: Scrip
     assert before == pytest.approx(66_000 / 4, rel=0.05)  # four bytes a token
     assert after.input_tokens == pytest.approx(13_200, abs=1)
     assert quantities_of(after)["reasoning"] == 60
+
+
+def test_a_photo_in_a_large_request_counts_by_its_pixels(provider: Scripted) -> None:
+    photo = b64encode(PHOTO_HEAD + bytes(200_000)).decode()
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{photo}"}}
+    asked = [{"role": "user", "content": [{"type": "text", "text": ASKED}, picture]}]
+    provider.answers(json_reply(SILENT | {"choices": _said(SAID)}))
+    entry = _call(provider, messages=asked, model="gpt-4o")
+    assert entry.input_tokens == vocabulary.count(ASKED) + 4 + 3 + 85 + 4 * 170
 
 
 def test_what_was_learned_outlives_the_gateway(provider: Scripted) -> None:

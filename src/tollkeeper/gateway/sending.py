@@ -16,9 +16,9 @@ from tollkeeper.gateway.shared import Gateway
 from tollkeeper.http1.origin import Origin
 from tollkeeper.http1.reply_heads import ReplyHead
 from tollkeeper.http1.upstream import ReplySink, UpstreamConnection
+from tollkeeper.wire.kept_requests import kept_request
 
 _JOIN_BYTES_MAX: Final = 64 << 10
-_ASKED_BYTES_MAX: Final = 32 << 10
 _CONNECTS_MAX: Final = 3  # of a call, to a provider that closes connections before they are used
 
 
@@ -88,7 +88,7 @@ class Sending:
         self._request = request
         self._owner: Owner = owner
         self._counted_bytes = 0  # of a large body, while it is kept
-        self.asked = b""  # a small body, which an estimate may still need
+        self.asked = b""  # what of the body an estimate may still need
 
     def start(self) -> None:
         """Hold the call, then send it."""
@@ -194,8 +194,7 @@ class Sending:
 
     def answered(self) -> None:
         """A reply came, or none will: the request need not be kept to be sent again."""
-        if len(self._request.body) <= _ASKED_BYTES_MAX:
-            self.asked = self._request.body or self.asked
+        self.asked = kept_request(self._request.body) or self.asked
         self._request = _ANSWERED
         if self._counted_bytes:
             self._gateway.buffered_bytes -= self._counted_bytes
