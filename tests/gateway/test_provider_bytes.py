@@ -27,7 +27,7 @@ from scripted_provider import (
     scripted_provider,
 )
 from tollkeeper.domain.ledger import Basis, Outcome
-from tollkeeper.services import estimates
+from tollkeeper.services import estimates, token_families
 from tollkeeper.wire.generated_text import call_size
 
 protocols = pytest.mark.parametrize("protocol", ALL, ids=[each.name for each in ALL])
@@ -364,5 +364,5 @@ def test_many_tool_calls_at_once_are_passed_on_and_sized(provider: Scripted) -> 
     entry = provider.entry()
     assert (entry.outcome, entry.basis) == (Outcome.OK, Basis.ESTIMATED)
     # Of two million letters the first few thousand are counted: the rest is as they are.
-    expected = estimates.output_tokens(call_size("f", "x" * 2_000), estimates.OPENAI)
+    expected = estimates.output_tokens(call_size("f", "x" * 2_000), token_families.OPENAI)
     assert entry.output_tokens == pytest.approx(1_000 * expected, rel=0.1)
