@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.alerting import ConsoleAlerts
 from tollkeeper.bootstrap.children import ChildOptions, run_child
+from tollkeeper.bootstrap.console_budgets import ConsoleBudgets
 from tollkeeper.bootstrap.loader_thread import LoaderThread
 from tollkeeper.bootstrap.price_books import configured_terms, former_book
 from tollkeeper.bootstrap.prices import FollowedPrices, followed_files
@@ -75,7 +76,10 @@ async def serve(options: ChildOptions) -> None:
             store.price_rules,
         )
         hub = LiveHub(org, secrets.token_hex(8))
-        loader = Loader(_tail(data), ledger, on_loaded=hub.on_loaded, failpoint=failpoint)
+        budgets = ConsoleBudgets(data, store, ledger, org, clock.now_us)
+        on_loaded = budgets.also(hub.on_loaded)
+        loader = Loader(_tail(data), ledger, on_loaded=on_loaded, failpoint=failpoint)
+        budgets.status = lambda: loader.status
         loading = LoaderThread(loader)
         repricer = Repricer(
             LedgerBookings(ledger, org),
@@ -83,7 +87,7 @@ async def serve(options: ChildOptions) -> None:
             store,
             lambda: CurrentPrices(prices.terms.book, prices.terms.accounts),
             clock.now_us,
-            hub.on_loaded,
+            on_loaded,
         )
         unpriced = UnpricedCalls(
             repricer,
@@ -96,13 +100,13 @@ async def serve(options: ChildOptions) -> None:
             org, configuration, data, store, vault, ledger, loading, prices, hub, repricer
         )
         alerts = ConsoleAlerts(configuration, store, ledger, org, failpoint)
-        console = replace(console, alerting=alerts.alerting)
+        console = replace(console, alerting=alerts.alerting, budget_gauges=budgets.gauges)
         jobs = jobs_of(ledger, store, clock.now_us, prices.follow, unpriced.take_turn)
         parts = _Parts(
             console,
             ConsoleServer(ConsoleApplication(console), data.socket("console")),
             loading,
-            JobRunner((*jobs, *alerts.jobs())),
+            JobRunner((*jobs, *alerts.jobs(), *budgets.jobs())),
             prices,
             alerts,
         )

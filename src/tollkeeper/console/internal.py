@@ -54,6 +54,7 @@ async def metrics(console: Console, access: Access, request: Request) -> Respons
             float(not console.ledger_fault()),
         ),
     }
+    gauges |= console.budget_gauges()
     body = exposition(console.counters, console.loader_status(), gauges)
     return Response(body, media_type=_METRICS)
 

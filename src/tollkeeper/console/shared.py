@@ -90,7 +90,8 @@ class Console:
     ``repricer`` prices old calls again; ``terms`` says what decides prices now.
     ``operator_token`` is the command line's own credential, new with each start.
     ``rate_limits`` gives those of the configuration file.
-    ``alerting`` knows who is told of what.
+    ``alerting`` knows who is told of what. ``budget_gauges`` says how balances agree with the
+    ledger: name to help text and value.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
     sign in lately.
     """
@@ -118,6 +119,7 @@ class Console:
     colours: ColourBook = field(default_factory=ColourBook)
     attempts: Attempts = field(default_factory=Attempts)
     alerting: Alerting = field(default=NOBODY_TOLD, repr=False)
+    budget_gauges: Callable[[], dict[str, tuple[str, float]]] = dict
 
     @property
     def secure(self) -> bool:

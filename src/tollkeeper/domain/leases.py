@@ -104,6 +104,15 @@ class Account(NamedTuple):
     in_all: bool
 
 
+class LateBooking(NamedTuple):
+    """What is booked on a row later than its call, under a name of its own; it may be negative."""
+
+    name: str
+    key: BalanceKey
+    window_end_us: int
+    amount: int
+
+
 class LostLease(NamedTuple):
     """A lease whose gateway has not been heard of: ``held`` of the row may be spent or not."""
 
@@ -166,6 +175,9 @@ class BudgetAuthority(Protocol):
 
         What is not known (None, or an amount of it) is taken to be what was held.
         """
+
+    def book_late(self, bookings: Sequence[LateBooking], now_us: int) -> int:
+        """Add what was booked later than its call, each name once; say how many were new."""
 
     def void(self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int) -> bool:
         """Free a hold of a call that was never sent; one that arrives later is refused."""

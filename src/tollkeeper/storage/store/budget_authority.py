@@ -24,6 +24,7 @@ from tollkeeper.domain.leases import (
     LEASE_US,
     NOTHING_UNTOLD,
     Charge,
+    LateBooking,
     LeaseAnswer,
     LeaseRequest,
     LeaseState,
@@ -191,6 +192,17 @@ class SqlBudgetAuthority:
                 _add_hold(db, entry_id, gateway, nothing, HoldState.VOIDED, now_us)
             return ended > 0
 
+    def book_late(self, bookings: Sequence[LateBooking], now_us: int) -> int:
+        booked = 0
+        with self._transaction() as db:
+            for name, key, window_end_us, amount in sorted(bookings, key=lambda it: it.key):
+                _ensure_row(db, key, window_end_us)
+                nothing = Charge(key, window_end_us, 0)
+                if _add_hold(db, name, "", nothing, HoldState.POSTED, now_us):
+                    _move(db, key, max(amount, -_standing(db, key, now_us).posted), 0)
+                    booked += 1
+        return booked
+
     # ------------------------------------------------------------- balances
 
     def balances(self, budget_id: str | None = None) -> list[Balance]:
@@ -341,7 +353,8 @@ def _row_before(db: Database, budget: Budget, key: BalanceKey) -> BalanceKey | N
 
 def _add_hold(
     db: Database, entry_id: str, gateway: str, charge: Charge, state: HoldState, now_us: int
-) -> None:
+) -> bool:
+    """Keep a hold of an entry; False where there is one."""
     values = {
         **charge.key._asdict(),
         "entry_id": entry_id,
@@ -351,7 +364,7 @@ def _add_hold(
         "state": str(state),
         "now_us": now_us,
     }
-    db.execute(sql.ADD_HOLD, values)
+    return db.execute(sql.ADD_HOLD, values).rowcount > 0
 
 
 def _end_holds(

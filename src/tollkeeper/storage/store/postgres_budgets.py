@@ -75,6 +75,7 @@ class PostgresBudgetAuthority(SqlBudgetAuthority):
     expire = _tried_again(SqlBudgetAuthority.expire)
     hold = _tried_again(SqlBudgetAuthority.hold)
     settle = _tried_again(SqlBudgetAuthority.settle)
+    book_late = _tried_again(SqlBudgetAuthority.book_late)
     void = _tried_again(SqlBudgetAuthority.void)
     balances = _tried_again(SqlBudgetAuthority.balances)
     correct = _tried_again(SqlBudgetAuthority.correct)

@@ -1,0 +1,96 @@
+"""What the ledger says was spent of a budget in one window, by whom its rows count.
+
+The entries count as budgets count them: by the model that was asked for, and what was held
+where a cost is not known. Which of them a budget counts, it decides itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import ibis
+
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.budget_windows import Window
+from tollkeeper.domain.budgets import Budget, BudgetScope, Unit
+from tollkeeper.domain.money import nanos_of_usd
+from tollkeeper.domain.spenders import Caller
+from tollkeeper.ports import Ledger
+from tollkeeper.reports.selection import Selection, SelectionShape, selected
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_COLUMNS: Final[Mapping[BudgetScope, str]] = {
+    BudgetScope.TEAM: "team",
+    BudgetScope.USER: "user_id",
+    BudgetScope.KEY: "key_id",
+    BudgetScope.PROVIDER: "provider",
+    BudgetScope.ENDPOINT: "endpoint",
+    BudgetScope.TOOL: "tool",
+    BudgetScope.END_CUSTOMER: "end_customer",
+    BudgetScope.SESSION: "session_id",
+}
+
+
+class _Shape(NamedTuple):
+    selection: SelectionShape
+    scope: BudgetScope
+    tag: str
+    unit: Unit
+
+
+class LedgerSums:
+    """Implements ``services.balance_check.Sums`` for one organisation."""
+
+    def __init__(self, ledger: Ledger, org: str) -> None:
+        self._ledger = ledger
+        self._org = org
+
+    def of(self, budget: Budget, window: Window) -> Mapping[str, int]:
+        """Sum up a window, as far as the budget counts: entity to amount in its unit."""
+        start_us = max(window.start_us, budget.since_us)
+        selection = Selection(Scope(self._org), start_us, min(window.end_us, budget.until_us))
+        shape = _Shape(selection.shape(), budget.scope, budget.tag, budget.unit)
+        sums: dict[str, int] = {}
+        for row in self._ledger.run(_sums(self._ledger, shape), selection.values()):
+            entity = _entity(budget, row)
+            if entity is not None:
+                sums[entity] = sums.get(entity, 0) + _amount(budget.unit, row["amount"])
+        return sums
+
+
+def _entity(budget: Budget, row: Mapping[str, Any]) -> str | None:
+    value = row["value"] or ""
+    fields: dict[str, Any] = {"model": row["model"] or "", "tags": {budget.tag: value}}
+    column = _COLUMNS.get(budget.scope)
+    if column is not None:
+        fields[column] = value
+    return budget.entity_of(Caller(**fields))
+
+
+def _amount(unit: Unit, found: Any) -> int:
+    if found is None:
+        return 0
+    return nanos_of_usd(found) if unit is Unit.USD else int(found)
+
+
+@lru_cache(64)
+def _sums(ledger: Ledger, shape: _Shape) -> ir.Table:
+    table = selected(ledger, shape.selection)
+    if shape.scope in _COLUMNS:
+        value: Any = table[_COLUMNS[shape.scope]]
+    elif shape.scope is BudgetScope.TAG:
+        value = ledger.tag(table, shape.tag)
+    else:
+        value = ibis.literal("")
+    if shape.unit is Unit.USD:
+        amount: Any = ibis.coalesce(table.cost_usd, table.held_usd)
+    elif shape.unit is Unit.TOKENS:
+        amount = table.tokens_in + table.tokens_out
+    else:
+        amount = table.requests
+    table = table.select(value=value, model=table.model_asked, amount=amount)
+    return table.group_by("value", "model").agg(amount=table.amount.sum())
