@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tollkeeper.cli import budget_replay, output
+from tollkeeper.cli import budget_replay, budget_requests, output
 from tollkeeper.cli.budget_options import (
     ExemptOption,
     LimitOption,
@@ -191,3 +191,4 @@ def _tell(store: Store, budget: Budget, done: str, *, as_json: bool) -> None:
 
 
 budget_replay.add_to(app)
+budget_requests.add_to(app)
