@@ -9,7 +9,9 @@ from markupsafe import Markup
 
 from tollkeeper.console.charts.bullet_bar import bullet_bar
 from tollkeeper.console.links import Links
+from tollkeeper.console.shared import Console
 from tollkeeper.console.words import Word
+from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.budget_windows import ENDLESS, WindowKind
 from tollkeeper.domain.budget_words import (
     amount_words,
@@ -22,14 +24,22 @@ from tollkeeper.domain.money import usd
 from tollkeeper.domain.runway import RunwayReason
 from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.dimensions import TAG_PREFIX
-from tollkeeper.services.budget_documents import Names, entity_name, whose
-from tollkeeper.services.budget_standings import Standing, opens_at_us, used_bp
+from tollkeeper.services.budget_documents import Names, entity_name, names_of, whose
+from tollkeeper.services.budget_standings import (
+    Standing,
+    at_risk,
+    onlooker_of,
+    opens_at_us,
+    standings,
+    used_bp,
+)
 from tollkeeper.services.budgets import state_of
 from tollkeeper.services.runway import runway_of
 
 FULL_BP: Final = 10_000
 NEARLY_BP: Final = 8_000
 ROWS_MAX: Final = 200
+RISKS_MAX: Final = 4
 _PATTERN: Final = frozenset("*?[")
 _DIMENSIONS: Final[Mapping[BudgetScope, str]] = {
     BudgetScope.TEAM: "team",
@@ -106,6 +116,16 @@ class BudgetLine(NamedTuple):
     row: RowLine | None
 
 
+class OwnLine(NamedTuple):
+    """A balance that counts the viewer's own calls, and the budget that it is of."""
+
+    name: str
+    href: str
+    whose: str
+    window: str
+    row: RowLine
+
+
 class BudgetWriter:
     """Writes budgets for one viewer's zone."""
 
@@ -139,6 +159,19 @@ class BudgetWriter:
     def rows(self, found: Standing) -> tuple[RowLine, ...]:
         """Write the balances of one budget, the fullest first."""
         return tuple(self.row(found.budget, row) for row in found.rows[:ROWS_MAX])
+
+    def own(self, pairs: Iterable[tuple[Budget, Balance]]) -> tuple[OwnLine, ...]:
+        """Write the balances that count somebody's own calls."""
+        return tuple(
+            OwnLine(
+                budget.name,
+                f"/budget/{budget.budget_id}",
+                entity_name(budget, row.key.entity, self._names),
+                window_text(budget),
+                self.row(budget, row),
+            )
+            for budget, row in pairs
+        )
 
     def row(self, budget: Budget, row: Balance) -> RowLine:
         """Write one balance."""
@@ -212,6 +245,13 @@ class BudgetWriter:
         ended = state_of(found.budget, self._now_us) == "ended"
         used = used_bp(found.tightest) if found.tightest else -1
         return ended, -used, found.budget.name.lower(), found.budget.budget_id
+
+
+def risks_of(console: Console, viewer: Viewer, zone: str) -> tuple[BudgetLine, ...]:
+    """Write the budgets that are nearly used up, a few of them, as far as somebody sees them."""
+    now_us, onlooker = console.now_us(), onlooker_of(console.store, viewer)
+    risky = at_risk(standings(console.store, onlooker, now_us), now_us)[:RISKS_MAX]
+    return BudgetWriter(names_of(console.store), zone, now_us).lines(risky) if risky else ()
 
 
 def amount(found: int, unit: Unit) -> Amount:

@@ -173,7 +173,7 @@ class _Past:
         key = row.get("value"), row.get("served"), row.get("requested")
         if key not in self._entities:
             value, served, requested = (each or "" for each in key)
-            model = _model(served, requested)
+            model = routed_model(served, requested)
             call = Caller(model=model, tags={self._budget.tag: value})
             field = _FIELDS.get(self._budget.scope)
             fields: dict[str, Any] = {field: value} if field else {}
@@ -187,7 +187,7 @@ def _dimension_of(budget: Budget) -> str:
     return _DIMENSIONS[_FIELDS[budget.scope]] if budget.scope in _FIELDS else ""
 
 
-def _model(served: str, requested: str) -> str:
+def routed_model(served: str, requested: str) -> str:
     """Give the model as it was routed to, which the ledger does not keep: the requested name
     where what answered is called after it (with a date), else the one that answered."""
     for name in (requested, requested.partition("/")[2]):

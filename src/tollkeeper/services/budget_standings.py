@@ -18,6 +18,7 @@ from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.spenders import Caller
 from tollkeeper.ports import Store
 from tollkeeper.services.budgets import state_of
+from tollkeeper.services.runway import runway_of
 
 _OF_ANY_CALL: Final = frozenset(
     {BudgetScope.MODEL, BudgetScope.PROVIDER, BudgetScope.ENDPOINT, BudgetScope.TOOL}
@@ -155,13 +156,18 @@ def used_bp(row: Balance) -> int:
 
 
 def at_risk(found: Iterable[Standing], now_us: int, least_bp: int = 8_000) -> list[Standing]:
-    """Give the budgets that count now and are nearly or wholly used up, the fullest first."""
+    """Give the budgets that count now and are nearly used up, or will be before their window
+    ends at the pace that it has; the fullest first."""
     risky = [
         each
         for each in found
         if state_of(each.budget, now_us) == "active"
         and each.tightest is not None
-        and used_bp(each.tightest) >= least_bp
+        and each.tightest.limit > 0
+        and (
+            used_bp(each.tightest) >= least_bp
+            or runway_of(each.budget, each.tightest, now_us).is_breach
+        )
     ]
     return sorted(risky, key=lambda each: (-_fullest(each), each.budget.budget_id))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, NamedTuple
 
 SANDBOX_MODEL: Final = "sandbox/echo"
@@ -228,6 +229,19 @@ def status_line(to: Connection) -> str:
     """Give a command that prints today's spend in one line, for a prompt or a status bar."""
     header = f"Authorization: Bearer {to.key}"
     return f"curl -s -H {shlex.quote(header)} {shlex.quote(f'{to.url}/me?format=line')}"
+
+
+def status_script() -> Snippet:
+    """Give the script that prints the same line, and asks no more often than it should."""
+    text = (Path(__file__).parent / "statusline.sh").read_text("ascii")
+    return Snippet("~/.claude/tollkeeper-statusline.sh", text.rstrip())
+
+
+def claude_status_line() -> Snippet:
+    """Give the setting that shows the line below Claude Code's prompt."""
+    command = "sh ~/.claude/tollkeeper-statusline.sh"
+    shown = {"type": "command", "command": command, "refreshInterval": 10}
+    return Snippet("~/.claude/settings.json", _json({"statusLine": shown}))
 
 
 def _exports(**variables: str) -> str:

@@ -260,3 +260,55 @@ def test_a_bar_is_never_wider_than_it_is() -> None:
     assert 'class="mark limit"' in full
     small = str(bullet_bar(1, 1, (), ""))
     assert 'class="spent" width="8"' in small
+
+
+def test_budgets_at_risk_are_on_the_first_page(console: RunningConsole) -> None:
+    load_calls(console, 60)
+    spend(console, kept(console, "b1", name="nearly spent"), 45 * DOLLAR)
+    spend(console, kept(console, "b2", name="hardly used", window="lifetime"), DOLLAR)
+    spend(console, kept(console, "b3", name="the others", scope="team:other"), 49 * DOLLAR)
+    admin = console.get("/", console.session("admin")).text
+    assert "Budgets at risk" in admin
+    assert admin.index("the others") < admin.index("nearly spent")
+    assert "hardly used" not in admin
+    member = console.get("/", console.session("member")).text
+    assert "nearly spent" in member
+    assert "the others" not in member
+
+
+def test_without_budgets_at_risk_the_first_page_has_no_such_part(console: RunningConsole) -> None:
+    load_calls(console, 60)
+    assert "Budgets at risk" not in console.get("/", console.session("admin")).text
+
+
+def test_a_call_names_the_budgets_that_it_counted_in(console: RunningConsole) -> None:
+    console.load(console.entry_of("member", entry_id="c1", call_id="c1"))
+    kept(console, "b1", name="all of it")
+    kept(console, "b2", name="the other team", scope="team:other")
+    kept(console, "b3", name="models of gpt", scope="model:gpt-*")
+    console.store.add_budget(
+        budget_of({**WORDS, "name": "made later"})._replace(
+            budget_id="b4", since_us=console.now_us
+        ),
+        console.now_us,
+        "test",
+    )
+    text = console.get("/calls/c1", console.session("admin")).text
+    for name in ("all of it", "models of gpt"):
+        assert name in text
+    for name in ("the other team", "made later"):
+        assert name not in text
+    assert '<a href="/budget/b1">' in text
+
+
+def test_me_shows_what_is_left_and_the_status_line(console: RunningConsole) -> None:
+    alice = console.users["member"].user_id
+    each = kept(console, "b1", name="each person", scope="each user", limit="5 USD", window="day")
+    spend(console, each, DOLLAR, entity=alice)
+    kept(console, "b2", name="the other team", scope="team:other")
+    text = console.get("/me", console.session("member")).text
+    assert "What is left of my budgets" in text
+    assert "$4.00" in text
+    assert "the other team" not in text
+    assert "statusLine" in text
+    assert "tollkeeper-statusline.sh" in text

@@ -16,11 +16,15 @@ from tollkeeper.console.charts.call_timeline import Span, call_timeline
 from tollkeeper.console.links import Links
 from tollkeeper.console.shared import Console, Query
 from tollkeeper.domain.access import Viewer
+from tollkeeper.domain.budget_book import Book
 from tollkeeper.domain.ledger import ERROR_OUTCOMES, LedgerEntry, Outcome, is_attempt
+from tollkeeper.domain.spenders import Caller
 from tollkeeper.reports import call as report
 from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.answers import call_document
+from tollkeeper.reports.budget_replay import routed_model
 from tollkeeper.reports.call import CallDetail
+from tollkeeper.services.budget_standings import onlooker_of
 
 _RECENT: Final = timedelta(days=29)
 
@@ -87,10 +91,11 @@ def call(console: Console, viewer: Viewer, query: Query) -> CallPage:
         entries=tuple(each.explained(console.explain(each.entry)) for each in found.entries),
     )
     zone = zones.zone_info(query["tz"])
-    return _page(found, zone, console.now_us())
+    budgets = tuple(_budgets(console, viewer, _last_attempt(found)))
+    return _page(found, zone, console.now_us(), budgets)
 
 
-def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
+def _page(found: CallDetail, zone: ZoneInfo, now_us: int, budgets: tuple[Fact, ...]) -> CallPage:
     first, last = found.first, found.standing(_last_attempt(found))
     began = zones.local_time(first.started_at_us, zone)
     links = _links(began, zones.local_time(now_us, zone))
@@ -112,7 +117,7 @@ def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
         tokens=tuple(_tokens(found)),
         bills=bills_of(found, zone),
         attempts=_attempts(found, zone),
-        facts=tuple(_facts(first, last, links)),
+        facts=(*_facts(first, last, links), *budgets),
         tags=tuple(
             Fact(key, value, links.narrowed(f"tag:{key}", value).calls())
             for key, value in sorted(first.tags.items())
@@ -120,6 +125,28 @@ def _page(found: CallDetail, zone: ZoneInfo, now_us: int) -> CallPage:
         day_href=links.during(**_day(began)).calls(),
         json_href=f"/api/v1/calls/{found.call_id}",
     )
+
+
+def _budgets(console: Console, viewer: Viewer, entry: LedgerEntry) -> Iterator[Fact]:
+    """Name the budgets that the call counted in, as far as the viewer may see them."""
+    call = Caller(
+        org=entry.org,
+        team=entry.team,
+        user_id=entry.user_id,
+        key_id=entry.key_id,
+        tags=entry.tags,
+        model=routed_model(entry.model_served, entry.model_requested),
+        provider=entry.provider,
+        endpoint=entry.endpoint,
+        tool=entry.tool,
+        end_customer=entry.end_customer,
+        session_id=entry.session_id,
+    )
+    onlooker = onlooker_of(console.store, viewer)
+    for concern in Book(console.store.budgets()).concerns(call, entry.started_at_us):
+        if onlooker.sees(concern.budget):
+            budget = concern.budget
+            yield Fact("Budget", budget.name, f"/budget/{budget.budget_id}", "It counted in this.")
 
 
 def _last_attempt(found: CallDetail) -> LedgerEntry:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from tollkeeper.console import words
+from tollkeeper.console.budget_lines import BudgetWriter, OwnLine
 from tollkeeper.console.figures import Figure, figures_of
 from tollkeeper.console.links import Links
 from tollkeeper.console.pages.overview import Row, rows_of
@@ -16,7 +17,9 @@ from tollkeeper.reports.me import SpentToday, spent_today
 from tollkeeper.reports.overview import OverviewQuestion, overview
 from tollkeeper.reports.period import period_named
 from tollkeeper.services import connect
-from tollkeeper.services.connect import Connection, ToolSettings
+from tollkeeper.services.budget_documents import names_of
+from tollkeeper.services.budget_standings import own_onlooker, own_rows
+from tollkeeper.services.connect import Connection, Snippet, ToolSettings
 
 PERIOD: Final = "30d"
 
@@ -25,8 +28,9 @@ PERIOD: Final = "30d"
 class MePage:
     """Who is signed in, and what they spent: today, this month, in 30 days, by model.
 
-    ``status_line`` is a command that prints today's spend; ``tools`` are the settings of
-    every tool, both with a place for the key.
+    ``budgets`` are those that count their calls. ``status_line`` is a command that prints
+    today's spend and what is left; ``tools`` are the settings of every tool, both with a place
+    for the key. ``script`` prints the same line, as the setting ``claude`` shows it.
     """
 
     template: ClassVar[str] = "me.html"
@@ -39,7 +43,10 @@ class MePage:
     recent: tuple[CallLine, ...]
     calls_href: str
     status_line: str
+    script: Snippet
+    claude: Snippet
     tools: tuple[ToolSettings, ...]
+    budgets: tuple[OwnLine, ...] = ()
 
 
 def me(console: Console, viewer: Viewer, query: Query) -> MePage:
@@ -59,6 +66,8 @@ def me(console: Console, viewer: Viewer, query: Query) -> MePage:
     links = Links({"period": PERIOD}, zone).narrowed("user", viewer.user_id)
     user = console.store.user(viewer.user_id)
     to = Connection(console.public_url)
+    onlooker = own_onlooker(console.store, console.org, viewer.user_id, None)
+    own = own_rows(console.store, onlooker, now_us)
     return MePage(
         name=viewer.name,
         role=words.role(viewer.role),
@@ -69,5 +78,8 @@ def me(console: Console, viewer: Viewer, query: Query) -> MePage:
         recent=lines_of(found.recent_calls, links, zone, now_us),
         calls_href=links.calls(),
         status_line=connect.status_line(to),
+        script=connect.status_script(),
+        claude=connect.claude_status_line(),
         tools=connect.tool_settings(to),
+        budgets=BudgetWriter(names_of(console.store), zone, now_us).own(own),
     )

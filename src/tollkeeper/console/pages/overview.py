@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 from markupsafe import Markup
 
 from tollkeeper.console import words
+from tollkeeper.console.budget_lines import BudgetLine, risks_of
 from tollkeeper.console.charts.share_bar import share_bar
 from tollkeeper.console.charts.sparkline import sparkline
 from tollkeeper.console.figures import Figure, Measure, figures_of, measures_of
@@ -93,7 +94,7 @@ class OverviewPage:
     ``all_rows``, each by itself. ``all_href`` switches between the two, "" where there is
     nothing to switch. ``recent`` are the newest calls that pass the filters. ``tag_form`` are
     the hidden fields of the form that asks for a tag. ``start`` is set as long as nothing was
-    ever called.
+    ever called. ``risks`` are the budgets that are nearly used up, as far as the viewer sees them.
     """
 
     template: ClassVar[str] = "overview.html"
@@ -114,6 +115,7 @@ class OverviewPage:
     calls_href: str
     address: str
     start: FirstCall | None
+    risks: tuple[BudgetLine, ...] = ()
 
     @property
     def follows(self) -> bool:
@@ -190,6 +192,7 @@ def _page(
         calls_href=links.calls(),
         address=f"{address}&rows=all" if all_rows else address,
         start=None if found.has_entries else first_call(console, viewer),
+        risks=risks_of(console, viewer, links.zone),
     )
 
 
