@@ -41,9 +41,13 @@ class Served:
         self.log: list[str] = []
         self.environment = {"TOLLKEEPER_LISTEN__PORT": str(self.port), **environment}
 
-    def start(self, *role: str) -> None:
-        """Start everything or one role, and wait until it answers."""
-        first = not self.data.store.exists()
+    def start(self, *role: str, first: bool | None = None) -> None:
+        """Start everything or one role, and wait until it answers.
+
+        ``first`` tells whether a greeting is to come, where the data folder does not show it.
+        """
+        if first is None:
+            first = not self.data.store.exists()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tollkeeper", "serve", *role],
             cwd=self.folder,

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -32,10 +33,12 @@ BROWSER = Need(
     *("chromium", "--cask chromium", "the pages are looked at in a real browser"),
 )
 NAMESPACES = Need(("unshare",), "util-linux", "", "a process can be cut off from the network")
+POSTGRES = Need(("initdb",), "postgresql", "postgresql", "a store is kept on a real server")
 GROUPS = {
     "test": (
         BROWSER,
         Need(("git",), "git", "git", "the tree itself is checked"),
+        POSTGRES,
         Need(("setpriv",), "util-linux", "", "the server is run as somebody without rights"),
         Need(("mount",), "mount", "", "a disk is filled"),
     ),
@@ -51,7 +54,12 @@ GROUPS = {
     ),
 }
 # Debian keeps some programs where only root's PATH looks.
-SEARCHED = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+SEARCHED = os.pathsep.join(
+    (
+        *(os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"),
+        *map(str, Path("/usr/lib/postgresql").glob("*/bin")),
+    )
+)
 MAC_BROWSERS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
