@@ -32,16 +32,19 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 THRESHOLDS = (5_000, 8_000, 10_000)
 STEPS = (55, 30, 15)
 """Cents of a dollar: after each step one more threshold is passed."""
-WAIT_S = 120.0
+WAIT_S = 300.0
 
 
 class Watchers:
     """Two processes that look, each started again whenever it is dead, and killed now and then."""
 
-    def __init__(self, store: Path, clock: Path, url: str, kill_every_s: float) -> None:
+    def __init__(
+        self, store: Path, clock: Path, url: str, *, passes_max: int, kill_every_s: float
+    ) -> None:
         self.deaths: Counter[str] = Counter()
         self.failed = False
         self._arguments = [str(store), str(clock), url, SECRET]
+        self._passes_max = passes_max
         self._kill_every_s = kill_every_s
         self._points = itertools.cycle(ALERT_POINTS)
         self._stop = threading.Event()
@@ -54,7 +57,7 @@ class Watchers:
         source = random.Random()
         while not self._stop.is_set():
             point = "" if self.gentle.is_set() else next(self._points)
-            place = f"{point}:{source.randint(1, 4)}" if point else ""
+            place = f"{point}:{source.randint(1, self._passes_max)}" if point else ""
             process = subprocess.Popen(
                 [sys.executable, str(WATCH), *self._arguments, place],
                 env={**os.environ, "PYTHONPATH": _search_path()},  # noqa: TID251
@@ -97,7 +100,11 @@ def crossings(
     clock = folder / "clock"
     now_us = NOW
     clock.write_text(str(now_us))
-    watchers = Watchers(opened.data.store, clock, receiver.url(), kill_every_s)
+    watchers = Watchers(
+        *(opened.data.store, clock, receiver.url()),
+        passes_max=2 * budgets,
+        kill_every_s=kill_every_s,
+    )
     try:
         for window in range(windows):
             for number, cents in enumerate(STEPS):
@@ -185,4 +192,4 @@ def test_ninety_crossings_with_kills_are_each_told_once(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_ten_thousand_crossings_with_kills_are_each_told_once(tmp_path: Path) -> None:
     with webhook_receiver() as receiver:
-        print(crossings(tmp_path, receiver, budgets=84, windows=40, kill_every_s=4.0))
+        print(crossings(tmp_path, receiver, budgets=84, windows=40, kill_every_s=10.0))

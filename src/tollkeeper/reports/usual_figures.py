@@ -37,6 +37,7 @@ class LedgerUsualFigures:
         self._ledger = ledger
         self._scope = Scope(org)
         self._zone = zone
+        self._latency_of: tuple[int, Latency] | None = None
 
     def usual(self, now_us: int) -> Usual:
         """Sum up the last weeks, all of one moment."""
@@ -47,7 +48,7 @@ class LedgerUsualFigures:
                 hours,
                 since_us,
                 self._latency(now_us - HOUR_US, now_us),
-                self._latency(now_us - LATENCY_DAYS * DAY_US, now_us - HOUR_US),
+                self._usual_latency(now_us),
                 self._tools(start_us, now_us),
             )
 
@@ -69,6 +70,14 @@ class LedgerUsualFigures:
                 hours[hour_us] = _added(hours.get(hour_us, HourSums()), sums)
                 since[name] = min(since.get(name, hour_us), hour_us)
         return found, since
+
+    def _usual_latency(self, now_us: int) -> Latency:
+        """Give the latency of the last days, looked up once an hour: it hardly changes."""
+        hour = now_us // HOUR_US
+        if self._latency_of is None or self._latency_of[0] != hour:
+            found = self._latency(now_us - LATENCY_DAYS * DAY_US, now_us - HOUR_US)
+            self._latency_of = hour, found
+        return self._latency_of[1]
 
     def _latency(self, start_us: int, end_us: int) -> Latency:
         selection = Selection(self._scope, start_us, end_us)

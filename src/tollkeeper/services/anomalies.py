@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
 from tollkeeper.domain.anomalies import (
     DAY_US,
+    HISTORY_DAYS,
     HOUR_US,
     AnomalyRule,
     HourSums,
@@ -177,10 +177,11 @@ class Anomalies:
 
 
 def _of_ledger(usual: Usual, limits: Limits, now_us: int) -> Iterator[Finding]:
+    calendar = _Calendar(limits.zone)
     for team, hours in usual.hours.items():
         since_us = usual.since_us.get(team, now_us)
-        yield _hour(team, hours, since_us, limits, now_us)
-        yield _day(team, hours, since_us, limits, now_us)
+        yield _hour(team, hours, since_us, limits, calendar, now_us)
+        yield _day(team, hours, since_us, limits, calendar, now_us)
     whole = usual.hours.get("", {})
     yield _errors(whole, now_us)
     yield _latency(usual, now_us)
@@ -198,25 +199,40 @@ def _of_ledger(usual: Usual, limits: Limits, now_us: int) -> Iterator[Finding]:
         )
 
 
+class _Calendar:
+    """The local times of moments, each worked out once."""
+
+    def __init__(self, zone: str) -> None:
+        self._zone = zone_of(zone)
+        self._known: dict[int, datetime] = {}
+
+    def local(self, at_us: int) -> datetime:
+        """Give the local time of a moment."""
+        found = self._known.get(at_us)
+        if found is None:
+            found = (_EPOCH + timedelta(microseconds=at_us)).astimezone(self._zone)
+            self._known[at_us] = found
+        return found
+
+
 def _hour(
-    team: str, hours: Mapping[int, HourSums], since_us: int, limits: Limits, now_us: int
+    team: str,
+    hours: Mapping[int, HourSums],
+    since_us: int,
+    limits: Limits,
+    calendar: _Calendar,
+    now_us: int,
 ) -> Finding:
-    zone = zone_of(limits.zone)
-    this = _local(now_us, zone)
+    this = calendar.local(now_us)
     start_us = _us(this.replace(minute=0, second=0, microsecond=0))
-    like = [
-        hours.get(hour_us, HourSums()).cost_nanos
-        for hour_us in range(start_us - HOUR_US, max(since_us, start_us - 28 * DAY_US), -HOUR_US)
-        if is_like(
-            this.weekday(),
-            this.hour,
-            _local(hour_us, zone).weekday(),
-            _local(hour_us, zone).hour,
-        )
-    ]
+    first_us = max(since_us, start_us - HISTORY_DAYS * DAY_US)
+    like = []
+    for hour_us in range(start_us - HOUR_US, first_us, -HOUR_US):
+        other = calendar.local(hour_us)
+        if is_like(this.weekday(), this.hour, other.weekday(), other.hour):
+            like.append(hours.get(hour_us, HourSums()).cost_nanos)
     cost = hours.get(start_us, HourSums()).cost_nanos
     verdict = spend_hour(cost, like, limits.deviations, limits.min_usd)
-    whose = team or _ALL
     return Finding(
         AnomalyRule.SPEND_HOUR,
         "",
@@ -224,30 +240,32 @@ def _hour(
         start_us,
         start_us + HOUR_US,
         verdict,
-        f"{whose}: {amount_text(cost, Unit.USD)} in an hour is unusually much",
+        f"{team or _ALL}: {amount_text(cost, Unit.USD)} in an hour is unusually much",
         f"Hours like this one cost {amount_text(verdict.limit, Unit.USD)} at most, as a rule "
         f"({len(like)} of them were looked at).",
     )
 
 
 def _day(
-    team: str, hours: Mapping[int, HourSums], since_us: int, limits: Limits, now_us: int
+    team: str,
+    hours: Mapping[int, HourSums],
+    since_us: int,
+    limits: Limits,
+    calendar: _Calendar,
+    now_us: int,
 ) -> Finding:
-    zone = zone_of(limits.zone)
-    today = _local(now_us, zone).date()
+    today = calendar.local(now_us).date()
     days: dict[int, int] = {}
     for hour_us, sums in hours.items():
-        ago = (today - _local(hour_us, zone).date()).days
+        ago = (today - calendar.local(hour_us).date()).days
         days[ago] = days.get(ago, 0) + sums.cost_nanos
     # The first day is not a full one.
-    full = min((today - _local(since_us, zone).date()).days - 1, 27)
-    verdict = spend_day(
-        days.get(0, 0), [days.get(ago, 0) for ago in range(1, full + 1)], limits.min_usd
-    )
-    start = _local(now_us, zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    start_us = _us(start)
+    full = min((today - calendar.local(since_us).date()).days - 1, HISTORY_DAYS - 1)
+    before = [days.get(ago, 0) for ago in range(1, full + 1)]
     cost = days.get(0, 0)
-    whose = team or _ALL
+    verdict = spend_day(cost, before, limits.min_usd)
+    midnight = calendar.local(now_us).replace(hour=0, minute=0, second=0, microsecond=0)
+    start_us = _us(midnight)
     return Finding(
         AnomalyRule.SPEND_DAY,
         "",
@@ -255,7 +273,7 @@ def _day(
         start_us,
         start_us + DAY_US,
         verdict,
-        f"{whose}: {amount_text(cost, Unit.USD)} today is more than twice the usual",
+        f"{team or _ALL}: {amount_text(cost, Unit.USD)} today is more than twice the usual",
         f"Twice the average of {full} days is {amount_text(verdict.limit, Unit.USD)}.",
     )
 
@@ -353,10 +371,6 @@ def _whose(budget: Budget, entity: str) -> str:
 
 def _kind(budget: Budget) -> str:
     return str(budget.window.kind)
-
-
-def _local(at_us: int, zone: ZoneInfo) -> datetime:
-    return (_EPOCH + timedelta(microseconds=at_us)).astimezone(zone)
 
 
 def _us(moment: datetime) -> int:
