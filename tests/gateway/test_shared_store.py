@@ -1,4 +1,7 @@
-"""Three gateways on one PostgreSQL store: a cap holds to the cent, and the store may go away."""
+"""Gateways with folders of their own on one store: a cap holds to the cent, keys are the same.
+
+On PostgreSQL as on a SQLite file; and the server may go away.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from loopback import HOST
 from postgres_cluster import Cluster
 from rough_upstream import RoughUpstream
 from running import Deployment
+from tollkeeper import bootstrap
 from tollkeeper.domain.budgets import Budget, BudgetScope
 from tollkeeper.storage.store.postgres_budgets import PostgresBudgetAuthority
 from tollkeeper.storage.store.store_address import PostgresDatabase
@@ -60,19 +64,22 @@ def call(where: Deployment, model: str) -> tuple[int, dict[str, Any]]:
 
 @pytest.mark.parametrize(("limit", "sent"), [(5 * DOLLAR, 50), (10 * CENT, 1)])
 def test_exactly_as_many_calls_reach_the_provider_as_the_cap_pays_for(
-    cluster: Cluster, database: PostgresDatabase, limit: int, sent: int, tmp_path: Path
+    store_url: str, limit: int, sent: int, tmp_path: Path
 ) -> None:
-    url = cluster.url(database.options["dbname"])
+    url = store_url or f"sqlite:///{tmp_path / 'shared' / 'store.sqlite3'}"
+    count = 3 if store_url else 2
     with (
         RoughUpstream(answer) as provider,
-        gateways(tmp_path, provider, url, [budget(limit=limit)], 3) as made,
+        gateways(tmp_path, provider, url, [budget(limit=limit)], count) as made,
     ):
         statuses = call_at_once([(each.port, each.key) for each in made], CALLS)
-        assert statuses == {200: sent, REFUSED: CALLS - sent}
+        # On a disk that is busy, some may wait too long for an answer; none passes for it.
+        assert statuses[200] == sent
+        assert statuses[REFUSED] + statuses[UNREACHABLE] == CALLS - sent
         assert len(provider.requests) == sent
         for each in made:
             each.stop()
-        with closing(PostgresBudgetAuthority(database)) as authority:
+        with closing(bootstrap.open_budget_authority(made[0].folder)) as authority:
             assert only(authority.balances()).posted == limit
 
 
