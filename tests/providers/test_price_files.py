@@ -16,8 +16,11 @@ from typing import NamedTuple
 import pytest
 import trustme
 
+from outgoing_proxy import OutgoingProxy
+from tollkeeper.http1.origin import Proxies
 from tollkeeper.providers import genai_source, price_refresh
 from tollkeeper.providers.genai_source import UnusableSource, read_file
+from tollkeeper.providers.price_download import Outside
 from tollkeeper.providers.price_refresh import PricesUnusable, fetch
 
 DATA = Path(str(distribution("genai-prices").locate_file("genai_prices/data.py"))).read_bytes()
@@ -163,6 +166,7 @@ def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path: Path) -> Non
 class Served(NamedTuple):
     url: str
     context: ssl.SSLContext
+    authority: bytes
 
 
 @pytest.fixture
@@ -190,12 +194,38 @@ def serve() -> Iterator[Callable[[int, bytes], Served]]:
         servers.append(server)
         trusting = ssl.create_default_context()
         authority.configure_trust(trusting)
-        return Served(f"https://localhost:{server.server_port}/v2/data.json", trusting)
+        url = f"https://localhost:{server.server_port}/v2/data.json"
+        return Served(url, trusting, authority.cert_pem.bytes())
 
     yield start
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+def test_github_is_reached_through_the_configured_proxy_and_authority(
+    serve: Callable[[int, bytes], Served], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good = serve(200, b'[{"id":"p","name":"P","models":[{"id":"m","prices":{"input_mtok":1}}]}]')
+    monkeypatch.setattr(price_refresh, "GITHUB_URL", good.url)
+    own = tmp_path / "own-authority.pem"
+    own.write_bytes(good.authority)
+    with OutgoingProxy() as proxy:
+        proxies = Proxies(https=proxy.url("who:what@"))
+        outside = Outside(proxies, str(own))
+        assert fetch("github", say_nothing, outside).providers[0]["id"] == "p"
+        (head,) = proxy.heads
+        assert head.startswith(b"CONNECT localhost:")
+        assert b"\r\nProxy-Authorization: Basic d2hvOndoYXQ=" in head
+        bypassed = outside._replace(proxies=proxies._replace(bypass=("localhost",)))
+        assert fetch("github", say_nothing, bypassed).providers[0]["id"] == "p"
+        assert len(proxy.heads) == 1
+        proxy.answer = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
+        with pytest.raises(PricesUnusable, match=r"cannot be read: .*407") as refused:
+            fetch("github", say_nothing, outside)
+        assert "what" not in str(refused.value)
+    with pytest.raises(PricesUnusable, match=r"cannot be read: .*certificate"):
+        fetch("github", say_nothing, Outside())
 
 
 def test_a_download_is_taken_whole_or_not_at_all(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from tollkeeper import bootstrap
 from tollkeeper.cli import output
 from tollkeeper.cli.context import DataOption, JsonOption, data_folder
 from tollkeeper.clock import now_us
@@ -61,7 +62,8 @@ def refresh(
         if not as_json:
             typer.echo(f"{what} …", err=True)
 
-    made = refreshing.prepare(refreshing.fetch(place, tell), folder, now_us(), tell)
+    way = (_outside(),) if place == "github" else ()
+    made = refreshing.prepare(refreshing.fetch(place, tell, *way), folder, now_us(), tell)
     takes = not dry_run and made.is_news and (accept or not made.doubts)
     if takes:
         refreshing.put_in_force(made, folder)
@@ -82,6 +84,13 @@ def refresh(
         output.print_line(_verdict(made, takes=takes, dry_run=dry_run))
     if made.is_news and not takes and not dry_run:
         raise typer.Exit(1)
+
+
+def _outside() -> Any:
+    """Give how the outside is reached, as it is configured."""
+    downloads: Any = import_module("tollkeeper.providers.price_download")
+    found = bootstrap.configuration(None)
+    return downloads.Outside(found.proxies, found.settings.ca_file)
 
 
 def _verdict(made: Any, *, takes: bool, dry_run: bool) -> str:

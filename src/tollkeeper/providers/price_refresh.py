@@ -8,17 +8,14 @@ the difference; then a version is added, and the file that names the version in 
 from __future__ import annotations
 
 import os
-import ssl
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final, NamedTuple, cast
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -31,7 +28,6 @@ from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.ports import DataFolder
 from tollkeeper.providers.genai_rows import provider_rows
 from tollkeeper.providers.genai_source import (
-    FILE_BYTES_MAX,
     Source,
     UnusableSource,
     checked,
@@ -46,6 +42,7 @@ from tollkeeper.providers.price_data import (
     parts_of_version,
     rows_of,
 )
+from tollkeeper.providers.price_download import DIRECTLY, Outside, download
 from tollkeeper.providers.price_text import book_rows, book_text
 from tollkeeper.providers.price_versions import (
     Parts,
@@ -59,7 +56,6 @@ PACKAGE: Final = "genai-prices"
 GITHUB_URL: Final = (
     "https://raw.githubusercontent.com/pydantic/genai-prices/main/prices/new_data/v2/data.json"
 )
-FETCH_S: Final = 60.0
 _INDEX_S: Final = 180.0
 _WORDS_MAX: Final = 300
 
@@ -90,8 +86,10 @@ class Refresh(NamedTuple):
         return bool(self.diff.added or self.diff.vanished or self.diff.changed)
 
 
-def fetch(place: str, tell: Tell) -> Source:
+def fetch(place: str, tell: Tell, outside: Outside = DIRECTLY) -> Source:
     """Get a release from "pypi" (the package index), "github", or a file.
+
+    GitHub is reached by way of ``outside``; pip has its own configuration.
 
     Raises PricesUnusable, with what to do.
     """
@@ -100,7 +98,7 @@ def fetch(place: str, tell: Tell) -> Source:
             return _from_index(tell)
         if place == "github":
             tell("asking GitHub for the newest data")
-            return checked(read_json(_download(GITHUB_URL)))
+            return checked(read_json(download(GITHUB_URL, outside)))
         path = Path(place)
         tell(f"reading {path.name}")
         return read_file(path)
@@ -175,22 +173,6 @@ def _from_index(tell: Tell) -> Source:
             )
         tell(f"reading {wheels[0].name}")
         return read_file(wheels[0])
-
-
-def _download(url: str, context: ssl.SSLContext | None = None) -> bytes:
-    """Get a file over TLS, as long as it has a sensible size. Raises UnusableSource, OSError."""
-    where = urlsplit(url)
-    context = context or ssl.create_default_context()
-    host, port = where.hostname or "", where.port or 443
-    with closing(HTTPSConnection(host, port, timeout=FETCH_S, context=context)) as connection:
-        connection.request("GET", where.path, headers={"user-agent": "tollkeeper"})
-        reply = connection.getresponse()
-        if reply.status != 200:
-            raise UnusableSource(f"{host} answers {reply.status} {reply.reason}")
-        data = reply.read(FILE_BYTES_MAX + 1)
-    if len(data) > FILE_BYTES_MAX:
-        raise UnusableSource(f"larger than {FILE_BYTES_MAX >> 20} MB")
-    return data
 
 
 # ------------------------------------------------------------------------ checking
