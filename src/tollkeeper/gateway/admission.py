@@ -7,7 +7,6 @@ from typing import Final
 from tollkeeper.domain.access import VirtualKey
 from tollkeeper.domain.calls import Held, Profile
 from tollkeeper.domain.errors import NotAllowed, TollkeeperError
-from tollkeeper.domain.jobs import COSTLESS
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.domain.seat_plans import plan_of
@@ -41,6 +40,7 @@ _SHARED_LISTINGS: Final = frozenset(
         *("/v1beta/files", "/v1beta/batches", "/v1beta/interactions", "/v1beta/cachedContents"),
     }
 )
+_BEGINS_BATCH: Final = frozenset({"new_batch", "new_operation"})
 _ASKING: Final = frozenset({b"GET", b"HEAD", b"DELETE"})
 _PREDICT: Final = "predict"  # of any kind of model: its size says nothing
 _EMBEDDING_VERBS: Final = frozenset({"embedContent", "batchEmbedContents", _PREDICT})
@@ -135,7 +135,7 @@ def _kind_of(
     notes: HeadNotes, endpoint: Endpoint, profile: Profile, has_prompt: bool, has_output: bool
 ) -> CallKind:
     """Say what decides how much such calls hold. Whatever only asks or deletes costs nothing."""
-    costless = endpoint.free or endpoint.name in COSTLESS or notes.request.method in _ASKING
+    costless = endpoint.free or notes.request.method in _ASKING
     return CallKind(
         profile.price_provider,
         profile.model,
@@ -146,6 +146,7 @@ def _kind_of(
         profile.flat_rate,
         has_prompt,
         has_output,
+        endpoint.reader in _BEGINS_BATCH,
     )
 
 

@@ -7,6 +7,7 @@ hour) hold what such calls usually cost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
@@ -38,6 +39,10 @@ _MEDIUM_TOKENS: Final = 1_600
 _ALL_OF: Final = 64
 _ONE_OF: Final = 8
 _PER_THOUSAND: Final = 1_000
+_BATCH: Final = "batch"
+_CALL_IN_BATCH: Final = re.compile(rb'"custom_id"\s*:')
+_CALL_IN_OPERATION: Final = re.compile(rb'"request"\s*:\s*\{')
+_MODEL_IN_BATCH: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
 _FREE: Final = FlatPrice(0, 0, 0, 1 << 40)
 _COSTLESS: Final = Amounts(0, 0)
 _LEFT_TO_PROVIDER: Final = frozenset({"auto", "standard_only"})
@@ -56,7 +61,8 @@ class CallKind(NamedTuple):
     """What calls of one way have in common, as far as it decides what they hold.
 
     ``costless`` ones are known to cost nothing, ``flat_rate`` ones are paid for otherwise.
-    ``has_prompt`` and ``has_output`` say what of them is text.
+    ``has_prompt`` and ``has_output`` say what of them is text. A ``batch`` is many calls, whose
+    bill comes later.
     """
 
     price_provider: str
@@ -68,6 +74,7 @@ class CallKind(NamedTuple):
     flat_rate: bool
     has_prompt: bool
     has_output: bool
+    batch: bool = False
 
 
 class _Priced(NamedTuple):
@@ -127,7 +134,7 @@ class CallSizes:
     """
 
     __slots__ = (
-        *("_bytes_per_thousand", "_costs", "_flat", "_ended", "_kind", "_priced"),
+        *("_at_us", "_bytes_per_thousand", "_costs", "_flat", "_ended", "_kind", "_priced"),
         *("_replies", "_reply_tokens", "_sizes", "_until_us", "reason"),
     )
 
@@ -135,7 +142,7 @@ class CallSizes:
         self.reason = ""
         self._sizes = sizes
         self._kind = kind
-        self._until_us = 0
+        self._until_us = self._at_us = 0
         self._flat: FlatPrice | None = None
         self._ended = 0
         self._replies = sizes.usual.seen(kind.model, kind.key_id, kind.tool)
@@ -202,7 +209,7 @@ class CallSizes:
         """Say why a size is unknown, "" where it is not: the prices, or what was asked last."""
         if at_us >= self._until_us:
             self._look_up(at_us)
-        return self._priced.usual.reason or self.reason
+        return self.reason if self._kind.batch else self._priced.usual.reason or self.reason
 
     def is_curious(self) -> bool:
         """Tell whether the next call that ends is to be learned from: all at first, then some."""
@@ -226,8 +233,6 @@ class CallSizes:
         own, of_model = self._replies
         tokens = own.p95 if own.is_enough else max(own.p95, of_model.p95)
         self._reply_tokens = max(tokens, REPLY_TOKENS_FLOOR) if kind.has_output else 0
-        if kind.costless:
-            self._reply_tokens = 0
         learned = sizes.habits.bytes_per_token(kind.model) or INPUT_BYTES_PER_TOKEN
         self._bytes_per_thousand = max(int(learned * _PER_THOUSAND), _PER_THOUSAND)
 
@@ -235,8 +240,12 @@ class CallSizes:
         """Look up the prices that hold at a time."""
         kind = self._kind
         self._priced = self._sizes.priced(kind, at_us)
+        self._at_us = at_us
         self._until_us = self._priced.until_us
-        if kind.costless or kind.flat_rate:
+        if kind.batch or kind.costless:
+            self._flat = None
+            return
+        if kind.flat_rate:
             self._flat = _FREE
             return
         flat = self._priced.usual.flat()
@@ -257,6 +266,8 @@ class CallSizes:
         self.reason = ""
         if kind.costless:
             return _COSTLESS
+        if kind.batch:
+            return self._of_batch(body)
         seen = 0
         if prompt_bytes > _LARGE_BYTES:
             prompt_bytes, seen = _without_media(body, prompt_bytes)
@@ -271,6 +282,32 @@ class CallSizes:
             size = self._by_what_such_calls_cost(size)
         self.reason = size.reason
         return size.amounts
+
+    def _of_batch(self, body: bytes) -> Amounts:
+        """Say what many calls in one body will come to; unknown where they stand elsewhere."""
+        kind, sizes = self._kind, self._sizes
+        count = max(len(_CALL_IN_BATCH.findall(body)), len(_CALL_IN_OPERATION.findall(body)))
+        named = {name.decode("utf-8", "replace") for name in _MODEL_IN_BATCH.findall(body)}
+        models = {kind.model} if kind.model else named
+        if not (count and models):
+            self.reason = "unbounded:prompt"
+            return Amounts(None, None)
+        prompt = len(body) * _PER_THOUSAND // self._bytes_per_thousand
+        nanos = tokens = 0
+        for model in models:
+            usual = sizes.usual.usual(model, kind.key_id, kind.tool, 0)
+            priced = sizes.priced(kind._replace(model=model, tier=_BATCH), self._at_us)
+            if priced.usual.reason:
+                priced = sizes.priced(kind._replace(model=model, tier=""), self._at_us)
+            asked = Asked(None, prompt // count, output_max=None)
+            one = priced.usual.balanced(asked, usual)
+            if one.amounts.usd_nanos is None and not kind.flat_rate:
+                self.reason = one.reason
+                return Amounts(None, None)
+            nanos = max(nanos, one.amounts.usd_nanos or 0)
+            tokens = max(tokens, one.amounts.tokens or 0)
+        most = min(nanos * count, AMOUNT_MAX)
+        return Amounts(0 if kind.flat_rate else most, tokens * count)
 
     def _by_what_such_calls_cost(self, size: Size) -> Size:
         """Take what was learned, and at least what is known of this call."""
