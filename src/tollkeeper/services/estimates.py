@@ -2,9 +2,9 @@
 
 Tokens are counted by OpenAI's newer vocabulary, which is OpenAI's own count, and taken times
 what was measured for each family of models: what a message, a declared tool, a call of one and
-the reply itself cost beside their text. What no text tells can only be put down for something:
-pictures, files and the provider's own tools for a modest number, reasoning for what is usual
-of the model (``model_habits``).
+the reply itself cost beside their text (``token_families``). What no text tells has its own
+files (``reasoning``, ``picture_tokens``); where nothing tells it, files and the provider's own
+tools are put down for a modest number, reasoning for what is usual of the model.
 """
 
 from __future__ import annotations
