@@ -65,5 +65,10 @@ class DataFolder(NamedTuple):
         return self.root / "habits.json"
 
     @property
+    def replies(self) -> Path:
+        """What gateways have learned of usual replies, for how much calls hold."""
+        return self.root / "replies.json"
+
+    @property
     def secret_key(self) -> Path:
         return self.root / "secret.key"

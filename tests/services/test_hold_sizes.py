@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,16 @@ def test_old_calls_are_forgotten_and_memory_is_bounded() -> None:
     for number in range(12_000):
         usual.learn(f"m{number}", "k", "t", 1)
     assert len(usual._seen) <= 10_000
+
+
+def test_what_was_learned_outlives_a_restart_and_damage_is_no_harm(tmp_path: Path) -> None:
+    usual, path = UsualReplies(), tmp_path / "replies.json"
+    for tokens in range(1_001, 1_101):
+        usual.learn("m", "k1", "t", tokens)
+    usual.costs_seen("m", "k1", "t")[0].add(5)
+    usual.save(path)
+    again = UsualReplies.load(path)
+    assert again.usual("m", "k1", "t", 0).reply_tokens == pytest.approx(1_095, abs=8)
+    assert again.costs_seen("m", "k1", "t")[0].p95 == 5
+    path.write_bytes(b"{")
+    assert UsualReplies.load(path).usual("m", "k1", "t", 0).reply_tokens == REPLY_TOKENS_FLOOR

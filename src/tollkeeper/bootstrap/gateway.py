@@ -141,6 +141,8 @@ async def _keep_saving_habits(gateway: Gateway, data: DataFolder) -> None:
 def _save_habits(gateway: Gateway, data: DataFolder) -> None:
     try:
         gateway.habits.save(data.habits)
+        if gateway.desk is not None:
+            gateway.desk.sizes.usual.save(data.replies)
     except OSError as error:
         logger.warning("what was learned is not saved", extra={"reason": str(error)})
 

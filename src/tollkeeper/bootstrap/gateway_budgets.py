@@ -71,7 +71,7 @@ def set_up_desk(
         budgets,
         gateway.journal,
         SpentFiles(data.journal, gateway.failpoint),
-        HoldSizes(prices, gateway.habits, UsualReplies()),
+        HoldSizes(prices, gateway.habits, UsualReplies.load(data.replies)),
         count_bytes=gateway.count_bytes,
         public_url=public_url,
     )

@@ -101,7 +101,7 @@ class BudgetDesk:
         self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._is_unsaid, self._is_saying = True, False
+        self._is_unsaid, self._is_saying, self._has_complained = True, False, False
         self.counts = self._any_counts()
 
     @property
@@ -374,10 +374,11 @@ class BudgetDesk:
                 untold = {each.key: each.spent for each in accounts if not each.in_all}
                 await self._line.finish(instance, spent, untold, self._now_us())
                 self._ended.said(instance)
-            self._is_unsaid = False
+            self._is_unsaid = self._has_complained = False
         except (OSError, TollkeeperError, ValueError) as error:
-            self._is_unsaid = True
-            logger.error("what was spent of budgets is not said yet", extra={"why": str(error)})
+            if not self._has_complained:  # it is tried again every second
+                self._has_complained = True
+                logger.error("what was spent of budgets is not said", extra={"why": str(error)})
         finally:
             self._is_saying = False
 

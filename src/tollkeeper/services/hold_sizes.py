@@ -10,8 +10,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from math import ceil
+from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from tollkeeper.domain.budgets import AMOUNT_MAX
 from tollkeeper.domain.holds import REPLY_TOKENS_FLOOR, Asked, Usual
 from tollkeeper.services.estimates import INPUT_BYTES_PER_TOKEN
 from tollkeeper.wire.request_text import request_text
@@ -41,6 +45,9 @@ def is_self_contained(body: bytes) -> bool:
     return text is not None and not text.unseen
 
 
+_Kind = tuple[str, str, str]  # model, key and tool
+
+
 class UsualReplies:
     """How long replies are, by (model, key, tool), from calls that were measured.
 
@@ -65,6 +72,33 @@ class UsualReplies:
         """Give what a caller's calls cost in nano-dollars, and all of the model's."""
         return _of(self._costs, (model, key_id, tool)), _of(self._costs, (model, "", ""))
 
+    def save(self, path: Path) -> None:
+        """Write what was learned, for this user alone. Raises OSError."""
+        saved = _Saved(
+            *(
+                [(kind, seen.last) for kind, seen in memory.items() if seen.count]
+                for memory in (self._seen, self._costs)
+            )
+        )
+        fresh = path.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(msgspec.json.encode(saved))
+        fresh.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> UsualReplies:
+        """Read what was learned before; nothing where there is no such file, or it is damaged."""
+        usual = cls()
+        try:
+            saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return usual
+        for memory, kept in ((usual._seen, saved.replies), (usual._costs, saved.costs)):
+            for kind, last in kept[:_KINDS_MAX]:
+                for figure in last[-_REMEMBERED:]:
+                    _of(memory, kind).add(min(max(figure, 0), AMOUNT_MAX))
+        return usual
+
     def usual(self, model: str, key_id: str, tool: str, bytes_per_token: float) -> Usual:
         """Say what to expect; ``bytes_per_token`` is what was learned of prompts (0: nothing)."""
         own = self._seen.get((model, key_id, tool))
@@ -76,6 +110,13 @@ class UsualReplies:
         return Usual(bytes_per_token or INPUT_BYTES_PER_TOKEN, max(tokens, REPLY_TOKENS_FLOOR))
 
 
+class _Saved(msgspec.Struct):
+    """What is kept over a restart: model, key and tool, and the last figures."""
+
+    replies: list[tuple[_Kind, list[int]]] = []
+    costs: list[tuple[_Kind, list[int]]] = []
+
+
 class Replies:
     """The last hundred of some figure, and their p95."""
 
@@ -85,6 +126,11 @@ class Replies:
         self._last: deque[int] = deque(maxlen=_REMEMBERED)
         self._since = 0
         self.p95 = 0
+
+    @property
+    def last(self) -> list[int]:
+        """Give what is remembered, the oldest first."""
+        return list(self._last)
 
     @property
     def count(self) -> int:
@@ -107,9 +153,6 @@ class Replies:
             self._since = 0
             ordered = sorted(self._last)
             self.p95 = ordered[ceil(len(ordered) * _PERCENT / 100) - 1]
-
-
-_Kind = tuple[str, str, str]  # model, key and tool
 
 
 def _of(memory: dict[_Kind, Replies], kind: _Kind) -> Replies:
