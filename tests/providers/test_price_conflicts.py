@@ -120,6 +120,37 @@ def test_deepseek_chat_meant_one_model_after_the_other(
     assert per_million(book, "deepseek/deepseek-chat", "input", at) == price
 
 
+@pytest.mark.parametrize("name", ["deepseek-chat", "deepseek-reasoner", "deepseek-v4-flash"])
+def test_the_cache_of_v4_flash_was_dearer_in_its_first_days_by_every_name(
+    book: PriceBook, name: str
+) -> None:
+    first = per_million(book, f"deepseek/{name}", "cache_read", "2026-04-25T12:00Z")
+    later = per_million(book, f"deepseek/{name}", "cache_read", "2026-04-26T12:00Z")
+    assert (first, later) == (0.028, 0.0028)
+
+
+@pytest.mark.parametrize(
+    ("model", "at", "price"),
+    [
+        ("anthropic/claude-3.5-sonnet", "2026-01-28", 3),
+        ("anthropic/claude-3.5-sonnet", "2026-01-29T08:00Z", 6),
+        ("openai/o3", "2025-11-03", 2),
+        ("openai/gpt-5.6-sol", "2026-07-17", 10),  # a million tokens are a long prompt
+        ("openai/gpt-5.6-sol", "2026-11-12", 8),
+        ("google/gemini-3.6-flash", "2026-08-12", 1.5),
+        ("google/gemini-3.6-flash", "2026-11-12", 0.75),
+        ("openai/gpt-oss-20b", "2025-11-27", 0.05),
+        ("openai/gpt-oss-20b", "2026-01-01", 0.03),
+        ("deepseek/deepseek-chat", "2026-08-14", 0.2574),
+        ("openai/text-embedding-3-small", "2026-08-19", 0.02),
+    ],
+)
+def test_openrouter_cost_what_its_replies_said_it_cost(
+    book: PriceBook, model: str, at: str, price: float
+) -> None:
+    assert per_million(book, f"openrouter/{model}", "input", at) == price
+
+
 @pytest.mark.parametrize(
     ("name", "at", "model", "price"),
     [
