@@ -38,6 +38,7 @@ bench: setup $(VENV)/.test ## the benchmarks; writes docs/benchmarks.md
 cap: setup $(VENV)/.test ## a thousand calls at once against a cap; writes docs/cap.md
 	@$(BIN)/python tools/system_packages.py test
 	@PYTHONPATH=tests:. $(BIN)/python -m benchmarks.cap $(ARGS)
+	@PYTHONPATH=tests:. $(BIN)/python -m benchmarks.far_store
 
 accuracy: setup $(VENV)/.test ## all recorded replies, beside LiteLLM; writes docs/accuracy.md
 	@PYTHONPATH=tests:. $(BIN)/python tests/accuracy_round.py ../shared docs/accuracy.md $(ARGS)

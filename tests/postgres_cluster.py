@@ -47,6 +47,7 @@ class Cluster:
         self.folder = folder
         self.port = free_port()
         self.password = PLANTED.plant("the database's password", f"p@ss:/#{secrets.token_hex(8)}")
+        PLANTED.plant("the database's password in an address", quote(self.password, safe=""))
         self._numbers = count(1)
         self._as = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
         if os.geteuid():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from canaries import PLANTED
 from command_line import Ended, run_command
 from consoles import until
 from postgres_cluster import Cluster
@@ -80,6 +81,10 @@ def test_a_deployment_from_an_empty_database(
         for server in (first, *others):
             until(lambda server=server: server.call().status == REVOKED, 5)
 
+    cluster.restart()
+    until(lambda: first.get("/keys").status == 200, WAIT_S)  # without a restart of ours
+    for page in ("/metrics", "/readyz", "/healthz"):
+        PLANTED.require_none_in(first.ask("GET", page).body, page)
     assert first.stop() == 0
     assert command(first, "users", "list", "--json").json()  # without a server, too
     assert command(first, "spend", "--json").json()

@@ -11,6 +11,7 @@ import pytest
 
 from budget_desks import CENT, DAILY, DOLLAR, NOW, SECOND, budget, charge
 from stores import Folder, open_folder
+from tollkeeper.bootstrap import open_budget_authority
 from tollkeeper.domain.budget_raises import (
     BudgetRaise,
     BudgetRequest,
@@ -21,7 +22,7 @@ from tollkeeper.domain.budget_raises import (
 )
 from tollkeeper.domain.budgets import Budget, BudgetScope, Mode
 from tollkeeper.domain.leases import LeaseRequest, LeaseState
-from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority, open_sqlite_budgets
+from tollkeeper.storage.store.budget_authority import SqlBudgetAuthority
 
 DAY = 86_400 * SECOND
 CAP = budget("b1", 5 * DOLLAR, window=DAILY)
@@ -29,16 +30,16 @@ ENDS_US = DAILY.around(NOW).end_us
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    opened = open_folder(tmp_path / "data")
+def folder(tmp_path: Path, store_url: str) -> Iterator[Folder]:
+    opened = open_folder(tmp_path / "data", store_url)
     opened.store.add_budget(CAP, NOW, "test")
     yield opened
     opened.store.close()
 
 
 @pytest.fixture
-def authority(folder: Folder) -> Iterator[SqliteBudgetAuthority]:
-    with closing(open_sqlite_budgets(folder.data.store)) as opened:
+def authority(folder: Folder) -> Iterator[SqlBudgetAuthority]:
+    with closing(open_budget_authority(folder.data)) as opened:
         yield opened
 
 
@@ -160,7 +161,7 @@ def give(folder: Folder, given: BudgetRaise) -> None:
     assert folder.store.decide_budget_request(decision(given.request_id), given)
 
 
-def test_a_raise_counts_while_it_lasts(folder: Folder, authority: SqliteBudgetAuthority) -> None:
+def test_a_raise_counts_while_it_lasts(folder: Folder, authority: SqlBudgetAuthority) -> None:
     give(folder, raised(from_us=NOW + SECOND, until_us=NOW + 10 * SECOND))
     assert authority.hold("e1", "g1", [charge(CAP, 5 * DOLLAR)], NOW) is None
     for at_us, fits in (
@@ -180,7 +181,7 @@ def test_a_raise_counts_while_it_lasts(folder: Folder, authority: SqliteBudgetAu
     assert row.limit == 5 * DOLLAR
 
 
-def test_a_raise_is_for_its_own_row(folder: Folder, authority: SqliteBudgetAuthority) -> None:
+def test_a_raise_is_for_its_own_row(folder: Folder, authority: SqlBudgetAuthority) -> None:
     each = budget("b2", DOLLAR, scope=BudgetScope.USER, each=True, window=DAILY)
     folder.store.add_budget(each, NOW, "test")
     give(folder, raised(budget_id="b2", entity="u-alice", amount=DOLLAR))
@@ -193,7 +194,7 @@ def test_a_raise_is_for_its_own_row(folder: Folder, authority: SqliteBudgetAutho
 
 
 def test_a_gateway_is_granted_what_a_raise_gives(
-    folder: Folder, authority: SqliteBudgetAuthority
+    folder: Folder, authority: SqlBudgetAuthority
 ) -> None:
     assert authority.exchange("g1", [lease_of(CAP, amount=5 * DOLLAR)], NOW).shortage is None
     refused = authority.exchange("g2", [lease_of(CAP, amount=DOLLAR)], NOW)
@@ -212,7 +213,7 @@ def test_a_gateway_is_granted_what_a_raise_gives(
     assert row.left == -DOLLAR
 
 
-def test_several_raises_add_up(folder: Folder, authority: SqliteBudgetAuthority) -> None:
+def test_several_raises_add_up(folder: Folder, authority: SqlBudgetAuthority) -> None:
     give(folder, raised("r1"))
     give(folder, raised("r2", amount=DOLLAR))
     assert authority.hold("e1", "g1", [charge(CAP, 8 * DOLLAR)], NOW) is None
@@ -220,7 +221,7 @@ def test_several_raises_add_up(folder: Folder, authority: SqliteBudgetAuthority)
 
 
 def test_what_was_given_for_a_time_does_not_roll_over(
-    folder: Folder, authority: SqliteBudgetAuthority
+    folder: Folder, authority: SqlBudgetAuthority
 ) -> None:
     today_us = DAILY.around(NOW).start_us
     rolling = budget("b2", 5 * DOLLAR, window=DAILY, rollover_max=5 * DOLLAR, since_us=today_us)
@@ -235,7 +236,7 @@ def test_what_was_given_for_a_time_does_not_roll_over(
 
 
 def test_a_budget_that_observes_has_no_limit_to_raise(
-    folder: Folder, authority: SqliteBudgetAuthority
+    folder: Folder, authority: SqlBudgetAuthority
 ) -> None:
     watched: Budget = budget("b2", 0, mode=Mode.OBSERVE)
     folder.store.add_budget(watched, NOW, "test")
