@@ -10,6 +10,7 @@ import pytest
 
 from budget_desks import DOLLAR, budget, charge
 from stores import NOW, SECOND, open_folder
+from tollkeeper.bootstrap import open_budget_authority
 from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
 from tollkeeper.domain.budgets import Amounts
 from tollkeeper.domain.deliveries import (
@@ -23,7 +24,6 @@ from tollkeeper.domain.deliveries import (
     channel_after,
 )
 from tollkeeper.services.outbox import enqueue, message_of
-from tollkeeper.storage.store.sqlite_budgets import open_sqlite_budgets
 from tollkeeper.storage.store.store import SqlStore
 
 KEY = AlertKey("budget", "b1", "", NOW, 8_000)
@@ -42,8 +42,8 @@ def waiting(of: Message, channel: str = "slack") -> Delivery:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    opened = open_folder(tmp_path).store
+def store(tmp_path: Path, store_url: str) -> Iterator[SqlStore]:
+    opened = open_folder(tmp_path, store_url).store
     yield opened
     opened.close()
 
@@ -167,11 +167,11 @@ def test_old_messages_are_forgotten_unless_they_are_on_their_way(store: SqlStore
     assert [told.message for told in store.deliveries(10)] == [one]
 
 
-def test_balances_are_read_where_enough_is_spent(tmp_path: Path) -> None:
-    folder = open_folder(tmp_path)
+def test_balances_are_read_where_enough_is_spent(tmp_path: Path, store_url: str) -> None:
+    folder = open_folder(tmp_path, store_url)
     made = budget()
     folder.store.add_budget(made, NOW, "test")
-    authority = open_sqlite_budgets(folder.data.store)
+    authority = open_budget_authority(folder.data)
     authority.hold("e1", "g1", [charge(made, DOLLAR)], NOW)
     authority.settle("e1", Amounts(DOLLAR, 1), NOW)
     assert folder.store.spent_rows(NOW, 5_000) == []
