@@ -85,3 +85,19 @@ def test_nobody_else_learns_how_others_are_set_up(console: RunningConsole, who: 
         assert _send(console, method, path, LIMIT, who).status == 403
     assert _send(console, "GET", PATH, who="auditor").status == 200
     assert _send(console, "POST", PATH, LIMIT, "auditor").status == 403
+
+
+def test_a_key_sees_the_limits_that_it_meets(console: RunningConsole) -> None:
+    team = {"scope": "team", "match": "other", "each": False}
+    model = {"scope": "model", "match": "gpt-*", "each": False}
+    for name, changes in (("mine", {}), ("theirs", team), ("a model", model)):
+        made = _send(console, "POST", PATH, LIMIT | changes | {"name": name})
+        assert made.status == 201, made
+    bearer = {"authorization": f"Bearer {console.virtual_key.token}"}
+    shown = console.get("/me", **bearer).json()["limits"]
+    named = {each["name"]: each["models"] for each in shown}
+    assert named == {"a model": "gpt-*", "mine": "*"}
+    assert shown[1]["requests_per_minute"] == 60
+    for each in _send(console, "GET", PATH).json()["limits"]:
+        _send(console, "DELETE", f"{PATH}/{each['id']}")
+    assert console.get("/me", **bearer).json()["limits"] == []

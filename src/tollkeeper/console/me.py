@@ -24,6 +24,7 @@ from tollkeeper.reports.me import SpentToday, spent_today
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 from tollkeeper.services.budget_documents import names_of, own_document
 from tollkeeper.services.budget_standings import opens_at_us, own_onlooker, own_rows
+from tollkeeper.services.rate_rules import own_limits
 
 _PARAMETERS = ("format", "tz")
 _FORMATS = ("json", "line")
@@ -64,6 +65,7 @@ def me_document(console: Console, access: Access, question: Question) -> Answer:
             "identity": _identity(console, access),
             "key": None if key is None else _key(key),
             "budgets": [own_document(budget, row, names) for budget, row in rows],
+            "limits": own_limits(console.store, console.rate_limits(), onlooker.callers or ()),
             "today": spent_document(spent),
         }
     )

@@ -6,11 +6,11 @@ where it still counts the same calls. Rules of the configuration file are change
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tollkeeper.clock import second_text
-from tollkeeper.domain.budgets import ANY, BudgetScope
+from tollkeeper.domain.budgets import ANY, BudgetScope, Spender
 from tollkeeper.domain.errors import BadRequest, Conflict, NotFound
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.rate_limits import RateRule, StoredRateRule
@@ -80,6 +80,34 @@ def rule_documents(store: Store, fixed: Sequence[RateRule]) -> list[dict[str, An
     emails = {user.user_id: user.email for user in store.users()}
     made = [rule_document(stored, emails) for stored in store.rate_rules()]
     return [*(_of_file(rule, emails) for rule in fixed), *made]
+
+
+def own_limits(
+    store: Store, fixed: Sequence[RateRule], callers: Iterable[Spender]
+) -> list[dict[str, Any]]:
+    """Give the limits that some callers meet as data: which of them depends on the model too.
+
+    How much of them is left only the gateway knows, whose replies say so.
+    """
+    known = tuple(callers)
+    rules = (*fixed, *(stored.rule for stored in store.rate_rules()))
+    return [
+        {
+            "name": rule.name,
+            "scope": str(rule.scope),
+            "models": rule.match if rule.scope is BudgetScope.MODEL else ANY,
+            "each": rule.each,
+            "requests_per_minute": rule.requests_per_minute,
+            "tokens_per_minute": rule.tokens_per_minute,
+            "parallel": rule.parallel,
+        }
+        for rule in rules
+        if known
+        and (
+            rule.scope is BudgetScope.MODEL
+            or any(rule.entity_of(caller) is not None for caller in known)
+        )
+    ]
 
 
 def rule_document(stored: StoredRateRule, emails: Mapping[str, str]) -> dict[str, Any]:

@@ -263,15 +263,23 @@ def _price_rule() -> Schema:
     )
 
 
+_LIMITS: Final = ("requests_per_minute", "tokens_per_minute", "parallel")
+
+
+def _own_limit() -> Schema:
+    each: Schema = {"type": "boolean"}
+    said = dict.fromkeys(("name", "models"), TEXT) | {"scope": {"enum": list(SCOPES)}, "each": each}
+    return exactly(said | dict.fromkeys(_LIMITS, or_null(COUNT)))
+
+
 def _rate_limit() -> Schema:
-    limits = ("requests_per_minute", "tokens_per_minute", "parallel")
     return exactly(
         {
             **dict.fromkeys(("id", "name", "match", "set_by"), TEXT),
             "source": {"enum": ["file", "store"]},
             "scope": {"enum": list(SCOPES)},
             "each": {"type": "boolean"},
-            **dict.fromkeys(limits, or_null(COUNT)),
+            **dict.fromkeys(_LIMITS, or_null(COUNT)),
             "set_at": or_null(TIME),
         }
     )
@@ -342,6 +350,7 @@ def _me() -> Schema:
             "identity": exactly({"org": TEXT, **identity}),
             "key": {"anyOf": [key, {"type": "null"}]},
             "budgets": listed(named("OwnBudget")),
+            "limits": listed(_own_limit()),
             "today": exactly(_period() | spent),
         }
     )
