@@ -24,6 +24,9 @@ _SETTLED_S: Final = 2.0
 """So long no further call may turn up before a run's calls are taken for all."""
 
 _UNIDENTIFIED: Final = re.compile(r"^tollkeeper_unidentified_refusals_total\S* (\S+)$", re.M)
+_REPEATED: Final = re.compile(r"^tollkeeper_repeated_refusals_total\S* (\S+)$", re.M)
+_KNOWN_S: Final = 3.0
+"""So long after a budget was made or changed every gateway goes by it."""
 
 
 class Key(NamedTuple):
@@ -53,6 +56,16 @@ class Server:
         self._command("keys", "revoke", key.key_id)
         time.sleep(1.0)
 
+    def cap(self, key: Key, limit: str) -> None:
+        """Make a budget of a key, called as it, or change its limit; wait until it counts."""
+        scope = ("--scope", f"key:{key.key_id}", "--window", "month")
+        self._command("budgets", "set", key.key_id, *scope, "--limit", limit)
+        time.sleep(_KNOWN_S)
+
+    def repeated(self) -> int:
+        """Count the refusals that have no entry of their own."""
+        return self._sum(_REPEATED)
+
     def calls(self, key: Key) -> list[dict[str, Any]]:
         """Give all calls of a key, oldest first, once no further one turns up."""
         found: list[dict[str, Any]] = []
@@ -66,8 +79,11 @@ class Server:
 
     def unidentified(self) -> int:
         """Count the requests that were refused because of their key."""
+        return self._sum(_UNIDENTIFIED)
+
+    def _sum(self, series: re.Pattern[str]) -> int:
         page = self._get("/metrics").decode()
-        return sum(round(float(count)) for count in _UNIDENTIFIED.findall(page))
+        return sum(round(float(count)) for count in series.findall(page))
 
     def _listed(self) -> list[dict[str, Any]]:
         if not self._admin:

@@ -1,4 +1,4 @@
-"""Tries one agent against a running gateway: a call that goes well, and two that are refused."""
+"""Tries one agent against a running gateway: a call that goes well, and three that are refused."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from tollkeeper.services.connect import Connection, ToolSettings, tool_settings
 MODEL: Final = "gpt-4.1-mini"
 """Goes into the settings of agents that have to be told a model. The others choose their own."""
 
+LIMIT: Final = "$5"
+"""What an agent may spend at first; then less than what it has spent."""
+
 REFUSED_REQUESTS_MAX: Final = 4
 """Some agents ask twice at their start; none may go on asking after a refusal."""
 
+_ASK: Final = "/budgets/ask?budget="
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 _SHOWN_CHARS: Final = 160
 _BEFORE_CHARS: Final = 60
@@ -64,7 +68,7 @@ class Bench(NamedTuple):
 
 
 def try_agent(bench: Bench, agent: Agent, program: Path) -> Trial:
-    """Try an agent: one prompt, then one with a key that may not, then a revoked key."""
+    """Try an agent: one prompt, then with a key that may not, a revoked one, one that is spent."""
     server = bench.server
     key = server.issue(f"{agent.tool} good")
     finished = _run(bench, agent, program, key, "good")
@@ -79,9 +83,27 @@ def try_agent(bench: Bench, agent: Agent, program: Path) -> Trial:
     before = server.unidentified()
     ended_again = _run(bench, agent, program, revoked, "revoked")
     refusals["revoked key"] = _refusal(ended_again, "is revoked", server.unidentified() - before)
-    for name, run in (("may not use model", ended), ("revoked key", ended_again)):
-        faults += [f"{name}: {fault}" for fault in _refusal_faults(refusals[name], run)]
+    refusals["budget used up"], spent = _use_up(bench, agent, program)
+    runs = (ended, ended_again, spent)
+    for (name, refusal), run in zip(refusals.items(), runs, strict=True):
+        faults += [f"{name}: {fault}" for fault in _refusal_faults(refusal, run)]
+    if _ASK not in spent.output:
+        faults.append("budget used up: it was not shown where to ask for more")
     return _trial(agent, "", rows, refusals, faults)
+
+
+def _use_up(bench: Bench, agent: Agent, program: Path) -> tuple[Refusal, Finished]:
+    """Let an agent spend of a budget, of which then no more is left, and run it again."""
+    server = bench.server
+    key = server.issue(f"{agent.tool} spent")
+    server.cap(key, LIMIT)
+    _run(bench, agent, program, key, "spending")
+    made = len(server.calls(key))
+    server.cap(key, "$0.000001")
+    repeated = server.repeated()
+    finished = _run(bench, agent, program, key, "spent")
+    requests = len(server.calls(key)) - made + server.repeated() - repeated
+    return _refusal(finished, "is used up", requests), finished
 
 
 def try_way(bench: Bench, agent: Agent, program: Path, way: Way) -> Trial:

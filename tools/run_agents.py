@@ -2,8 +2,8 @@
 
 Each agent is installed from its registry into a scratch folder, then run in a network
 namespace that has nothing but loopback, with an empty home folder and the settings that the
-Keys page shows. It answers one prompt, and is refused twice. A table says what became of it;
-the exit code is 1 if an agent that installed does not pass.
+Keys page shows. It answers one prompt, and is refused in three ways. A table says what became
+of it; the exit code is 1 if an agent that installed does not pass.
 """
 
 from __future__ import annotations

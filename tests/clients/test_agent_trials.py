@@ -78,10 +78,11 @@ def test_an_agent_that_does_all_as_it_must(server: Server, tmp_path: Path) -> No
     assert trial.requests == 1
     assert trial.cost_usd is not None
     assert trial.cost_usd > 0
-    assert [refusal.requests for refusal in trial.refusals.values()] == [1, 1]
+    assert [refusal.requests for refusal in trial.refusals.values()] == [1, 1, 1]
     shown = [refusal.shown for refusal in trial.refusals.values()]
     assert "may not use model 'gpt-4.1-mini'" in shown[0]
     assert shown[1].endswith("is revoked]")
+    assert '" (this key) is used up: $0.00' in shown[2]
 
 
 def test_an_agent_that_calls_nobody_and_asks_on_after_a_refusal(
@@ -95,6 +96,9 @@ def test_an_agent_that_calls_nobody_and_asks_on_after_a_refusal(
         "may not use model: 0 requests",
         "revoked key: the reason was not shown, but 'something went wrong'",
         "revoked key: 9 requests",
+        "budget used up: the reason was not shown, but 'something went wrong'",
+        "budget used up: 0 requests",
+        "budget used up: it was not shown where to ask for more",
     )
 
 

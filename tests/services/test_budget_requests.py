@@ -167,7 +167,22 @@ def test_what_cannot_be_asked(company: Company) -> None:
         company.ask("alice", WATCHED)
     with pytest.raises(NotFound):
         company.ask("alice", budget("nobody's"))
+    ended = budget("b-ended", DOLLAR, until_us=NOW)
+    company.store.add_budget(ended, NOW, "test")
+    with pytest.raises(Conflict, match="has ended"):
+        company.ask("alice", ended)
     assert company.store.budget_requests() == []
+
+
+@pytest.mark.parametrize("text", ["\0", "\udc80", "x" * 2_000, "a\nb"])
+def test_what_no_store_can_look_for_is_not_there(company: Company, text: str) -> None:
+    for of in (EACH_USER, EACH_KEY):
+        with pytest.raises(NotFound):
+            company.ask("alice", of, text)
+    with pytest.raises(NotFound):
+        company.approve("root", text)
+    with pytest.raises(BadRequest, match="a note"):
+        company.approve("root", company.ask("alice"), note=text)
 
 
 # ------------------------------------------------------------------ deciding

@@ -58,7 +58,7 @@ class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Refusals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``status`` forces one status for all refusals that concern money or rights."""
+    """``status`` forces one status for all refusals because of a budget."""
 
     status: Literal[0, 402, 422, 429] = 0
 

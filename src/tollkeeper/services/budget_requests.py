@@ -24,7 +24,6 @@ from tollkeeper.domain.budget_raises import (
 from tollkeeper.domain.budget_words import amount_words
 from tollkeeper.domain.budgets import (
     ANY,
-    ENTITY_CHARS_MAX,
     LIMIT_MAX,
     Budget,
     BudgetScope,
@@ -157,7 +156,7 @@ def requests_for(store: Store, who: Issuer) -> list[tuple[Asked, Budget]]:
 
 def request_for(store: Store, request_id: str, who: Issuer) -> tuple[Asked, Budget]:
     """Give one request. Raises NotFound where there is none that they may see."""
-    asked = store.budget_request(request_id)
+    asked = store.budget_request(request_id) if _is_text(request_id) else None
     if asked is not None:
         budget = budgets.budget(store, asked.request.budget_id)
         if may_see(store, asked.request, budget, who):
@@ -180,9 +179,9 @@ def askable_budget(store: Store, budget_id: str, entity: str, who: Issuer) -> Bu
     it does not have, or where more would change nothing.
     """
     budget = budgets.budget(store, budget_id)
-    if not _may_ask(store, budget, entity, who):
+    if not _is_text(entity) or not _may_ask(store, budget, entity, who):
         raise NotFound(f"there is no budget {budget_id[:40]!r}", code="budget_not_found")
-    if budget.each == (not entity) or len(entity) > ENTITY_CHARS_MAX or "\0" in entity:
+    if budget.each == (not entity):
         raise BadRequest(
             "say whose: this budget counts each value apart"
             if budget.each
@@ -336,7 +335,9 @@ def _require_no_other(store: Store, request: BudgetRequest, now_us: int) -> None
 def _require_room(
     store: Store, budget: Budget, entity: str, amount: int, until_us: int, now_us: int
 ) -> None:
-    """Raise BadRequest where a limit would come out that is none."""
+    """Raise BadRequest where a limit would come out that is none, Conflict after its end."""
+    if budget.until_us <= now_us:
+        raise Conflict("this budget has ended", code="budget_ended")
     if amount <= 0:
         raise BadRequest("the amount is more than nothing", code="bad_amount")
     if not now_us < until_us <= now_us + LONGEST_US:
@@ -352,5 +353,12 @@ def _require_room(
 
 
 def _require_note(note: str) -> None:
-    if len(note) > REASON_CHARS_MAX or "\0" in note:
-        raise BadRequest(f"a note has at most {REASON_CHARS_MAX} characters", code="bad_note")
+    if not _is_text(note):
+        raise BadRequest(
+            f"a note is one line of at most {REASON_CHARS_MAX} characters", code="bad_note"
+        )
+
+
+def _is_text(given: str) -> bool:
+    """Tell whether a store can look for a text: "" and what people see, in no great length."""
+    return len(given) <= REASON_CHARS_MAX and given.isprintable()
