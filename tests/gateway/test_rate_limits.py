@@ -324,3 +324,22 @@ def test_a_rule_that_is_made_while_calls_fly_holds_within_moments(sixty: Scripte
     finally:
         opened.set()
         store.close()
+
+
+def test_rules_of_the_file_are_taken_over_while_it_runs(tmp_path: Path) -> None:
+    with scripted_provider(tmp_path) as scripted:
+        gateway = scripted.gateway
+        before = ask(scripted.port, OPENAI.call(gateway.key)).headers
+        assert "x-ratelimit-limit-requests" not in before
+        rule = EACH_KEY | {"requests_per_minute": 2}
+        for changed, left in ((rule, "1"), (rule | {"requests_per_minute": 9}, "7")):
+            known = gateway.logs().count(_TAKEN_OVER)
+            gateway.configure(usual_configuration(gateway.upstream) | limits(changed))
+            _until(lambda: gateway.logs().count(_TAKEN_OVER) > known)  # noqa: B023 - run at once
+            answer = ask(scripted.port, OPENAI.call(gateway.key))
+            assert answer.headers["x-ratelimit-remaining-requests"] == left, "counts go on"
+        known = gateway.logs().count("configuration not taken over")
+        gateway.configure(usual_configuration(gateway.upstream) | limits(rule | {"parallel": 0}))
+        _until(lambda: gateway.logs().count("configuration not taken over") > known)
+        answer = ask(scripted.port, OPENAI.call(gateway.key))
+        assert answer.headers["x-ratelimit-limit-requests"] == "9", "the rules before it stay"

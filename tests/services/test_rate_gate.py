@@ -85,6 +85,14 @@ def test_tokens_are_taken_as_expected_and_counted_as_used() -> None:
     refused(gate, calls, 1, 3 * SECOND_NS)
 
 
+def test_tokens_are_corrected_also_where_the_place_was_freed_before() -> None:
+    gate, calls = RateGate([limit(tokens_per_minute=1_000, parallel=1)]), subject()
+    ticket = gate.admit(calls, 800, 0)
+    ticket.release()
+    ticket.used(2_000, at(0))
+    assert refused(gate, calls, 1, 0).standing.tokens == WindowState(1_000, 0, 60)
+
+
 def test_what_was_used_beyond_the_limit_keeps_others_out_for_a_minute() -> None:
     gate, calls = RateGate([limit(tokens_per_minute=1_000)]), subject()
     gate.admit(calls, 10, 0).used(5_000, at(5 * SECOND_NS))

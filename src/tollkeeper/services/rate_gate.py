@@ -83,10 +83,11 @@ class Ticket:
     It is filled where it is made, which takes half the time that arguments would.
     """
 
-    __slots__ = ("at_ns", "expected", "limits", "takings")
+    __slots__ = ("at_ns", "expected", "limits", "places", "takings")
 
     at_ns: int
-    limits: _Limits  # none once the call is over
+    limits: _Limits
+    places: Sequence[_Parallel]  # none once the call is over
     expected: int | None  # tokens; None once it is known what was used
     takings: list[Taking]  # of tokens, one for each limit
 
@@ -98,7 +99,7 @@ class Ticket:
         expected, self.expected = self.expected, None
         if expected is None or expected == tokens:
             return
-        for (window, limit, _), taking in zip(self.limits[1], self.takings, strict=False):
+        for (window, limit, _), taking in zip(self.limits[1], self.takings, strict=True):
             difference = tokens - (expected if expected < limit else limit)
             if difference > 0:
                 at_ns = now_ns()
@@ -110,8 +111,8 @@ class Ticket:
 
     def release(self) -> None:
         """Say that the call is over: others may take its places."""
-        limits, self.limits = self.limits, _NO_LIMITS
-        for row, _, _ in limits[2]:
+        places, self.places = self.places, ()
+        for row, _, _ in places:
             row.in_use -= 1
 
     def cancel(self) -> None:
@@ -229,6 +230,7 @@ class RateGate:
         ticket = Ticket()
         ticket.at_ns = now_ns
         ticket.limits = subject.limits
+        ticket.places = parallel
         ticket.expected = tokens
         ticket.takings = takings
         return ticket
