@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,3 +133,18 @@ def _gateway_beside(first: Served, folder: Path) -> Served:
     shutil.copy(first.data.secret_key, other.data.secret_key)
     other.start("gateway", first=False)
     return other
+
+
+def test_a_gateway_that_dies_while_the_store_is_away_comes_back_with_it(
+    first: Served, cluster: Cluster
+) -> None:
+    gateway = first.pid_of("gateway")
+    assert gateway is not None
+    cluster.stop()
+    try:
+        os.kill(gateway, signal.SIGKILL)
+        until(lambda: any("cannot start yet" in line for line in first.log), WAIT_S)
+        assert first.process.poll() is None
+    finally:
+        cluster.start()
+    until(lambda: first.call().status == 200, WAIT_S)
