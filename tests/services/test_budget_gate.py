@@ -26,7 +26,7 @@ from budget_desks import (
     write_budgets,
 )
 from tollkeeper.domain.budget_book import Book
-from tollkeeper.domain.budgets import Amounts, Budget, BudgetScope, Mode, Unit
+from tollkeeper.domain.budgets import Amounts, Budget, BudgetScope, Mode, Sizing, Unit
 from tollkeeper.domain.holds import UNPRICED
 from tollkeeper.domain.leases import LEASE_US, Account, LeaseAnswer, LeaseState
 from tollkeeper.services.budget_gate import (
@@ -447,3 +447,58 @@ def test_two_processes_share_one_cap_to_the_last_cent(
     authority = open_sqlite_budgets(tmp_path / "store.sqlite3")
     assert only(authority.balances()).held == limit
     authority.close()
+
+
+def test_a_clock_that_steps_back_charges_the_window_that_a_call_began_in(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget(limit=DOLLAR, window=DAILY)))
+    midnight = NOW - NOW % DAY + DAY
+    starts = {}
+    for entry_id, at in (("late", midnight + 1), ("early", midnight - 1), ("again", midnight + 2)):
+        desk.now = at
+        assert desk.admit(entry_id, CENT) == Admitted()
+        desk.gate.settle(entry_id, Amounts(CENT, 0))
+        starts[entry_id] = desk.subject.charges[0][0].key.window_start_us
+    assert starts == {"late": midnight, "early": midnight - DAY, "again": midnight}
+    desk.report()
+    posted = {row.key.window_start_us: row.posted for row in desk.authority.balances()}
+    assert posted == {midnight: 2 * CENT, midnight - DAY: CENT}
+
+
+def test_strict_and_balanced_budgets_hold_apart_and_both_are_spent(desks: list[Desk]) -> None:
+    strict = budget("b2", DOLLAR, sizing=Sizing.STRICT)
+    desks.append(desk := Desk(budget("b1", DOLLAR), strict))
+    assert desk.gate.match(desk.subject, NOW)
+    assert desk.subject.is_strict
+    hold = (*Amounts(CENT, 0), *Amounts(30 * CENT, 0))
+    while isinstance(decision := desk.gate.admit(desk.subject, "e1", hold, NOW), Ask):
+        exchange(desk.gate, desk.authority, decision, NOW)
+    assert decision == Admitted()
+    held = {row.key.budget_id: row.held for row, _ in desk.subject.charges}
+    assert held == {"b1": CENT, "b2": 30 * CENT}
+    assert desk.gate.settle("e1", Amounts(2 * CENT, 0))
+    assert {(row.held, row.spent) for row, _ in desk.subject.charges} == {(0, 2 * CENT)}
+
+
+def test_what_is_left_is_known_from_answers_and_own_use(desks: list[Desk]) -> None:
+    desks.append(desk := Desk(budget("b1", 10 * DOLLAR), budget("b2", DOLLAR)))
+    assert desk.admit("e1", 10 * CENT) == Admitted()
+    assert desk.gate.left_nanos(desk.subject) == 90 * CENT
+    desk.gate.settle("e1", Amounts(4 * CENT, 0))
+    assert desk.gate.left_nanos(desk.subject) == 96 * CENT
+
+
+def test_a_row_that_was_forgotten_counts_on_top_until_it_is_heard_of(desks: list[Desk]) -> None:
+    watched = budget(limit=DOLLAR, mode=Mode.OBSERVE)
+    desks.append(desk := Desk(watched))
+    assert desk.admit("e1", CENT) == Admitted()
+    desk.gate.settle("e1", Amounts(CENT, 0))
+    key = desk.subject.charges[0][0].key
+    assert desk.gate.accounts() == [Account(key, CENT, in_all=False)]
+    desk.report()  # nobody says anything of a row before it is known what was said of it
+    assert desk.gate.accounts() == [Account(key, CENT, in_all=True)]
+    desk.report()
+    untold = {key: 5 * CENT}
+    assert desk.authority.finish("g1", {}, NOW, untold) == 1
+    assert only(desk.authority.balances()).posted == 6 * CENT
+    assert desk.authority.finish("g1", {}, NOW, untold) == 0
+    assert only(desk.authority.balances()).posted == 6 * CENT
