@@ -63,6 +63,7 @@ def test_people_are_named_by_e_mail(run: CommandLine) -> None:
     assert made["match"] == "alice@acme.com"
     (alice,) = run("users", "list", "--json").json()
     assert run(*user, alice["id"]).out == said.out
+    assert run("limits", "rm", "a", "--json").json()["match"] == "alice@acme.com"
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,9 @@ def remove_limit(
     fixed = bootstrap.configuration(None).rate_limits
     with opened(data) as (store, _):
         removed = rate_rules.remove_rule(store, name, fixed, keys.OPERATOR.name)
+        emails = {user.user_id: user.email for user in store.users()}
     if as_json:
-        output.print_json(rate_rules.rule_document(removed, {}))
+        output.print_json(rate_rules.rule_document(removed, emails))
     else:
         output.print_line(f"Removed rate limit {removed.rule.name}.")
 
