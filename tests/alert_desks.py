@@ -8,12 +8,12 @@ from typing import Any
 
 from budget_desks import DOLLAR, budget, charge
 from stores import NOW, open_folder
+from tollkeeper.bootstrap import open_budget_authority
 from tollkeeper.domain.budgets import Amounts, Budget
 from tollkeeper.domain.channels import Channel
 from tollkeeper.domain.deliveries import Delivery, Message, Outcome
 from tollkeeper.services.alerts import BudgetAlerts
 from tollkeeper.services.delivering import Courier, Mailing
-from tollkeeper.storage.store.sqlite_budgets import open_sqlite_budgets
 
 
 class NotingNotifier:
@@ -40,15 +40,19 @@ class AlertDesk:
     """A store with budgets, who spends of them, who looks, and a courier. ``now_us`` may be set."""
 
     def __init__(
-        self, folder: Path, budgets: Iterable[Budget], channels: Sequence[Channel] = (channel(),)
+        self,
+        folder: Path,
+        budgets: Iterable[Budget],
+        channels: Sequence[Channel] = (channel(),),
+        store_url: str = "",
     ) -> None:
         self.now_us = NOW
-        opened = open_folder(folder)
+        opened = open_folder(folder, store_url)
         self.store = opened.store
         self.budgets = {each.budget_id: each for each in budgets}
         for each in self.budgets.values():
             self.store.add_budget(each, NOW, "test")
-        self.authority = open_sqlite_budgets(opened.data.store)
+        self.authority = open_budget_authority(opened.data)
         self.notifier = NotingNotifier()
         self.mailing = Mailing({it.name: it for it in channels}, "https://tk.acme.com", "UTC")
         self.alerts = BudgetAlerts(self.store, lambda: self.now_us)

@@ -20,7 +20,8 @@ def pages_of(visitor: Visitor) -> list[str]:
     """List the addresses of every kind of page."""
     call = newest_call(visitor.page)
     failed = newest_call(visitor.page, "outcome:upstream_error,outcome:refused")
-    return ["/", "/?by=team&rows=all", "/calls", call, failed, "/models", "/keys?show=all", "/me"]
+    other = ["/models", "/keys?show=all", "/alerts", "/me"]
+    return ["/", "/?by=team&rows=all", "/calls", call, failed, *other]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -17,8 +17,9 @@ from tollkeeper.services.alerts import BudgetAlerts, acknowledge
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[AlertDesk]:
-    made = AlertDesk(tmp_path, [budget(name="Core team")])
+def desk(tmp_path: Path, store_url: str) -> Iterator[AlertDesk]:
+    """On every database that a store can be in."""
+    made = AlertDesk(tmp_path, [budget(name="Core team")], store_url=store_url)
     yield made
     made.close()
 
