@@ -276,20 +276,26 @@ def test_sdks_see_their_own_error_and_with_retries_they_recover(
         refused = _refusals(gateway)
         answers: list[object] = []
 
-        def insist() -> None:
-            with openai_client(gateway.url, gateway.key, retries=5) as patient_client:
-                made = patient_client.chat.completions.create(
-                    model="gpt-4.1-mini", messages=messages
-                )
+        def insist_with_openai() -> None:
+            with openai_client(gateway.url, gateway.key, retries=9) as patient:
+                made = patient.chat.completions.create(model="gpt-4.1-mini", messages=messages)
                 answers.append(made.usage)
 
-        patient = threading.Thread(target=insist)
-        patient.start()
-        _until(lambda: _refusals(gateway) > refused)
+        def insist_with_anthropic() -> None:
+            with anthropic_client(gateway.url, gateway.key, retries=9) as patient:
+                tokens = patient.messages.count_tokens(model="claude-sonnet-4-6", messages=messages)
+                answers.append(tokens)
+
+        callers = [threading.Thread(target=insist_with_openai)]
+        callers.append(threading.Thread(target=insist_with_anthropic))
+        for caller in callers:
+            caller.start()
+        _until(lambda: _refusals(gateway) >= refused + 2)
         crowd.open.set()
         assert first.answer().status == 200
-        patient.join(30)
-    assert len(answers) == 1
+        for caller in callers:
+            caller.join(60)
+    assert len(answers) == 2
 
 
 # ------------------------------------------------------------------ rules that change
