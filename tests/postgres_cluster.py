@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from functools import cache
@@ -121,6 +122,23 @@ class Cluster:
     def restart(self) -> None:
         """Stop and start the server."""
         self._pg_ctl("restart")
+
+    def freeze(self) -> None:
+        """Let the server stop answering, with its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        first = (self.folder / "data" / "postmaster.pid").read_text().split()[0]
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
+        )
+        family = [line.split()[0] for line in listed.stdout.splitlines() if first in line.split()]
+        for pid in family:
+            os.kill(int(pid), number)
 
     def end(self) -> None:
         """Stop for good, without writing anything more."""

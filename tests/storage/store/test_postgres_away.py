@@ -167,6 +167,32 @@ def test_while_the_server_is_away_what_is_known_stays_and_the_rest_is_told(
     directory.close()
 
 
+def test_a_server_that_stops_answering_counts_as_gone(
+    cluster: Cluster, database: PostgresDatabase, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connections stay open, as when its disk hangs; nobody may wait for ever."""
+    monkeypatch.setattr(postgres_server, "ANSWER_MARGIN_S", -3)
+    authority = server_authority(database, [cap := budget()])
+    directory = stores.key_directory(folder.data)
+
+    async def frozen() -> None:
+        await directory.refresh()
+        cluster.freeze()
+        try:
+            refused = asyncio.to_thread(authority.hold, "e1", "g1", [charge(cap, CENT)], NOW)
+            ended = await asyncio.gather(directory.refresh(), refused, return_exceptions=True)
+            assert [str(each) for each in ended if "cannot be reached" not in str(each)] == []
+        finally:
+            cluster.thaw()
+        await asyncio.sleep(postgres_server.PAUSE_S)
+        await directory.refresh()
+        assert authority.hold("e2", "g1", [charge(cap, CENT)], NOW) is None
+
+    asyncio.run(frozen())
+    authority.close()
+    directory.close()
+
+
 def test_a_hold_that_breaks_off_is_made_once(cluster: Cluster, database: PostgresDatabase) -> None:
     """The connection breaks between two holds, and within one."""
     authority = server_authority(database, [cap := budget()])

@@ -10,19 +10,23 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from ipaddress import ip_address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from tollkeeper import clock
 from tollkeeper.storage.store.store_address import PostgresDatabase
 
-Connection = psycopg.Connection[tuple[Any, ...]]
-
 BUSY_TIMEOUT_S: Final = 5
 STATEMENT_TIMEOUT_S: Final = 30
 PAUSE_S: Final = 1.0
+_LOOK_S: Final = 0.1
+_Answer = TypeVar("_Answer")
+ANSWER_MARGIN_S: Final = 3
+"""How much longer than it allows itself we wait for a server's answer, until it counts as gone."""
 STALLED_S: Final = 60
 """How long a process may stop within a transaction (paused, swapped out) before it is undone."""
 
@@ -65,6 +69,24 @@ _SAID: Final = (
 """What a server says at the connection, where the client library gives no code."""
 
 
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that does not wait for ever for a server that has stopped answering."""
+
+    answer_s = float(STATEMENT_TIMEOUT_S)
+
+    def wait(
+        self, gen: PQGen[_Answer], interval: float = _LOOK_S, timeout: float | None = None
+    ) -> _Answer:
+        """Wait for an answer. Raises psycopg.OperationalError when none comes in time."""
+        try:
+            return super().wait(gen, interval, self.answer_s if timeout is None else timeout)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.pgconn.finish()  # a question is still under way: this was the limit
+            raise psycopg.OperationalError(f"no answer within {self.answer_s:g} seconds") from None
+
+
 def connect(
     database: PostgresDatabase,
     *,
@@ -80,8 +102,9 @@ def connect(
     statement may take.
     """
     options: dict[str, Any] = {**_CONNECTION, **database.options, "client_encoding": "utf8"}
-    connection = psycopg.connect(**options, autocommit=True)
+    connection = Connection.connect(**options, autocommit=True)
     try:
+        connection.answer_s = statement_s + ANSWER_MARGIN_S
         writes = "on" if read_only else "off"
         connection.execute(_SETTINGS, (f"{wait_s}s", f"{statement_s}s", f"{STALLED_S}s", writes))
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
