@@ -60,6 +60,24 @@ def test_people_are_added_with_sensible_defaults(folder: Folder) -> None:
     assert folder.store.user_with_email("bob@acme.com") is None
 
 
+def test_an_id_from_elsewhere_is_kept_and_is_nobody_elses(folder: Folder) -> None:
+    store = folder.store
+    team = people.add_team(store, "core", NOW, team_id="de35b29e-6ca8-4f47-b804-2b79d07aa99a")
+    assert store.teams() == [team]
+    assert team.team_id == "de35b29e-6ca8-4f47-b804-2b79d07aa99a"
+    user = people.add_user(store, "alice@acme.com", NOW, team="core", user_id="alice-1")
+    assert store.user("alice-1") == user
+    with pytest.raises(Conflict, match="id"):
+        people.add_team(store, "other", NOW, team_id=team.team_id)
+    with pytest.raises(Conflict, match="id"):
+        people.add_user(store, "bob@acme.com", NOW, user_id="alice-1")
+    for bad in ("x" * 37, "a b", "-a", "a/b", "a\n"):
+        with pytest.raises(BadRequest, match="id"):
+            people.add_user(store, "bob@acme.com", NOW, user_id=bad)
+        with pytest.raises(BadRequest, match="id"):
+            people.add_team(store, "other", NOW, team_id=bad)
+
+
 @pytest.mark.parametrize(
     "email", ["", "alice", "@acme.com", "a@", "a b@acme.com", "a@b@c", "a@acme..com", "a@.", "é@\n"]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tollkeeper.domain.errors import Refused
+from tollkeeper.domain.litellm_keys import over_budget_status
 from tollkeeper.domain.rate_limits import RateLimited
 from tollkeeper.gateway.admission import refused_entry
 from tollkeeper.gateway.head_notes import Caller
@@ -28,7 +29,7 @@ def refuse_call(
         notes.match.endpoint,
         client.tool,
         call_id=call_id,
-        forced_status=gateway.settings.refusal_status,
+        forced_status=over_budget_status(caller.key.tags, gateway.settings.refusal_status),
     )
     lines = reply.headers + CALL_ID_LINE % call_id.encode()
     entry = refused_entry(caller, error, controls, client, call_id=call_id, status=reply.status)

@@ -16,8 +16,10 @@ GLOB_CHARS_MAX: Final = 100
 TAGS_MAX: Final = 32
 TAG_KEY_CHARS_MAX: Final = 64
 TAG_VALUE_CHARS_MAX: Final = 256
+ID_CHARS_MAX: Final = 36
 
 _EMAIL = re.compile(r"[^@\s,;<>\"'()\\]+@[^@\s,;<>\"'()\\.]+(\.[^@\s,;<>\"'()\\.]+)*")
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+:-]*")
 # Control, format (which turn the direction of text), surrogate and line-separating characters.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -38,6 +40,15 @@ def clean_email(text: str) -> str:
     if not _EMAIL.fullmatch(email):
         raise BadRequest(f"not an e-mail address: {email!r}")
     return email
+
+
+def require_id(text: str, what: str) -> None:
+    """Refuse an id from elsewhere that could not stand in an address or a log as it is."""
+    if len(text) > ID_CHARS_MAX or not _ID.fullmatch(text):
+        raise BadRequest(
+            f"{what} is 1 to {ID_CHARS_MAX} letters, digits and '._@+:-', and begins with a "
+            "letter or a digit"
+        )
 
 
 def clean_globs(globs: Sequence[str], what: str) -> tuple[str, ...]:

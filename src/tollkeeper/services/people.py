@@ -10,13 +10,20 @@ from tollkeeper.services import names
 TEAM = "the team's name"
 
 
-def add_team(store: Store, name: str, now_us: int) -> Team:
-    """Add a team. Raises Conflict when there is one of this name, whatever its case."""
+def add_team(store: Store, name: str, now_us: int, team_id: str = "") -> Team:
+    """Add a team, under an id of its own where one is given.
+
+    Raises Conflict when there is one of this name, whatever its case, or of this id.
+    """
     cleaned = names.clean_name(name, TEAM)
+    if team_id:
+        names.require_id(team_id, "the team's id")
     with store.together():
+        if team_id and any(team.team_id == team_id for team in store.teams()):
+            raise Conflict(f"there is a team with id {team_id!r} already", code="team_exists")
         if store.team_named(cleaned) is not None:
             raise Conflict(f"there is a team {cleaned!r} already", code="team_exists")
-        return store.add_team(cleaned, now_us)
+        return store.add_team(cleaned, now_us, team_id)
 
 
 def find_team(store: Store, name: str) -> Team:
@@ -55,18 +62,24 @@ def add_user(
     name: str = "",
     role: Role = Role.MEMBER,
     team: str = "",
+    user_id: str = "",
 ) -> User:
-    """Add a person. Without a name they are called by their e-mail address.
+    """Add a person, under an id of their own where one is given. Without a name they are called
+    by their e-mail address.
 
-    Raises Conflict when the address is taken, NotFound when there is no such team.
+    Raises Conflict when the address or the id is taken, NotFound when there is no such team.
     """
+    if user_id:
+        names.require_id(user_id, "the user's id")
     address = names.clean_email(email)
     called = names.clean_name(name or address[: names.NAME_CHARS_MAX], "the name")
     with store.together():
         if store.user_with_email(address) is not None:
             raise Conflict(f"there is a user {address!r} already", code="user_exists")
+        if user_id and store.user(user_id) is not None:
+            raise Conflict(f"there is a user with id {user_id!r} already", code="user_exists")
         team_id = _active_team_id(store, team) if team else None
-        return store.add_user(address, called, role, team_id, now_us)
+        return store.add_user(address, called, role, team_id, now_us, user_id)
 
 
 def find_user(store: Store, email: str) -> User:

@@ -93,9 +93,9 @@ class SqlStore(StoredAlerts, StoredRaises):
 
     # ------------------------------------------------------------- teams
 
-    def add_team(self, name: str, now_us: int) -> Team:
+    def add_team(self, name: str, now_us: int, team_id: str = "") -> Team:
         with self._write(Touches.PEOPLE) as (db, _):
-            return teams.add_team(db, self._mint(now_us), name, now_us)
+            return teams.add_team(db, self._mint(now_us, team_id), name, now_us)
 
     def teams(self) -> list[Team]:
         with self._read() as db:
@@ -115,9 +115,18 @@ class SqlStore(StoredAlerts, StoredRaises):
 
     # ------------------------------------------------------------- people
 
-    def add_user(self, email: str, name: str, role: Role, team_id: str | None, now_us: int) -> User:
+    def add_user(
+        self,
+        email: str,
+        name: str,
+        role: Role,
+        team_id: str | None,
+        now_us: int,
+        user_id: str = "",
+    ) -> User:
         with self._write(Touches.PEOPLE) as (db, _):
-            return users.add_user(db, self._mint(now_us), email, name, role, team_id, now_us)
+            mint_id = self._mint(now_us, user_id)
+            return users.add_user(db, mint_id, email, name, role, team_id, now_us)
 
     def users(self) -> list[User]:
         with self._read() as db:
@@ -318,5 +327,5 @@ class SqlStore(StoredAlerts, StoredRaises):
     def close(self) -> None:
         self._engine.dispose()
 
-    def _mint(self, now_us: int) -> Callable[[], str]:
-        return partial(self._ids.next, now_us // 1000)
+    def _mint(self, now_us: int, given: str = "") -> Callable[[], str]:
+        return (lambda: given) if given else partial(self._ids.next, now_us // 1000)
