@@ -29,9 +29,9 @@ from tollkeeper.storage.store.sqlite_budgets import open_sqlite_budgets
 
 WATCH = Path(__file__).parent.parent / "alert_watch.py"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-THRESHOLDS = (5_000, 8_000, 10_000)
-STEPS = (55, 30, 15)
-"""Cents of a dollar: after each step one more threshold is passed."""
+THRESHOLDS = tuple(range(1_000, 10_001, 1_000))
+STEPS = ((35, 3), (45, 8), (20, 10))
+"""Cents of a dollar that are spent, and how many thresholds are passed then."""
 WAIT_S = 300.0
 
 
@@ -107,14 +107,14 @@ def crossings(
     )
     try:
         for window in range(windows):
-            for number, cents in enumerate(STEPS):
+            for number, (cents, passed) in enumerate(STEPS):
                 for each in rows:
                     entry_id = f"e{window}-{number}-{each.budget_id}"
                     row = charge(each, cents * CENT, at_us=now_us)
                     assert authority.hold(entry_id, "g1", [row], now_us) is None
                     authority.settle(entry_id, Amounts(cents * CENT, 1), now_us)
                 if window % 2 or number == len(STEPS) - 1:  # else several are passed at once
-                    fired = (window * len(STEPS) + number + 1) * budgets
+                    fired = (window * len(THRESHOLDS) + passed) * budgets
                     until(partial(_has_fired, folder, watchers, fired))
             now_us += DAY
             write(clock, now_us)
@@ -184,12 +184,12 @@ def _search_path() -> str:
 
 
 @pytest.mark.slow
-def test_ninety_crossings_with_kills_are_each_told_once(tmp_path: Path) -> None:
+def test_a_hundred_crossings_with_kills_are_each_told_once(tmp_path: Path) -> None:
     with webhook_receiver() as receiver:
-        print(crossings(tmp_path, receiver, budgets=6, windows=5, kill_every_s=2.0))
+        print(crossings(tmp_path, receiver, budgets=5, windows=2, kill_every_s=2.0))
 
 
 @pytest.mark.long
 def test_ten_thousand_crossings_with_kills_are_each_told_once(tmp_path: Path) -> None:
     with webhook_receiver() as receiver:
-        print(crossings(tmp_path, receiver, budgets=84, windows=40, kill_every_s=10.0))
+        print(crossings(tmp_path, receiver, budgets=25, windows=40, kill_every_s=8.0))

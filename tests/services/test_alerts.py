@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from alert_desks import AlertDesk
 from budget_desks import CENT, DAILY, DOLLAR, budget
 from stores import DAY, HOUR, NOW
 from tollkeeper.domain.alerts import AlertState
+from tollkeeper.domain.budget_raises import BudgetRaise, RaiseKind
 from tollkeeper.domain.budgets import Mode, Unit
 from tollkeeper.domain.errors import Conflict, NotFound
 from tollkeeper.services.alerts import BudgetAlerts, acknowledge
@@ -49,6 +51,30 @@ def test_another_process_and_a_restart_tell_nothing_again(desk: AlertDesk) -> No
     assert BudgetAlerts(desk.store, lambda: desk.now_us).look() == 0
 
 
+class Late:
+    """A store whose balances are read as they were a while ago, by one that was held up."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._rows = store.spent_rows(NOW, 1)
+
+    def spent_rows(self, now_us: int, part_bp: int) -> Any:
+        return self._rows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_who_was_held_up_after_reading_takes_nothing_back(desk: AlertDesk) -> None:
+    desk.spend(DOLLAR)
+    late = BudgetAlerts(Late(desk.store), lambda: desk.now_us)
+    desk.spend(4 * DOLLAR)
+    assert desk.alerts.look() == 1
+    assert late.look() == 0
+    assert states(desk) == [(10_000, "fired")]
+    assert desk.alerts.look() == 0
+
+
 def test_what_is_told_says_how_it_stands_and_carries_data(desk: AlertDesk) -> None:
     desk.spend(4 * DOLLAR)
     desk.look()
@@ -67,6 +93,17 @@ def test_a_raised_limit_is_told_as_recovered_and_arms_what_is_above(desk: AlertD
     desk.change(limit=6 * DOLLAR)
     assert desk.look() == ["Core team: below 100 % again"]
     desk.spend(DOLLAR)
+    assert desk.look() == ["Core team: 100 % spent, calls are refused"]
+
+
+def test_what_raises_a_limit_for_a_time_counts_while_it_lasts(desk: AlertDesk) -> None:
+    desk.spend(5 * DOLLAR)
+    desk.look()
+    until_us = NOW + DAY
+    more = BudgetRaise("r1", "b1", "", 2 * DOLLAR, NOW, until_us, RaiseKind.OVERDRAFT, NOW, "al")
+    assert desk.store.add_overdraft(more._replace(window_start_us=0))
+    assert desk.look() == ["Core team: below 100 % again"]
+    desk.now_us = until_us
     assert desk.look() == ["Core team: 100 % spent, calls are refused"]
 
 

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from tollkeeper.domain.budgets import BASIS_POINTS
+from tollkeeper.domain.budgets import BASIS_POINTS, BalanceKey
 
 BUDGET_RULE: Final = "budget"
 """The rule of thresholds of budgets: its subject is the budget's id."""
@@ -183,7 +183,10 @@ class AlertBook(Protocol):
     def spent_rows(self, now_us: int, part_bp: int) -> list[Mapping[str, Any]]:
         """List the rows of balances whose windows are not long over and of which at least
         ``part_bp`` basis points are spent: ``budget_id``, ``entity``, ``window_start_us``,
-        ``window_end_us``, ``posted`` and ``limit``."""
+        ``window_end_us``, ``posted`` and ``limit``, with what raises it for a time."""
+
+    def spent_row(self, key: BalanceKey, now_us: int) -> Mapping[str, Any] | None:
+        """Give one such row, however much of it is spent; None where there is none."""
 
     def forget_alerts(self, before_us: int) -> int:
         """Delete alerts that are over and changed last before a time; say how many."""

@@ -19,7 +19,7 @@ from tollkeeper.domain.alerts import (
     Step,
     steps,
 )
-from tollkeeper.domain.budgets import BASIS_POINTS, NAME_CHARS_MAX, Budget
+from tollkeeper.domain.budgets import BASIS_POINTS, NAME_CHARS_MAX, BalanceKey, Budget
 from tollkeeper.domain.deliveries import one_line
 from tollkeeper.domain.errors import Conflict, NotFound
 from tollkeeper.domain.ids import IdMint
@@ -74,7 +74,7 @@ class BudgetAlerts:
         part_bp = part_bp * (_PERCENT - HYSTERESIS_PERCENT) // _PERCENT
         readings = self._readings(self._store.spent_rows(now_us, part_bp), now_us)
         self._end(open_alerts, now_us)
-        readings |= self._fallen(open_alerts, readings)
+        readings |= self._fallen(open_alerts, readings, now_us)
         told = sum(self._consider(row, it, now_us) for row, it in readings.items())
         for row in self._seen.keys() - readings.keys():
             del self._seen[row]
@@ -96,24 +96,35 @@ class BudgetAlerts:
         return found
 
     def _consider(self, row: _Row, reading: Reading, now_us: int) -> int:
-        """Do what one reading asks for, in one transaction."""
+        """Do what one reading asks for, unless it was done when it looked the same before."""
         budget = self._budgets.get(reading.subject)
         if budget is None:
             return 0
         looks = _looks(reading, budget)
         if self._seen.get(row) == looks:
             return 0
-        known = self._store.alerts_of([reading.key(0, 1)])
-        found = steps(reading, known)
         told = 0
-        if found:
+        if steps(reading, self._store.alerts_of([reading.key(0, 1)])):
             self._pass("alerts.fire.before")
             with self._store.together():
-                told = sum(self._take(step, reading, budget, now_us) for step in found)
+                told = self._take_all(BalanceKey(*row), budget, now_us)
                 self._pass("alerts.fire.written")
             self._pass("alerts.fire.after")
         self._seen[row] = looks
         return told
+
+    def _take_all(self, row: BalanceKey, budget: Budget, now_us: int) -> int:
+        """Read again, now that nobody else can write, and do what is to be done.
+
+        What was read before may be older than what another process has told meanwhile: by it, a
+        budget that has just been spent would seem to be below its threshold again.
+        """
+        values = self._store.spent_row(row, now_us)
+        if values is None:
+            return 0
+        reading = _reading(budget, values)
+        found = steps(reading, self._store.alerts_of([reading.key(0, 1)]))
+        return sum(self._take(step, reading, budget, now_us) for step in found)
 
     def _take(self, step: Step, reading: Reading, budget: Budget, now_us: int) -> bool:
         """Take one step, if nobody else has; tell it if it is to be told."""
@@ -142,7 +153,7 @@ class BudgetAlerts:
         return enqueue(self._store, message)
 
     def _fallen(
-        self, alerts: Iterable[Alert], known: Mapping[_Row, Reading]
+        self, alerts: Iterable[Alert], known: Mapping[_Row, Reading], now_us: int
     ) -> dict[_Row, Reading]:
         """Read what something was told of and so little is spent now that it was left out."""
         found: dict[_Row, Reading] = {}
@@ -151,17 +162,9 @@ class BudgetAlerts:
             budget = self._budgets.get(alert.key.subject)
             if row in known or row in found or budget is None:
                 continue
-            for balance in self._store.balances(budget.budget_id):
-                if balance.key == row:
-                    found[row] = _reading(
-                        budget,
-                        {
-                            **balance.key._asdict(),
-                            "window_end_us": balance.window_end_us,
-                            "posted": balance.posted,
-                            "limit": balance.limit,
-                        },
-                    )
+            values = self._store.spent_row(BalanceKey(*row), now_us)
+            if values is not None:
+                found[row] = _reading(budget, values)
         return found
 
     def _end(self, alerts: Sequence[Alert], now_us: int) -> None:

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from tollkeeper.domain.alerts import OPEN, Alert, AlertKey, AlertState
-from tollkeeper.domain.budgets import BASIS_POINTS
+from tollkeeper.domain.budgets import BASIS_POINTS, BalanceKey
 from tollkeeper.storage.store.alert_schema import alerts
 from tollkeeper.storage.store.once import insert_once
-from tollkeeper.storage.store.schema import budget_balances, budgets
+from tollkeeper.storage.store.schema import budget_balances, budget_raises, budgets
 
 LATE_US: Final = 24 * 3_600_000_000
 """So long after its end a window is still looked at: costs are settled late, and whoever looks
@@ -84,21 +97,49 @@ def alerts_of(db: Connection, keys: Sequence[AlertKey]) -> list[Alert]:
 
 def spent_rows(db: Connection, now_us: int, part_bp: int) -> list[dict[str, Any]]:
     """List rows of balances of which a part is spent, and whose windows are not long over."""
-    limit = (
-        budgets.c.limit_amount + budget_balances.c.rolled_in - budget_balances.c.rolled_on
-    ).label("limit")
-    part = limit.element // BASIS_POINTS * min(part_bp, BASIS_POINTS)
-    columns = ("budget_id", "entity", "window_start_us", "window_end_us", "posted")
-    rows = db.execute(
-        select(*(budget_balances.c[name] for name in columns), limit)
-        .join(budgets, budgets.c.budget_id == budget_balances.c.budget_id)
-        .where(
-            budget_balances.c.window_end_us > now_us - LATE_US,
-            budget_balances.c.posted > 0,
-            budget_balances.c.posted >= part,
-        )
+    row = budget_balances.c
+    part = _limit(now_us) // BASIS_POINTS * min(part_bp, BASIS_POINTS)
+    asked = _spent(now_us).where(
+        row.window_end_us > now_us - LATE_US, row.posted > 0, row.posted >= part
     )
-    return [dict(row) for row in rows.mappings()]
+    return [_spent_row(found) for found in db.execute(asked).mappings()]
+
+
+def spent_row(db: Connection, key: BalanceKey, now_us: int) -> dict[str, Any] | None:
+    """Give one row of balances in the same form."""
+    row = budget_balances.c
+    asked = _spent(now_us).where(
+        row.budget_id == key.budget_id,
+        row.entity == key.entity,
+        row.window_start_us == key.window_start_us,
+    )
+    found = db.execute(asked).mappings().first()
+    return None if found is None else _spent_row(found)
+
+
+def _spent(now_us: int) -> Select[Any]:
+    row = budget_balances.c
+    names = (*BalanceKey._fields, "window_end_us", "posted")
+    return select(*(row[name] for name in names), _limit(now_us).label("limit")).join(
+        budgets, budgets.c.budget_id == row.budget_id
+    )
+
+
+def _limit(now_us: int) -> ColumnElement[int]:
+    """Give a row's limit with what raises it: now, or at the end of a window that is over."""
+    row, more = budget_balances.c, budget_raises.c
+    at_us = case((row.window_end_us <= now_us, row.window_end_us - 1), else_=now_us)
+    raised = (
+        select(func.coalesce(func.sum(more.amount), 0))
+        .where(more.budget_id == row.budget_id, more.entity == row.entity)
+        .where(more.from_us <= at_us, more.until_us > at_us)
+        .scalar_subquery()
+    )
+    return budgets.c.limit_amount + raised + row.rolled_in - row.rolled_on
+
+
+def _spent_row(found: RowMapping) -> dict[str, Any]:
+    return {**found, "limit": int(found["limit"])}
 
 
 def forget_alerts(db: Connection, before_us: int) -> int:

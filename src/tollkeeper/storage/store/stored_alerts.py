@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
+from tollkeeper.domain.budgets import BalanceKey
 from tollkeeper.domain.deliveries import ChannelState, Delivery, Message, Told
 from tollkeeper.storage.store import alert_rows, outbox_rows
 from tollkeeper.storage.store.transactions import Transactions
@@ -49,6 +50,10 @@ class StoredAlerts:
     def spent_rows(self, now_us: int, part_bp: int) -> list[Mapping[str, Any]]:
         with self._transactions.read() as db:
             return [*alert_rows.spent_rows(db, now_us, part_bp)]
+
+    def spent_row(self, key: BalanceKey, now_us: int) -> Mapping[str, Any] | None:
+        with self._transactions.read() as db:
+            return alert_rows.spent_row(db, key, now_us)
 
     def forget_alerts(self, before_us: int) -> int:
         with self._transactions.quiet_write() as db:
