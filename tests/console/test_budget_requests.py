@@ -13,6 +13,7 @@ from budget_desks import DAILY, DOLLAR, budget
 from consoles import RunningConsole, running_console
 from tollkeeper.console.access import FORM_HEADER
 from tollkeeper.domain.budgets import BudgetScope
+from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.services import budget_requests, overdrafts
 from tollkeeper.services.keys import OPERATOR
 
@@ -212,3 +213,25 @@ def test_overdrafts_over_the_api(console: RunningConsole) -> None:
     taken = console.send("POST", path, {}, headers=key)
     assert (taken.status, taken.json()["amount"]) == (200, "10 USD")
     assert console.send("POST", path, {}, headers=key).json() == taken.json()
+
+
+# ------------------------------------------------------------------ refusals in the list of calls
+
+
+def test_a_line_that_stands_for_many_refusals_says_so(console: RunningConsole) -> None:
+    refused = console.entry_of(
+        "member",
+        outcome=Outcome.REFUSED,
+        error_code="budget_exceeded",
+        basis=Basis.FREE,
+        cost_nanos=0,
+        repeats=498,
+    )
+    console.load(refused)
+    page = console.get("/calls", console.session("member")).text
+    assert "Refused \N{MULTIPLICATION SIGN}499" in page
+    assert "498 more like it are counted here" in page
+    (row,) = console.get("/api/v1/calls", console.session("member")).json()["calls"]
+    assert row["repeats"] == 498
+    usage = console.get("/api/v1/usage?metrics=refusals,requests", console.session("member"))
+    assert usage.json()["totals"].items() >= {"refusals": 499, "requests": 0}.items()

@@ -51,7 +51,7 @@ def lines_of(rows: Iterable[CallRow], links: Links, zone: str, now_us: int) -> t
                 at=f"{local:%H:%M:%S}",
                 when=f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}",
                 cost=cost_text(row),
-                outcome=words.outcome(row.outcome),
+                outcome=_outcome(row),
                 basis=words.basis(row.basis),
                 who=row.user_name or row.key_name or "—",
                 who_href=_who(row, links).calls(),
@@ -61,6 +61,18 @@ def lines_of(rows: Iterable[CallRow], links: Links, zone: str, now_us: int) -> t
             )
         )
     return tuple(lines)
+
+
+def _outcome(row: CallRow) -> words.Word:
+    """Say how a call ended, and how many refusals a line stands for."""
+    word = words.outcome(row.outcome)
+    if not row.repeats:
+        return word
+    times = formatting.count(row.repeats + 1)
+    more = f"{formatting.count_full(row.repeats)} more like it are counted here."
+    return word._replace(
+        name=f"{word.name} \N{MULTIPLICATION SIGN}{times}", meaning=f"{word.meaning} {more}"
+    )
 
 
 def cost_text(row: CallRow) -> str:

@@ -115,7 +115,7 @@ def _entry(detail: EntryDetail) -> dict[str, Any]:
     found["started_at"] = time_text(found.pop("started_at_us"))
     corrected_us = found.pop("corrected_at_us")
     found["corrected_at"] = None if corrected_us is None else time_text(corrected_us)
-    for name in ("cost", "list_cost", "saved", "provider_cost", "provider_list"):
+    for name in ("cost", "list_cost", "saved", "provider_cost", "provider_list", "held"):
         nanos = found.pop(f"{name}_nanos")
         found[f"{name}_usd"] = None if nanos is None else usd_text(nanos)
     found |= {"units": dict(detail.entry.units), "tags": dict(detail.entry.tags)}

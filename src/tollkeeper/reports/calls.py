@@ -73,7 +73,8 @@ class CallRow:
 
     ``cost_usd`` is None when nothing of the cost is known; ``unpriced`` counts the entries
     of this attempt whose cost is unknown. ``tokens_in`` contains ``tokens_cached``.
-    ``corrections`` counts how often the attempt was booked anew.
+    ``corrections`` counts how often the attempt was booked anew. A refusal stands for
+    ``repeats`` more of its kind.
     """
 
     call_id: str
@@ -112,6 +113,7 @@ class CallRow:
     unpriced: int
     tags: Mapping[str, str]
     corrections: int = 0
+    repeats: int = 0
 
     @property
     def model(self) -> str:
