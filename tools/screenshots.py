@@ -11,6 +11,7 @@ import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
+from time import sleep
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -23,13 +24,22 @@ HEIGHT_MAX: Final = 1_400
 AS_USUAL: Final = {"TOLLKEEPER_PUBLIC_URL": "http://localhost:4000"}
 """What the pages say of where they are, whatever port is free now."""
 
+_COUNTS_AFTER_S: Final = 3
+_CALLS_CAPPED: Final = 17
+_BUDGETS: Final = (
+    {"name": "All of us", "scope": "org", "limit": "5000 USD", "window": "month"},
+    {"name": "Each person", "scope": "each user", "limit": "20 requests", "window": "day"},
+    {"name": "The sandbox", "scope": "provider:sandbox", "limit": "18 requests", "window": "week"},
+    {"name": "Claude, watched", "scope": "model:claude-*", "limit": "2M tokens", "mode": "observe"},
+)
+
 FEW: Final = frozenset(
     {
         *("overview-light-1440", "overview-dark-1440", "overview-light-360"),
-        *("call-light-1440", "models-light-1440", "keys-light-1440"),
+        *("call-light-1440", "budgets-light-1440", "models-light-1440", "keys-light-1440"),
     }
 )
-_PAGES: Final = ("overview", "calls", "call", "models", "keys")
+_PAGES: Final = ("overview", "calls", "call", "budgets", "models", "keys")
 
 
 def main(arguments: list[str]) -> int:
@@ -40,10 +50,25 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder, browsers.chromium() as browser:
         past = companies.demo_company_entries(CALLS)
         with companies.company(Path(folder) / "acme", past, **AS_USUAL) as acme:
+            _cap(acme)
             _look(browsers, browser, acme, _PAGES, few=few)
         with companies.company(Path(folder) / "newcomer", **AS_USUAL) as newcomer:
             _look(browsers, browser, newcomer, ("empty",), few=few)
     return 0
+
+
+def _cap(company: Any) -> None:
+    """Make some budgets, as a company has them, and spend a little of them."""
+    bootstrap, changes = (
+        import_module(f"tollkeeper.{name}") for name in ("bootstrap", "services.budget_changes")
+    )
+    store, now_us = bootstrap.open_store(company.data), import_module("tollkeeper.clock").now_us()
+    for words in _BUDGETS:
+        changes.make(store, words, "Europe/Berlin", "olive@acme.com", now_us)
+    store.close()
+    sleep(_COUNTS_AFTER_S)
+    for _ in range(_CALLS_CAPPED):
+        company.call()
 
 
 def _look(browsers: Any, browser: Any, company: Any, pages: tuple[str, ...], *, few: bool) -> None:
@@ -80,7 +105,7 @@ def _show(browsers: Any, visitor: Any, page: str) -> None:
         shown.get_by_role("button", name="Issue key").click()
         browsers.expect(shown.locator("#issued")).to_be_visible()
     else:
-        shown.goto({"calls": "/calls", "models": "/models"}.get(page, "/"))
+        shown.goto("/" if page in {"overview", "empty"} else f"/{page}")
     if shown.locator("#live").count():
         browsers.expect(shown.locator("#live")).to_have_attribute("data-state", "on")
 

@@ -202,6 +202,8 @@ def test_the_rest_is_read() -> None:
     assert read.exempt_models == ("gpt-4.1-nano", "local/*")
     assert read.thresholds_bp == (5_000, 9_950, 10_000)
     assert budget_of({**MINIMAL, "rollover": "all"}).rollover_max == read.limit
+    for nothing in ("", "none", None, False):
+        assert budget_of({**MINIMAL, "rollover": nothing}).rollover_max == 0
     assert budget_of({**MINIMAL, "alert_at": 80}).thresholds_bp == (8_000,)
     assert percent_words(9_950) == "99.5"
     assert percent_words(10_000) == "100"

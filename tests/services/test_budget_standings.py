@@ -15,6 +15,7 @@ from tollkeeper.domain.access import Role, Scope, Viewer
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
 from tollkeeper.domain.budgets import Amounts, Budget, BudgetScope, Mode, Unit
 from tollkeeper.domain.errors import NotFound
+from tollkeeper.domain.leases import LeaseRequest
 from tollkeeper.ports import User
 from tollkeeper.services.budget_standings import (
     EVERYTHING,
@@ -88,6 +89,21 @@ def test_spent_held_and_left_are_told_apart(desk: Desk) -> None:
     )
     assert opens_at_us(month, row) == month.window.around(NOW).end_us
     assert used_bp(row) == 5_000
+
+
+def test_what_a_gateway_has_ready_is_left(desk: Desk) -> None:
+    one = budget(limit=100 * DOLLAR)
+    desk.keep(one)
+    taken = charge(one, 0)
+    with closing(open_sqlite_budgets(desk.folder.data.store)) as authority:
+        asked = LeaseRequest(
+            taken.key, taken.window_end_us, 0, 0, 0, amount=DOLLAR, wanted=10 * DOLLAR
+        )
+        authority.exchange("g1", [asked], NOW)
+        (kept,) = authority.balances()
+    assert kept.leased > 0
+    (row,) = only(standings(desk.store, EVERYTHING, NOW)).rows
+    assert (row.held, row.left) == (0, 100 * DOLLAR)
 
 
 def test_what_was_not_used_yet_stands_at_its_limit(desk: Desk) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
 from tollkeeper.console.charts.bullet_bar import bullet_bar
 from tollkeeper.console.links import Links
+from tollkeeper.console.rendering import address
 from tollkeeper.console.shared import Console
 from tollkeeper.console.words import Word
 from tollkeeper.domain.access import Viewer
@@ -25,6 +27,7 @@ from tollkeeper.domain.runway import RunwayReason
 from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.dimensions import TAG_PREFIX
 from tollkeeper.services.budget_documents import Names, entity_name, names_of, whose
+from tollkeeper.services.budget_refusals import ASK_PATH
 from tollkeeper.services.budget_standings import (
     Standing,
     at_risk,
@@ -33,13 +36,14 @@ from tollkeeper.services.budget_standings import (
     standings,
     used_bp,
 )
-from tollkeeper.services.budgets import state_of
+from tollkeeper.services.budgets import has_ended, state_of
 from tollkeeper.services.runway import runway_of
 
 FULL_BP: Final = 10_000
 NEARLY_BP: Final = 8_000
 ROWS_MAX: Final = 200
 RISKS_MAX: Final = 4
+_CENT: Final = Decimal("0.01")
 _PATTERN: Final = frozenset("*?[")
 _DIMENSIONS: Final[Mapping[BudgetScope, str]] = {
     BudgetScope.TEAM: "team",
@@ -75,17 +79,21 @@ class Amount(NamedTuple):
 
 
 class RowLine(NamedTuple):
-    """One balance of a budget. ``tone`` is warn from 80 % on and bad when nothing is left.
+    """One balance of a budget. ``left`` is what was spent too much if ``is_over``.
+
+    ``tone`` is warn from 80 % on and bad when nothing is left.
 
     ``runs_out`` says when it is spent at the pace of its window, or why nobody can say;
     ``ends`` when its window ends, "" if it never does. ``calls_href`` leads to the calls that
-    counted, "" where they cannot be asked for.
+    counted, "" where they cannot be asked for; ``ask_href`` to where more of it is asked for, ""
+    where it refuses nothing.
     """
 
     who: str
     spent: Amount
     held: Amount
     left: Amount
+    is_over: bool
     limit: Amount
     used: str
     used_bp: int
@@ -95,6 +103,7 @@ class RowLine(NamedTuple):
     runs_out_tone: str
     ends: str
     calls_href: str
+    ask_href: str
 
 
 class BudgetLine(NamedTuple):
@@ -145,7 +154,7 @@ class BudgetWriter:
             whose(budget, self._names),
             window_text(budget),
             MODES[budget.mode],
-            STATES[state_of(budget, self._now_us)],
+            STATES["ended" if has_ended(budget, self._now_us) else state_of(budget, self._now_us)],
             is_of_file(budget.budget_id),
             amount(budget.limit, budget.unit),
             len(found.rows) if budget.each else 0,
@@ -185,7 +194,8 @@ class BudgetWriter:
             entity_name(budget, row.key.entity, self._names),
             amount(row.posted, budget.unit),
             amount(row.held, budget.unit),
-            amount(row.left, budget.unit),
+            amount(abs(row.left), budget.unit),
+            row.left < 0,
             amount(row.limit, budget.unit),
             f"{used // 100}%",
             used,
@@ -195,6 +205,9 @@ class BudgetWriter:
             runs_out_tone,
             self._moment(opens_at_us(budget, row)),
             self.calls_href(budget, row),
+            ""
+            if budget.mode is Mode.OBSERVE
+            else address(ASK_PATH, {"budget": budget.budget_id, "for": row.key.entity}),
         )
 
     def calls_href(self, budget: Budget, row: Balance) -> str:
@@ -242,7 +255,7 @@ class BudgetWriter:
         return text if local.hour == local.minute == 0 else f"{text}, {local:%H:%M}"
 
     def _order(self, found: Standing) -> tuple[bool, int, str, str]:
-        ended = state_of(found.budget, self._now_us) == "ended"
+        ended = has_ended(found.budget, self._now_us)
         used = used_bp(found.tightest) if found.tightest else -1
         return ended, -used, found.budget.name.lower(), found.budget.budget_id
 
@@ -258,7 +271,9 @@ def amount(found: int, unit: Unit) -> Amount:
     """Write an amount: ``$3.58``, ``1.5M tokens``."""
     full = amount_words(found, unit)
     if unit is Unit.USD:
-        return Amount(formatting.money(usd(found)), full)
+        dollars = usd(found)
+        small = 0 < abs(dollars) < _CENT
+        return Amount((formatting.money_exact if small else formatting.money)(dollars), full)
     return Amount(f"{formatting.count(found)} {full.rpartition(' ')[2]}", full)
 
 

@@ -336,7 +336,7 @@ def _agreed(words: Mapping[str, Any], option: str, in_scope: str) -> str:
 def _rollover(typed: object, limit: int, unit: Unit) -> int:
     """Read how much rolls over: an amount of the same unit, a share of the limit, all, none."""
     text = typed.strip().lower() if isinstance(typed, str) else ""
-    if typed is None or typed is False or text == "none":
+    if typed is None or typed is False or text == "none" or typed == "":
         return 0
     if typed is True or text == "all":
         return limit

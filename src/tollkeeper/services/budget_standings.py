@@ -54,6 +54,8 @@ EVERYTHING: Final = Onlooker(None)
 class Standing(NamedTuple):
     """A budget and its rows of now, the fullest first.
 
+    What gateways have leased ahead of need is no longer among what is held: calls may still
+    spend it, so it is left. Spent, held and left together are the limit.
     A budget that counts all together always has a row, if it counts at all now; one that
     counts each value apart has those that were used.
     """
@@ -192,7 +194,11 @@ def _standing(
     budget: Budget, balances: Sequence[Balance], onlooker: Onlooker, now_us: int
 ) -> Standing:
     seen = onlooker.entities(budget)
-    rows = [row for row in balances if seen is None or row.key.entity in seen]
+    rows = [
+        row._replace(held=row.held - row.leased)  # what gateways have ready may still be spent
+        for row in balances
+        if seen is None or row.key.entity in seen
+    ]
     if not budget.each and not rows and state_of(budget, now_us) != "ended":
         rows = [_unused(budget, now_us)]
     return Standing(

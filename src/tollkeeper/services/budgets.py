@@ -104,6 +104,11 @@ def state_of(found: Budget, now_us: int) -> str:
     return "active" if found.since_us <= now_us else "planned"
 
 
+def has_ended(found: Budget, now_us: int) -> bool:
+    """Tell whether a budget has ended, or will as soon as every gateway knows."""
+    return state_of(found, now_us + KNOWN_AFTER_US) == "ended"
+
+
 def _require_usable(wanted: Budget) -> None:
     problem = wanted.problem()
     if problem:

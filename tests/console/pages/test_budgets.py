@@ -149,6 +149,7 @@ def test_a_budget_is_changed_under_its_version(console: RunningConsole) -> None:
     kept(console)
     session = console.session("admin")
     form = {"version": "1", "name": "Everybody", "limit": "$60", "mode": "observe", "alert_at": ""}
+    form |= {"rollover": "", "sizing": "balanced"}  # as a browser sends what is empty
     assert console.post("/budget/b1", form, session).status == 303
     (found,) = console.store.budgets()
     assert (found.name, found.limit, found.thresholds_bp) == ("Everybody", 60 * DOLLAR, ())

@@ -23,7 +23,7 @@ from tollkeeper.services import budget_changes
 from tollkeeper.services import budgets as service
 from tollkeeper.services.budget_documents import budget_document, names_of
 from tollkeeper.services.budget_standings import Standing, onlooker_of, standing
-from tollkeeper.services.budgets import state_of
+from tollkeeper.services.budgets import has_ended, state_of
 
 TRIALS: Final = {"30": 30, "90": 90}
 _DONE: Final = {
@@ -133,7 +133,7 @@ def _page(
     found = standing(console.store, query["budget_id"], onlooker, now_us)
     one, writer = found.budget, BudgetWriter(names, zone, now_us)
     rows, line = writer.rows(found), writer.line(found)
-    has_ended = state_of(one, now_us) == "ended"
+    ended = has_ended(one, now_us)
     may_try = viewer.role in TRIERS
     form = dict(budget_lines.words_in_form(one))
     if fault:  # what was typed stays
@@ -148,12 +148,12 @@ def _page(
         rollover=amount_words(one.rollover_max, one.unit) if one.rollover_max else "",
         exempt=", ".join(one.exempt_models),
         is_prepaid=one.window.kind is WindowKind.PREPAID,
-        has_ended=has_ended,
-        may_change=viewer.role in KEEPERS and not line.of_file and not has_ended,
+        has_ended=ended,
+        may_change=viewer.role in KEEPERS and not line.of_file and not ended,
         may_try=may_try,
         form=form,
         told=budget_document(found, names, now_us),
-        observed=_observed(console, found, zone) if may_try and not has_ended else None,
+        observed=_observed(console, found, zone) if may_try and not ended else None,
         trial=_trial(console, one, query) if may_try else None,
         fault=fault,
         done=_DONE.get(query.get("done", ""), ""),

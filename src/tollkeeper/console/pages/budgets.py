@@ -18,7 +18,7 @@ from tollkeeper.domain.errors import LedgerUnavailable, Refused
 from tollkeeper.services import budget_changes
 from tollkeeper.services.budget_documents import budget_document, names_of
 from tollkeeper.services.budget_standings import onlooker_of, standings
-from tollkeeper.services.budgets import state_of
+from tollkeeper.services.budgets import has_ended
 
 FIELDS: Final = (
     *("name", "scope", "match", "tag", "limit", "window", "timezone", "mode"),
@@ -151,9 +151,9 @@ def _page(
 ) -> BudgetsPage:
     now_us, names = console.now_us(), names_of(console.store)
     found = standings(console.store, onlooker_of(console.store, viewer), now_us)
-    ended = sum(state_of(each.budget, now_us) == "ended" for each in found)
+    ended = sum(has_ended(each.budget, now_us) for each in found)
     shows_all = query.get("show") == "all"
-    shown = [each for each in found if shows_all or state_of(each.budget, now_us) != "ended"]
+    shown = [each for each in found if shows_all or not has_ended(each.budget, now_us)]
     lines = BudgetWriter(names, query["tz"], now_us).lines(shown)
     typed = {name: query.get(name, "") for name in FIELDS}
     if not any(typed.values()):
