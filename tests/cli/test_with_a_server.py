@@ -45,6 +45,10 @@ QUESTIONS = [
     ("calls", "show", "CALL"),
     ("calls", "show", "CALL", "--json"),
     ("calls", "show", "nobody/knows?this"),
+    ("budgets", "list"),
+    ("budgets", "replay", "--limit", "0 USD", "--window", "lifetime"),
+    ("budgets", "replay", "--limit", "2 requests", "--scope", "tag:feature=chat"),
+    ("budgets", "replay", "--limit", "2 requests", "--scope", "tag:no key=chat"),
 ]
 
 

@@ -29,7 +29,8 @@ class Sums(NamedTuple):
 class PastCall(NamedTuple):
     """One call as it was. ``amount`` is in the budget's unit, None where it is unknown.
 
-    ``entity`` is None for one that the budget does not count. ``who`` is a person's id, or a key's where there is none.
+    ``entity`` is None for one that the budget does not count. ``who`` is a person's id, or a
+    key's where there is none.
     """
 
     at_us: int
