@@ -31,6 +31,7 @@ from tollkeeper.domain.holds import UNPRICED
 from tollkeeper.domain.leases import LEASE_US, Account, LeaseAnswer, LeaseState
 from tollkeeper.services.budget_gate import (
     EXCEEDED,
+    REPORTS_MAX,
     UNREACHABLE,
     Admitted,
     Ask,
@@ -502,3 +503,36 @@ def test_a_row_that_was_forgotten_counts_on_top_until_it_is_heard_of(desks: list
     assert only(desk.authority.balances()).posted == 6 * CENT
     assert desk.authority.finish("g1", {}, NOW, untold) == 0
     assert only(desk.authority.balances()).posted == 6 * CENT
+
+
+def test_many_callers_with_a_balance_each_need_few_exchanges(desks: list[Desk]) -> None:
+    """After a restart all of them come at once, and none has a lease."""
+    each = budget(limit=10 * DOLLAR, scope=BudgetScope.KEY, each=True)
+    desks.append(desk := Desk(each))
+    subjects = [Subject(profile(key_id=f"k{number}")) for number in range(300)]
+    waiting = {f"e{number}": subject for number, subject in enumerate(subjects)}
+    exchanges = 0
+    while waiting:
+        asked = None
+        for entry_id, subject in list(waiting.items()):
+            decision = desk.gate.admit(subject, entry_id, Amounts(CENT, 0), NOW)
+            if isinstance(decision, Ask):
+                asked = decision
+            elif isinstance(decision, Admitted):
+                del waiting[entry_id]
+        if asked is not None:
+            exchange(desk.gate, desk.authority, asked, NOW)
+            exchanges += 1
+    assert exchanges <= 4
+
+
+def test_rows_beyond_one_report_are_told_of_in_the_next(desks: list[Desk]) -> None:
+    each = budget(limit=DOLLAR, scope=BudgetScope.KEY, each=True, mode=Mode.OBSERVE)
+    desks.append(desk := Desk(each))
+    subjects = [Subject(profile(key_id=f"k{number}")) for number in range(REPORTS_MAX + 50)]
+    for turn in range(5):
+        for number, subject in enumerate(subjects):
+            assert desk.gate.admit(subject, f"e{turn}.{number}", Amounts(1, 0), NOW) == Admitted()
+            desk.gate.settle(f"e{turn}.{number}", Amounts(1, 0))
+        desk.report()
+    assert min(row.posted for row in desk.authority.balances()) >= 1

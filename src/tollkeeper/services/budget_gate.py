@@ -9,6 +9,7 @@ thread may use a gate.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.budget_book import Book
@@ -39,6 +40,8 @@ REFUSED_US: Final = 1_000_000
 """For so long a call that does not fit is refused from memory."""
 REPORTS_MAX: Final = 1_000
 """An exchange tells of no more rows than this; the others follow in the next."""
+AHEAD_MAX: Final = 200
+"""And it asks for so many rows on which calls wait, beside those of the call that asks."""
 
 
 class Admitted(NamedTuple):
@@ -116,6 +119,7 @@ class BudgetGate:
         self._seal = object()  # a new one lets every subject be matched anew
         self._rows: dict[BalanceKey, LeasedRow] = {}
         self.holds: dict[str, _Open] = {}
+        self._next: dict[BalanceKey, int] = {}  # what calls need that wait for an exchange
         self._busy = False
         self._fresh_until_us = now_us + LEASE_US
 
@@ -244,7 +248,10 @@ class BudgetGate:
                 return _refusal(EXCEEDED, row)
             lacking.append((row, needed))
         if lacking:
-            return WAIT if self._busy else self._ask(lacking, now_us)
+            if not self._busy:
+                return self._ask(lacking, now_us)
+            self._next.update((row.key, needed) for row, needed in lacking)
+            return WAIT
         if entry_id in self.holds:
             raise ValueError(f"{entry_id} is held already")
         for row, unit in subject.charges:
@@ -262,8 +269,20 @@ class BudgetGate:
     # ------------------------------------------------------------- the authority
 
     def _ask(self, lacking: list[tuple[LeasedRow, int]], now_us: int) -> Ask:
+        """Ask for a call, and for something on the rows that others wait for meanwhile.
+
+        Only the call can come to a shortage: what is wanted ahead is granted or not.
+        """
         self._busy = True
-        return Ask(tuple(row.request(now_us, amount=amount) for row, amount in lacking))
+        requests = [row.request(now_us, amount=amount) for row, amount in lacking]
+        asked = {request.key for request in requests}
+        waiting, self._next = self._next, {}
+        for key, needed in islice(waiting.items(), AHEAD_MAX):
+            row = self._rows.get(key)
+            if row is not None and key not in asked:
+                request = row.request(now_us, keep=True)
+                requests.append(request._replace(wanted=max(row.wanted(now_us), needed)))
+        return Ask(tuple(requests))
 
     def reports(self, now_us: int) -> Ask | None:
         """Say what to tell the authority now; to be asked about once a second.
@@ -282,6 +301,9 @@ class BudgetGate:
                     break
         if not requests:
             return None
+        if len(requests) == REPORTS_MAX:  # these stand behind the others next time
+            for request in requests:
+                self._rows[request.key] = self._rows.pop(request.key)
         self._busy = True
         return Ask(tuple(requests))
 
