@@ -87,14 +87,24 @@ def replay(
             for window, of_window in zip(some, sums, strict=True):
                 tight = replayer.begin(window, of_window)
                 if tight:
-                    until_us = min(window.end_us, end_us)
-                    for call in past.calls(window.start_us, until_us):
-                        if call.entity in tight:
-                            replayer.take(call)
+                    _refuse(
+                        past, replayer, Window(window.start_us, min(window.end_us, end_us)), tight
+                    )
                 replayer.end()
                 done += 1
                 tell(done, len(windows))
     return replayer.result()
+
+
+def _refuse(past: _Past, replayer: Replayer, window: Window, tight: frozenset[str]) -> None:
+    """Take the calls of a window that may not all fit; pages that fit are taken as a whole."""
+    pages = past.pages(window)
+    for page in pages:
+        if len(pages) > 1 and replayer.pass_over(past.sums([page], page.end_us)[0], tight):
+            continue
+        for call in past.calls(page):
+            if call.entity in tight:
+                replayer.take(call)
 
 
 class _Past:
@@ -130,20 +140,29 @@ class _Past:
                 of_window[entity] = Sums(*map(sum, zip(so_far, more, strict=True)))
         return found
 
-    def calls(self, start_us: int, end_us: int) -> Iterator[PastCall]:
-        """Give the calls that count, one by one, by the order of their beginnings."""
-        for rows in self._pages(start_us, end_us):
-            last: dict[str, Any] | None = None
-            for row in rows:
-                if last is not None and _is_same(last, row):  # a further model, or a correction
-                    last["amount"] = (last["amount"] or 0) + (row["amount"] or 0)
-                    last["unpriced"] += row["unpriced"]
-                    continue
-                if last is not None:
-                    yield self._call(last)
-                last = row
+    def calls(self, page: Window) -> Iterator[PastCall]:
+        """Give the calls of a page, one by one, by the order of their beginnings."""
+        within = replace(self._selection, start_us=page.start_us, end_us=page.end_us)
+        last: dict[str, Any] | None = None
+        for row in self._ledger.run(_rows(self._ledger, self._shape(within)), within.values()):
+            if last is not None and _is_same(last, row):  # a further model, or a correction
+                last["amount"] = (last["amount"] or 0) + (row["amount"] or 0)
+                last["unpriced"] += row["unpriced"]
+                continue
             if last is not None:
                 yield self._call(last)
+            last = row
+        if last is not None:
+            yield self._call(last)
+
+    def pages(self, window: Window) -> list[Window]:
+        """Cut a window where so many calls begin. All of one moment are in one page."""
+        whole = replace(self._selection, start_us=window.start_us, end_us=window.end_us)
+        query = _page_starts(self._ledger, self._shape(whole), PAGE_ROWS)
+        rows = self._ledger.run(query, whole.values())
+        starts = {zones.epoch_us_of(row["started_at"]) for row in rows} - {window.start_us}
+        bounds = (window.start_us, *sorted(starts), window.end_us)
+        return [Window(*pair) for pair in pairwise(bounds)]
 
     def _call(self, row: Mapping[str, Any]) -> PastCall:
         unknown = row["unpriced"] and self._budget.unit is Unit.USD
@@ -154,16 +173,6 @@ class _Past:
             row["who"],
             row["who_name"],
         )
-
-    def _pages(self, start_us: int, end_us: int) -> Iterator[list[dict[str, Any]]]:
-        """Read rows by their time. All of one moment are in one page, and few more than most."""
-        whole = replace(self._selection, start_us=start_us, end_us=end_us)
-        query = _page_starts(self._ledger, self._shape(whole), PAGE_ROWS)
-        rows = self._ledger.run(query, whole.values())
-        starts = sorted({zones.epoch_us_of(row["started_at"]) for row in rows} - {start_us})
-        for first_us, next_us in pairwise((start_us, *starts, end_us)):
-            within = replace(whole, start_us=first_us, end_us=next_us)
-            yield self._ledger.run(_rows(self._ledger, self._shape(within)), within.values())
 
     def _shape(self, selection: Selection) -> _Shape:
         return _Shape(selection.shape(), self._dimension, self._by_model, self._budget.unit)
