@@ -36,6 +36,7 @@ def main(store_path: str, clock_path: str, url: str, secret: str, failpoint: str
 
     alerts = BudgetAlerts(store, now_us, place)
     courier = Courier(store, lambda: senders, lambda: mailing, now_us, place)
+    print("ready", flush=True)
     while True:
         try:
             alerts.look()

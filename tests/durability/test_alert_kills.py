@@ -61,7 +61,11 @@ class Watchers:
             process = subprocess.Popen(
                 [sys.executable, str(WATCH), *self._arguments, place],
                 env={**os.environ, "PYTHONPATH": _search_path()},  # noqa: TID251
+                stdout=subprocess.PIPE,
             )
+            assert process.stdout is not None
+            process.stdout.readline()  # it has begun to look, or it is dead
+            process.stdout.close()
             ends_s = time.monotonic() + self._kill_every_s * source.uniform(0.5, 2)
             while process.poll() is None and not self._stop.is_set():
                 if not self.gentle.is_set() and time.monotonic() > ends_s:
