@@ -238,6 +238,9 @@ def test_gateways_that_lease_across_windows_never_wait_for_each_other(
             authority.exchange(f"g{number}", requests, now_us)
             authority.hold(f"e{number}-{day}", f"g{number}", charges, now_us)
             authority.settle(f"e{number}-{day}", None, now_us)
+            authority.expire(now_us + 9 * DAY_US)
+        unseen = [charge(cap, 0, at_us=NOW + 9 * DAY_US).key for cap in caps]
+        authority.finish(f"g{number}", dict.fromkeys(unseen, 0), NOW + 9 * DAY_US)
 
     assert [each for each in at_once(lease, 12) if each is not None] == []
     assert undone == []

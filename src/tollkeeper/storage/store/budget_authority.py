@@ -127,17 +127,19 @@ class SqlBudgetAuthority:
         with self._transaction() as db:
             _see(db, gateway, now_us)
             db.execute(sql.END_GATEWAY, {"gateway": gateway, "now_us": now_us})
-            for key in sorted({*(spent or ()), *untold}):
-                _ensure_lease(db, gateway, key, now_us)
             rows = db.execute(sql.LEASES_OF, {"gateway": gateway}).fetchall()
-            for *key_values, granted, said in sorted(rows):
-                key = BalanceKey(*key_values)
+            known, closed = {BalanceKey(*row[:3]): row[3:] for row in rows}, 0
+            for key in sorted({*known, *(spent or ()), *untold}):
+                if key not in known:
+                    _ensure_lease(db, gateway, key, now_us)
+                granted, said = known.get(key, (0, 0))
                 in_all = granted if spent is None else spent.get(key, 0)
                 in_all = max(in_all, said) + untold.get(key, 0)
                 values = {**key._asdict(), "gateway": gateway, "spent": in_all}
                 if db.execute(sql.CLOSE_LEASE, values).rowcount:
                     _move(db, key, in_all - said, -outstanding(granted, said))
-            return len(rows)
+                    closed += 1
+            return closed
 
     def expire(self, now_us: int) -> list[LostLease]:
         lost = []
@@ -147,6 +149,7 @@ class SqlBudgetAuthority:
             ):
                 late = LostLease(gateway, BalanceKey(*key), outstanding(granted, spent))
                 values = {**late.key._asdict(), "gateway": gateway, "now_us": now_us}
+                db.execute(sql.TURN, values)  # its exchanges wait before they lock anything
                 if db.execute(sql.EXPIRE, values).rowcount:
                     lost.append(late)
         return lost

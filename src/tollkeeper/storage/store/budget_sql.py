@@ -90,6 +90,7 @@ SEE_GATEWAY: Final = """
     VALUES (:gateway, :now_us, NULL)
     ON CONFLICT (gateway) DO UPDATE SET seen_at_us = excluded.seen_at_us
 """
+TURN: Final = "UPDATE budget_gateways SET seen_at_us = seen_at_us WHERE gateway = :gateway"
 ENDED: Final = """
     SELECT 1 FROM budget_gateways WHERE gateway = :gateway AND ended_at_us IS NOT NULL
 """
