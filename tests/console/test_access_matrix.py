@@ -26,6 +26,16 @@ CALLERS = (
     *("virtual key", "admin key", "command line", "command line from elsewhere", "this machine"),
 )
 GOLDEN = """
+POST   /team/new                  1 3 3 3 3 + 3 + + 1 1
+GET    /team/info                 1 3 3 3 3 + 3 + + 1 1
+POST   /user/new                  1 3 3 3 3 + 3 + + 1 1
+GET    /user/info                 1 3 3 3 3 + 3 + + 1 1
+POST   /key/generate              1 3 3 3 3 + 3 + + 1 1
+GET    /key/info                  1 3 3 3 3 + 3 + + 1 1
+POST   /key/delete                1 3 3 3 3 + 3 + + 1 1
+POST   /budget/new                1 3 3 3 3 + 3 + + 1 1
+GET    /spend/logs                1 3 3 3 3 + 3 + + 1 1
+GET    /global/spend/report       1 3 3 3 3 + 3 + + 1 1
 GET    /                          s + + + + + s s s s s
 GET    /calls                     s + + + + + s s s s s
 GET    /calls/{call_id}           s + + + + + s s s s s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from tollkeeper.console.access import Access
 from tollkeeper.console.shared import Console, HasDocument, Page, Redirect
 from tollkeeper.reports.export import amount_text
 
+JsonData = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
@@ -20,7 +21,7 @@ NO_HEADERS: Final[Mapping[str, str]] = {}
 class Document:
     """An answer as JSON."""
 
-    data: Mapping[str, Any]
+    data: JsonData
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
 

@@ -27,6 +27,7 @@ from tollkeeper.console.answers import (
     Document,
     File,
     Handler,
+    JsonData,
     Line,
     Question,
     csv_file,
@@ -65,7 +66,10 @@ class Kind(enum.Enum):
     PAGE = "page"
     FORM = "form"
     API = "api"
+    LITELLM = "litellm"  # an API whose errors LiteLLM's clients read
 
+
+_FOR_PROGRAMS: Final = frozenset({Kind.API, Kind.LITELLM})
 
 Async = Callable[[Console, Access, Request], Awaitable[ASGIApp]]
 """A handler that runs on the loop and makes its own response."""
@@ -228,7 +232,7 @@ class Endpoint:
     def _is_for_people(self, request: Request) -> bool:
         """Tell whether an error is to be a page. Scripts that ask ``/me`` say so by what they
         accept."""
-        if self._rule.kind is Kind.API:
+        if self._rule.kind in _FOR_PROGRAMS:
             return False
         if self._rule.auth is Auth.KEY_OR_SESSION:
             return "text/html" in request.headers.get("accept", "")
@@ -246,7 +250,10 @@ class Endpoint:
         elif request.query_params.get("format") == "line":
             response = PlainTextResponse(f"tollkeeper: {told.detail}\n", told.status)
         else:
-            response = Response(_dumped(told.document()), told.status, media_type=PROBLEM_TYPE)
+            document = told.document()
+            if self._rule.kind is Kind.LITELLM:
+                document = {**document, "error": told.litellm_error()}
+            response = Response(_dumped(document), told.status, media_type=PROBLEM_TYPE)
         if told.retry_after_s is not None:
             response.headers["Retry-After"] = str(told.retry_after_s)
         if told.status == 401:
@@ -278,16 +285,16 @@ def zone_of(console: Console, request: Request, query: Mapping[str, str]) -> str
 def _format(rule: Rule, query: Mapping[str, str]) -> str:
     wanted = query.get("format", "html")
     allowed = _ME_FORMATS if rule.auth is Auth.KEY_OR_SESSION else _FORMATS
-    if rule.kind is not Kind.API and wanted not in allowed:
+    if rule.kind not in _FOR_PROGRAMS and wanted not in allowed:
         raise BadQuestion("format", f"one of {', '.join(allowed)}")
     return wanted
 
 
-def _json(request: Request, data: Mapping[str, Any], status: int) -> Response:
+def _json(request: Request, data: JsonData, status: int) -> Response:
     return _sized(request, _dumped(data), JSON, status)
 
 
-def _dumped(data: Mapping[str, Any]) -> bytes:
+def _dumped(data: JsonData) -> bytes:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", "backslashreplace")
 

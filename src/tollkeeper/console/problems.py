@@ -38,6 +38,13 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "internal": "The server's log says more, under the number of this request.",
     "role_too_low": "An admin can give you another role, or do it for you.",
 }
+_LITELLM_TYPES: Final[Mapping[int, str]] = {
+    401: "auth_error",
+    403: "auth_error",
+    404: "not_found_error",
+    500: "internal_server_error",
+    503: "internal_server_error",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,15 @@ class Problem:
             "request_id": self.request_id,
         }
         return found | {name: value for name, value in optional.items() if value}
+
+    def litellm_error(self) -> Mapping[str, Any]:
+        """Give the problem as LiteLLM's clients read it."""
+        return {
+            "message": self.detail,
+            "type": _LITELLM_TYPES.get(self.status, "bad_request_error"),
+            "param": self.parameter or None,
+            "code": str(self.status),
+        }
 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> Problem:

@@ -34,6 +34,7 @@ from tollkeeper.console.api.openapi import Described, openapi
 from tollkeeper.console.api.reading import check_names
 from tollkeeper.console.budget_routes import PAGES as BUDGET_PAGES
 from tollkeeper.console.dispatch import Kind
+from tollkeeper.console.litellm.routes import LITELLM
 from tollkeeper.console.pages import call, calls, keys, models, overview, sign_in
 from tollkeeper.console.route import Route, Tenant
 from tollkeeper.console.route import form as _form
@@ -241,7 +242,7 @@ OTHERS: Final = (
     ),
 )
 
-ROUTES: Final = (*PAGES, *API, *OTHERS)
+ROUTES: Final = (*LITELLM, *PAGES, *API, *OTHERS)
 
 _ROLELESS: Final = frozenset({Auth.PUBLIC, Auth.PUBLIC_FORM, Auth.DIRECT})
 _FORMS: Final = frozenset({Auth.PUBLIC_FORM, Auth.SESSION_FORM})
