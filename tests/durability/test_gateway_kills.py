@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from budget_desks import DOLLAR, budget
 from call_load import CallLoad, load_on, wait_until
+from capped import keep_budgets
 from money_trail import load_all, require_nothing_lost_or_doubled
 from running import Deployment, deployment, usual_configuration
 from tollkeeper.failpoints import GATEWAY_POINTS
@@ -69,6 +71,8 @@ def start_and_wait_for_death(made: Deployment, load: CallLoad, failpoint: str) -
 def test_killed_at_every_fail_point(group: str, sandbox: str, tmp_path: Path) -> None:
     """Each gateway begins with what the one before left when it died."""
     with deployment(tmp_path, sandbox, usual_configuration(sandbox) | SEGMENT) as made:
+        if group == "budgets":
+            keep_budgets(made, budget(limit=10_000 * DOLLAR))
         with load_on(made, padded=True) as load:
             load.wait_for(12)
             made.kill()

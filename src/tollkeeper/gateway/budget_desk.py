@@ -109,6 +109,15 @@ class BudgetDesk:
         """Tell whether an exchange with the authority is under way."""
         return self._asked_at_s is not None
 
+    def gauges(self) -> dict[str, tuple[str, float]]:
+        """Give what a scrape shows: name to help text and value."""
+        return {
+            "tollkeeper_budget_holds": ("Calls that hold budgets", len(self.holds)),
+            "tollkeeper_budget_waiting": ("Calls that wait for budgets", len(self._waiting)),
+            "tollkeeper_budget_waited": ("Calls that had to wait so far", self.waited),
+            "tollkeeper_budget_unreachable": ("Calls refused unasked so far", self.unreachable),
+        }
+
     # ------------------------------------------------------------------ calls
 
     def hold_of(
@@ -197,15 +206,10 @@ class BudgetDesk:
         if isinstance(decision, NoRoom):
             self._refuse(asking, decision)
             return False
-        now_s = clock.monotonic_s()
-        if self._is_away(now_s):
+        is_full = len(self._waiting) >= WAITING_MAX
+        if is_full or self._closed or self._is_away(clock.monotonic_s()):
             if isinstance(decision, Ask):
                 self._gate.failed()  # nobody was asked
-            self._refuse_unasked(asking)
-            return False
-        if len(self._waiting) >= WAITING_MAX or self._closed:
-            if isinstance(decision, Ask):
-                self._gate.failed()
             self._refuse_unasked(asking)
             return False
         self.waited += 1

@@ -147,6 +147,7 @@ def gauges_of(gateway: Gateway) -> dict[str, tuple[str, float]]:
         "tollkeeper_buffered_bytes": ("Request bodies in memory", gateway.buffered_bytes),
         "tollkeeper_upstream_busy": ("Upstream connections in use", gateway.pool.busy),
         "tollkeeper_upstream_opened": ("Upstream connections opened so far", gateway.pool.opened),
+        **({} if gateway.desk is None else gateway.desk.gauges()),
     }
 
 
