@@ -39,9 +39,13 @@ class Table:
         self._patterns = [(re.compile(_pattern(route.path)), route) for route in routes]
 
     def find(self, path: str) -> list[Found]:
-        """Give the routes of a path, one for each method."""
+        """Give the routes of a path, one for each method.
+
+        A path that stands in the table as it is is never taken for a parameter of another.
+        """
         matches = ((pattern.fullmatch(path), route) for pattern, route in self._patterns)
-        return [Found(route, match.groupdict()) for match, route in matches if match is not None]
+        found = [Found(route, match.groupdict()) for match, route in matches if match is not None]
+        return [each for each in found if each.route.path == path] or found
 
 
 def _pattern(path: str) -> str:
