@@ -37,6 +37,7 @@ from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.ports import Position, User
 from tollkeeper.providers.price_data import shipped_price_book
+from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.services import people, sign_in
 from tollkeeper.services.alerting import Alerting, RuleState
@@ -172,6 +173,7 @@ class RunningConsole:
             terms=lambda: Terms(self.prices.book, self.prices.accounts, self.plans, self.rules),
             static=StaticFiles(),
             counters=ConsoleCounters(),
+            adoption=PublicationMemory(self.ledger, ORG, self.store.users, "UTC", 5),
             alerting=Alerting(
                 lambda: self.mailing, lambda: self.notifier, lambda: self.rule_states
             ),

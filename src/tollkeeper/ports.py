@@ -237,6 +237,9 @@ class ReportSource(Protocol):
     def call(self, call_id: str) -> dict[str, Any]:
         """Answer ``GET /api/v1/calls/{id}``."""
 
+    def adoption(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/adoption``."""
+
 
 # ----------------------------------------------------------------------------- messages
 

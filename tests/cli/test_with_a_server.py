@@ -36,6 +36,8 @@ QUESTIONS = [
     ("spend", "--filter", "tag:feature=chat", "--json"),
     ("spend", "--by", "user", "--since", "month", "--tz", "Europe/Berlin"),
     ("spend", "--filter", "team:nobody"),
+    ("adoption",),
+    ("adoption", "--json"),
     ("spend", "--by", "color"),
     ("spend", "--filter", "nonsense"),
     ("calls",),

@@ -37,8 +37,9 @@ from tollkeeper.console.work import Work
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.failpoints import kill_at, nowhere
 from tollkeeper.jobs.runner import JobRunner
-from tollkeeper.jobs.table import jobs_of
+from tollkeeper.jobs.table import adoption_job, jobs_of
 from tollkeeper.ports import DataFolder, Store, Vault
+from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.services.explanation import explanation_of
 from tollkeeper.services.loading import Loader
@@ -102,11 +103,12 @@ async def serve(options: ChildOptions) -> None:
         alerts = ConsoleAlerts(configuration, store, ledger, org, failpoint)
         console = replace(console, alerting=alerts.alerting, budget_gauges=budgets.gauges)
         jobs = jobs_of(ledger, store, clock.now_us, prices.follow, unpriced.take_turn)
+        counted = adoption_job(console.adoption, clock.now_us)
         parts = _Parts(
             console,
             ConsoleServer(ConsoleApplication(console), data.socket("console")),
             loading,
-            JobRunner((*jobs, *alerts.jobs(), *budgets.jobs())),
+            JobRunner((*jobs, counted, *alerts.jobs(), *budgets.jobs())),
             prices,
             alerts,
         )
@@ -149,6 +151,10 @@ def _console(
         terms=lambda: prices.terms,
         static=StaticFiles(),
         counters=ConsoleCounters(),
+        adoption=PublicationMemory(
+            *(ledger, org, store.users),
+            *(configuration.settings.timezone, configuration.settings.adoption.group_min),
+        ),
         rate_limits=FollowedRateLimits(
             lambda: config.load(configuration.file, config.environment())
         ),

@@ -44,6 +44,10 @@ class RunningServer:
         except LookupError:  # an id with a slash in it is no path of the API
             raise LookupError("no such call") from None
 
+    def adoption(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/adoption``."""
+        return self._get("/api/v1/adoption", parameters)
+
     def reprice(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer ``POST /api/v1/prices/reprice``."""
         return self._ask("POST", "/api/v1/prices/reprice", json.dumps(body).encode())

@@ -37,6 +37,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "providers": Verb("tollkeeper.cli.providers", "Keep the providers' own keys, encrypted."),
         "calls": Verb("tollkeeper.cli.calls", "List calls, follow them, explain one."),
         "spend": Verb("tollkeeper.cli.spend", "Show who spent what."),
+        "adoption": Verb("tollkeeper.cli.adoption", "Show how teams take to their tools."),
         "budgets": Verb("tollkeeper.cli.budgets", "Cap what is spent, and see what is left."),
         "limits": Verb("tollkeeper.cli.limits", "Limit calls and tokens by the minute."),
         "alerts": Verb("tollkeeper.cli.alerts", "See what fired and who was told."),

@@ -95,6 +95,12 @@ class PlanOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     covers: Literal["logins", "all"] = "logins"
 
 
+class AdoptionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``group_min`` is how many people a figure about use is of at least."""
+
+    group_min: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 5
+
+
 class RateLimitOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule of ``rate_limits``: whose calls are counted, and how many there may be."""
 
@@ -125,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refusals: Refusals = Refusals()
     metrics: Metrics = Metrics()
     alerts: AlertOptions = AlertOptions()
+    adoption: AdoptionOptions = AdoptionOptions()
     sandbox: Literal["auto", "on", "off"] = "auto"
     timezone: str = "UTC"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

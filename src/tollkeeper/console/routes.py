@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tollkeeper.console import (
+    adoption_routes,
     alert_routes,
     budget_request_routes,
     events,
@@ -105,6 +106,7 @@ PAGES: Final = (
         *("POST", "/keys/{key_id}/revoke", Kind.FORM, Auth.SESSION_FORM),
         *(ISSUERS, Tenant.REACH, _form(keys.revoke_key)),
     ),
+    *adoption_routes.PAGES,
     *alert_routes.PAGES,
     *budget_request_routes.PAGES,
     Route("GET", "/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
@@ -191,6 +193,7 @@ API: Final = (
         *("POST", "/api/v1/budgets/{budget_id}/top-up", Kind.API, Auth.MANAGEMENT_WRITE),
         *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.top_up),
     ),
+    *adoption_routes.API,
     *alert_routes.API,
     Route(
         *("GET", "/api/v1/keys", Kind.API, Auth.MANAGEMENT),

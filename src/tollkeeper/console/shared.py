@@ -20,6 +20,7 @@ from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.ports import Ledger, Store, Vault
+from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.services.alerting import NOBODY_TOLD, Alerting
 from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.price_terms import Terms
@@ -91,7 +92,7 @@ class Console:
     ``operator_token`` is the command line's own credential, new with each start.
     ``rate_limits`` gives those of the configuration file.
     ``alerting`` knows who is told of what. ``budget_gauges`` says how balances agree with the
-    ledger: name to help text and value.
+    ledger: name to help text and value. ``adoption`` has the last count of who uses what.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
     sign in lately.
     """
@@ -119,6 +120,7 @@ class Console:
     colours: ColourBook = field(default_factory=ColourBook)
     attempts: Attempts = field(default_factory=Attempts)
     alerting: Alerting = field(default=NOBODY_TOLD, repr=False)
+    adoption: PublicationMemory = field(repr=False, kw_only=True)
     budget_gauges: Callable[[], dict[str, tuple[str, float]]] = dict
 
     @property

@@ -15,6 +15,9 @@ from typing import Final, NamedTuple
 
 from tollkeeper.domain.small_groups import hidden_blocks, is_safe, merged_parts
 
+GROUP_MIN: Final = 5
+"""How many people a group has at least, if nothing else is configured."""
+
 WEEKS: Final = 12
 MONTH_WEEKS: Final = 4
 WEEKS_BEFORE: Final = MONTH_WEEKS

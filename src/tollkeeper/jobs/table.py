@@ -7,12 +7,14 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from tollkeeper.ports import Ledger, Store
+from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.services import sign_in
 
 CHECKPOINT_S: Final = 60.0
 FORGET_S: Final = 3_600.0
 CONFIGURATION_S: Final = 1.0
 UNPRICED_S: Final = 5.0
+ADOPTION_S: Final = 600.0
 
 
 class Job(NamedTuple):
@@ -37,6 +39,11 @@ def jobs_of(
         Job("follow configuration", CONFIGURATION_S, follow_configuration),
         Job("price what had no price", UNPRICED_S, price_unpriced),
     )
+
+
+def adoption_job(counts: PublicationMemory, now_us: Callable[[], int]) -> Job:
+    """Count adoption anew before what is known is too old, so that no visitor waits for it."""
+    return Job("count adoption", ADOPTION_S, lambda: counts.publication(now_us(), 0))
 
 
 def _forget_sign_ins(store: Store, now_us: Callable[[], int]) -> None:

@@ -17,6 +17,7 @@ DEFAULT_ZONE: Final = "UTC"
 _TIME: Final = ("period", "from", "to", "tz")
 USAGE: Final = ("metrics", "group_by", *_TIME, "filter", "order", "limit", "format")
 CALLS: Final = (*_TIME, "filter", "limit", "cursor", "finished_after", "format")
+ADOPTION: Final = ("team", "format")
 OVERVIEW: Final = ("by", *_TIME, "filter", "format")
 _TEXT_CHARS_MAX: Final = 10_000
 
@@ -62,6 +63,12 @@ def overview_question(
         dimension=parameters.get("by") or "model",
         filters=parse_filters(parameters.get("filter", "")),
     )
+
+
+def adoption_team(parameters: Mapping[str, str]) -> str:
+    """Read which team alone is asked about; "" for all. Raises BadQuestion for anything else."""
+    _check_names(parameters, ADOPTION)
+    return parameters.get("team", "")
 
 
 def read_period(

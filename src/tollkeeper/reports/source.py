@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.adoption import GROUP_MIN
 from tollkeeper.domain.explanation import UNEXPLAINED, Explanation
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.ports import Ledger
+from tollkeeper.ports import Ledger, User
+from tollkeeper.reports.adoption import publication, seen_by
+from tollkeeper.reports.adoption_answers import adoption_document
 from tollkeeper.reports.answers import call_document, calls_document, usage_document
 from tollkeeper.reports.call import call
 from tollkeeper.reports.calls import calls
-from tollkeeper.reports.parameters import DEFAULT_ZONE, calls_question, usage_question
+from tollkeeper.reports.parameters import (
+    DEFAULT_ZONE,
+    adoption_team,
+    calls_question,
+    usage_question,
+)
 from tollkeeper.reports.usage import usage
 
 Explain = Callable[[LedgerEntry], Explanation]
@@ -28,6 +36,7 @@ class LedgerReports:
     """Implements ``ports.ReportSource`` for one viewer's scope.
 
     ``now_us`` is asked once for each question. ``explain`` explains the price of an entry.
+    ``users`` gives everybody with an account; ``group_min`` is how many a group has at least.
     """
 
     def __init__(
@@ -38,12 +47,16 @@ class LedgerReports:
         *,
         explain: Explain = unexplained,
         zone: str = DEFAULT_ZONE,
+        users: Callable[[], Iterable[User]] = tuple,
+        group_min: int = GROUP_MIN,
     ) -> None:
         self._ledger = ledger
         self._scope = scope
         self._now_us = now_us
         self._explain = explain
         self._zone = zone
+        self._users = users
+        self._group_min = group_min
 
     def usage(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer ``GET /api/v1/usage``."""
@@ -60,3 +73,13 @@ class LedgerReports:
         detail = call(self._ledger, self._scope, call_id)
         explained = [each.explained(self._explain(each.entry)) for each in detail.entries]
         return call_document(replace(detail, entries=tuple(explained)))
+
+    def adoption(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/adoption``."""
+        team = adoption_team(parameters)
+        counted = publication(
+            *(self._ledger, self._scope.org, self._users()),
+            *(self._zone, self._group_min, self._now_us()),
+        )
+        found = seen_by(self._scope, counted, self._zone)
+        return adoption_document(found.of_team(team) if team else found)

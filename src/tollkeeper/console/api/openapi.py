@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 from tollkeeper import __version__
 from tollkeeper.console.access import FORM_HEADER, Auth
 from tollkeeper.console.api import calls, keys, usage
+from tollkeeper.console.api.adoption import FORMATS as ADOPTION_FORMATS
+from tollkeeper.console.api.adoption import adoption_schemas
 from tollkeeper.console.api.alert_schemas import alert_schemas
 from tollkeeper.console.api.budget_schemas import budget_schemas
 from tollkeeper.console.api.reading import LIMIT, LIMIT_MAX, PAGING
@@ -87,6 +89,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("POST", "/api/v1/budgets/{budget_id}/top-up"): Operation(
         "topUpBudget", (), named("Budget"), body="TopUpBody"
     ),
+    ("GET", "/api/v1/adoption"): Operation(
+        "adoption", parameters.ADOPTION, named("Adoption"), formats=(_CSV,)
+    ),
     ("GET", "/api/v1/alerts"): Operation("listAlerts", PAGING, page_of("alerts", "Alert")),
     ("POST", "/api/v1/alerts/{alert_id}/acknowledge"): Operation(
         "acknowledgeAlert", (), named("Alert")
@@ -159,10 +164,12 @@ _QUERY: Final[Mapping[str, tuple[Schema, str]]] = {
     "cursor": (TEXT, "next_cursor of the page before."),
     "finished_after": (TEXT, "Only calls that ended after this moment, in ISO 8601."),
     "format": (TEXT, "How to answer."),
+    "team": (TEXT, "This team alone."),
 }
 _FORMATS: Final[Mapping[str, Sequence[str]]] = {
     "usage": usage.FORMATS,
     "listCalls": calls.FORMATS,
+    "adoption": ADOPTION_FORMATS,
     "me": ("json", "line"),
 }
 _SECURITY: Final[Mapping[Auth, list[dict[str, list[str]]]]] = {
@@ -195,7 +202,7 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
         "servers": [{"url": address}],
         "paths": paths,
         "components": {
-            "schemas": components() | budget_schemas() | alert_schemas(),
+            "schemas": components() | budget_schemas() | alert_schemas() | adoption_schemas(),
             "securitySchemes": {
                 "adminKey": {**bearer, "description": "A management key, tk_admin_…."},
                 "virtualKey": {**bearer, "description": "A virtual key, tk_live_…."},
