@@ -58,7 +58,7 @@ def stored(ledger: Ledger, org: str | None = None) -> list[LedgerEntry]:
         table = table.filter(table.org == bindings.text("org"))
     renamed = {"started_at_us": "started_at", "corrected_at_us": "corrected_at"} | {
         f"{name}_nanos": f"{name}_usd"
-        for name in ("cost", "list_cost", "saved", "provider_cost", "provider_list")
+        for name in ("cost", "list_cost", "saved", "provider_cost", "provider_list", "held")
     }
     columns = [renamed.get(field, field) for field in LedgerEntry._fields]
     found = ledger.run(table.select(*columns).order_by("entry_id", "part"), {"org": org})
