@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from canaries import PLANTED
 from demo_entries import DAY_US, ORG, PEOPLE, demo_entries
@@ -34,6 +34,16 @@ _START_S: Final = 60.0
 _STOP_S: Final = 90.0
 _BATCH: Final = 2_000
 _SECRET: Final = "demo" * 8
+
+
+class Colleague(NamedTuple):
+    """Somebody more. ``user_id`` is how entries name them."""
+
+    user_id: str
+    email: str
+    team: str
+    since_us: int
+    role: Role = Role.MEMBER
 
 
 class Company:
@@ -92,15 +102,27 @@ class Company:
 
 @contextmanager
 def company(
-    folder: Path, entries: Iterable[LedgerEntry] | None = None, **environment: str
+    folder: Path,
+    entries: Iterable[LedgerEntry] | None = None,
+    *,
+    colleagues: Iterable[Colleague] = (),
+    **environment: str,
 ) -> Iterator[Company]:
-    """Run a deployment with a past; with none, a new one that nobody has called yet."""
+    """Run a deployment with a past; with none, a new one that nobody has called yet.
+
+    ``colleagues`` are there besides the usual people.
+    """
     data = DataFolder(folder / "data")
     data.root.mkdir(mode=0o700, parents=True)
     store, vault = _open(data)
     try:
         first_run(store, vault, clock.now_us(), org=ORG)
         ids = _people(store, vault)
+        for each in colleagues:
+            people.ensure_team(store, each.team, each.since_us)
+            user = people.ensure_user(store, each.email, each.team, each.since_us)
+            people.change_role(store, each.email, each.role, each.since_us)
+            ids[each.user_id] = user.user_id
     finally:
         store.close()
     if entries is not None:

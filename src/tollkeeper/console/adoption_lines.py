@@ -223,7 +223,9 @@ def _parts(counts: Mapping[str, int]) -> tuple[PartLine, ...]:
 
 def cohort_map(cohorts: Sequence[tuple[date, Cohort]]) -> CohortMap | None:
     """Draw who of each week's new people came again; None where no cohort is large enough."""
-    shown = [(first, cohort) for first, cohort in cohorts if cohort.size is not None]
+    shown = [
+        (first, cohort) for first, cohort in cohorts if cohort.size is not None and cohort.active
+    ]
     columns = max((len(cohort.active) for _, cohort in shown), default=0)
     if not columns:
         return None
