@@ -11,12 +11,12 @@ import pytest
 
 from consoles import Reply, RunningConsole, running_console
 from litellm_curl import ADMIN, difference, filled, parse_curl
-from tollkeeper.console.litellm.durations import duration_of, nanos_of, span_us, window_of
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.budget_windows import WindowKind
 from tollkeeper.domain.budgets import BudgetScope, Mode
 from tollkeeper.domain.errors import BadRequest
 from tollkeeper.domain.litellm_keys import LITELLM, MARK
+from tollkeeper.domain.litellm_terms import duration_of, nanos_of, span_us, window_of
 
 EXCHANGES = json.loads(Path(__file__).with_name("litellm_exchanges.json").read_text("utf-8"))
 SECOND_US = 1_000_000

@@ -14,6 +14,7 @@ from tollkeeper import clock
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.errors import Refused, TollkeeperError, UpstreamFailed
 from tollkeeper.domain.ledger import Outcome, entries_of
+from tollkeeper.domain.litellm_keys import over_budget_status
 from tollkeeper.domain.money import usd_text
 from tollkeeper.domain.routing import CutPolicy
 from tollkeeper.gateway.endings import Unanswered, ending_of, ending_without_reply, unfinished
@@ -371,9 +372,10 @@ class Relay:
         meter, call_id = self._meter, self._held.call_id
         if error is not None or meter is None:
             fault = error or UpstreamFailed("the provider did not answer")
-            tool = self._held.profile.tool
-            forced = self._gateway.settings.refusal_status
-            reply = refusal(fault, self._way.endpoint, tool, call_id=call_id, forced_status=forced)
+            who, forced = self._held.profile, self._gateway.settings.refusal_status
+            forced = over_budget_status(who.tags, forced)
+            endpoint, tool = self._way.endpoint, who.tool
+            reply = refusal(fault, endpoint, tool, call_id=call_id, forced_status=forced)
             lines = reply.headers + CALL_ID_LINE % call_id.encode()
             self._exchange.send(reply.status, lines, reply.body)
             return

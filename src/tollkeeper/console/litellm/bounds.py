@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from tollkeeper.clock import second_text
-from tollkeeper.console.litellm.durations import duration_of, usd_number, window_of
 from tollkeeper.console.litellm.fields import Fields
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.budget_windows import WindowRule
 from tollkeeper.domain.budget_words import ALERT_AT_BP
 from tollkeeper.domain.budgets import NAME_CHARS_MAX, Budget, BudgetScope, Mode, Unit
 from tollkeeper.domain.errors import Conflict, NotFound
+from tollkeeper.domain.litellm_terms import duration_of, usd_number, window_of
 from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.ports import Store
 from tollkeeper.services import budgets, rate_rules

@@ -9,12 +9,12 @@ from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
 from tollkeeper.console.api.reading import check_names, viewer_of
 from tollkeeper.console.litellm.bounds import make_template, read_bounds
-from tollkeeper.console.litellm.durations import usd_number
 from tollkeeper.console.litellm.fields import Fields
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.budget_windows import ENDLESS
 from tollkeeper.domain.budget_words import is_of_file
 from tollkeeper.domain.errors import BadRequest
+from tollkeeper.domain.litellm_terms import usd_number
 from tollkeeper.services import names
 
 

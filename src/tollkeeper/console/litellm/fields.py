@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tollkeeper.console.litellm.durations import nanos_of
 from tollkeeper.domain.errors import BadRequest
+from tollkeeper.domain.litellm_terms import nanos_of
 
 NOTED: Final[Mapping[str, str]] = {
     "soft_budget": "alerts are set with alert_at on the budget itself",

@@ -17,7 +17,6 @@ from tollkeeper.console.litellm.bounds import (
     keep_bounds,
     read_bounds,
 )
-from tollkeeper.console.litellm.durations import span_us
 from tollkeeper.console.litellm.fields import Fields
 from tollkeeper.console.litellm.owners import add_user, find_user, key_owner, team_with_id
 from tollkeeper.console.litellm.spending import spent_usd
@@ -25,6 +24,7 @@ from tollkeeper.console.shared import Console
 from tollkeeper.domain import key_tokens
 from tollkeeper.domain.errors import BadRequest, NotFound
 from tollkeeper.domain.litellm_keys import LITELLM, MARK
+from tollkeeper.domain.litellm_terms import span_us
 from tollkeeper.ports import KeyRecord, Team, User
 from tollkeeper.services import keys as service
 from tollkeeper.services import people

@@ -10,11 +10,11 @@ from typing import Any, Final
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
 from tollkeeper.console.api.reading import check_names, viewer_of
-from tollkeeper.console.litellm.durations import usd_number
 from tollkeeper.console.shared import Console
 from tollkeeper.domain import key_tokens
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.litellm_keys import MARK
+from tollkeeper.domain.litellm_terms import usd_number
 from tollkeeper.domain.money import nanos_of_usd
 from tollkeeper.reports import calls as calls_report
 from tollkeeper.reports import usage as usage_report
