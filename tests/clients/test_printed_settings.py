@@ -68,6 +68,12 @@ def test_every_text_is_quoted_for_the_place_it_goes_to(tmp_path: Path) -> None:
             if snippet.where == "Python":
                 compile(snippet.text, tool.tool, "exec")
                 continue
+            if snippet.where == "Node":
+                require_javascript(snippet.text)
+                continue
+            if tool.tool == "openai":
+                assert snippet.text in {f"{ODD.url}/v1", ODD.key, ODD.openai_model}
+                continue
             if tool.tool == "curl":
                 script = f"curl() {{ printf '%s\\n' \"$@\"; }}\n{snippet.text}"
                 done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
@@ -83,6 +89,16 @@ def test_every_text_is_quoted_for_the_place_it_goes_to(tmp_path: Path) -> None:
             assert texts
             for text in texts:
                 assert not _pieces_of_key(text) or ODD.key in text, (tool.tool, text)
+
+
+def require_javascript(text: str) -> None:
+    """A module that parses, with every text in it whole."""
+    program = shutil.which("node")
+    if program is not None:
+        command = [program, "--input-type=module", "--check"]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    assert f"apiKey: {json.dumps(ODD.key)}" in text
 
 
 def test_a_shell_reads_the_exports_as_the_trial_does(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
     {
         "serve": Verb("tollkeeper.cli.serve", "Start the gateway, the ledger and the dashboard."),
         "doctor": Verb("tollkeeper.cli.doctor", "Check everything, and say what to do."),
+        "connect": Verb("tollkeeper.cli.connect", "Point a tool at the gateway, and try it."),
         "import": Verb("tollkeeper.cli.imports", "Take over the configuration of LiteLLM."),
         "keys": Verb("tollkeeper.cli.keys", "Issue, list and revoke virtual keys."),
         "teams": Verb("tollkeeper.cli.teams", "Add, list, rename and switch off teams."),

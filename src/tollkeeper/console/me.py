@@ -19,14 +19,15 @@ from tollkeeper.domain.access import VirtualKey
 from tollkeeper.domain.budgets import Balance, Budget, Mode, Unit
 from tollkeeper.domain.money import usd
 from tollkeeper.reports import formatting, zones
-from tollkeeper.reports.answers import spent_document, time_text
+from tollkeeper.reports.answers import own_call_document, spent_document, time_text
+from tollkeeper.reports.call import own_call
 from tollkeeper.reports.me import SpentToday, spent_today
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 from tollkeeper.services.budget_documents import names_of, own_document
 from tollkeeper.services.budget_standings import opens_at_us, own_onlooker, own_rows
 from tollkeeper.services.rate_rules import own_limits
 
-_PARAMETERS = ("format", "tz")
+_PARAMETERS = ("format", "tz", "call")
 _FORMATS = ("json", "line")
 _KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "access_token"})
 
@@ -67,6 +68,7 @@ def me_document(console: Console, access: Access, question: Question) -> Answer:
             "budgets": [own_document(budget, row, names) for budget, row in rows],
             "limits": own_limits(console.store, console.rate_limits(), onlooker.callers or ()),
             "today": spent_document(spent),
+            "call": _call(console, access, question.query.get("call", "")),
         }
     )
 
@@ -115,6 +117,21 @@ def _identity(console: Console, access: Access) -> Mapping[str, Any]:
         "user": user.email if user else None,
         "role": user.role.value if user else None,
     }
+
+
+def _call(console: Console, access: Access, call_id: str) -> Mapping[str, Any] | None:
+    """Say what was recorded of one call; None while it is not, and if it is not theirs."""
+    if not call_id:
+        return None
+    viewer, key = viewer_of(access), access.key
+    found = own_call(
+        console.ledger,
+        console.org,
+        call_id,
+        user_id=viewer.user_id,
+        key_id=key.key_id if key else "",
+    )
+    return None if found is None else own_call_document(found)
 
 
 def _key(key: VirtualKey) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from decimal import Context, Decimal
 from typing import Any, Final
 
+from tollkeeper.domain import usage as u
 from tollkeeper.domain.money import usd_text
 from tollkeeper.reports import zones
 from tollkeeper.reports.call import CallDetail, EntryDetail
@@ -28,6 +29,14 @@ _SPENT: Final = (
     *("cost_usd", "list_cost_usd", "requests", "refusals"),
     *("tokens_in", "tokens_out", "unpriced"),
 )
+
+ATTRIBUTED: Final = (
+    *("team", "user_name", "key_id", "tool", "tool_version", "session_id", "provider"),
+    *("model_requested", "model_served", "wire", "outcome", "error_code", "status"),
+    *("basis", "unpriced_reason"),
+)
+"""What ``GET /me`` says of one call, by the names of the ledger's columns."""
+_CACHE_LIVES: Final = ((u.CACHE_WRITE, "5m"), (u.CACHE_WRITE_1H, "1h"))
 
 
 def usage_document(answer: UsageAnswer) -> dict[str, Any]:
@@ -107,6 +116,24 @@ def call_document(detail: CallDetail) -> dict[str, Any]:
         "entries": [_entry(each) for each in detail.entries],
         "omitted": detail.omitted,
     }
+
+
+def own_call_document(detail: CallDetail) -> dict[str, Any]:
+    """Give what one call was attributed to, for ``GET /me``."""
+    entry = detail.standing(detail.first)
+    found: dict[str, Any] = {name: getattr(entry, name) for name in ATTRIBUTED}
+    lives = [life for quantity, life in _CACHE_LIVES if _used(detail, quantity)]
+    return {
+        "call_id": detail.call_id,
+        **found,
+        "cost_usd": _amount(detail.cost_usd),
+        "list_cost_usd": _amount(detail.list_cost_usd),
+        "cache_written_for": lives,
+    }
+
+
+def _used(detail: CallDetail, quantity: str) -> bool:
+    return any(each.quantities.get(quantity) for each in detail.entries)
 
 
 def _entry(detail: EntryDetail) -> dict[str, Any]:

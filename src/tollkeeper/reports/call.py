@@ -154,6 +154,24 @@ def call(ledger: Ledger, scope: Scope, identifier: str) -> CallDetail:
     return CallDetail(rows[0]["call_id"], tuple(_detail(row) for row in rows), whole)
 
 
+def own_call(
+    ledger: Ledger, org: str, identifier: str, *, user_id: str, key_id: str
+) -> CallDetail | None:
+    """Find a call that a key made; one of any of a person's keys where no key is named.
+
+    None when there is none (yet). Raises ValueError when neither is given.
+    """
+    if not user_id and not key_id:
+        raise ValueError("whose call: a user or a key is needed")
+    try:
+        found = call(ledger, Scope(org, user_id=user_id or None), identifier)
+    except LookupError:
+        return None
+    if key_id and any(each.entry.key_id != key_id for each in found.entries):
+        return None
+    return found
+
+
 def _whole(ledger: Ledger, scope: Scope, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Sum up all entries of a call that has many."""
     start_us = min(zones.epoch_us_of(row["started_at"]) for row in rows)

@@ -60,6 +60,10 @@ def tool_settings(to: Connection) -> tuple[ToolSettings, ...]:
         _openai_python(to),
         _anthropic_python(to),
         _google_python(to),
+        _openai_node(to),
+        _anthropic_node(to),
+        _google_node(to),
+        _openai_compatible(to),
         _curl(to),
     )
 
@@ -207,6 +211,62 @@ def _google_python(to: Connection) -> ToolSettings:
         "print(reply.text)"
     )
     return ToolSettings("python-google-genai", "Python: google-genai", (Snippet("Python", text),))
+
+
+def _openai_node(to: Connection) -> ToolSettings:
+    text = (
+        'import OpenAI from "openai";\n\n'
+        "const client = new OpenAI({\n"
+        f"  baseURL: {_quoted(f'{to.url}/v1')},\n  apiKey: {_quoted(to.key)},\n}});\n"
+        "const reply = await client.chat.completions.create({\n"
+        f"  model: {_quoted(to.openai_model)},\n"
+        '  messages: [{ role: "user", content: "Hello" }],\n'
+        "});\n"
+        "console.log(reply.choices[0].message.content);"
+    )
+    return ToolSettings("node-openai", "Node: openai", (Snippet("Node", text),))
+
+
+def _anthropic_node(to: Connection) -> ToolSettings:
+    text = (
+        'import Anthropic from "@anthropic-ai/sdk";\n\n'
+        "const client = new Anthropic({\n"
+        f"  baseURL: {_quoted(to.url)},\n  apiKey: {_quoted(to.key)},\n}});\n"
+        "const reply = await client.messages.create({\n"
+        f"  model: {_quoted(to.anthropic_model)},\n"
+        "  max_tokens: 1024,\n"
+        '  messages: [{ role: "user", content: "Hello" }],\n'
+        "});\n"
+        "console.log(reply.content[0].text);"
+    )
+    return ToolSettings("node-anthropic", "Node: anthropic", (Snippet("Node", text),))
+
+
+def _google_node(to: Connection) -> ToolSettings:
+    text = (
+        'import { GoogleGenAI } from "@google/genai";\n\n'
+        "const client = new GoogleGenAI({\n"
+        f"  apiKey: {_quoted(to.key)},\n  httpOptions: {{ baseUrl: {_quoted(to.url)} }},\n}});\n"
+        "const reply = await client.models.generateContent({\n"
+        f'  model: {_quoted(to.gemini_model)},\n  contents: "Hello",\n'
+        "});\n"
+        "console.log(reply.text);"
+    )
+    return ToolSettings("node-google-genai", "Node: @google/genai", (Snippet("Node", text),))
+
+
+def _openai_compatible(to: Connection) -> ToolSettings:
+    return ToolSettings(
+        "openai",
+        "Other tools",
+        (
+            Snippet("Base URL", f"{to.url}/v1"),
+            Snippet("API key", to.key),
+            Snippet("Model", to.openai_model),
+        ),
+        "For tools that ask for an OpenAI base URL, such as Cursor. One that calls from its "
+        "maker's servers needs an address that these can reach.",
+    )
 
 
 def _curl(to: Connection) -> ToolSettings:

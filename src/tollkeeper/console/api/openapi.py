@@ -143,7 +143,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("DELETE", "/api/v1/keys/{key_id}"): Operation("revokeKey", (), named("Key")),
     ("GET", "/api/v1/teams"): Operation("listTeams", PAGING, page_of("teams", "Team")),
     ("GET", "/api/v1/users"): Operation("listUsers", PAGING, page_of("users", "User")),
-    ("GET", "/api/v1/me"): Operation("me", ("tz", "format"), named("Me"), formats=("text/plain",)),
+    ("GET", "/api/v1/me"): Operation(
+        *("me", ("tz", "format", "call"), named("Me")), formats=("text/plain",)
+    ),
     ("GET", "/api/v1/openapi.json"): Operation("describe", (), {"type": "object"}),
 }
 
@@ -165,6 +167,7 @@ _QUERY: Final[Mapping[str, tuple[Schema, str]]] = {
     "finished_after": (TEXT, "Only calls that ended after this moment, in ISO 8601."),
     "format": (TEXT, "How to answer."),
     "team": (TEXT, "This team alone."),
+    "call": (TEXT, "A call's id: what it was attributed to, once it is in the ledger."),
 }
 _FORMATS: Final[Mapping[str, Sequence[str]]] = {
     "usage": usage.FORMATS,

@@ -19,6 +19,7 @@ from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.price_table import Standing
 from tollkeeper.domain.rate_limits import SCOPES
 from tollkeeper.reports import repricing
+from tollkeeper.reports.answers import ATTRIBUTED
 from tollkeeper.reports.calls import CallRow
 
 Schema = dict[str, Any]
@@ -352,5 +353,21 @@ def _me() -> Schema:
             "budgets": listed(named("OwnBudget")),
             "limits": listed(_own_limit()),
             "today": exactly(_period() | spent),
+            "call": or_null(_own_call()),
+        }
+    )
+
+
+def _own_call() -> Schema:
+    """What one call of the caller was attributed to."""
+    texts = [name for name in ATTRIBUTED if name != "status"]
+    return exactly(
+        {
+            "call_id": TEXT,
+            **dict.fromkeys(texts, TEXT),
+            "status": COUNT,
+            "cost_usd": MONEY,
+            "list_cost_usd": MONEY,
+            "cache_written_for": listed({"enum": ["5m", "1h"]}),
         }
     )
