@@ -204,6 +204,35 @@ def test_a_key_may_not_reach_further_than_the_admin_key_that_makes_it(
     assert reply.json()["error"]["type"] == "auth_error"
     made = console.send("POST", "/key/generate", {"user_id": "reach"}, headers=headers).json()
     assert made["models"] == ["gpt-4o"]
+    body = {"user_id": "boss", "user_role": "proxy_admin"}
+    reply = console.send("POST", "/user/new", body, headers=headers)
+    assert (reply.status, reply.json()["code"]) == (403, "rights_exceeded")
+    assert console.store.user("boss") is None
+
+
+def test_a_name_that_two_keys_have_deletes_neither(console: RunningConsole) -> None:
+    for _ in range(2):
+        body = {"name": "twice", "user": "alice@acme.com"}
+        made = console.send("POST", "/api/v1/keys", body, headers=console.as_admin_key)
+        assert made.status == 201
+    said = refused(console, "/key/delete", key_aliases=["twice"])
+    assert said["code"] == "key_alias_ambiguous"
+    named = [it for it in list(console.store.keys()) if it.key.name == "twice"]
+    assert [it.revoked_at_us for it in named] == [None, None]
+
+
+def test_an_admin_key_may_ask_for_itself_and_is_no_alias(console: RunningConsole) -> None:
+    reply = console.send("GET", "/key/info", headers=console.as_admin_key)
+    assert reply.status == 200
+    record = console.admin_key.record
+    assert reply.json()["key"] == record.key.key_id
+    assert reply.json()["info"]["key_name"].startswith("tk_admin_")
+    post(console, "/budget/new", budget_id="ended", max_budget=1)
+    gone = console.send("DELETE", "/api/v1/budgets/ended", headers=console.as_admin_key)
+    assert gone.status == 200
+    console.now_us += 3 * SECOND_US
+    said = refused(console, "/key/generate", user_id="late", budget_id="ended")
+    assert said["code"] == "budget_not_found"
 
 
 def test_amounts_are_read_to_the_last_digit() -> None:

@@ -87,7 +87,7 @@ def keep_bounds(console: Console, bounds: Bounds, owner: Owner, by: str, now_us:
 
 def copy_template(console: Console, budget_id: str, owner: Owner, by: str, now_us: int) -> None:
     """Give somebody a budget of their own with the figures of a template. Raises NotFound."""
-    found = template(console.store, budget_id)
+    found = template(console.store, budget_id, now_us)
     _make_budget(console.store, owner, found.limit, found.window, by, now_us)
 
 
@@ -111,10 +111,11 @@ def make_template(console: Console, bounds: Bounds, budget_id: str, by: str, now
         return budgets.make_budget(store, wanted, by, now_us, budget_id)
 
 
-def template(store: Store, budget_id: str) -> Budget:
-    """Give the figures that ``/budget/new`` kept. Raises NotFound."""
+def template(store: Store, budget_id: str, now_us: int) -> Budget:
+    """Give the figures that ``/budget/new`` kept, until they are ended. Raises NotFound."""
     for found in store.budgets():
-        if found.budget_id == budget_id and found.tag == TEMPLATE_TAG:
+        kept = found.budget_id == budget_id and found.tag == TEMPLATE_TAG
+        if kept and found.until_us > now_us:
             return found
     raise NotFound(f"there is no budget {budget_id[:60]!r}", code="budget_not_found")
 

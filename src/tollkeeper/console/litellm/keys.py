@@ -22,7 +22,8 @@ from tollkeeper.console.litellm.owners import add_user, find_user, key_owner, te
 from tollkeeper.console.litellm.spending import spent_usd
 from tollkeeper.console.shared import Console
 from tollkeeper.domain import key_tokens
-from tollkeeper.domain.errors import BadRequest, NotFound
+from tollkeeper.domain.access import KeyKind
+from tollkeeper.domain.errors import BadRequest, Conflict, NotFound
 from tollkeeper.domain.litellm_keys import LITELLM, MARK
 from tollkeeper.domain.litellm_terms import span_us
 from tollkeeper.ports import KeyRecord, Team, User
@@ -37,6 +38,8 @@ HOUSE_TEAM: Final = "LiteLLM"
 _NO_OWNER: Final = (
     f"no user_id or team_id was given, and a key needs an owner: it is the team {HOUSE_TEAM!r}"
 )
+_BEGINNINGS: Final = {KeyKind.VIRTUAL: "tk_live_", KeyKind.ADMIN: "tk_admin_"}
+_NO_KEY: Final = "there is no such key, or it is deleted already"
 
 
 class WantedKey(NamedTuple):
@@ -145,8 +148,8 @@ def delete(console: Console, access: Access, question: Question) -> Answer:
         raise BadRequest("say which: keys or key_aliases", code="bad_field")
     with console.store.together():
         standing = _standing_keys(console)
-        chosen = [_chosen(standing, key_id_of(each), "") for each in said]
-        chosen += [_chosen(standing, "", each) for each in aliases]
+        chosen = [_with_id(standing, key_id_of(each)) for each in said]
+        chosen += [_called(standing, each) for each in aliases]
         for record in chosen:
             service.revoke(console.store, record.key.key_id, issuer_of(access), now_us)
             drop_bounds(console, key_owner(record), by, now_us)
@@ -162,7 +165,7 @@ def key_document(record: KeyRecord, team_ids: Mapping[str, str], book: BoundBook
     key = record.key
     return {
         "token": key.key_id,
-        "key_name": f"tk_live_{key.key_id}_...",
+        "key_name": f"{_BEGINNINGS[key.kind]}{key.key_id}_...",
         "key_alias": None if key.name == NAMELESS else key.name,
         "user_id": key.user_id or None,
         "team_id": team_ids.get(key.team),
@@ -190,11 +193,24 @@ def _standing_keys(console: Console) -> list[KeyRecord]:
     return [it for it in list(console.store.keys()) if it.revoked_at_us is None]
 
 
-def _chosen(standing: Sequence[KeyRecord], key_id: str, alias: str) -> KeyRecord:
+def _with_id(standing: Sequence[KeyRecord], key_id: str) -> KeyRecord:
     for record in standing:
-        if record.key.key_id == key_id or (alias and record.key.name == alias):
+        if record.key.key_id == key_id:
             return record
-    raise NotFound("there is no such key, or it is deleted already", code="key_not_found")
+    raise NotFound(_NO_KEY, code="key_not_found")
+
+
+def _called(standing: Sequence[KeyRecord], alias: str) -> KeyRecord:
+    """Give the key of a name, which others than LiteLLM's calls may have given twice."""
+    named = [it for it in standing if it.key.name == alias and it.key.kind is KeyKind.VIRTUAL]
+    if len(named) > 1:
+        raise Conflict(
+            f"{len(named)} keys are called {alias[:60]!r}: name them by their token",
+            code="key_alias_ambiguous",
+        )
+    if not named:
+        raise NotFound(_NO_KEY, code="key_not_found")
+    return named[0]
 
 
 def _user(console: Console, user_id: str, team: Team | None, now_us: int) -> User | None:

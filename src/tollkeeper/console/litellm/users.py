@@ -8,7 +8,7 @@ from typing import Any
 from tollkeeper.clock import second_text
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
-from tollkeeper.console.api.reading import check_names, viewer_of
+from tollkeeper.console.api.reading import check_names, issuer_of, viewer_of
 from tollkeeper.console.litellm import keys
 from tollkeeper.console.litellm.bounds import BoundBook, Bounds, keep_bounds, read_bounds
 from tollkeeper.console.litellm.fields import Fields, one_of, require_no_models
@@ -24,7 +24,7 @@ from tollkeeper.console.litellm.spending import spent_usd, with_spend
 from tollkeeper.console.litellm.teams import team_with_spend
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role
-from tollkeeper.domain.errors import BadRequest
+from tollkeeper.domain.errors import BadRequest, NotAllowed
 from tollkeeper.ports import User
 from tollkeeper.services import people
 from tollkeeper.telemetry import logger
@@ -40,7 +40,7 @@ def new(console: Console, access: Access, question: Question) -> Answer:
     with_key = question.body.get("auto_create_key") is not False
     fields.flag("auto_create_key")
     user_id, email = fields.text("user_id"), fields.text("user_email")
-    role, name = role_of(fields.text("user_role")), fields.text("user_alias")
+    role, name = _role(access, role_of(fields.text("user_role"))), fields.text("user_alias")
     team_id = _team_id(fields)
     bounds = read_bounds(fields)
     require_no_models(fields, "user")
@@ -103,6 +103,18 @@ def user_document(console: Console, user: User, book: BoundBook) -> dict[str, An
         "created_at": second_text(user.created_at_us),
         **book.of(user_owner(user)),
     }
+
+
+def _role(access: Access, role: Role) -> Role:
+    """Refuse an admin or auditor, who has no bounds, made by a key that has some."""
+    issuer = issuer_of(access)
+    bounded = issuer.models or issuer.providers or issuer.expires_at_us is not None
+    if role is not Role.MEMBER and bounded:
+        raise NotAllowed(
+            "this admin key is bounded, and an admin or auditor would not be",
+            code="rights_exceeded",
+        )
+    return role
 
 
 def _team_id(fields: Fields) -> str:
