@@ -34,9 +34,14 @@ class AuthorityLine:
         self, gateway: str, requests: Sequence[LeaseRequest], now_us: int
     ) -> asyncio.Future[LeaseAnswer]:
         """Tell and ask, as ``BudgetAuthority.exchange``."""
-        return self._in_thread(
-            lambda authority: authority.exchange(gateway, requests, now_us), "budget.exchange"
-        )
+
+        def tell_and_ask(authority: BudgetAuthority) -> LeaseAnswer:
+            self._pass("budget.exchange.before")
+            answer = authority.exchange(gateway, requests, now_us)
+            self._pass("budget.exchange.after")
+            return answer
+
+        return self._in_thread(tell_and_ask)
 
     def finish(
         self,
@@ -46,32 +51,32 @@ class AuthorityLine:
         now_us: int,
     ) -> asyncio.Future[int]:
         """Close what a gateway has leased that has ended, as ``BudgetAuthority.finish``."""
-        return self._in_thread(
-            lambda authority: authority.finish(gateway, spent, now_us, untold), "budget.finish"
-        )
+
+        def tell(authority: BudgetAuthority) -> int:
+            self._pass("budget.finish.before")
+            closed = authority.finish(gateway, spent, now_us, untold)
+            self._pass("budget.finish.after")
+            return closed
+
+        return self._in_thread(tell)
 
     def close(self) -> None:
         """Let what is under way end, and close the connection."""
         self._thread.shutdown(wait=True)
         self._hang_up()
 
-    def _in_thread(
-        self, question: Callable[[BudgetAuthority], _Answer], place: str
-    ) -> asyncio.Future[_Answer]:
+    def _in_thread(self, question: Callable[[BudgetAuthority], _Answer]) -> asyncio.Future[_Answer]:
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._thread, partial(self._ask, question, place))
+        return loop.run_in_executor(self._thread, partial(self._ask, question))
 
-    def _ask(self, question: Callable[[BudgetAuthority], _Answer], place: str) -> _Answer:
+    def _ask(self, question: Callable[[BudgetAuthority], _Answer]) -> _Answer:
         try:
             if self._authority is None:
                 self._authority = self._connect()
-            self._pass(f"{place}.before")
-            answer = question(self._authority)
+            return question(self._authority)
         except BaseException:
             self._hang_up()
             raise
-        self._pass(f"{place}.after")
-        return answer
 
     def _hang_up(self) -> None:
         authority, self._authority = self._authority, None
