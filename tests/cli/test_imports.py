@@ -185,6 +185,24 @@ def test_what_is_left_out_is_said_with_its_line() -> None:
             {"vertex": {"project": "acme", "location": "europe-west1"}},
         ),
         (
+            "model: azure/gpt-4o",
+            {"azure": {"base_url": "${AZURE_API_BASE}", "api_key": "${AZURE_API_KEY}"}},
+        ),
+        (
+            "model: vertex_ai/gemini-pro",
+            {"vertex": {"project": "${VERTEXAI_PROJECT}", "location": "${VERTEXAI_LOCATION}"}},
+        ),
+        (
+            "model: bedrock/amazon.nova",
+            {
+                "bedrock": {
+                    "region": "${AWS_REGION}",
+                    "access_key_id": "${AWS_ACCESS_KEY_ID}",
+                    "secret_access_key": "${AWS_SECRET_ACCESS_KEY}",
+                }
+            },
+        ),
+        (
             "model: hosted_vllm/qwen, api_base: 'http://127.0.0.1:8000/v1'",
             {"vllm": {"base_url": "http://127.0.0.1:8000/v1"}},
         ),
@@ -204,6 +222,28 @@ def test_providers_are_those_that_litellm_means(params: str, provider: dict[str,
 def test_what_is_no_such_file_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         litellm.read(text, "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "target"),
+    [
+        ("openai/*", "openai/*", None),
+        ("claude-*", "anthropic/claude-*", "anthropic"),
+        ("*", "openrouter/*", "openrouter"),
+        ("gemini/*", "gemini/*", ""),
+        ("mine-*", "openai/gpt-*", ""),
+    ],
+)
+def test_patterns_keep_a_models_name_or_are_left_out(
+    name: str, model: str, target: str | None
+) -> None:
+    found = litellm.read(
+        f"model_list: [{{model_name: '{name}', litellm_params: {{model: '{model}'}}}}]", "c.yaml"
+    )
+    models: Any = found.configuration.get("models", {})
+    assert models.get(name) == (target or None)
+    assert bool(found.notes) == (target == "")
+    assert problem_of(found.text) == ""
 
 
 def test_odd_entries_are_left_out_and_said() -> None:

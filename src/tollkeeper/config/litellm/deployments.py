@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from tollkeeper.config.litellm.carried import Carried, decimal_of, variable_of
-from tollkeeper.config.litellm.kinds import KEYLESS, KINDS, MAKERS, VARIABLES
+from tollkeeper.config.litellm.kinds import KEYLESS, KINDS, MAKERS, NEEDED, VARIABLES
 from tollkeeper.config.yaml_file import Path
 from tollkeeper.domain.money import plain_price
 
@@ -110,11 +110,11 @@ def _target(carried: Carried, path: Path, name: str, params: Mapping[str, Any]) 
     provider = _provider(carried, path, kind, params)
     if "*" not in rest:
         return f"{provider}/{rest}"
-    if name in {"*", rest, model}:
+    if name in {"*", rest} or (name == model and provider == word):
         return provider  # the name of the model is kept
     carried.note(
         (*path, "litellm_params", "model"),
-        "a pattern may keep a model's name here, and not change it: left out",
+        f"a pattern keeps a model's name here, and cannot change it: ask for {provider}/NAME",
     )
     return ""
 
@@ -139,6 +139,9 @@ def _provider(carried: Carried, path: Path, kind: str, params: Mapping[str, Any]
     for theirs, ours in _PLACES.get(kind, {}).items():
         if params.get(theirs):
             settings[ours] = carried.text((*inner, theirs), params[theirs])
+    for ours, variable in NEEDED.get(kind, {}).items():
+        if ours not in settings and not (base and kind == "bedrock"):
+            settings[ours] = f"${{{variable}}}"
     settings |= _credentials(carried, inner, kind, name, params)
     for option in ("headers", "extra_headers"):
         headers = params.get(option)

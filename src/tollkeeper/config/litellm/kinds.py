@@ -55,6 +55,16 @@ VARIABLES: Final[Mapping[str, str]] = {
 }
 """Where LiteLLM looks for a key, where that is not the kind's name and ``_API_KEY``."""
 
+NEEDED: Final[Mapping[str, Mapping[str, str]]] = {
+    "azure": {"base_url": "AZURE_API_BASE"},
+    "databricks": {"base_url": "DATABRICKS_API_BASE"},
+    "snowflake": {"base_url": "SNOWFLAKE_API_BASE"},
+    "cloudflare": {"base_url": "CLOUDFLARE_API_BASE"},
+    "vertex": {"project": "VERTEXAI_PROJECT", "location": "VERTEXAI_LOCATION"},
+    "bedrock": {"region": "AWS_REGION"},
+}
+"""Where LiteLLM looks for what a provider cannot do without."""
+
 MAKERS: Final[Mapping[str, str]] = {
     "gpt-": "openai",
     "chatgpt-": "openai",
