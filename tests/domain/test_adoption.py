@@ -64,10 +64,13 @@ def test_who_moves_stays_in_the_past_where_they_were() -> None:
     members = people(30, "new team")
     uses = [use(person, LAST - 1, "old team") for person in range(20)]
     uses += [use(person, LAST, "new team") for person in range(10)]
+    uses += [use(person, LAST, "old team") for person in range(10, 15)]
     before, now = publish(uses, long_ago(30), members, LAST, 5).weeks[-2:]
-    assert (before.teams["old team"].people, before.teams["new team"].people) == (20, 10)
-    assert now.teams["new team"].people == 20
-    assert now.teams["old team"].people == 10
+    assert before.teams["old team"].active is None  # so are the ten others, who were not active
+    assert {week.teams["new team"].people for week in (before, now)} == {30}  # whoever used what
+    assert {week.teams["old team"].people for week in (before, now)} == {0}
+    assert (before.company.active, now.company.active) == (20, 15)
+    assert (now.teams["new team"].active, now.teams["old team"].active) == (10, 5)
 
 
 def test_cohorts_count_who_came_again() -> None:

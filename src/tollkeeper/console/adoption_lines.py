@@ -11,13 +11,25 @@ from markupsafe import Markup
 
 from tollkeeper.console.charts.heat_map import heat_map, level_of
 from tollkeeper.console.charts.share_bar import share_bar
+from tollkeeper.domain import seat_value as seats
 from tollkeeper.domain.adoption import FLOWS, Cohort, Figures
+from tollkeeper.domain.money import usd
+from tollkeeper.domain.seat_value import SeatValue
 from tollkeeper.domain.small_groups import OTHERS
 from tollkeeper.reports import formatting
 from tollkeeper.reports.adoption_answers import daily_average, share_of, stickiness
 
 HIDDEN: Final = "hidden"
 _TOOLS: Final = {"1": "One tool", "2": "Two tools", "2+": "Two or more", "3+": "Three or more"}
+_STANDINGS: Final = {
+    seats.IDLE: "idle",
+    seats.LIGHT: "light",
+    seats.BETTER_ON_API: "better on the API",
+    seats.WORTH_IT: "worth it",
+    seats.IDLE_OR_LIGHT: "idle or light",
+    seats.BELOW: "used for less than they cost",
+    seats.NOT_WORTH_IT: "not worth it",
+}
 FLOW_WORDS: Final[Mapping[str, str]] = {
     "new": "New",
     "retained": "Retained",
@@ -44,6 +56,16 @@ class PartLine(NamedTuple):
     people: str
     share: str
     bar: Markup
+
+
+class PlanValueLine(NamedTuple):
+    """A flat-rate plan's last month. ``parts`` are texts such as ``12 idle``."""
+
+    name: str
+    seats: str
+    month: str
+    value: str
+    parts: tuple[str, ...]
 
 
 class TeamLine(NamedTuple):
@@ -124,8 +146,7 @@ def tiles_of(found: Figures) -> tuple[Tile, ...]:
             "Active this week",
             shared(share_of(found.active, found.people)),
             f"{active} of {formatting.count_full(found.people)} people",
-            "People with a call at least that was not refused, out of those who have an account"
-            " or made a call in the last four weeks.",
+            "People with a call at least that was not refused, out of those with an account.",
         ),
         Tile(
             "On an average day",
@@ -210,6 +231,18 @@ def main_tool_parts(counts: Mapping[str, int]) -> tuple[PartLine, ...]:
         for name, count in sorted(counts.items(), key=lambda it: (it[0] == OTHERS, -it[1], it[0]))
     }
     return _parts(named)
+
+
+def plan_value_line(found: SeatValue) -> PlanValueLine:
+    """Set a plan's price beside what its use would have cost."""
+    plan, value = found.plan, found.value_nanos
+    return PlanValueLine(
+        plan.name,
+        counted(plan.seats),
+        formatting.money(usd(plan.month_nanos)),
+        HIDDEN if value is None else formatting.money(usd(value)),
+        tuple(f"{counted(count)} {_STANDINGS[name]}" for name, count in found.parts.items()),
+    )
 
 
 def _parts(counts: Mapping[str, int]) -> tuple[PartLine, ...]:

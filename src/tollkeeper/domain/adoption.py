@@ -75,9 +75,10 @@ class Member(NamedTuple):
 class Figures:
     """What is known of a team, or of all, in a week. None: hidden.
 
-    ``people`` have a seat or made a call in the last four weeks; they are who ``active`` (in
-    this week), ``monthly`` (in the four weeks that end with it) and ``repeated`` (on two days
-    or more) are counted among. ``person_days`` and ``sessions`` are sums over the active.
+    ``people`` have a seat, in today's team, since this week or earlier: whether they use it
+    does not change the number. ``active`` in this week, ``monthly`` in the four weeks that end
+    with it, ``repeated`` on two days or more are people, too; of a team those who were in it at
+    their last call. ``person_days`` and ``sessions`` are sums over the active.
     ``flow`` counts people by ``FLOWS``, as finely as the company's numbers allow; ``tools`` by
     how many tools they used.
     """
@@ -184,6 +185,7 @@ class _Counting:
         self.last = past.by_week.get(week - 1, {})
         self.people = past.people(week)
         self.first_weeks = past.first_weeks
+        self.seats = Counter(each.team for each in past.members if each.since_week <= week)
         self.monthly = frozenset[str]().union(
             *(past.by_week.get(week - back, ()) for back in range(MONTH_WEEKS))
         )
@@ -207,8 +209,8 @@ class _Counting:
         """
         hidden = self.hidden_active()
         if hidden is None:
-            people = {name: Figures(size) for name, size in sorted(self.sizes.items())}
-            return Week(self.week, Figures(len(self.people)), people, {}), None
+            teams = {name: Figures(self.seats[name]) for name in self.names()}
+            return Week(self.week, Figures(self.seats.total()), teams, {}), None
         monthly = hidden_blocks(self.sizes, self._safe_month)
         repeated = hidden_blocks(
             self.sizes, lambda names: self._safe(names, ("repeated", "once")), hidden
@@ -224,7 +226,7 @@ class _Counting:
                 return None if where is None or name in where else tally[key]
 
             return Figures(
-                people=sum(self.sizes[each] for each in names),
+                people=self.seats.total() if name is None else self.seats[name],
                 active=shown("active", hidden),
                 monthly=shown(_MONTH, monthly),
                 repeated=shown("repeated", repeated),
@@ -239,11 +241,18 @@ class _Counting:
             Week(
                 self.week,
                 figures(tuple(self.blocks), None),
-                {name: figures((name,), name) for name in sorted(self.blocks)},
+                {
+                    name: figures((name,), name) if name in self.blocks else Figures(seats)
+                    for name, seats in self.names().items()
+                },
                 merged_parts(mains, self.group_min) or {},
             ),
             hidden,
         )
+
+    def names(self) -> dict[str, int]:
+        """Give the teams with a seat or somebody counted, by name, and their seats."""
+        return {name: self.seats[name] for name in sorted({*self.seats, *self.blocks})}
 
     def state(self, user_id: str) -> str:
         """Say how a person's week compares with the one before."""

@@ -32,8 +32,11 @@ def stickiness(found: Figures) -> Decimal | None:
 
 
 def share_of(part: int | None, whole: int | None) -> Decimal | None:
-    """Give a part of a number of people; None where either is hidden."""
-    if part is None or not whole:
+    """Give a part of a number of people; None where either is hidden, or the part is larger.
+
+    A team that people have left may have more active people in a past week than seats.
+    """
+    if part is None or not whole or part > whole:
         return None
     return ratio(Decimal(part), Decimal(whole))
 

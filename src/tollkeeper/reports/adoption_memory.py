@@ -35,7 +35,7 @@ class PublicationMemory:
         group_min: int,
     ) -> None:
         self._ledger, self._org, self._users = ledger, org, users
-        self.zone, self._group_min = zone, group_min
+        self.zone, self.group_min = zone, group_min
         self._kept: _Kept | None = None
         self._lock = Lock()
 
@@ -47,7 +47,7 @@ class PublicationMemory:
             if kept is None or kept.week != week or now_us - kept.counted_at_us >= fresh_us:
                 found = publication(
                     *(self._ledger, self._org, self._users()),
-                    *(self.zone, self._group_min, now_us),
+                    *(self.zone, self.group_min, now_us),
                 )
                 self._kept = kept = _Kept(week, now_us, found)
             return kept.publication

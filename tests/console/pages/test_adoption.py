@@ -13,6 +13,8 @@ from consoles import RunningConsole, running_console
 from stores import add_person
 from tollkeeper.console.charts.heat_map import heat_map, level_of
 from tollkeeper.domain.access import Role
+from tollkeeper.domain.ledger import Basis
+from tollkeeper.domain.seat_plans import SeatPlan
 
 DAY = 86_400_000_000
 
@@ -94,3 +96,26 @@ def test_a_heat_map_is_darker_where_more_came() -> None:
     assert svg.count("<rect") == 3
     assert 'class="h3"' in svg
     assert 'class="none"' in svg
+
+
+def test_plans_stand_beside_what_their_use_is_worth(console: RunningConsole) -> None:
+    console.plans = (SeatPlan("Team plan", "anthropic", 30, 100 * 10**9),)
+    month_ago = console.now_us - 31 * DAY
+    values = [2, 3, 4, 5, 6, 30, 40, 50, 60, 70, 100, 200, 300, 400, 500]
+    for number, dollars in enumerate(values):
+        entry = console.entry_of(
+            "member",
+            user_id=f"seat{number}",
+            provider="anthropic",
+            basis=Basis.FLAT_RATE,
+            cost_nanos=0,
+            list_cost_nanos=dollars * 10**9,
+            started_at_us=month_ago,
+        )
+        console.load(entry)
+    text = console.get("/adoption", console.session("finance")).text
+    assert "15 idle · 5 light · 5 better on the API · 5 worth it" in text
+    assert "$3,000" in text
+    assert "$1,770" in text
+    assert "What the seats" not in console.get("/adoption", console.session("lead")).text
+    console.plans = ()

@@ -8,7 +8,14 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from tollkeeper.console import adoption_lines as lines
-from tollkeeper.console.adoption_lines import CohortMap, PartLine, TeamLine, Tile, WeekLine
+from tollkeeper.console.adoption_lines import (
+    CohortMap,
+    PartLine,
+    PlanValueLine,
+    TeamLine,
+    Tile,
+    WeekLine,
+)
 from tollkeeper.console.rendering import address
 from tollkeeper.console.shared import Console, Query, Table
 from tollkeeper.domain.access import Viewer
@@ -16,6 +23,7 @@ from tollkeeper.domain.adoption import DAYS_IN_WEEK, Figures
 from tollkeeper.reports import formatting
 from tollkeeper.reports.adoption import Adoption, seen_by
 from tollkeeper.reports.adoption_answers import COLUMNS, adoption_document, adoption_rows
+from tollkeeper.reports.seat_values import seat_values
 
 PATH = "/adoption"
 _NO_TEAM = "No team"
@@ -26,8 +34,8 @@ class AdoptionPage:
     """The last complete week of one team or of all, the weeks before it, and every team.
 
     ``team`` is None for the company; ``teams`` are those that may be chosen, by name.
-    ``too_small`` tells that nothing can be shown of so few ``people``; ``plans`` are flat-rate
-    plans and their seats.
+    ``too_small`` tells that nothing can be shown of so few ``people``; ``plans`` says what the
+    seats of flat-rate plans are worth.
     """
 
     template: ClassVar[str] = "adoption.html"
@@ -46,7 +54,7 @@ class AdoptionPage:
     tools: tuple[PartLine, ...]
     main_tools: tuple[PartLine, ...]
     cohorts: CohortMap | None
-    plans: tuple[tuple[str, str], ...]
+    plans: tuple[PlanValueLine, ...]
     csv_href: str
 
     def document(self) -> Mapping[str, Any]:
@@ -106,7 +114,11 @@ def _team_lines(found: Adoption) -> tuple[TeamLine, ...]:
     )
 
 
-def _plans(console: Console) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (plan.name, formatting.count_full(plan.seats)) for plan in console.terms().seat_plans
+def _plans(console: Console) -> tuple[PlanValueLine, ...]:
+    """Give the plans' last month; of the company only, as plans are."""
+    counts = console.adoption
+    found = seat_values(
+        *(console.ledger, console.org, console.terms().seat_plans),
+        *(counts.zone, counts.group_min, console.now_us()),
     )
+    return tuple(map(lines.plan_value_line, found))
