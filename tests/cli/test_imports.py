@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from canaries import PLANTED
-from command_line import Ended, run_command
+from command_line import Ended, invoke, run_command
 from tollkeeper import config
 from tollkeeper.config import litellm
 from tollkeeper.config.litellm.checking import problem_of
@@ -266,8 +266,10 @@ def test_odd_entries_are_left_out_and_said() -> None:
 
 
 def run(folder: Path, *more: str) -> Ended:
-    (folder / "config.yaml").write_text(WHOLE)
-    return run_command("import", "litellm", "config.yaml", *more, folder=folder)
+    theirs = folder / "config.yaml"
+    theirs.write_text(WHOLE)
+    ours = () if "--output" in more else ("--output", str(folder / "tollkeeper.yaml"))
+    return invoke("import", "litellm", str(theirs), *ours, *more)
 
 
 def test_nothing_is_written_over_without_force(tmp_path: Path) -> None:
@@ -287,10 +289,11 @@ def test_nothing_is_written_over_without_force(tmp_path: Path) -> None:
     assert "--force" in again.err
     assert file.read_text() == "org: mine\n"
     told = run(tmp_path, "--force", "--json").json()
-    assert Path(tmp_path / told["backup"]).read_text() == "org: mine\n"
+    assert Path(told["backup"]).read_text() == "org: mine\n"
     assert told["written"] is True
     assert told["configuration"]["models"]["claude"] == "anthropic/claude-sonnet-4-5"
     assert {"line", "option", "said"} == set(told["notes"][0])
     assert file.read_text() != "org: mine\n"
-    assert run(tmp_path, "--output", "no/such/folder/x.yaml").code == 1
+    assert run(tmp_path, "--output", str(tmp_path / "no" / "such" / "x.yaml")).code == 1
     assert run_command("import", "litellm", "missing.yaml", folder=tmp_path).code == 1
+    assert invoke("import", "litellm").code == 2
