@@ -14,7 +14,8 @@ from loopback import run
 from stores import DAY, HOUR, MINUTE, NOW, add_person, open_folder
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.jobs.runner import JobRunner
-from tollkeeper.jobs.table import Job, jobs_of
+from tollkeeper.jobs.table import ADOPTION_FRESH_US, Job, adoption_job, jobs_of
+from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.services import sign_in
 
 
@@ -30,6 +31,23 @@ def test_what_the_jobs_are(tmp_path: Path) -> None:
     for job in jobs:
         assert job.every_s > 0
         job.work()
+    ledger.close()
+    folder.store.close()
+
+
+def test_adoption_is_counted_before_anybody_asks(tmp_path: Path) -> None:
+    folder, ledger = open_folder(tmp_path), open_duckdb(tmp_path)
+    counts = PublicationMemory(ledger, "acme", folder.store.users, "UTC", 5)
+    now = [NOW]
+    job = adoption_job(counts, lambda: now[0])
+    job.work()
+    first = counts.publication(NOW)
+    now[0] += ADOPTION_FRESH_US - 1
+    job.work()
+    assert counts.publication(now[0]) is first
+    now[0] += 1
+    job.work()
+    assert counts.publication(now[0]) is not first
     ledger.close()
     folder.store.close()
 

@@ -14,7 +14,8 @@ CHECKPOINT_S: Final = 60.0
 FORGET_S: Final = 3_600.0
 CONFIGURATION_S: Final = 1.0
 UNPRICED_S: Final = 5.0
-ADOPTION_S: Final = 600.0
+ADOPTION_S: Final = 60.0
+ADOPTION_FRESH_US: Final = 600_000_000
 
 
 class Job(NamedTuple):
@@ -42,8 +43,15 @@ def jobs_of(
 
 
 def adoption_job(counts: PublicationMemory, now_us: Callable[[], int]) -> Job:
-    """Count adoption anew before what is known is too old, so that no visitor waits for it."""
-    return Job("count adoption", ADOPTION_S, lambda: counts.publication(now_us(), 0))
+    """Count adoption soon after a start, and anew before what is known is too old.
+
+    So no visitor waits for it but one who comes in the first minute.
+    """
+    return Job(
+        "count adoption",
+        ADOPTION_S,
+        lambda: counts.publication(now_us(), ADOPTION_FRESH_US),
+    )
 
 
 def _forget_sign_ins(store: Store, now_us: Callable[[], int]) -> None:
