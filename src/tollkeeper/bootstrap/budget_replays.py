@@ -7,13 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from tollkeeper import clock
-from tollkeeper.bootstrap.report_source import (
-    WAITING,
-    open_ledger_to_read,
-    organisation_in,
-    running_server,
-    some_wait,
-)
+from tollkeeper.bootstrap.report_source import ledger_of, organisation_in, running_server
 from tollkeeper.domain.budgets import Budget
 from tollkeeper.ports import DataFolder, Ledger, Store
 from tollkeeper.reports.budget_replay import replay
@@ -49,13 +43,8 @@ def open_replays(
         yield server
         return
     org = organisation_in(data)
-    ledger = open_ledger_to_read(data.ledger)
-    try:
-        if some_wait(data.journal, ledger):
-            tell(WAITING)
+    with ledger_of(data, tell) as ledger:
         yield _Here(ledger, store, org)
-    finally:
-        ledger.close()
 
 
 class _Here:

@@ -47,11 +47,18 @@ def open_source(
         yield server
         return
     org = organisation_in(data)
+    with ledger_of(data, tell) as ledger:
+        yield _reports(ledger, org, configuration, data)
+
+
+@contextmanager
+def ledger_of(data: DataFolder, tell: Callable[[str], None]) -> Iterator[Ledger]:
+    """Open the ledger of a folder without a server. ``tell`` gets a sentence if calls wait."""
     ledger = open_ledger_to_read(data.ledger)
     try:
         if some_wait(data.journal, ledger):
             tell(WAITING)
-        yield _reports(ledger, org, configuration, data)
+        yield ledger
     finally:
         ledger.close()
 

@@ -25,6 +25,7 @@ from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.spenders import Caller
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
+from tollkeeper.reports.budget_columns import SCOPE_COLUMNS
 from tollkeeper.reports.dimensions import COLUMNS, TAG_PREFIX, check_dimension, dimension
 from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.selection import Selection, SelectionShape, selected
@@ -36,18 +37,6 @@ PAGE_ROWS: Final = 20_000
 WINDOWS_AT_ONCE: Final = 48
 _EPOCH: Final = ibis.timestamp("1970-01-01 00:00:00")
 _BOUNDARY: Final = "window"
-_FIELDS: Final[Mapping[BudgetScope, str]] = {
-    BudgetScope.TEAM: "team",
-    BudgetScope.USER: "user_id",
-    BudgetScope.KEY: "key_id",
-    BudgetScope.PROVIDER: "provider",
-    BudgetScope.ENDPOINT: "endpoint",
-    BudgetScope.TOOL: "tool",
-    BudgetScope.END_CUSTOMER: "end_customer",
-    BudgetScope.SESSION: "session_id",
-}
-"""Scopes that go by one column, which is called alike in the ledger and in a call. The model
-takes two columns, a tag is looked up."""
 _DIMENSIONS: Final = {column: name for name, column in COLUMNS.items()}
 
 Told = Callable[[int, int], None]
@@ -184,7 +173,7 @@ class _Past:
             value, served, requested = (each or "" for each in key)
             model = routed_model(served, requested)
             call = Caller(model=model, tags={self._budget.tag: value})
-            field = _FIELDS.get(self._budget.scope)
+            field = SCOPE_COLUMNS.get(self._budget.scope)
             fields: dict[str, Any] = {field: value} if field else {}
             self._entities[key] = self._budget.entity_of(call._replace(**fields))
         return self._entities[key]
@@ -193,7 +182,7 @@ class _Past:
 def _dimension_of(budget: Budget) -> str:
     if budget.scope is BudgetScope.TAG:
         return check_dimension("tag", TAG_PREFIX + budget.tag)
-    return _DIMENSIONS[_FIELDS[budget.scope]] if budget.scope in _FIELDS else ""
+    return _DIMENSIONS[SCOPE_COLUMNS[budget.scope]] if budget.scope in SCOPE_COLUMNS else ""
 
 
 def routed_model(served: str, requested: str) -> str:

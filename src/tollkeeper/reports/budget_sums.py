@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ibis
 
@@ -18,21 +18,11 @@ from tollkeeper.domain.budgets import Budget, BudgetScope, Unit
 from tollkeeper.domain.money import nanos_of_usd
 from tollkeeper.domain.spenders import Caller
 from tollkeeper.ports import Ledger
+from tollkeeper.reports.budget_columns import SCOPE_COLUMNS
 from tollkeeper.reports.selection import Selection, SelectionShape, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-_COLUMNS: Final[Mapping[BudgetScope, str]] = {
-    BudgetScope.TEAM: "team",
-    BudgetScope.USER: "user_id",
-    BudgetScope.KEY: "key_id",
-    BudgetScope.PROVIDER: "provider",
-    BudgetScope.ENDPOINT: "endpoint",
-    BudgetScope.TOOL: "tool",
-    BudgetScope.END_CUSTOMER: "end_customer",
-    BudgetScope.SESSION: "session_id",
-}
 
 
 class _Shape(NamedTuple):
@@ -65,7 +55,7 @@ class LedgerSums:
 def _entity(budget: Budget, row: Mapping[str, Any]) -> str | None:
     value = row["value"] or ""
     fields: dict[str, Any] = {"model": row["model"] or "", "tags": {budget.tag: value}}
-    column = _COLUMNS.get(budget.scope)
+    column = SCOPE_COLUMNS.get(budget.scope)
     if column is not None:
         fields[column] = value
     return budget.entity_of(Caller(**fields))
@@ -80,8 +70,8 @@ def _amount(unit: Unit, found: Any) -> int:
 @lru_cache(64)
 def _sums(ledger: Ledger, shape: _Shape) -> ir.Table:
     table = selected(ledger, shape.selection)
-    if shape.scope in _COLUMNS:
-        value: Any = table[_COLUMNS[shape.scope]]
+    if shape.scope in SCOPE_COLUMNS:
+        value: Any = table[SCOPE_COLUMNS[shape.scope]]
     elif shape.scope is BudgetScope.TAG:
         value = ledger.tag(table, shape.tag)
     else:
