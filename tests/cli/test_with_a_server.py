@@ -98,6 +98,7 @@ def test_answers_are_the_same_with_the_server_and_without_it(server: Served) -> 
         ("spend", "--filter", "nonsense"): 2,
         ("calls", "--since", "yesterday?"): 2,
         ("calls", "show", "nobody/knows?this"): 1,
+        ("budgets", "replay", "--limit", "2 requests", "--scope", "tag:no key=chat"): 2,
     }
     shown = asked["calls", "show", "CALL", "--json"].json()
     assert [line["quantity"] for line in shown["entries"][0]["lines"]] == ["input", "output"]
