@@ -5,22 +5,29 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 
 from command_line import Ended, invoke
+from consoles import until
 from loopback import HOST, free_port
+from running import sandbox_process
 from served import Served, served
 from tollkeeper.domain import key_tokens
 from tollkeeper.domain.access import KeyKind
 
 EMAIL = "bob@acme.com"
+NOTHING = "providers: {}\n"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("served")) as made:
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "tollkeeper.yaml").write_text(NOTHING)  # a file that is there is watched
+    with served(folder) as made:
         yield made
 
 
@@ -116,7 +123,7 @@ def test_what_is_missing_is_told_with_its_remedy(server: Served) -> None:
 
 def test_a_probe_that_is_refused_says_why(server: Served, key: str) -> None:
     bounded = issued(server, "bounded", "--user", EMAIL, "--model", "gpt-*")
-    ended = connect(server, bounded, "claude-code")
+    ended = connect(server, bounded, "claude-code", "--model", "sandbox/echo")
     assert ended.code == 1
     assert "may not use model" in ended.err
     assert "--model NAME" in ended.err
@@ -149,3 +156,44 @@ def test_a_call_of_another_key_looks_like_none(server: Served, key: str) -> None
         is None
     )
     assert server.ask("GET", "/me", authorization=f"Bearer {key}").json()["call"] is None
+
+
+@pytest.fixture
+def real_providers(server: Served) -> Iterator[None]:
+    """Real providers instead of the sandbox, for one test; the gateway takes them over."""
+    file = server.folder / "tollkeeper.yaml"
+    with sandbox_process() as vendor:
+        configuration = {
+            "providers": {
+                "openai": {"api_key": "sk-canary-openai-0001", "base_url": f"{vendor}/v1"},
+                "anthropic": {"api_key": "sk-canary-anthropic-0002", "base_url": vendor},
+            }
+        }
+        file.write_text(yaml.safe_dump(configuration))
+        until(lambda: lists(server, "gpt-4.1-nano"))
+        yield
+        file.write_text(NOTHING)
+        until(lambda: lists(server, "echo"))
+
+
+def lists(server: Served, model: str) -> bool:
+    reply = server.ask("GET", "/v1/models", authorization=f"Bearer {server.key}")
+    return any(each["id"] == model for each in reply.json()["data"])
+
+
+@pytest.mark.usefixtures("real_providers")
+def test_without_a_sandbox_a_cheap_model_is_called(server: Served, key: str) -> None:
+    found = connect(server, key, "claude-code", "--json").json()["probe"]
+    assert found["call"]["model_requested"] == "claude-haiku-4-5"
+    assert (found["call"]["provider"], found["missing"]) == ("anthropic", [])
+    assert 0 < Decimal(found["call"]["cost_usd"]) < Decimal("0.01")
+    printed = connect(server, key, "opencode").out
+    assert "gpt-4.1-nano" in printed
+    assert "the settings name sandbox/echo, which is not here" in printed
+    login = connect(server, key, "claude-code", "--login")
+    assert login.code == 0
+    assert "no call was made" in login.out
+    bounded = issued(server, "old", "--user", EMAIL, "--model", "o3")
+    assert "found no cheap model" in connect(server, bounded, "codex").err
+    refused = connect(server, bounded, "codex", "--model", "gpt-4.1")
+    assert "may not use model" in refused.err

@@ -67,10 +67,14 @@ _NAMES: Final = {Tool.KIMI: "kimi-code", Tool.GEMINI: "gemini-cli", Tool.QWEN: "
 
 
 class _Wanted(NamedTuple):
-    """What was asked for: the tool by the name of its settings, and where it is to call."""
+    """What was asked for: the tool by the name of its settings, and where it is to call.
+
+    ``model`` is "" where none was named.
+    """
 
     tool: str
     to: Connection
+    model: str
     login: bool
 
     @property
@@ -98,7 +102,7 @@ def connect(
     ] = "http://127.0.0.1:4000",
     model: Annotated[
         str, typer.Option("--model", help="What the tool and the probe are to call.")
-    ] = SANDBOX_MODEL,
+    ] = "",
     login: Annotated[
         bool,
         typer.Option("--login", help="Keep the tool's own login (Claude, ChatGPT) beside the key."),
@@ -144,10 +148,11 @@ def _wanted(tool: Tool, key: str, url: str, model: str, *, login: bool) -> _Want
     name = _NAMES.get(tool, tool.value)
     if login and name not in LOGINS:
         raise typer.BadParameter(f"--login is for {' and '.join(LOGINS)}")
-    if not _MODEL.fullmatch(model):
+    if model and not _MODEL.fullmatch(model):
         raise typer.BadParameter("--model is no name of a model")
-    to = Connection(_address(url), _key(key), model, model, model)
-    return _Wanted(name, to, login)
+    shown = model or SANDBOX_MODEL
+    to = Connection(_address(url), _key(key), shown, shown, shown)
+    return _Wanted(name, to, model, login)
 
 
 def _key(given: str) -> str:
@@ -266,7 +271,7 @@ def _undo(planned: Sequence[Edit], *, force: bool) -> None:
 
 def _probe(wanted: _Wanted, shown: dict[str, Any], as_json: bool) -> None:
     try:
-        made = probe(wanted.tool, wanted.to, wanted.to.openai_model, login=wanted.login)
+        made = probe(wanted.tool, wanted.to, wanted.model, login=wanted.login)
     except ProbeFailed as failed:
         if as_json:
             output.print_json({**shown, "probe": None, "fault": failed.message})
@@ -277,7 +282,7 @@ def _probe(wanted: _Wanted, shown: dict[str, Any], as_json: bool) -> None:
         output.print_json({**shown, "probe": {**found, "missing": missing}})
     else:
         _print_probe(made)
-    if made.call is None:
+    if made.call_id and made.call is None:
         raise typer.Exit(1)
 
 
@@ -297,7 +302,9 @@ def _print_probe(made: Probe) -> None:
         "session": call.get("session_id"),
         "call": made.call_id,
     }
-    output.print_line("One call was made. The gateway attributed:")
+    if not made.call_id:
+        lines = {"user": identity["user"], "team": identity["team"]}
+    output.print_line("The gateway attributed:" if made.call_id else "The key is of:")
     for name, value in lines.items():
         output.print_line(f"  {name:<10} {value or '-'}")
     for finding in made.findings:

@@ -28,6 +28,15 @@ _PAUSE_S: Final = 0.25
 _VERSION_S: Final = 10.0
 _BODY_BYTES_MAX: Final = 4_000_000
 _NUMBER: Final = re.compile(r"\d+\.\d+\.\d+[0-9A-Za-z.-]*")
+_CHEAP: Final[Mapping[str, Sequence[str]]] = {
+    "anthropic": ("claude-haiku-4-5", "claude-haiku-5-5"),
+    "gemini": ("gemini-2.5-flash-lite", "gemini-3.1-flash-lite", "gemini-3.5-flash-lite"),
+    "openai": ("gpt-4.1-nano", "gpt-5-nano", "gpt-5.4-nano"),
+    "responses": ("gpt-4.1-nano", "gpt-5-nano", "gpt-5.4-nano"),
+}
+"""What the probe calls where there is no sandbox: a few tokens of the first that may be used."""
+_OWN_MODELS: Final = frozenset({"claude-code", "codex", "gemini-cli"})
+"""Tools that choose their models themselves; the others are told one by their settings."""
 _HELLO: Final = [{"role": "user", "content": "Say: ok"}]
 
 
@@ -66,6 +75,16 @@ class Probe(NamedTuple):
     findings: Sequence[Finding]
 
 
+_NEEDS_LOGIN: Final = Finding(
+    "no call was made: there is no sandbox here, and your own login is not ours to use",
+    "start the tool once, then look at the page Calls",
+)
+_NEEDS_MODEL: Final = Finding(
+    f"the settings name {SANDBOX_MODEL}, which is not here",
+    "say which model the tool is to call: --model NAME",
+)
+
+
 class ProbeFailed(TollkeeperError):
     """The gateway could not be asked, or refused. The message says what to do."""
 
@@ -73,19 +92,45 @@ class ProbeFailed(TollkeeperError):
 
 
 def probe(tool: str, to: Connection, model: str, *, login: bool) -> Probe:
-    """Ask who the key is, call once, and wait for the call's entry. Raises ProbeFailed."""
+    """Ask who the key is, call once, and wait for the call's entry. Raises ProbeFailed.
+
+    ``model`` is "" for the sandbox's, or a cheap one where there is none.
+    """
     known = _TOOLS.get(tool, _UNNAMED)
     version = installed_version(known.program)
     bearer = {"authorization": f"Bearer {to.key}"}
     identity = _me(to, bearer, "")["identity"]
-    target, body = _question(known.wire, model)
-    headers = {**_headers(tool, known, version, to.key, login=login)}
+    called = model or _cheapest(to, bearer, known.wire)
+    if login and not model and called != SANDBOX_MODEL:
+        return Probe(identity, "", None, [_NEEDS_LOGIN])
+    if not called:
+        raise ProbeFailed(
+            "the key is right, but the probe found no cheap model that it may use; "
+            "say which to call: --model NAME"
+        )
+    target, body = _question(known.wire, called)
+    headers = _headers(tool, known, version, to.key, login=login)
     status, found, answer = _ask(to.url, "POST", target, headers, json.dumps(body).encode())
     if status != 200:
-        raise _refused(status, answer, model)
+        raise _refused(status, answer, called)
     call_id = found.get("x-tollkeeper-call-id", "")
     call = _recorded(to, bearer, call_id) if call_id else None
-    return Probe(identity, call_id, call, findings(tool, identity, call, version))
+    made = findings(tool, identity, call, version)
+    if not model and called != SANDBOX_MODEL and tool not in _OWN_MODELS:
+        made.append(_NEEDS_MODEL)
+    return Probe(identity, call_id, call, made)
+
+
+def _cheapest(to: Connection, bearer: Mapping[str, str], wire: str) -> str:
+    """Choose what to call of what the key may use; "" when nothing is known to be cheap."""
+    status, _, answer = _ask(to.url, "GET", "/v1/models", bearer)
+    try:
+        listed = {str(each["id"]): each.get("owned_by") for each in json.loads(answer)["data"]}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        listed = {}
+    if status != 200 or "sandbox" in listed.values() or SANDBOX_MODEL in listed:
+        return SANDBOX_MODEL
+    return next((model for model in _CHEAP[wire] if model in listed), "")
 
 
 def installed_version(program: str) -> str:
@@ -220,7 +265,7 @@ def _refused(status: int, answer: bytes, model: str) -> ProbeFailed:
     except (ValueError, KeyError, TypeError):
         reason = answer[:200].decode("utf-8", "replace") or "no reason given"
     hint = ""
-    if model == SANDBOX_MODEL and status in {403, 404}:
+    if status in {403, 404}:
         hint = "; try with a model that the key may use: --model NAME"
     return ProbeFailed(f"the probe of {model} ended with status {status}: {reason}{hint}")
 
