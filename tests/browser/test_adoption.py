@@ -80,8 +80,7 @@ def test_a_new_installation_says_who_is_counted(
     visitor.require_calm()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("theme", "width"), [("light", 360), ("dark", 1440)])
 def test_it_can_be_read_and_nothing_sticks_out(
     adopting: Company, visit: Callable[..., Visitor], theme: str, width: int
 ) -> None:
