@@ -275,6 +275,7 @@ def test_every_tool_prints_its_settings(home: Path, tool: str) -> None:
     assert printed.code == 0
     assert KEY in printed.out
     assert URL in printed.out
+    assert "\\u000a" not in printed.out
     without = invoke("connect", tool)
     assert "YOUR_KEY" in without.out  # and there is nothing to try it with
     assert connect(tool, "--json").json()["settings"][0]["snippets"]

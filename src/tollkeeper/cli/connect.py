@@ -205,7 +205,7 @@ def _print(wanted: _Wanted, as_json: bool) -> dict[str, Any]:
             output.print_line(f"# {each.name}: {snippet.where}")
             print(f"{snippet.text}\n")
         if each.note:
-            output.print_line(f"{each.note}\n")
+            print(f"{each.note}\n")
     return {**wanted.document(), "settings": [_settings_document(each) for each in settings]}
 
 
