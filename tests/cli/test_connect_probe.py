@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from tollkeeper.domain import key_tokens
 from tollkeeper.domain.access import KeyKind
 
 EMAIL = "bob@acme.com"
+HELLO = [{"role": "user", "content": "Hello"}]
 NOTHING = "providers: {}\n"
 
 
@@ -197,3 +199,19 @@ def test_without_a_sandbox_a_cheap_model_is_called(server: Served, key: str) -> 
     assert "found no cheap model" in connect(server, bounded, "codex").err
     refused = connect(server, bounded, "codex", "--model", "gpt-4.1")
     assert "may not use model" in refused.err
+
+
+@pytest.mark.parametrize("ttl", ["5m", "1h"])
+def test_how_long_a_prompt_is_cached_is_told(server: Served, key: str, ttl: str) -> None:
+    control = {"type": "ephemeral", "ttl": ttl}
+    system = [{"type": "text", "text": f"{ttl} " * 5_000, "cache_control": control}]
+    body = {"model": "sandbox/echo", "max_tokens": 9, "system": system, "messages": HELLO}
+    reply = server.ask("POST", "/v1/messages", json.dumps(body).encode(), x_api_key=key)
+    target = f"/me?call={reply.header('x-tollkeeper-call-id')}"
+
+    def call() -> dict[str, Any] | None:
+        found = server.ask("GET", target, authorization=f"Bearer {key}").json()["call"]
+        return dict(found) if found else None
+
+    until(call)
+    assert (call() or {})["cache_written_for"] == [ttl]
