@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollkeeper.cli.connect_edits import (
@@ -201,6 +201,7 @@ def test_a_quote_that_does_not_end_is_refused() -> None:
         edit_variables('A="x\nKEY=1\n', {"KEY": "new"})
 
 
+@settings(max_examples=40)
 @given(documents, st.booleans())
 def test_any_yaml_keeps_its_other_settings(content: dict[str, Any], flow: bool) -> None:
     content = {f"n{name}": value for name, value in content.items()}
