@@ -89,34 +89,42 @@ _STRICTLY: Final = len(UNITS)
 """So much further back stands what a budget holds that sizes strictly."""
 
 
+_ByUnit = tuple[tuple[int, tuple[LeasedRow, ...]], ...]
+
+
 class Subject:
     """Calls that concern the same budgets: made once for many calls of one profile.
 
-    ``charges`` are good for calls from ``since_us`` to before ``until_us``. ``is_strict``
+    ``charges`` are good for calls from ``since_us`` to before ``until_us``, while ``seal`` is
+    the gate's; ``by_unit`` has the same rows by the unit that is held of them. ``is_strict``
     tells that one of the budgets holds strictly, so that a hold has to say both sizes.
     """
 
-    __slots__ = ("call", "charges", "is_strict", "seal", "since_us", "until_us")
+    __slots__ = ("by_unit", "call", "charges", "is_strict", "seal", "since_us", "until_us")
 
     def __init__(self, call: Spender) -> None:
         self.call = call
         self.seal: object = None
         self.charges: tuple[tuple[LeasedRow, int], ...] = ()
+        self.by_unit: _ByUnit = ()
         self.is_strict = False
         self.since_us = self.until_us = 0
 
 
-_Open = tuple[tuple[tuple[LeasedRow, int], ...], Hold]
+_Open = tuple[_ByUnit, Hold]
 
 
 class BudgetGate:
-    """Admits and settles the calls of one gateway process, whose name is ``gateway``."""
+    """Admits and settles the calls of one gateway process, whose name is ``gateway``.
+
+    A new ``seal`` lets every subject be matched anew.
+    """
 
     def __init__(self, gateway: str, book: Book, now_us: int) -> None:
         self.gateway = gateway
         self.closed = False
         self._book = book
-        self._seal = object()  # a new one lets every subject be matched anew
+        self.seal = object()
         self._rows: dict[BalanceKey, LeasedRow] = {}
         self.holds: dict[str, _Open] = {}
         self._next: dict[BalanceKey, int] = {}  # what calls need that wait for an exchange
@@ -149,7 +157,7 @@ class BudgetGate:
 
     def match(self, subject: Subject, now_us: int) -> bool:
         """Find what a call that begins at a time concerns; tell whether that is anything."""
-        if subject.seal is not self._seal or not subject.since_us <= now_us < subject.until_us:
+        if subject.seal is not self.seal or not subject.since_us <= now_us < subject.until_us:
             self._match(subject, now_us)
         return bool(subject.charges)
 
@@ -159,21 +167,27 @@ class BudgetGate:
         ``hold`` says both sizes where ``subject.is_strict``. ``now_us`` is the time that its
         journal entry bears. Raises ValueError for an entry that is held already.
         """
-        if subject.seal is not self._seal or not subject.since_us <= now_us < subject.until_us:
+        if subject.seal is not self.seal or not subject.since_us <= now_us < subject.until_us:
             self._match(subject, now_us)
-        charges = subject.charges
+        by_unit = subject.by_unit
         if subject.is_strict and len(hold) == _STRICTLY:
             hold += hold
-        if charges and (None in hold or now_us >= self._fresh_until_us or self.closed):
+        if now_us >= self._fresh_until_us or self.closed:
             return self._admit_slowly(subject, entry_id, hold, now_us)
-        for row, unit in charges:
-            if row.free < hold[unit]:  # type: ignore[operator]  # none of them is None here
+        for unit, rows in by_unit:
+            needed = hold[unit]
+            if needed is None:
                 return self._admit_slowly(subject, entry_id, hold, now_us)
+            for row in rows:
+                if row.free < needed:
+                    return self._admit_slowly(subject, entry_id, hold, now_us)
         if entry_id in self.holds:
             raise ValueError(f"{entry_id} is held already")
-        for row, unit in charges:
-            row.free -= hold[unit]  # type: ignore[operator]  # as above
-        self.holds[entry_id] = (charges, hold)
+        for unit, rows in by_unit:
+            needed = hold[unit] or 0
+            for row in rows:
+                row.free -= needed
+        self.holds[entry_id] = (by_unit, hold)
         return ADMITTED
 
     def settle(self, entry_id: str, cost: Amounts) -> bool:
@@ -184,14 +198,16 @@ class BudgetGate:
         found = self.holds.pop(entry_id, None)
         if found is None:
             return False
-        charges, hold = found
+        by_unit, hold = found
         known: Hold = cost if len(hold) == _STRICTLY else cost + cost
-        for row, unit in charges:
+        for unit, rows in by_unit:
             held, spent = hold[unit] or 0, known[unit]
             if spent is None:
                 spent = held
-            row.free += held - spent
-            row.spent += spent
+            unused = held - spent
+            for row in rows:
+                row.free += unused
+                row.spent += spent
         return True
 
     def void(self, entry_id: str) -> bool:
@@ -208,7 +224,7 @@ class BudgetGate:
             if budget != row.budget:
                 row.change(budget)
         self._book = book
-        self._seal = object()
+        self.seal = object()
 
     def _match(self, subject: Subject, now_us: int) -> None:
         since_us, until_us = self._book.edges_around(now_us)
@@ -224,8 +240,9 @@ class BudgetGate:
             # Clocks step back, and a call may have begun before others that came after it.
             since_us, until_us = max(since_us, key.window_start_us), min(until_us, end_us)
         subject.charges, subject.is_strict = tuple(charges), is_strict
+        subject.by_unit = _by_unit(charges)
         subject.since_us, subject.until_us = since_us, until_us
-        subject.seal = self._seal
+        subject.seal = self.seal
 
     def _admit_slowly(self, subject: Subject, entry_id: str, hold: Hold, now_us: int) -> Decision:
         """Decide where something is missing: a price, room in a lease, or the authority."""
@@ -256,7 +273,7 @@ class BudgetGate:
             raise ValueError(f"{entry_id} is held already")
         for row, unit in subject.charges:
             row.free -= known[unit]
-        self.holds[entry_id] = (subject.charges, known)
+        self.holds[entry_id] = (subject.by_unit, known)
         return ADMITTED
 
     def unreachable(self, subject: Subject, hold: Hold) -> Refused | None:
@@ -338,7 +355,7 @@ class BudgetGate:
         for key in done:
             del self._rows[key]
         if done:
-            self._seal = object()
+            self.seal = object()
 
 
 def exchange(gate: BudgetGate, authority: BudgetAuthority, asked: Ask, now_us: int) -> None:
@@ -349,6 +366,13 @@ def exchange(gate: BudgetGate, authority: BudgetAuthority, asked: Ask, now_us: i
         gate.failed()
         raise
     gate.answered(asked, answer, now_us)
+
+
+def _by_unit(charges: Sequence[tuple[LeasedRow, int]]) -> _ByUnit:
+    rows: dict[int, tuple[LeasedRow, ...]] = {}
+    for row, unit in charges:
+        rows[unit] = (*rows.get(unit, ()), row)
+    return tuple(rows.items())
 
 
 def _refusal(code: str, row: LeasedRow) -> Refused:

@@ -17,6 +17,7 @@ from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry, Outcome, request
 from tollkeeper.domain.spenders import Caller
 
 _TOKENS: Final = frozenset(u.TOKENS)
+_REFUSED: Final = Outcome.REFUSED  # to look a member up takes longer than to compare it
 _new = tuple.__new__
 
 
@@ -35,7 +36,7 @@ def spending_of(held: Held, settled: Settled) -> Amounts:
                 tokens += count
     if not is_known:
         nanos += held.hold_nanos
-    return _new(Amounts, (nanos, tokens, 0 if settled.outcome == Outcome.REFUSED else 1))
+    return _new(Amounts, (nanos, tokens, 0 if settled.outcome == _REFUSED else 1))
 
 
 def spending_booked(entry: LedgerEntry) -> Amounts:

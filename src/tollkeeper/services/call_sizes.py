@@ -17,7 +17,6 @@ from tollkeeper.domain.holds import (
     REPLY_TOKENS_FLOOR,
     Asked,
     Ceiling,
-    FlatPrice,
     Size,
     Usual,
 )
@@ -37,13 +36,15 @@ _MEDIA: Final = (b";base64,", b'"base64"', b'"inlineData"', b'"inline_data"', b'
 _MEDIUM_TOKENS: Final = 1_600
 """What a picture is put down for: about the most that one of usual size comes to."""
 _ALL_OF: Final = 64
-_ONE_OF: Final = 8
+_ONE_OF: Final = 16
 _PER_THOUSAND: Final = 1_000
 _BATCH: Final = "batch"
 _CALL_IN_BATCH: Final = re.compile(rb'"custom_id"\s*:')
 _CALL_IN_OPERATION: Final = re.compile(rb'"request"\s*:\s*\{')
 _MODEL_IN_BATCH: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
-_FREE: Final = FlatPrice(0, 0, 0, 1 << 40)
+_Rates = tuple[int, int, int, int]
+"""A ``FlatPrice`` whose output costs nothing where there is none."""
+_FREE: Final[_Rates] = (0, 0, 0, 1 << 40)
 _COSTLESS: Final = Amounts(0, 0)
 _LEFT_TO_PROVIDER: Final = frozenset({"auto", "standard_only"})
 _new = tuple.__new__  # half the time of calling the class, on every call that is made
@@ -143,7 +144,7 @@ class CallSizes:
         self._sizes = sizes
         self._kind = kind
         self._until_us = self._at_us = 0
-        self._flat: FlatPrice | None = None
+        self._flat: _Rates | None = None
         self._ended = 0
         self._replies = sizes.usual.seen(kind.model, kind.key_id, kind.tool)
         self._costs = sizes.usual.costs_seen(kind.model, kind.key_id, kind.tool)
@@ -173,12 +174,10 @@ class CallSizes:
         if choices > 1:
             output *= choices
         prompt = prompt_bytes * _PER_THOUSAND // self._bytes_per_thousand
-        price = flat.output
-        cost = flat.fee + flat.input * prompt
-        if output and price is not None:
-            cost += price * output
-        if prompt > flat.prompt_max:
+        per_input, per_output, fee, prompt_max = flat
+        if prompt > prompt_max:
             return self._slowly(body, prompt_bytes, output_max, choices, units)
+        cost = fee + per_input * prompt + per_output * output
         return _new(Amounts, (-(-cost // MILLIONTHS), prompt + output, 1))
 
     def strict(
@@ -252,7 +251,9 @@ class CallSizes:
         is_text = kind.has_prompt or kind.has_output
         if not is_text or (kind.has_output and flat is not None and flat.output is None):
             flat = None
-        self._flat = flat
+        self._flat = (
+            None if flat is None else (flat.input, flat.output or 0, flat.fee, flat.prompt_max)
+        )
 
     def _slowly(
         self,
