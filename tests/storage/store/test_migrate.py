@@ -103,9 +103,7 @@ def test_a_migration_can_be_undone_and_done_again(path: Path) -> None:
     assert tables(path) == made
 
 
-@pytest.mark.parametrize(
-    "opener", [schema_is_current, migrate, open_sql_store, SqliteKeyDirectory]
-)
+@pytest.mark.parametrize("opener", [schema_is_current, migrate, open_sql_store, SqliteKeyDirectory])
 def test_a_store_of_a_newer_version_is_refused(path: Path, opener: object) -> None:
     migrate(path)
     with closing(sqlite3.connect(path)) as connection, connection:
