@@ -59,6 +59,13 @@ def entries_in(ledger: Path) -> int:
     return int(found[0])
 
 
+def test_a_configuration_that_is_written_after_the_start_is_taken_over(tmp_path: Path) -> None:
+    with served(tmp_path) as deployment:
+        key = {"Authorization": f"Bearer {deployment.key}"}
+        (tmp_path / "tollkeeper.yaml").write_text("models: {later: sandbox/echo}\n")
+        until(lambda: b'"later"' in deployment.ask("GET", "/v1/models", **key).body, WAIT_S)
+
+
 def test_from_the_first_start_to_a_cost_on_the_page(tmp_path: Path) -> None:
     with served(tmp_path) as deployment:
         assert deployment.call().status == 200

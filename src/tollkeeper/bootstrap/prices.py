@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tollkeeper.config import Configuration
+from tollkeeper.config import DEFAULT_FILE, Configuration
 from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.ports import DataFolder
@@ -25,8 +25,7 @@ def newest_book(data: DataFolder) -> PriceBook:
 
 def followed_files(configuration: Configuration, data: DataFolder) -> list[Path]:
     """Give the files on whose change prices are read again, those included that may come."""
-    mark = fetched_mark(data)
-    return [mark] if configuration.file is None else [configuration.file, mark]
+    return [configuration.file or Path(DEFAULT_FILE), fetched_mark(data)]
 
 
 class FollowedPrices:
