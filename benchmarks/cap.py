@@ -1,7 +1,7 @@
 """Does the cap hold? A thousand calls of $0.10 at once against $5.00, and against $0.10.
 
-Exactly 50 may reach the provider, and exactly one. LiteLLM gets the same storm. `make cap`
-runs it and writes docs/cap.md.
+Exactly 50 may reach the provider, and exactly one. LiteLLM gets the same storm. And how soon is a
+cap in force that is lowered? `make cap` runs it all and writes docs/cap.md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rich.markdown import Markdown
 
 from benchmarks import machine, report
 from benchmarks.capped import CappedLiteLlm, CappedTollkeeper, Counted, storm
+from benchmarks.changes import changes
 from benchmarks.figures import Bound, Target, Verdict
 from benchmarks.processes import CouldNotRun
 from benchmarks.tables import Findings, Table
@@ -47,6 +48,8 @@ _METHOD: Final = """\
   under way before the first has an answer. The cap is on everything together.
 - *Tollkeeper* is what `tollkeeper serve` starts; further gateways have data folders of their
   own and share its store, a SQLite file or a PostgreSQL server (its disk is not waited for).
+- Changes are written to the store of two gateways, at any moment between two of their looks at it,
+  while calls go on. Each is in force when the last call that was let through has been answered.
 - *LiteLLM* is its proxy at the best that could be installed here. Its own keys need an engine
   that is no package, so the key comes from its hook for custom authentication, with a budget;
   its checks, its reservations (`fail_closed_budget_enforcement`) and its counters are its own.
@@ -101,20 +104,25 @@ def main() -> int:
     """Send all storms and write the document; 1 if a cap of ours did not hold."""
     began_s, before, busy = time.monotonic(), machine.machine(), machine.is_busy()
     with tempfile.TemporaryDirectory(prefix="cap-") as folder:
-        found = storms(Path(folder), lambda text: print(text, file=sys.stderr))
+        found = [each(Path(folder), _advance) for each in (storms, changes)]
     facts = report.facts(before, machine.versions(), time.monotonic() - began_s)
     parts = [
         _INTRODUCTION.format(date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         *([report.BUSY] if busy else []),
-        "## Targets\n\n" + report.outcome([found]),
-        report.section(found),
+        "## Targets\n\n" + report.outcome(found),
+        *(report.section(each) for each in found),
         _METHOD,
         "## Machine and versions\n\n" + facts,
     ]
     document = "\n\n".join(part.strip() for part in parts) + "\n"
     Console().print(Markdown(document))
     DOCUMENT.write_text(document)
-    return int(any(target.verdict is not Verdict.MET for target in found.targets))
+    targets = [target for each in found for target in each.targets]
+    return int(any(target.verdict is not Verdict.MET for target in targets))
+
+
+def _advance(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def storms(folder: Path, advance: Callable[[str], None]) -> Findings:
