@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
+from tollkeeper.domain.budget_words import ALERT_AT_BP
 from tollkeeper.domain.budgets import Balance, BalanceKey, Budget, BudgetScope, Unit
 from tollkeeper.domain.calls import Profile
 from tollkeeper.domain.leases import Charge
@@ -57,11 +58,12 @@ def profile(**fields: Any) -> Profile:
 
 def budget(budget_id: str = "b1", limit: int = 5 * DOLLAR, **fields: Any) -> Budget:
     """Give a budget of the organisation in USD, for ever, with whatever is different."""
-    usual = {
+    usual: dict[str, Any] = {
         "name": f"budget {budget_id}",
         "scope": BudgetScope.ORG,
         "unit": Unit.USD,
         "window": LIFETIME,
+        "thresholds_bp": ALERT_AT_BP,
     }
     return Budget(budget_id=budget_id, limit=limit, **usual | fields)
 

@@ -30,6 +30,13 @@ def states(desk: AlertDesk) -> list[tuple[int, str]]:
     return sorted((it.key.threshold_bp, str(it.state)) for it in desk.store.alerts(100))
 
 
+def test_a_budget_without_thresholds_tells_nothing(tmp_path: Path) -> None:
+    desk = AlertDesk(tmp_path, [budget(thresholds_bp=())])
+    desk.spend(5 * DOLLAR)
+    assert desk.look() == []
+    desk.close()
+
+
 def test_each_threshold_is_told_once(desk: AlertDesk) -> None:
     assert desk.look() == []
     desk.spend(4 * DOLLAR)

@@ -69,7 +69,7 @@ def set_budget(
     exempt: ExemptOption = None,
     alert_at: Annotated[
         str | None,
-        typer.Option("--alert-at", metavar="PERCENT", help="Tell at these: 50,80,100 (default)."),
+        typer.Option("--alert-at", metavar="PERCENT", help="Tell at these: 80,100 (default)."),
     ] = None,
     as_json: JsonOption = False,
     data: DataOption = None,

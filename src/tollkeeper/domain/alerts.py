@@ -16,9 +16,6 @@ from tollkeeper.domain.budgets import BASIS_POINTS, BalanceKey
 BUDGET_RULE: Final = "budget"
 """The rule of thresholds of budgets: its subject is the budget's id."""
 
-USUAL_THRESHOLDS_BP: Final = (8_000, 10_000)
-"""What is told of a budget that names no thresholds itself."""
-
 HYSTERESIS_PERCENT: Final = 5
 """So far below a threshold a thing must come to count as recovered."""
 

@@ -32,8 +32,8 @@ OPTIONS: Final = (
     *("exempt_models", "mode", "sizing", "alert_at"),
 )
 """What may be said of a budget. Only scope and limit must be."""
-ALERT_AT_BP: Final = (5_000, 8_000, 10_000)
-"""When somebody is told, where nothing else is said: at 50, 80 and 100 %."""
+ALERT_AT_BP: Final = (8_000, 10_000)
+"""When somebody is told, where nothing else is said: at 80 and 100 %. An empty list: never."""
 
 FILE_PREFIX: Final = "file-"
 """With this begin the ids of budgets that stand in the configuration file, and no others."""

@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 from tollkeeper.domain.alerts import (
     BUDGET_RULE,
     HYSTERESIS_PERCENT,
-    USUAL_THRESHOLDS_BP,
     Alert,
     AlertState,
     Reading,
@@ -69,7 +68,7 @@ class BudgetAlerts:
         open_alerts = [it for it in self._store.open_alerts() if it.key.rule == BUDGET_RULE]
         if not self._budgets and not open_alerts:
             return 0
-        part_bp = min((bp for it in self._budgets.values() for bp in thresholds_of(it)), default=0)
+        part_bp = min((bp for it in self._budgets.values() for bp in it.thresholds_bp), default=0)
         # What is left out is clearly below every threshold.
         part_bp = part_bp * (_PERCENT - HYSTERESIS_PERCENT) // _PERCENT
         readings = self._readings(self._store.spent_rows(now_us, part_bp), now_us)
@@ -178,11 +177,6 @@ class BudgetAlerts:
                 self._store.move_alert(alert, AlertState.ENDED, now_us)
 
 
-def thresholds_of(budget: Budget) -> tuple[int, ...]:
-    """Give the basis points at which somebody is told of a budget."""
-    return budget.thresholds_bp or USUAL_THRESHOLDS_BP
-
-
 def acknowledge(store: Store, alert_id: str, by: str, now_us: int) -> Alert:
     """Note that somebody has seen an alert; doing it again changes nothing.
 
@@ -215,7 +209,7 @@ def _reading(budget: Budget, row: Mapping[str, Any]) -> Reading:
         window_end_us=row["window_end_us"],
         value=row["posted"],
         limit=max(row["limit"], 0),
-        thresholds_bp=thresholds_of(budget),
+        thresholds_bp=budget.thresholds_bp,
         name=budget.name,
     )
 

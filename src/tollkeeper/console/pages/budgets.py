@@ -46,7 +46,7 @@ WINDOWS: Final = tuple(
     (str(kind), str(kind).capitalize() if kind in ENDLESS else f"Each {kind}")
     for kind in WindowKind
 )
-USUAL: Final = {"scope": "org", "window": "month", "mode": "hard", "alert_at": "50, 80, 100"}
+USUAL: Final = {"scope": "org", "window": "month", "mode": "hard", "alert_at": "80, 100"}
 DAYS: Final = 30
 
 
