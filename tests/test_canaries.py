@@ -27,6 +27,9 @@ LEAKS = {
     "a log": "(place / '0.log').write_text(f'key={SECRET} refused')",
     "a page": "(place / 'metrics.page').write_text('requests{key=\"' + SECRET + '\"} 1')",
     "base64": "(place / 'x').write_bytes(base64.b64encode(b'ab' + SECRET.encode() + b'c'))",
+    "a large file": "(place / 'y').write_bytes(bytes(range(256)) * 4000 + SECRET.encode())",
+    "base64 in a large file": "(place / 'z').write_bytes(bytes(range(256)) * 4000"
+    " + base64.b64encode(b'ab' + SECRET.encode() + b'c'))",
     "a journal": "(place / 'a.00000001.journal').write_bytes(bytes(99) + SECRET.encode())",
     "a folder below": "(place / 'a').mkdir(); (place / 'a' / 'b').write_text(SECRET)",
     "the ledger": "with duckdb.connect(str(place / 'ledger.duckdb')) as ledger:\n"
