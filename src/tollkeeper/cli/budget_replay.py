@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
@@ -98,9 +98,10 @@ def _progress(*, quiet: bool) -> Iterator[Told]:
     console = import_module("rich.console").Console(stderr=True)
     with progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Replaying", total=None)
-        tell: Callable[[int, int], None] = lambda done, of: bar.update(  # noqa: E731 - a callback
-            task, completed=done, total=of
-        )
+
+        def tell(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of)
+
         yield tell
 
 
