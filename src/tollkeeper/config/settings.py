@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tollkeeper.config.alert_options import AlertOptions
+from tollkeeper.config.sign_in import SignInOptions
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -131,6 +132,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refusals: Refusals = Refusals()
     metrics: Metrics = Metrics()
     alerts: AlertOptions = AlertOptions()
+    sign_in: SignInOptions = SignInOptions()
     adoption: AdoptionOptions = AdoptionOptions()
     sandbox: Literal["auto", "on", "off"] = "auto"
     timezone: str = "UTC"

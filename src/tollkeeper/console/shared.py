@@ -75,6 +75,14 @@ class Redirect(NamedTuple):
     path: str
 
 
+class SignInWay(NamedTuple):
+    """Another way to sign in, for a button of the sign-in page. ``path`` is one of ours, without
+    a query; the page adds ``next``, where to go afterwards."""
+
+    label: str
+    path: str
+
+
 PageHandler = Callable[["Console", Viewer, Query], Page]
 PublicPageHandler = Callable[["Console", Viewer | None, Query], Page]
 FormHandler = Callable[["Console", Viewer, Query], Page | Redirect]
@@ -93,6 +101,8 @@ class Console:
     ``rate_limits`` gives those of the configuration file.
     ``alerting`` knows who is told of what. ``budget_gauges`` says how balances agree with the
     ledger: name to help text and value. ``adoption`` has the last count of who uses what.
+    ``passwords`` tells whether people may sign in with one, ``sign_in_ways`` lists what else the
+    sign-in page offers.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
     sign in lately.
     """
@@ -122,6 +132,8 @@ class Console:
     alerting: Alerting = field(default=NOBODY_TOLD, repr=False)
     adoption: PublicationMemory = field(repr=False, kw_only=True)
     budget_gauges: Callable[[], dict[str, tuple[str, float]]] = dict
+    passwords: bool = True
+    sign_in_ways: Sequence[SignInWay] = ()
 
     @property
     def secure(self) -> bool:

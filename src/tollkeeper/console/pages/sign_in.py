@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tollkeeper.console.shared import Console, Query
+from tollkeeper.console.own_paths import HOME, own_path
+from tollkeeper.console.shared import Console, Query, SignInWay
 from tollkeeper.domain.access import Viewer
 
 
@@ -13,15 +14,21 @@ from tollkeeper.domain.access import Viewer
 class SignInPage:
     """``token`` is the link's, "" without one; ``next`` is where to go afterwards.
 
-    ``signed_out`` tells that somebody has just signed out.
+    ``signed_out`` tells that somebody has just signed out. ``ways`` are other ways to sign in.
     """
 
     template: ClassVar[str] = "sign_in.html"
     token: str
     next: str
     signed_out: bool
+    ways: tuple[SignInWay, ...] = ()
 
 
 def sign_in(console: Console, viewer: Viewer | None, query: Query) -> SignInPage:
     """Answer ``GET /login``. The link is spent by the form's button, not by opening it."""
-    return SignInPage(query.get("token", ""), query.get("next", "/"), "signed_out" in query)
+    return SignInPage(
+        query.get("token", ""),
+        own_path(query.get("next", HOME)),
+        "signed_out" in query,
+        tuple(console.sign_in_ways),
+    )
