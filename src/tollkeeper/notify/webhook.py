@@ -12,23 +12,28 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import Any, Final
 
 from tollkeeper import __version__
 from tollkeeper.clock import monotonic_s
 from tollkeeper.domain.channels import Channel
 from tollkeeper.domain.deliveries import REPLY_CHARS_MAX, Message, Outcome
-from tollkeeper.domain.outside import Target, may_connect
+from tollkeeper.domain.outside import Target
+from tollkeeper.outgoing import (
+    PinnedConnection,
+    PointsInside,
+    Resolve,
+    addresses_of,
+    looked_up,
+    trusting,
+)
 
-CONNECT_S: Final = 10.0
 TRY_S: Final = 20.0
 """A whole try, from the look-up to the end of the answer's head."""
-
-Resolve = Callable[[str, int], Sequence[str]]
 
 _GONE: Final = 410
 _OK: Final = range(200, 300)
@@ -37,25 +42,12 @@ _REPLY_BYTES_MAX: Final = 4 * REPLY_CHARS_MAX
 _AFTER_CHARS_MAX: Final = 9
 
 
-class PointsInside(OSError):
-    """The host has an address that no message may go to."""
-
-
-def looked_up(host: str, port: int) -> Sequence[str]:
-    """Give the addresses of a host as the system knows them. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
-
-
 class WebhookSender:
     """Sends webhooks. ``ca_file`` names further authorities to trust, "" for none."""
 
     def __init__(self, ca_file: str = "", resolve: Resolve = looked_up) -> None:
         self._resolve = resolve
-        self._tls = ssl.create_default_context()
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        if ca_file:
-            self._tls.load_verify_locations(ca_file)
+        self._tls = trusting(ca_file)
 
     def send(self, channel: Channel, message: Message, link: str, now_us: int) -> Outcome:
         """Try once. Every fault is an outcome; none shows the URL or the secret."""
@@ -87,16 +79,10 @@ class WebhookSender:
 
     def addresses(self, target: Target) -> list[str]:
         """Look the host up. Raises PointsInside if one of its addresses is not outside."""
-        found = list(self._resolve(target.host, target.port))
-        for address in found:
-            if not may_connect(address, is_named=target.is_named):
-                raise PointsInside("its host points inside; allow_private may name it")
-        if not found:
-            raise PointsInside("its host has no address")
-        return found
+        return addresses_of(target, self._resolve)
 
     def _ask(self, target: Target, headers: dict[str, str], body: bytes) -> Outcome:
-        connection = _PinnedConnection(target, self.addresses(target), self._tls)
+        connection = PinnedConnection(target, self.addresses(target), self._tls, TRY_S)
         with closing(connection):
             # A receiver that answers a byte at a time would otherwise never time out.
             watch = threading.Timer(TRY_S, connection.hang_up)
@@ -110,46 +96,6 @@ class WebhookSender:
             if connection.hung_up:
                 raise TimeoutError
             return _outcome(reply, text[:REPLY_CHARS_MAX])
-
-
-class _PinnedConnection(HTTPConnection):
-    """HTTP, with TLS where the target has it, to addresses that were looked at."""
-
-    def __init__(self, target: Target, addresses: Sequence[str], tls: ssl.SSLContext) -> None:
-        super().__init__(target.host, target.port, timeout=TRY_S)
-        self._target = target
-        self._addresses = addresses
-        self._tls = tls
-        self.hung_up = False
-
-    def connect(self) -> None:
-        """Connect to the first address that answers."""
-        plain = self._first()
-        plain.settimeout(TRY_S)
-        self.sock = plain
-        if self._target.scheme == "https":
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self._target.host)
-
-    def hang_up(self) -> None:
-        """End the connection from another thread."""
-        self.hung_up = True
-        found: socket.socket | None = self.sock
-        if found is not None:
-            try:
-                found.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # it has ended by itself
-
-    def _first(self) -> socket.socket:
-        failed: OSError = PointsInside("its host has no address")
-        for address in self._addresses:
-            if self.hung_up:
-                raise TimeoutError
-            try:
-                return socket.create_connection((address, self._target.port), CONNECT_S)
-            except OSError as error:
-                failed = error
-        raise failed
 
 
 def body_of(message: Message, link: str) -> bytes:
