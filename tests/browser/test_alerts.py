@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator
 
-from browsers import NARROW, WIDE, Visitor, expect
+from browsers import NARROW, WIDE, Page, Visitor, expect
 from budget_desks import DOLLAR, budget, charge
 from companies import Company, company
 from loopback import HOST
 from receivers import Reply, WebhookReceiver, webhook_receiver
 from tollkeeper import bootstrap, clock
+from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
 from tollkeeper.domain.budgets import Amounts
+from tollkeeper.services.alerts import acknowledge
+from tollkeeper.services.outbox import enqueue, message_of
 from tollkeeper.storage.store.sqlite_budgets import open_sqlite_budgets
 
 pytestmark = pytest.mark.browser
@@ -99,13 +102,83 @@ def test_a_test_reaches_the_receiver_and_a_failing_one_says_why(
     visitor.require_calm()
 
 
+def fire(made: Company, title: str) -> str:
+    """Fire an alert as another process on the same store would, and give its id."""
+    store, now_us = bootstrap.open_store(made.data), clock.now_us()
+    alert_id = f"a{now_us}"
+    key = AlertKey("budget", alert_id, "", now_us, 8_000)
+    ends_us = now_us + 86_400_000_000
+    fired = AlertState.FIRED
+    store.add_alert(Alert(alert_id, key, fired, ends_us, 8, 10, "Core", title, now_us, now_us))
+    message = message_of("budget.threshold", title, "", now_us, message_id=f"msg_{alert_id}_fired")
+    enqueue(store, message._replace(alert_id=alert_id))
+    store.close()
+    return alert_id
+
+
+def see(made: Company, alert_id: str) -> None:
+    store = bootstrap.open_store(made.data)
+    acknowledge(store, alert_id, "fred@acme.com", clock.now_us())
+    store.close()
+
+
+def until_live(page: Page) -> Locator:
+    """Wait until the page hears of changes; from now on it must not be loaded again."""
+    pill = page.locator("#live")
+    expect(pill).to_have_attribute("data-state", "on")
+    page.evaluate("() => { window.stayed = true; }")
+    return pill
+
+
+def test_what_fires_is_brought_and_is_seen_shows_up_by_itself(told: Company, visit: Visits) -> None:
+    visitor = visit(told).sign_in()
+    page = visitor.page
+    page.goto("/alerts?show=all")
+    until_live(page)
+    alert_id = fire(told, "Search: 80 % spent")
+    row = page.locator(f"#alert-{alert_id}")
+    expect(row).to_contain_text("Fired")
+    expect(row).to_contain_text("ops: delivered")
+    expect(
+        page.locator("#deliveries tbody tr").filter(has_text="Search: 80 % spent")
+    ).to_have_count(2)
+    see(told, alert_id)
+    expect(row).to_contain_text("fred@acme.com")
+    expect(row.get_by_role("button")).to_have_count(0)
+    assert page.evaluate("() => window.stayed")
+    assert visitor.faults == []
+
+
+def test_a_pause_holds_and_nothing_moves_under_the_pointer(told: Company, visit: Visits) -> None:
+    visitor = visit(told).sign_in()
+    page = visitor.page
+    page.goto("/alerts?show=all")
+    pill = until_live(page)
+    pill.click()
+    expect(pill).to_have_text("Paused")
+    first = fire(told, "Paused: 80 % spent")
+    page.wait_for_timeout(2_500)
+    expect(page.locator(f"#alert-{first}")).to_have_count(0)
+    page.locator("#rules tbody tr").first.hover()
+    page.keyboard.press("Tab")  # not with the pointer: it stays on the rules
+    pill.focus()
+    page.keyboard.press("Enter")
+    deliveries = page.locator("#deliveries tbody tr").filter(has_text="Paused: 80 % spent")
+    expect(deliveries).to_have_count(2)  # below the pointer: nothing there would move it
+    expect(page.locator(f"#alert-{first}")).to_have_count(0)
+    page.mouse.move(5, 5)
+    expect(page.locator(f"#alert-{first}")).to_be_visible()
+    assert page.evaluate("() => window.stayed")
+    assert visitor.faults == []
+
+
 def test_somebody_says_that_they_saw_it(told: Company, visit: Visits, browser: Browser) -> None:
     visitor = visit(told).sign_in()
     page = visitor.page
     page.goto("/alerts")
-    row = page.locator("#fired tbody tr").first
+    row = page.locator("#fired tbody tr").filter(has_text="Core team")
     row.get_by_role("button", name="Seen").click()
     expect(page.get_by_role("status").filter(has_text="Seen: Core team")).to_be_visible()
-    expect(page.locator("#fired tbody tr").first).to_contain_text("olive@acme.com")
-    expect(page.locator("#fired").get_by_role("button", name="Seen")).to_have_count(0)
+    expect(row).to_contain_text("olive@acme.com")
+    expect(row.get_by_role("button", name="Seen")).to_have_count(0)
     visitor.require_calm()

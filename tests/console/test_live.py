@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from consoles import PEOPLE, RunningConsole, Session, SocketConnection, running_console, until
 from ledger_entries import ledger_entry
+from tollkeeper.console.alert_marks import alerts_mark
 from tollkeeper.console.live import (
     CONNECTIONS_MAX,
     PER_SESSION_MAX,
@@ -22,6 +24,7 @@ from tollkeeper.console.live import (
     LiveHub,
 )
 from tollkeeper.domain.access import Role, Scope
+from tollkeeper.domain.deliveries import ChannelState
 from tollkeeper.domain.errors import Overloaded
 from tollkeeper.reports.live import call_rows
 from tollkeeper.services import people
@@ -34,12 +37,19 @@ ALICE = Scope("acme", user_id="u_1")
 class Stream:
     """One open page's connection."""
 
-    def __init__(self, console: RunningConsole, session: Session, last_event_id: str = "") -> None:
+    def __init__(
+        self,
+        console: RunningConsole,
+        session: Session,
+        last_event_id: str = "",
+        alerts: str | None = None,
+    ) -> None:
         self._connection = SocketConnection(console.socket)
         headers = {"x-forwarded-for": "203.0.113.9", **session.headers}
         if last_event_id:
             headers["last-event-id"] = last_event_id
-        self._connection.request("GET", "/events", headers=headers)
+        path = "/events" if alerts is None else f"/events?{urlencode({'alerts': alerts})}"
+        self._connection.request("GET", path, headers=headers)
         self.reply = self._connection.getresponse()
         self.status = self.reply.status
         self.last_id = ""
@@ -145,6 +155,36 @@ def test_figures_follow_what_is_corrected(fresh: RunningConsole) -> None:
         after = data["today"]
         assert (after["cost_usd"], after["unpriced_calls"]) == ("0.000208000", 0)
         assert (after["requests"], after["tokens_in"]) == (before["requests"], before["tokens_in"])
+
+
+def test_alerts_are_told_of_to_pages_that_show_them_alone(fresh: RunningConsole) -> None:
+    """Whoever changes them: here a command on the same store does."""
+    mark = alerts_mark(fresh.store, fresh.console.alerting)
+    with (
+        closing(Stream(fresh, fresh.session("finance"), alerts=mark)) as stream,
+        closing(Stream(fresh, fresh.session("finance"))) as elsewhere,
+    ):
+        stream.next("figures")
+        elsewhere.next("figures")
+        fresh.store.set_channel(ChannelState("ops", delivered_at_us=fresh.now_us))
+        assert stream.event() == (
+            "alerts",
+            {"mark": alerts_mark(fresh.store, fresh.console.alerting)},
+        )
+        fresh.load(fresh.entry_of("member"))
+        assert stream.event()[0] == "call", "each change is told once"
+        assert elsewhere.event()[0] == "call"
+
+
+def test_a_page_of_alerts_that_is_behind_is_told_at_once(fresh: RunningConsole) -> None:
+    with closing(Stream(fresh, fresh.session("admin"), alerts="of an hour ago")) as stream:
+        assert stream.next("alerts")["mark"] == alerts_mark(fresh.store, fresh.console.alerting)
+
+
+def test_who_may_not_see_alerts_is_not_told_of_them(fresh: RunningConsole) -> None:
+    for who in ("member", "lead"):
+        with closing(Stream(fresh, fresh.session(who), alerts="any")) as stream:
+            assert stream.status == 403
 
 
 def test_a_page_that_comes_back_gets_what_it_missed(fresh: RunningConsole) -> None:

@@ -2,6 +2,8 @@
 
 ``call``     {"calls": [as in /api/v1/calls], "omitted": how many more there were}
 ``figures``  {"as_of", "tz", "today": {…}, "month": {…}}: sums of all that the viewer may see
+``alerts``   {"mark"}: what the page Alerts shows has changed; only where the page asked for it
+             with ``alerts=``, the mark that it was made at
 ``gap``      calls were missed while the page was away: load it again
 ``end``      {"reason": "signed_out"} or {"reason": "stopping"}; then the stream ends
 """
@@ -17,13 +19,16 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from tollkeeper import clock
 from tollkeeper.console.access import Access, viewer_of_user
+from tollkeeper.console.alert_marks import LOOK_S, MARK_CHARS, alerts_mark
 from tollkeeper.console.dispatch import zone_of
 from tollkeeper.console.live import Listener
+from tollkeeper.console.pages.alerts import READERS
 from tollkeeper.console.requests import parameters
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Viewer
-from tollkeeper.domain.errors import KeyRejected, LedgerUnavailable, Overloaded
+from tollkeeper.domain.errors import KeyRejected, LedgerUnavailable, NotAllowed, Overloaded
 from tollkeeper.reports.answers import call_row_document, live_figures_document
 from tollkeeper.reports.live import LiveFigures, live_figures
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
@@ -35,6 +40,7 @@ HEARTBEAT_S: Final = 15.0
 
 GATHER_S: Final = 0.2
 RETRY_MS: Final = 3_000
+_PARAMETERS: Final = ("tz", "alerts")
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"private, no-store"),
@@ -43,28 +49,42 @@ _HEADERS: Final = (
 
 
 async def events(console: Console, access: Access, request: Request) -> EventStream:
-    """Open the stream. Raises Overloaded when too many are open."""
+    """Open the stream. Raises Overloaded when too many are open, NotAllowed for alerts that the
+    viewer may not see."""
     query = parameters(request.scope["query_string"])
     for name in query:
-        if name != "tz":
-            raise BadQuestion(quoted(name), f"no such parameter; {one_of(['tz'])}")
+        if name not in _PARAMETERS:
+            raise BadQuestion(quoted(name), f"no such parameter; {one_of(_PARAMETERS)}")
     if access.viewer is None:
         raise KeyRejected("sign in first", code="not_signed_in")
     zone = zone_of(console, request, query)
+    mark = query.get("alerts")
+    if mark is not None and access.viewer.role not in READERS:
+        raise NotAllowed("your role may not do this", code="role_too_low")
     listener = console.hub.listen(access.viewer.scope, zone, access.session_hash)
-    return EventStream(console, access.viewer, listener, request.headers.get("last-event-id", ""))
+    last_event_id = request.headers.get("last-event-id", "")
+    return EventStream(console, access.viewer, listener, last_event_id, mark)
 
 
 class EventStream:
-    """One page's connection, as an ASGI response."""
+    """One page's connection, as an ASGI response.
+
+    ``mark`` says at which mark a page of alerts was made, None for other pages.
+    """
 
     def __init__(
-        self, console: Console, viewer: Viewer, listener: Listener, last_event_id: str
+        self,
+        console: Console,
+        viewer: Viewer,
+        listener: Listener,
+        last_event_id: str,
+        mark: str | None = None,
     ) -> None:
         self._console = console
         self._viewer = viewer
         self._listener = listener
         self._last_event_id = last_event_id
+        self._mark = None if mark is None else mark[:MARK_CHARS]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the page, the session or the console ends."""
@@ -99,24 +119,32 @@ class EventStream:
         if self._last_event_id and not hub.resume(listener, self._last_event_id):
             yield _event("gap", {})
         yield await self._figures()
+        checked_s = clock.monotonic_s()
         while not listener.has_ended():
-            try:
-                await asyncio.wait_for(listener.changed.wait(), HEARTBEAT_S)
-            except TimeoutError:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(listener.changed.wait(), self._rest_s(checked_s))
+            if listener.has_ended():
+                break
+            if listener.changed.is_set():
+                await asyncio.sleep(GATHER_S)
+                for text in self._calls():
+                    yield text
+                yield await self._figures()
+            yield await self._alerts()
+            if clock.monotonic_s() - checked_s >= HEARTBEAT_S:
+                checked_s = clock.monotonic_s()
                 if not await self._is_signed_in():
                     yield _event("end", {"reason": "signed_out"})
                     return
                 yield ": still here\n\n"
                 yield await self._figures()  # midnight changes them, too
-                continue
-            if listener.has_ended():
-                break
-            await asyncio.sleep(GATHER_S)
-            for text in self._calls():
-                yield text
-            yield await self._figures()
         if not gone.done():
             yield _event("end", {"reason": "stopping" if hub.closed else "signed_out"})
+
+    def _rest_s(self, checked_s: float) -> float:
+        """Say how long to wait for calls before something else is looked at."""
+        rest_s = max(0.0, checked_s + HEARTBEAT_S - clock.monotonic_s())
+        return rest_s if self._mark is None else min(LOOK_S, rest_s)
 
     def _calls(self) -> list[str]:
         fresh = self._listener.take()
@@ -140,6 +168,25 @@ class EventStream:
         except (LedgerUnavailable, Overloaded):
             return ""  # the page keeps what it shows; the next change tries again
         return "" if figures is None else _event("figures", live_figures_document(figures))
+
+    async def _alerts(self) -> str:
+        """Give the event that says that alerts have changed, "" where they have not."""
+        if self._mark is None:
+            return ""
+        console = self._console
+
+        async def ask() -> str:
+            return await console.work.run(alerts_mark, console.store, console.alerting)
+
+        try:
+            mark = await console.hub.alerts.get(ask)
+        except (OSError, Overloaded) as error:
+            logger.warning("alerts not looked at", extra={"reason": str(error)})
+            return ""  # it is asked again soon
+        if mark == self._mark:
+            return ""
+        self._mark = mark
+        return _event("alerts", {"mark": mark})
 
     async def _is_signed_in(self) -> bool:
         """Tell whether the session goes on, and its person may still see the same."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 from tollkeeper import clock
+from tollkeeper.console.alert_marks import SharedMark
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.errors import Overloaded
 from tollkeeper.domain.ledger import LedgerEntry
@@ -110,6 +111,7 @@ class LiveHub:
         self._shared: dict[tuple[Scope, str], _Shared] = {}
         self._kept: deque[Numbered] = deque(maxlen=ROWS_KEPT)
         self._number = 0
+        self.alerts = SharedMark()
         self.closed = False
 
     @property

@@ -17,6 +17,7 @@ from tollkeeper.domain.anomalies import AnomalyRule
 from tollkeeper.domain.channels import webhook
 from tollkeeper.domain.deliveries import ChannelState, Delivery, DeliveryState, Outcome
 from tollkeeper.services.alerting import RuleState
+from tollkeeper.services.alerts import acknowledge
 from tollkeeper.services.delivering import Mailing
 from tollkeeper.services.outbox import message_of
 
@@ -204,3 +205,22 @@ def test_the_api_lists_acknowledges_and_tests(running: RunningConsole) -> None:
     assert (tested["state"], tested["channel"]) == ("delivered", "ops")
     missing = running.send("POST", "/api/v1/alerts/channels/x/test", headers=known)
     assert (missing.status, missing.json()["code"]) == (404, "channel_not_found")
+
+
+def test_the_mark_is_another_one_as_soon_as_anything_shown_has_changed(
+    running: RunningConsole,
+) -> None:
+    marks = [show(running).mark]
+    assert show(running).mark == marks[0]
+    fire(running)
+    marks.append(show(running).mark)
+    acknowledge(running.store, "a1", "fred@acme.com", running.now_us)
+    marks.append(show(running).mark)
+    running.store.set_channel(ChannelState("ops", delivered_at_us=running.now_us))
+    marks.append(show(running).mark)
+    running.rule_states = (RuleState(AnomalyRule.SPEND_DAY, "off"),)
+    marks.append(show(running).mark)
+    running.mailing = Mailing({}, "", "UTC")
+    marks.append(show(running).mark)
+    assert len(set(marks)) == len(marks)
+    assert f'data-alerts="{marks[-1]}"' in running.get("/alerts", running.session("admin")).text

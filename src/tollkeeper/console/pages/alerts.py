@@ -8,6 +8,7 @@ from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tollkeeper.console import words
+from tollkeeper.console.alert_marks import ALERTS_MAX, DELIVERIES_MAX, alerts_mark
 from tollkeeper.console.api.alerts import channel_named
 from tollkeeper.console.shared import Console, Query, Redirect
 from tollkeeper.domain.access import Role, Viewer
@@ -26,8 +27,6 @@ READERS: Final = frozenset({Role.ADMIN, Role.FINANCE, Role.AUDITOR})
 
 ACKNOWLEDGERS: Final = frozenset({Role.ADMIN, Role.FINANCE})
 TESTERS: Final = frozenset({Role.ADMIN})
-ALERTS_MAX: Final = 100
-DELIVERIES_MAX: Final = 50
 
 STATES: Final[Mapping[str, words.Word]] = {
     AlertState.FIRED: words.Word("Fired", "Nobody has said yet that they saw it.", "bad"),
@@ -116,6 +115,7 @@ class ChannelLine(NamedTuple):
 class DeliveryLine(NamedTuple):
     """One message on its way to one channel."""
 
+    delivery_id: str
     when: str
     when_full: str
     title: str
@@ -130,7 +130,10 @@ class DeliveryLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlertsPage:
-    """Everything about alerts. ``done`` and ``fault`` say what became of what was asked."""
+    """Everything about alerts. ``done`` and ``fault`` say what became of what was asked.
+
+    ``mark`` stands for all that is shown: it is another one as soon as anything has changed.
+    """
 
     template: ClassVar[str] = "alerts.html"
     lines: tuple[AlertLine, ...]
@@ -141,6 +144,7 @@ class AlertsPage:
     channels: tuple[ChannelLine, ...]
     deliveries: tuple[DeliveryLine, ...]
     may_test: bool
+    mark: str
     done: str = ""
     fault: str = ""
     status: int = 200
@@ -180,6 +184,7 @@ def _page(
     console: Console, viewer: Viewer, query: Query, *, fault: str = "", status: int = 200
 ) -> AlertsPage:
     store, now_us = console.store, console.now_us()
+    mark = alerts_mark(store, console.alerting)  # first: what changes meanwhile is told once more
     times = _Times(zones.zone_info(query["tz"]), now_us)
     found = store.alerts(ALERTS_MAX)
     is_open = [it for it in found if it.state in STANDING]
@@ -196,6 +201,7 @@ def _page(
         channels=_channels(console, times),
         deliveries=tuple(_delivery(it, times) for it in store.deliveries(DELIVERIES_MAX)),
         may_test=viewer.role in TESTERS,
+        mark=mark,
         done=_done(found, console, query),
         fault=fault,
         status=status,
@@ -270,6 +276,7 @@ def _delivery(told: Told, times: _Times) -> DeliveryLine:
     delivery, message = told
     took = formatting.duration(delivery.latency_ms) if delivery.latency_ms is not None else ""
     return DeliveryLine(
+        f"{delivery.message_id}.{delivery.channel}",
         times.short(delivery.changed_at_us),
         times.full(delivery.changed_at_us),
         message.title,

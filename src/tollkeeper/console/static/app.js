@@ -187,6 +187,13 @@ function state(name, text) {
   pill.lastElementChild.textContent = text;
 }
 
+/* A page of alerts is not changed by calls, and says at which state of alerts it was made. */
+const hears = () => {
+  const { zone, alerts } = main().dataset, query = new URLSearchParams({ tz: zone });
+  if (alerts !== undefined) query.set('alerts', alerts);
+  return `/events?${query}`;
+};
+
 function listen() {
   clearTimeout(again);
   source?.close();
@@ -194,10 +201,11 @@ function listen() {
   if (!$('live') || document.hidden) return;
   if (paused) { state('paused', 'Paused'); return; }
   state('off', 'Live');
-  heard = main().dataset.zone;
-  const mine = source = new EventSource(`/events?tz=${encodeURIComponent(heard)}`);
+  heard = hears();
+  const mine = source = new EventSource(heard);
   mine.onopen = () => { wait_ms = 1000; state('on', 'Live'); };
-  mine.addEventListener('call', () => soon());
+  mine.addEventListener('call', () => { if (main().dataset.alerts === undefined) soon(); });
+  mine.addEventListener('alerts', () => soon());
   mine.addEventListener('gap', () => soon());
   mine.addEventListener('figures', (event) => tick(JSON.parse(event.data)));
   mine.addEventListener('end', (event) => {
@@ -284,21 +292,27 @@ function renew(next) {
     if (!held(main())) { main().replaceWith(document.adoptNode(next)); arrived(); }
     return;
   }
-  for (const region of next.querySelectorAll('[data-live]')) renew_region($(region.id), region);
+  const under = main().querySelector('[data-hold]:hover');
+  for (const region of next.querySelectorAll('[data-live]')) renew_region($(region.id), region, under);
+}
+function wait_for(node) {
+  node.addEventListener('pointerleave', soon, { once: true });
+  node.addEventListener('focusout', soon, { once: true });
 }
 
-function renew_region(old, region) {
+function renew_region(old, region, under) {
   if (old.isEqualNode(region)) return;
-  if (held(old)) {
-    old.addEventListener('pointerleave', soon, { once: true });
-    old.addEventListener('focusout', soon, { once: true });
-    return;
-  }
+  if (held(old)) { wait_for(old); return; }
+  const former = [...old.childNodes], top = under?.getBoundingClientRect().top;
   const before = new Map([...old.querySelectorAll('[data-num]')].map((node) => [node.dataset.num, node.textContent]));
   const known = new Set([...old.querySelectorAll('tr[data-row]')].map((row) => row.dataset.row));
   const focused = old.contains(document.activeElement) ? document.activeElement.id : '';
   for (const details of region.querySelectorAll('details[id]')) details.open = Boolean($(details.id)?.open);
   old.replaceChildren(...document.adoptNode(region).childNodes);
+  if (under && under.getBoundingClientRect().top !== top) {  // it would move what is pointed at
+    old.replaceChildren(...former);
+    wait_for(under);
+  }
   if (focused) $(focused)?.focus({ preventScroll: true });
   for (const node of old.querySelectorAll('[data-num]')) {
     if (before.has(node.dataset.num) && before.get(node.dataset.num) !== node.textContent) flash(node);
@@ -326,7 +340,7 @@ addEventListener('pageshow', (event) => { if (event.persisted) { listen(); soon(
 function arrived() {
   lit = null;
   chart();
-  if (source?.readyState === EventSource.OPEN && heard === main().dataset.zone) state('on', 'Live');
+  if (source?.readyState === EventSource.OPEN && heard === hears()) state('on', 'Live');
   else listen();
 }
 arrived();
