@@ -16,7 +16,8 @@ from tollkeeper.domain.budgets import Balance, BalanceKey, Budget, BudgetScope, 
 from tollkeeper.domain.calls import Profile
 from tollkeeper.domain.leases import Charge
 from tollkeeper.storage.store import sqlite_file
-from tollkeeper.storage.store.budget_authority import Database, SqlBudgetAuthority
+from tollkeeper.storage.store.budget_authority import SqlBudgetAuthority
+from tollkeeper.storage.store.budget_steps import Database
 from tollkeeper.storage.store.migrate import migrate
 from tollkeeper.storage.store.postgres_budgets import PostgresBudgetAuthority
 from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority, open_sqlite_budgets

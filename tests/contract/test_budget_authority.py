@@ -345,15 +345,6 @@ def test_what_a_gateway_said_is_spent_whatever_its_journal_has(opened: Opener) -
     assert (row.posted, row.held) == (70 * CENT, 0)
 
 
-def test_a_gateway_whose_journal_is_gone_has_spent_all_that_it_had(opened: Opener) -> None:
-    cap = budget(limit=100 * DOLLAR)
-    authority = opened([cap])
-    authority.exchange("g1", [lease(cap, amount=DOLLAR, wanted=DOLLAR)], NOW)
-    authority.finish("g1", None, NOW)
-    row = only(authority.balances())
-    assert (row.posted, row.held) == (DOLLAR, 0)
-
-
 def test_a_gateway_that_was_taken_for_dead_gets_nothing_more(opened: Opener) -> None:
     cap = budget(limit=100 * DOLLAR)
     authority = opened([cap])

@@ -19,7 +19,8 @@ from budget_desks import NOW, SECOND, budget, memory_authority, server_authority
 from postgres_cluster import shared
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
 from tollkeeper.domain.budgets import Amounts, BalanceKey, Budget, BudgetScope, Mode, Unit
-from tollkeeper.domain.leases import Charge, LeaseRequest, slice_of
+from tollkeeper.domain.errors import NotFound
+from tollkeeper.domain.leases import LEASE_US, Charge, LeaseRequest, slice_of
 from tollkeeper.storage.store.postgres_budgets import PostgresBudgetAuthority
 from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority
 
@@ -75,6 +76,8 @@ class AuthorityModel(RuleBasedStateMachine):
         self.ended: dict[str, list[Charge]] = {}
         self.leases: dict[tuple[str, BalanceKey], Lease] = {}
         self.dead: set[str] = set()
+        self.lost: dict[str, dict[BalanceKey, int]] = {}  # what they spent in truth
+        self.charged: dict[tuple[str, BalanceKey], int] = {}
         self.count = 0
 
     def teardown(self) -> None:
@@ -200,16 +203,60 @@ class AuthorityModel(RuleBasedStateMachine):
         gateway = data.draw(st.sampled_from([it for it in GATEWAYS if it not in self.dead]))
         mine = {key: lease for (name, key), lease in self.leases.items() if name == gateway}
         spent = {key: lease.spent for key, lease in mine.items()}
-        self.authority.finish(gateway, None if is_journal_lost else spent, self.now)
+        if is_journal_lost and not mine:
+            with pytest.raises(NotFound):
+                self.authority.abandon(gateway, self.now + LEASE_US)
+            return
+        if is_journal_lost:
+            self.lost[gateway] = spent
+            ended = self.authority.abandon(gateway, self.now + LEASE_US)
+            assert ended.held == {key: it.unspent for key, it in mine.items() if it.unspent}
+        else:
+            self.authority.finish(gateway, spent, self.now)
         for key, lease in mine.items():
             in_all = max(lease.granted if is_journal_lost else lease.spent, lease.told)
             row = self._row(key)
             row.held -= lease.unspent
             row.posted += in_all - lease.told
+            if is_journal_lost:
+                self.charged[(gateway, key)] = lease.unspent
             lease.granted = lease.told = in_all
             lease.spent = max(lease.spent, in_all)
             lease.epoch += 1
         self.dead.add(gateway)
+
+    @precondition(lambda self: self.lost)
+    @rule(data=st.data())
+    def write_off(self, data: st.DataObject) -> None:
+        """Let somebody take back what was charged for a gateway that is lost."""
+        gateway = data.draw(st.sampled_from(sorted(self.lost)))
+        mine = {key: it for (name, key), it in self.charged.items() if name == gateway and it}
+        if not mine:
+            with pytest.raises(NotFound):
+                self.authority.write_off(gateway, self.now)
+            return
+        assert self.authority.write_off(gateway, self.now).held == mine
+        for key, amount in mine.items():
+            self.charged[(gateway, key)] = 0
+            self._correct(gateway, key, -amount)
+
+    @precondition(lambda self: self.lost)
+    @rule(data=st.data())
+    def journal_is_found(self, data: st.DataObject) -> None:
+        """Let the journal of a gateway that was given up say what it spent."""
+        gateway = data.draw(st.sampled_from(sorted(self.lost)))
+        truth = self.lost.pop(gateway)
+        self.authority.finish(gateway, truth, self.now)
+        for key, spent in truth.items():
+            told = self._lease(gateway, key).told
+            said = told - self.charged.pop((gateway, key))
+            self._correct(gateway, key, max(spent, said) - told)
+
+    def _correct(self, gateway: str, key: BalanceKey, more: int) -> None:
+        lease = self._lease(gateway, key)
+        lease.told += more
+        lease.granted += more
+        self._row(key).posted += more
 
     def _say(self, gateway: str, request: LeaseRequest) -> None:
         answer = self.authority.exchange(gateway, [request], self.now)

@@ -209,6 +209,7 @@ def require_all_settled(
     return {"calls": len(trickle.seen), "booked": len(entries), "served": len(served), **posted}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "away_s",
     [6, pytest.param(600, marks=[pytest.mark.long, pytest.mark.timeout(1_500)])],

@@ -42,8 +42,9 @@ class Desk:
         self.ledger = DuckDbLedger(folder / "ledger.duckdb", SMALL)
         self.gate = BudgetGate("g1", Book(BUDGETS), NOW)
         self.now = NOW
+        sums = LedgerSums(self.ledger, "Acme")
         self.check = BalanceCheck(
-            self.store, LedgerSums(self.ledger, "Acme"), lambda: self.now, lambda: True
+            self.store, sums, lambda: self.now, lambda: True, self.authority.abandoned
         )
 
     def call(self, number: int, cost: int | None) -> list[LedgerEntry]:
@@ -117,4 +118,15 @@ def test_a_cost_that_becomes_known_later_takes_the_place_of_what_was_held(desk: 
     assert [booking.amount for booking in bookings] == [3 * CENT - 7 * CENT]
     assert desk.authority.book_late(bookings, desk.now) == 1
     assert desk.authority.book_late(bookings, desk.now) == 0
+    assert desk.checked() == []
+
+
+def test_what_was_charged_for_a_lost_gateway_is_no_difference(desk: Desk) -> None:
+    desk.call(0, 3 * CENT)
+    desk.report()
+    ended = desk.authority.abandon("g1", desk.now + EVERY_US)
+    (row,) = [it for it in desk.authority.balances() if it.key.budget_id == "a-org"]
+    assert row.posted == 3 * CENT + ended.held[row.key] > 3 * CENT
+    assert desk.checked() == []
+    desk.authority.write_off("g1", desk.now)
     assert desk.checked() == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Final
 
 from tollkeeper import bootstrap
+from tollkeeper.domain.budgets import BalanceKey
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.jobs.table import Job
 from tollkeeper.ports import DataFolder, Ledger, Store
@@ -40,7 +41,9 @@ class ConsoleBudgets:
         self._connect = partial(bootstrap.open_budget_authority, data)
         self._now_us = now_us
         self._late = LateSpending(self._connect, store.budgets, now_us)
-        self._check = BalanceCheck(store, LedgerSums(ledger, org), now_us, self._has_caught_up)
+        self._check = BalanceCheck(
+            store, LedgerSums(ledger, org), now_us, self._has_caught_up, self._abandoned
+        )
         self.gauges = self._check.gauges
 
     def also(self, on_loaded: OnLoaded) -> OnLoaded:
@@ -61,13 +64,22 @@ class ConsoleBudgets:
             Job("forget what was held", _FORGET_S, self._forget_holds),
         )
 
+    def _abandoned(self) -> Mapping[BalanceKey, int]:
+        with closing(self._connect()) as authority:
+            return authority.abandoned()
+
     def _look_for_lost(self) -> None:
-        """Tell of gateways that have not been heard of: what they leased stays held."""
+        """Tell of gateways that have not been heard of: what they leased stays held.
+
+        It is settled when the gateway starts again, or when somebody says that it never will.
+        """
         with closing(self._connect()) as authority:
             for lost in authority.expire(self._now_us()):
                 if lost.held:
                     about = {"gateway": lost.gateway, "budget": lost.key.budget_id}
-                    logger.warning("a gateway is not heard of", extra={**about, "held": lost.held})
+                    lasting = f"if its disk is lost: tollkeeper budgets abandon {lost.gateway}"
+                    about |= {"held": str(lost.held), "help": lasting}
+                    logger.warning("a gateway is not heard of", extra=about)
 
     def _forget_holds(self) -> None:
         with closing(self._connect()) as authority:

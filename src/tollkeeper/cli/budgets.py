@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tollkeeper.cli import budget_replay, budget_requests, output
+from tollkeeper.cli import budget_replay, budget_requests, lost_gateways, output
 from tollkeeper.cli.budget_options import (
     ExemptOption,
     LimitOption,
@@ -192,3 +192,4 @@ def _tell(store: Store, budget: Budget, done: str, *, as_json: bool) -> None:
 
 budget_replay.add_to(app)
 budget_requests.add_to(app)
+lost_gateways.add_to(app)

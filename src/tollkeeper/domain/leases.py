@@ -121,6 +121,21 @@ class LostLease(NamedTuple):
     held: int
 
 
+class OpenGateway(NamedTuple):
+    """A gateway that has not said what it spent in all, and when it was heard of last.
+
+    ``held`` is what it may still spend, or has spent without saying so, by row.
+    """
+
+    gateway: str
+    seen_at_us: int
+    held: dict[BalanceKey, int]
+
+    def is_alive(self, now_us: int) -> bool:
+        """Tell whether it may live: one that has anything leased is heard of more often."""
+        return now_us - self.seen_at_us < LEASE_US
+
+
 class BudgetAuthority(Protocol):
     """Who decides whether there is room: one for all gateways.
 
@@ -145,21 +160,38 @@ class BudgetAuthority(Protocol):
     def finish(
         self,
         gateway: str,
-        spent: Mapping[BalanceKey, int] | None,
+        spent: Mapping[BalanceKey, int],
         now_us: int,
         untold: Mapping[BalanceKey, int] = NOTHING_UNTOLD,
     ) -> int:
         """Close the leases of a gateway that has ended, and free what it did not spend.
 
-        ``spent`` is all that its journal says it ever spent from leases, by row. None where
-        the journal is lost for good: then all that it was granted counts as spent. ``untold``
+        ``spent`` is all that its journal says it ever spent from leases, by row. ``untold``
         is of other rows, which it had never told of since it began to spend of them: so much
         comes on top of what it may have said of them long before. Only for a gateway that can
-        no longer send anything. Returns how many leases were closed.
+        no longer send anything. If it was abandoned, this takes the place of what was charged
+        then. Returns how many leases were closed.
         """
 
     def expire(self, now_us: int) -> list[LostLease]:
         """Mark leases that were not renewed in time, and list the new ones. Frees nothing."""
+
+    def open_gateways(self) -> list[OpenGateway]:
+        """List the gateways that have something leased, the longest not heard of first."""
+
+    def abandon(self, gateway: str, now_us: int) -> OpenGateway:
+        """End a gateway whose journal is lost for good: all that it was granted counts as spent.
+
+        What was never said to be spent is noted as such (``abandoned``). Done again,
+        it gives what was noted then. Raises Conflict while the gateway may live, NotFound
+        where it has nothing open.
+        """
+
+    def abandoned(self) -> Mapping[BalanceKey, int]:
+        """Sum up by rows what was charged for gateways that are lost: no entries tell of it."""
+
+    def write_off(self, gateway: str, now_us: int) -> OpenGateway:
+        """Take back what abandoning a gateway has charged. Raises NotFound where that is nothing."""
 
     def hold(
         self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int

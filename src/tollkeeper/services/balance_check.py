@@ -39,7 +39,11 @@ class Checked(NamedTuple):
 
 
 class BalanceCheck:
-    """Checks once in an hour. ``has_caught_up`` tells that the ledger has all that is journaled."""
+    """Checks once in an hour. ``has_caught_up`` tells that the ledger has all that is journaled.
+
+    ``abandoned`` gives what was charged for gateways whose journal is lost
+    (``BudgetAuthority.abandoned``).
+    """
 
     def __init__(
         self,
@@ -47,12 +51,14 @@ class BalanceCheck:
         sums: Sums,
         now_us: Callable[[], int],
         has_caught_up: Callable[[], bool],
+        abandoned: Callable[[], Mapping[BalanceKey, int]] = dict,
     ) -> None:
         self.checked = Checked()
         self._store = store
         self._sums = sums
         self._now_us = now_us
         self._has_caught_up = has_caught_up
+        self._abandoned = abandoned
         self._before: Sequence[Balance] = ()
         self._looked_at_us = self._summed_at_us = 0
         self._booked: Mapping[BalanceKey, int] | None = None
@@ -87,11 +93,12 @@ class BalanceCheck:
             (row.key.budget_id, Window(row.key.window_start_us, row.window_end_us))
             for row in self._before
         }
-        return {
-            BalanceKey(budget_id, entity, window.start_us): amount
-            for budget_id, window in sorted(windows)
-            for entity, amount in self._sums.of(budgets[budget_id], window).items()
-        }
+        booked = dict(self._abandoned())  # spent, for all that anybody knows
+        for budget_id, window in sorted(windows):
+            for entity, amount in self._sums.of(budgets[budget_id], window).items():
+                key = BalanceKey(budget_id, entity, window.start_us)
+                booked[key] = booked.get(key, 0) + amount
+        return booked
 
     def _compared(self, booked: Mapping[BalanceKey, int], now_us: int) -> Checked:
         after = {row.key: row for row in self._rows(self._looked_at_us)}

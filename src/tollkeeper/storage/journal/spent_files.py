@@ -62,6 +62,21 @@ class SpentFiles:
                 logger.error("what was spent of budgets cannot be read", extra={"file": str(path)})
         return found
 
+    def knows(self, instance: str) -> bool:
+        """Tell whether a start here would say what an instance spent: by its file or its journal.
+
+        A file that cannot be read is none, and there is no other from then on.
+        """
+        path = self._folder / f"{instance}{SUFFIX}"
+        try:
+            _decode(path.read_bytes())
+        except FileNotFoundError:
+            names = segments.list_segments(self._folder) if self._folder.is_dir() else []
+            return any(name.instance == instance for name in names)
+        except msgspec.DecodeError:
+            return False
+        return True
+
     def said(self, instance: str) -> None:
         """Forget an instance: the authority knows."""
         (self._folder / f"{instance}{SUFFIX}").unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from tollkeeper.domain.budgets import (
     NOTHING,
@@ -16,8 +16,6 @@ from tollkeeper.domain.budgets import (
     Balance,
     BalanceKey,
     Budget,
-    Unit,
-    amount_of,
 )
 from tollkeeper.domain.holds import HoldState
 from tollkeeper.domain.leases import (
@@ -29,31 +27,19 @@ from tollkeeper.domain.leases import (
     LeaseRequest,
     LeaseState,
     LostLease,
+    OpenGateway,
     Shortage,
     outstanding,
     slice_of,
 )
+from tollkeeper.storage.store import abandoned_leases
 from tollkeeper.storage.store import budget_sql as sql
 from tollkeeper.storage.store.budget_rows import read_budget, write_budget
+from tollkeeper.storage.store.budget_steps import Database, add_hold, end_holds, move
 
 _OPEN: Final = "open"
 _NEVER_US: Final = -1  # no raise counts then
 _CLOSED: Final = "closed"
-
-
-class Rows(Protocol):
-    """What a statement gave: a DB-API cursor."""
-
-    @property
-    def rowcount(self) -> int: ...
-    def fetchone(self) -> Any: ...
-    def fetchall(self) -> list[Any]: ...
-
-
-class Database(Protocol):
-    """An open transaction that runs statements with values named by ``:name``."""
-
-    def execute(self, statement: str, values: Mapping[str, Any], /) -> Rows: ...
 
 
 class _Standing(NamedTuple):
@@ -120,24 +106,24 @@ class SqlBudgetAuthority:
     def finish(
         self,
         gateway: str,
-        spent: Mapping[BalanceKey, int] | None,
+        spent: Mapping[BalanceKey, int],
         now_us: int,
         untold: Mapping[BalanceKey, int] = NOTHING_UNTOLD,
     ) -> int:
         with self._transaction() as db:
             _see(db, gateway, now_us)
+            abandoned_leases.replace(db, gateway, spent, untold, now_us)
             db.execute(sql.END_GATEWAY, {"gateway": gateway, "now_us": now_us})
             rows = db.execute(sql.LEASES_OF, {"gateway": gateway}).fetchall()
             known, closed = {BalanceKey(*row[:3]): row[3:] for row in rows}, 0
-            for key in sorted({*known, *(spent or ()), *untold}):
+            for key in sorted({*known, *spent, *untold}):
                 if key not in known:
                     _ensure_lease(db, gateway, key, now_us)
                 granted, said = known.get(key, (0, 0))
-                in_all = granted if spent is None else spent.get(key, 0)
-                in_all = max(in_all, said) + untold.get(key, 0)
+                in_all = max(spent.get(key, 0), said) + untold.get(key, 0)
                 values = {**key._asdict(), "gateway": gateway, "spent": in_all}
                 if db.execute(sql.CLOSE_LEASE, values).rowcount:
-                    _move(db, key, in_all - said, -outstanding(granted, said))
+                    move(db, key, in_all - said, -outstanding(granted, said))
                     closed += 1
             return closed
 
@@ -153,6 +139,23 @@ class SqlBudgetAuthority:
                 if db.execute(sql.EXPIRE, values).rowcount:
                     lost.append(late)
         return lost
+
+    def open_gateways(self) -> list[OpenGateway]:
+        with self._transaction() as db:
+            return abandoned_leases.open_gateways(db)
+
+    def abandon(self, gateway: str, now_us: int) -> OpenGateway:
+        with self._transaction() as db:
+            return abandoned_leases.abandon(db, gateway, now_us)
+
+    def abandoned(self) -> Mapping[BalanceKey, int]:
+        with self._transaction() as db:
+            rows = db.execute(sql.ABANDONED_SUMS, {}).fetchall()
+            return {BalanceKey(*row[:3]): int(row[3]) for row in rows}
+
+    def write_off(self, gateway: str, now_us: int) -> OpenGateway:
+        with self._transaction() as db:
+            return abandoned_leases.write_off(db, gateway, now_us)
 
     # ------------------------------------------------------------- holds
 
@@ -177,22 +180,22 @@ class SqlBudgetAuthority:
                     db.execute("ROLLBACK TO SAVEPOINT holds", {})
                     db.execute("RELEASE SAVEPOINT holds", {})
                     return shortage
-                _add_hold(db, entry_id, gateway, charge, HoldState.HELD, now_us)
+                add_hold(db, entry_id, gateway, charge, HoldState.HELD, now_us)
             db.execute("RELEASE SAVEPOINT holds", {})
             return None
 
     def settle(self, entry_id: str, spent: Amounts | None, now_us: int) -> bool:
         state = HoldState.ESTIMATED if spent is None else HoldState.POSTED
         with self._transaction() as db:
-            return _end_holds(db, entry_id, state, spent, now_us) > 0
+            return end_holds(db, entry_id, state, spent, now_us) > 0
 
     def void(self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int) -> bool:
         with self._transaction() as db:
             _see(db, gateway, now_us)
-            ended = _end_holds(db, entry_id, HoldState.VOIDED, NOTHING, now_us)
+            ended = end_holds(db, entry_id, HoldState.VOIDED, NOTHING, now_us)
             for charge in sorted(charges):
                 nothing = charge._replace(amount=0)
-                _add_hold(db, entry_id, gateway, nothing, HoldState.VOIDED, now_us)
+                add_hold(db, entry_id, gateway, nothing, HoldState.VOIDED, now_us)
             return ended > 0
 
     def book_late(self, bookings: Sequence[LateBooking], now_us: int) -> int:
@@ -201,8 +204,8 @@ class SqlBudgetAuthority:
             for name, key, window_end_us, amount in sorted(bookings, key=lambda it: it.key):
                 _ensure_row(db, key, window_end_us)
                 nothing = Charge(key, window_end_us, 0)
-                if _add_hold(db, name, "", nothing, HoldState.POSTED, now_us):
-                    _move(db, key, max(amount, -_standing(db, key, now_us).posted), 0)
+                if add_hold(db, name, "", nothing, HoldState.POSTED, now_us):
+                    move(db, key, max(amount, -_standing(db, key, now_us).posted), 0)
                     booked += 1
         return booked
 
@@ -352,47 +355,3 @@ def _row_before(db: Database, budget: Budget, key: BalanceKey) -> BalanceKey | N
     db.execute(sql.ADD_ROW, {**earlier._asdict(), "window_end_us": before.end_us})
     db.execute(sql.MOVE, {**earlier._asdict(), "posted": 0, "held": 0})
     return earlier
-
-
-def _add_hold(
-    db: Database, entry_id: str, gateway: str, charge: Charge, state: HoldState, now_us: int
-) -> bool:
-    """Keep a hold of an entry; False where there is one."""
-    values = {
-        **charge.key._asdict(),
-        "entry_id": entry_id,
-        "gateway": gateway,
-        "amount": charge.amount,
-        "spent": None if state is HoldState.HELD else 0,
-        "state": str(state),
-        "now_us": now_us,
-    }
-    return db.execute(sql.ADD_HOLD, values).rowcount > 0
-
-
-def _end_holds(
-    db: Database, entry_id: str, state: HoldState, spent: Amounts | None, now_us: int
-) -> int:
-    """End the holds of an entry that are still there; say how many."""
-    ended = 0
-    holds = sorted(db.execute(sql.HOLDS, {"entry_id": entry_id}).fetchall())
-    for *key_values, amount, _, unit in holds:
-        key = BalanceKey(*key_values)
-        cost = None if spent is None else amount_of(spent, Unit(unit))
-        cost = amount if cost is None else cost
-        values = {
-            **key._asdict(),
-            "entry_id": entry_id,
-            "state": str(state),
-            "spent": cost,
-            "now_us": now_us,
-        }
-        if db.execute(sql.END_HOLD, values).rowcount:
-            _move(db, key, cost, -amount)
-            ended += 1
-    return ended
-
-
-def _move(db: Database, key: BalanceKey, posted: int, held: int) -> None:
-    if posted or held:
-        db.execute(sql.MOVE, {**key._asdict(), "posted": posted, "held": held})

@@ -29,6 +29,9 @@ _LIMIT: Final = f"""(
 )"""
 _UNSPENT: Final = "CASE WHEN granted > spent THEN granted - spent ELSE 0 END"
 
+ABANDONED: Final = "abandoned~"
+"""With this begin the names of holds that note what was charged for a gateway that is lost."""
+
 BUDGETS: Final = f"SELECT {', '.join(BUDGET_COLUMNS)} FROM budgets ORDER BY budget_id"
 _CHANGING: Final = (
     *("name", "limit_amount", "mode", "sizing", "rollover_max", "thresholds_bp", "until_us"),
@@ -126,11 +129,22 @@ CLOSE_LEASE: Final = f"""
         state = 'closed'
     WHERE gateway = :gateway AND {_KEY} AND state <> 'closed'
 """
+CORRECT_LEASE: Final = f"""
+    UPDATE budget_leases SET granted = granted + :more, spent = spent + :more
+    WHERE gateway = :gateway AND {_KEY} AND state = 'closed'
+"""
 LATE: Final = """
     SELECT gateway, budget_id, entity, window_start_us, granted, spent FROM budget_leases
     WHERE state = 'open' AND expires_at_us <= :now_us
     ORDER BY gateway, budget_id, entity, window_start_us
 """
+OPEN_GATEWAYS: Final = """
+    SELECT g.gateway, g.seen_at_us, l.budget_id, l.entity, l.window_start_us, l.granted, l.spent
+    FROM budget_gateways AS g JOIN budget_leases AS l ON l.gateway = g.gateway
+    WHERE l.state <> 'closed' AND l.granted > l.spent AND g.ended_at_us IS NULL
+    ORDER BY g.seen_at_us, g.gateway
+"""
+SEEN: Final = "SELECT seen_at_us FROM budget_gateways WHERE gateway = :gateway"
 EXPIRE: Final = f"""
     UPDATE budget_leases SET state = 'expired'
     WHERE gateway = :gateway AND {_KEY} AND state = 'open' AND expires_at_us <= :now_us
@@ -154,8 +168,23 @@ END_HOLD: Final = f"""
     UPDATE budget_holds SET state = :state, spent = :spent, changed_at_us = :now_us
     WHERE entry_id = :entry_id AND {_KEY} AND state = 'held'
 """
-FORGET_HOLDS: Final = """
+WRITE_OFF: Final = f"""
+    UPDATE budget_holds SET state = 'voided', spent = 0, changed_at_us = :now_us
+    WHERE entry_id = :entry_id AND {_KEY} AND state = 'estimated'
+"""
+REPLACE: Final = f"""
+    UPDATE budget_holds SET state = 'posted', spent = 0, changed_at_us = :now_us
+    WHERE entry_id = :entry_id AND {_KEY} AND state IN ('estimated', 'voided')
+"""
+ABANDONED_SUMS: Final = f"""
+    SELECT budget_id, entity, window_start_us, SUM(spent) FROM budget_holds
+    WHERE state = 'estimated' AND substr(entry_id, 1, {len(ABANDONED)}) = '{ABANDONED}'
+    GROUP BY budget_id, entity, window_start_us
+"""
+# What was abandoned is kept: the check of balances knows by it why they are above the ledger.
+FORGET_HOLDS: Final = f"""
     DELETE FROM budget_holds WHERE state <> 'held' AND changed_at_us < :before_us
+    AND substr(entry_id, 1, {len(ABANDONED)}) <> '{ABANDONED}'
 """
 FORGET_GATEWAYS: Final = """
     DELETE FROM budget_gateways WHERE ended_at_us < :before_us AND NOT EXISTS (

@@ -20,7 +20,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 import psycopg
 
 from tollkeeper.storage.store import postgres_server
-from tollkeeper.storage.store.budget_authority import Rows, SqlBudgetAuthority
+from tollkeeper.storage.store.budget_authority import SqlBudgetAuthority
+from tollkeeper.storage.store.budget_steps import Rows
 from tollkeeper.storage.store.postgres_server import Connection, Way
 from tollkeeper.storage.store.schema_check import require_current
 from tollkeeper.storage.store.store_address import PostgresDatabase
@@ -73,6 +74,10 @@ class PostgresBudgetAuthority(SqlBudgetAuthority):
     exchange = _tried_again(SqlBudgetAuthority.exchange)
     finish = _tried_again(SqlBudgetAuthority.finish)
     expire = _tried_again(SqlBudgetAuthority.expire)
+    open_gateways = _tried_again(SqlBudgetAuthority.open_gateways)
+    abandon = _tried_again(SqlBudgetAuthority.abandon)
+    abandoned = _tried_again(SqlBudgetAuthority.abandoned)
+    write_off = _tried_again(SqlBudgetAuthority.write_off)
     hold = _tried_again(SqlBudgetAuthority.hold)
     settle = _tried_again(SqlBudgetAuthority.settle)
     book_late = _tried_again(SqlBudgetAuthority.book_late)
