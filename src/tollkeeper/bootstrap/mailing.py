@@ -12,8 +12,10 @@ from tollkeeper.services.delivering import Mailing
 
 def senders_of(configuration: Configuration) -> Senders:
     """Make who sends by a configuration."""
+    ca_file = configuration.settings.ca_file
     return Senders(
-        WebhookSender(configuration.settings.ca_file), ChatSender(configuration.alerts.named)
+        WebhookSender(ca_file),
+        ChatSender(configuration.alerts.named, ca_file, configuration.proxies),
     )
 
 
