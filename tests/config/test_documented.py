@@ -12,6 +12,7 @@ import pytest
 
 from tollkeeper import config
 from tollkeeper.config.alert_options import NotifyOptions, WebhookOptions
+from tollkeeper.config.oidc import OidcClaims, OidcOptions
 from tollkeeper.config.settings import (
     NOT_YET,
     PlanOptions,
@@ -33,7 +34,10 @@ ROWS = {
     for name in re.findall(r"`([^`]+)`", cells[1])
 }
 SECTIONS = ("providers", "models", "prices", "plans", "rate_limits", "budgets")
-LISTED = (PriceRuleOptions, PlanOptions, RateLimitOptions, NotifyOptions, WebhookOptions)
+LISTED = (
+    *(PriceRuleOptions, PlanOptions, RateLimitOptions, NotifyOptions, WebhookOptions),
+    *(OidcOptions, OidcClaims),
+)
 
 
 def options(shape: Any = Settings, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

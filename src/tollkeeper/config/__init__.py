@@ -19,10 +19,12 @@ import yaml
 
 from tollkeeper.config import budgets, rate_limits, terms, yaml_file
 from tollkeeper.config.alert_options import AlertSettings, alert_settings
+from tollkeeper.config.oidc import oidc_providers
 from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.domain.anomalies import RULES
 from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.errors import ConfigError
+from tollkeeper.domain.oidc import OidcProvider
 from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.domain.routing import Provider
@@ -56,6 +58,7 @@ class Configuration(NamedTuple):
     rate_limits: tuple[RateRule, ...] = ()
     alerts: AlertSettings = AlertSettings()
     budgets: tuple[Budget, ...] = ()
+    oidc: tuple[OidcProvider, ...] = ()
 
 
 def environment() -> Mapping[str, str]:
@@ -101,6 +104,7 @@ def load(
         rate_limits.rate_limits(document, settings.rate_limits),
         alert_settings(document, settings.alerts, RULES),
         budgets.budgets(document, settings.budgets, settings.timezone),
+        oidc_providers(document, settings.sign_in.oidc, settings.public_url),
     )
 
 
