@@ -23,7 +23,10 @@ from loopback import HOST, free_port
 from stores import NOW, open_folder
 from tollkeeper.bootstrap.checks import folder as folder_checks
 from tollkeeper.clock import now_us
+from tollkeeper.domain.deliveries import ChannelState, Delivery, DeliveryState
 from tollkeeper.services.first_run import first_run
+from tollkeeper.services.outbox import message_of
+from tollkeeper.services.times import utc_text
 from tollkeeper.storage.duckdb.schema import MIGRATIONS
 
 KEY = "sk-canary-doctor-0001"
@@ -320,6 +323,101 @@ def test_nobody_to_call(ill: Ill) -> None:
     assert ill.check("providers", "--offline")[0] == "warn"
     ill.configure(sandbox="off")
     assert ill.check("providers", "--offline")[0] == "fail"
+
+
+# ------------------------------------------------------------------ channels of alerts
+
+HOOK = {"name": "ops", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+
+
+def channel_checks(ill: Ill, *arguments: str) -> list[tuple[str, str, str]]:
+    """Give state, finding and remedy of what is said of the channel ops."""
+    found = [each for each in ill.checks(*arguments) if each["name"] == "channel ops"]
+    return [(each["state"], each["finding"], each["remedy"] or "") for each in found]
+
+
+def note(ill: Ill, state: ChannelState | None = None, *faults: str) -> None:
+    """Keep how the channel ops does, and messages that failed there an hour ago."""
+    store = open_folder(ill.data).store
+    if state is not None:
+        store.set_channel(state)
+    for number, fault in enumerate(faults):
+        message = message_of("test", "", "", NOW + number, message_id=f"m{number}")
+        store.add_message(message)
+        failed = Delivery(
+            message.message_id, "ops", DeliveryState.WAITING, 2, NOW, NOW + 9 + number
+        )
+        store.address(message.message_id, [failed._replace(fault=fault)])
+    store.close()
+
+
+def test_no_channel_is_no_fault(ill: Ill) -> None:
+    state, finding, _ = ill.check("alerts", "--offline")
+    assert (state, "no channel is configured" in finding) == ("ok", True)
+
+
+def test_how_a_channel_does(ill: Ill) -> None:
+    url = "https://hooks.example.com/secret-path"
+    ill.configure(alerts={"webhooks": [{"url": url, **HOOK}]})
+    ((state, finding, _),) = channel_checks(ill, "--offline")
+    assert state == "ok"
+    assert "nothing has been sent yet; this sends a test: tollkeeper alerts test ops" in finding
+    note(ill, None, "answered with status 503", "answered with status 500")
+    ((state, finding, remedy),) = channel_checks(ill, "--offline")
+    assert state == "warn"
+    assert f"failing since {utc_text(NOW)} (2 messages): answered with status 500" in finding
+    assert "tollkeeper alerts test ops" in remedy
+    note(ill, ChannelState("ops", delivered_at_us=NOW + 20))
+    ((state, finding, _),) = channel_checks(ill, "--offline")
+    assert (state, finding.endswith(f"arrived at {utc_text(NOW)}")) == ("ok", True)
+    note(ill, ChannelState("ops", 3, NOW + 30, "answered with status 410", NOW))
+    ((state, finding, remedy),) = channel_checks(ill, "--offline")
+    assert state == "fail"
+    assert f"closed since {utc_text(NOW)}: it answered with status 410" in finding
+    assert "tollkeeper alerts test ops" in remedy
+    assert "secret-path" not in ill.doctor("--offline").out
+
+
+def test_where_a_channel_leads(ill: Ill, monkeypatch: pytest.MonkeyPatch) -> None:
+    leads_to = {"hooks.example.com": "93.184.215.14", "mail.example.com": "10.1.2.3"}
+
+    def getaddrinfo(host: str, *_: Any, **__: Any) -> list[Any]:
+        if host not in leads_to:
+            raise socket.gaierror(-2, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (leads_to[host], 0))]
+
+    def checked(section: dict[str, Any], **options: Any) -> tuple[str, str, str]:
+        ill.configure(alerts=section, **options)
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        _, *found = channel_checks(ill)
+        monkeypatch.undo()
+        monkeypatch.chdir(ill.root)
+        return found[0] if found else ("", "", "")
+
+    def hook(host: str) -> dict[str, Any]:
+        return {"webhooks": [{"url": f"https://{host}/x", **HOOK}]}
+
+    def chat(url: str, **more: Any) -> dict[str, Any]:
+        return {"notify": [{"url": url, "name": "ops"}], **more}
+
+    assert checked(hook("hooks.example.com"))[:2] == (
+        "ok",
+        "hooks.example.com has 1 address, and messages may go there",
+    )
+    assert checked(hook("gone.example.com"))[:2] == (
+        "fail",
+        "gone.example.com: there is no such host",
+    )
+    inside = "mailtos://bot:hunter2@mail.example.com?to=ops@example.com"
+    state, finding, remedy = checked(chat(inside))
+    assert (state, "points inside (10.1.2.3)" in finding) == ("fail", True)
+    assert "put mail.example.com into alerts.allow_private" in remedy
+    assert checked(chat(inside, allow_private=["mail.example.com"]))[0] == "ok"
+    slack = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
+    assert checked(chat(slack)) == ("", "", "")
+    behind = chat("mmosts://chat.example.com/3ccdd113474722377935511fc85d3dd4")
+    assert checked(behind)[0] == "fail"
+    assert checked(behind, https_proxy="http://127.0.0.1:9") == ("", "", "")
 
 
 def test_a_price_book_that_was_cut_off(ill: Ill) -> None:

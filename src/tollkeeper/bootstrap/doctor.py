@@ -9,6 +9,7 @@ from tollkeeper import config
 from tollkeeper.bootstrap.checks import (
     Check,
     Place,
+    channels,
     fail,
     folder,
     listening,
@@ -57,6 +58,7 @@ def examine(config_file: Path | None, data: Path | None, *, online: bool) -> Ite
     if readable:
         yield from _told("server", listening.listening(place))
         yield from _told("providers", providers.providers(place, online=online))
+        yield from _told("alerts", channels.channels(place, online=online))
 
 
 def _told(name: str, checks: Iterator[Check]) -> Iterator[Check]:

@@ -28,7 +28,11 @@ _NAME_CHARS: Final = 20
 )
 def doctor(
     online: Annotated[
-        bool, typer.Option("--online/--offline", help="Whether to connect to the providers.")
+        bool,
+        typer.Option(
+            "--online/--offline",
+            help="Whether to connect to the providers and to look up the hosts of channels.",
+        ),
     ] = True,
     config: Annotated[
         Path | None, typer.Option("--config", help="The configuration. Default: tollkeeper.yaml.")
@@ -39,7 +43,8 @@ def doctor(
     """Check everything, and say what to do. Changes nothing; exit code 1 if anything fails.
 
     Looks at the configuration, the data folder, the disk, the key file, the store, the
-    ledger, the journal, the port, the running server, the providers and the clock.
+    ledger, the journal, the port, the running server, the providers, the clock and the channels
+    of alerts. Sends no message: 'tollkeeper alerts test CHANNEL' does.
     """
     found = []
     for check in import_module("tollkeeper.bootstrap.doctor").examine(config, data, online=online):

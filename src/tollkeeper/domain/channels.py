@@ -121,6 +121,16 @@ def chat(name: str, url: str, named: Collection[str]) -> Channel:
     return Channel(name, _WORDS.get(scheme, scheme.capitalize()), shown, url)
 
 
+def server_of(channel: Channel) -> str:
+    """Give the host that a channel's address names, "" for a service with an address of its own."""
+    if channel.target is not None:
+        return channel.target.host
+    scheme, _, rest = channel.url.partition("://")
+    if scheme not in HOSTED or _has_own_place(scheme, rest):
+        return ""
+    return _host_in(rest)
+
+
 def webhook_key(secret: str) -> bytes:
     """Read a secret as Standard Webhooks writes it: ``whsec_`` and 24 to 64 bytes of base64.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 TITLE_CHARS_MAX: Final = 200
@@ -114,6 +114,29 @@ class ChannelState(NamedTuple):
     delivered_at_us: int | None = None
 
 
+class Failed(NamedTuple):
+    """A delivery whose last try failed, at ``changed_at_us``.
+
+    Its message was made at ``created_at_us``.
+    """
+
+    channel: str
+    changed_at_us: int
+    created_at_us: int
+    fault: str
+
+
+class Trouble(NamedTuple):
+    """So many messages have failed at a channel, and none has arrived since the first of them.
+
+    ``fault`` is what was wrong last.
+    """
+
+    messages: int
+    since_us: int
+    fault: str
+
+
 class Outcome(NamedTuple):
     """What became of one try. ``fault`` is "" where it arrived.
 
@@ -163,6 +186,19 @@ def channel_after(
     closes = outcome.closes or failures >= DEAD_AFTER_FAILURES
     closed_at_us = known.closed_at_us or (now_us if closes else None)
     return known._replace(failures=failures, closed_at_us=closed_at_us, fault=delivery.fault)
+
+
+def troubles(failed: Iterable[Failed], states: Mapping[str, ChannelState]) -> Mapping[str, Trouble]:
+    """Give the channels that fail, by what failed there since something last arrived."""
+    found: dict[str, Trouble] = {}
+    for each in sorted(failed, key=lambda it: it.changed_at_us):
+        state = states.get(each.channel)
+        if state is not None and each.changed_at_us <= (state.delivered_at_us or 0):
+            continue
+        before = found.get(each.channel, Trouble(0, each.created_at_us, ""))
+        since_us = min(before.since_us, each.created_at_us)
+        found[each.channel] = Trouble(before.messages + 1, since_us, each.fault)
+    return found
 
 
 def one_line(text: str, most: int) -> str:
