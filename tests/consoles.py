@@ -173,7 +173,7 @@ class RunningConsole:
             terms=lambda: Terms(self.prices.book, self.prices.accounts, self.plans, self.rules),
             static=StaticFiles(),
             counters=ConsoleCounters(),
-            adoption=PublicationMemory(self.ledger, ORG, self.store.users, "UTC", 5),
+            adoption=PublicationMemory(self.ledger, ORG, self.store.memberships, "UTC", 5),
             alerting=Alerting(
                 lambda: self.mailing, lambda: self.notifier, lambda: self.rule_states
             ),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from tollkeeper.data_folder import DataFolder as DataFolder
-from tollkeeper.domain.access import Role, VirtualKey
+from tollkeeper.domain.access import VirtualKey
 from tollkeeper.domain.alerts import AlertBook
 from tollkeeper.domain.budget_raises import BudgetRaises
 from tollkeeper.domain.budgets import Budget, Budgets
@@ -25,7 +25,9 @@ from tollkeeper.domain.leases import BudgetAuthority as BudgetAuthority
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.months import ClosedMonths
 from tollkeeper.domain.people import KeyRecord as KeyRecord
+from tollkeeper.domain.people import Membership as Membership
 from tollkeeper.domain.people import NewKey as NewKey
+from tollkeeper.domain.people import People
 from tollkeeper.domain.people import Session as Session
 from tollkeeper.domain.people import Team as Team
 from tollkeeper.domain.people import User as User
@@ -258,7 +260,15 @@ class Notifier(Protocol):
 
 
 class Store(
-    ClosedMonths, PricingRuns, Budgets, BudgetRaises, RateRules, AlertBook, Outbox, Protocol
+    People,
+    ClosedMonths,
+    PricingRuns,
+    Budgets,
+    BudgetRaises,
+    RateRules,
+    AlertBook,
+    Outbox,
+    Protocol,
 ):
     """Who may do what: organisation, teams, people, keys, sessions, provider secrets; and the
     bookkeeping that is not in the ledger.
@@ -276,32 +286,6 @@ class Store(
     def revision(self) -> int: ...
     def together(self) -> AbstractContextManager[None]:
         """Make all that this thread does inside happen, or nothing, with no writer between."""
-
-    def add_team(self, name: str, now_us: int, team_id: str = "") -> Team:
-        """Add a team. Its id is minted where none is given; one that is given must be free."""
-
-    def teams(self) -> list[Team]: ...
-    def team_named(self, name: str) -> Team | None: ...
-    def set_team_active(self, team_id: str, active: bool) -> None: ...
-    def rename_team(self, team_id: str, name: str) -> None: ...
-
-    def add_user(
-        self,
-        email: str,
-        name: str,
-        role: Role,
-        team_id: str | None,
-        now_us: int,
-        user_id: str = "",
-    ) -> User:
-        """Add a person. Their id is minted where none is given; one that is given must be free."""
-
-    def users(self) -> list[User]: ...
-    def user(self, user_id: str) -> User | None: ...
-    def user_with_email(self, email: str) -> User | None: ...
-    def set_user_active(self, user_id: str, active: bool) -> None: ...
-    def set_user_role(self, user_id: str, role: Role) -> None: ...
-    def set_user_team(self, user_id: str, team_id: str | None) -> None: ...
 
     def add_key(self, new: NewKey, now_us: int) -> KeyRecord: ...
     def keys(self) -> list[KeyRecord]: ...

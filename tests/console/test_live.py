@@ -238,7 +238,7 @@ def test_who_may_see_less_loses_the_stream_at_the_next_look(
         else:
             other = fresh.store.team_named("other")
             assert other is not None
-            fresh.store.set_user_team(user.user_id, other.team_id)
+            fresh.store.set_user_team(user.user_id, other.team_id, fresh.now_us)
         assert stream.next("end") == {"reason": "signed_out"}
 
 

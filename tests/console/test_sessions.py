@@ -179,7 +179,7 @@ def test_switching_a_person_off_ends_their_sessions_at_once(fresh: RunningConsol
     session = fresh.sign_in("member")
     people.deactivate_user(fresh.store, "alice@acme.com", fresh.now_us)
     assert not is_in(fresh, session)
-    people.activate_user(fresh.store, "alice@acme.com")
+    people.activate_user(fresh.store, "alice@acme.com", fresh.now_us)
     assert not is_in(fresh, session)
 
 

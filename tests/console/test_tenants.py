@@ -121,7 +121,7 @@ def test_a_member_sees_only_their_own_of_their_team(tmp_path: Path) -> None:
 
 def test_a_lead_without_a_team_sees_their_own_alone(tmp_path: Path) -> None:
     with running_console(tmp_path) as console:
-        console.store.set_user_team(console.users["lead"].user_id, None)
+        console.store.set_user_team(console.users["lead"].user_id, None, console.now_us)
         console.load(
             console.entry_of("member", call_id="theirs"),
             console.entry_of("lead", call_id="own", team=""),

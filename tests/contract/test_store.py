@@ -18,7 +18,7 @@ from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.months import ClosedMonth
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.repricing import PricingRun
-from tollkeeper.ports import KeyRecord, Session, Store, Team
+from tollkeeper.ports import KeyRecord, Membership, Session, Store, Team
 
 HASH = b"h" * 32
 
@@ -69,14 +69,14 @@ def test_a_team_name_is_given_once(store: Store) -> None:
     with pytest.raises(ValueError, match="CORE"):
         store.add_team("CORE", NOW)
     with pytest.raises(ValueError, match="Core"):
-        store.rename_team(other.team_id, "Core")
-    store.rename_team(core.team_id, "CORE")
+        store.rename_team(other.team_id, "Core", NOW)
+    store.rename_team(core.team_id, "CORE", NOW)
     assert [team.name for team in store.teams()] == ["CORE", "other"]
 
 
 def test_a_renamed_team_is_found_by_its_new_name_only(store: Store) -> None:
     team = store.add_team("core", NOW)
-    store.rename_team(team.team_id, "platform")
+    store.rename_team(team.team_id, "platform", NOW)
     assert store.team_named("core") is None
     assert store.team_named("platform") == replace(team, name="platform")
 
@@ -128,21 +128,71 @@ def test_a_person_moves_between_teams_and_out_of_all(store: Store) -> None:
     core, search = store.add_team("core", NOW), store.add_team("search", NOW)
     user_id = person(store, team=core)
     for team_id, name in ((search.team_id, "search"), (None, ""), (core.team_id, "core")):
-        store.set_user_team(user_id, team_id)
+        store.set_user_team(user_id, team_id, NOW)
         found = store.user(user_id)
         assert found is not None
         assert found.team == name
+
+
+def test_a_move_changes_nothing_of_the_memberships_before(store: Store) -> None:
+    core, search = store.add_team("core", NOW), store.add_team("search", NOW)
+    user_id = person(store, team=core)
+    nobody_moves = store.memberships()
+    store.set_user_team(user_id, core.team_id, NOW + 1)
+    store.set_user_active(user_id, True, NOW + 1)
+    assert store.memberships() == nobody_moves == [Membership(user_id, "core", NOW, None)]
+    store.set_user_team(user_id, search.team_id, NOW + DAY)
+    store.rename_team(core.team_id, "kernel", NOW + DAY)
+    store.rename_team(search.team_id, "discovery", NOW + 2 * DAY)
+    store.set_user_active(user_id, False, NOW + 3 * DAY)
+    store.set_user_team(user_id, None, NOW + 4 * DAY)
+    store.set_user_active(user_id, True, NOW + 5 * DAY)
+    assert store.memberships() == [
+        Membership(user_id, "core", NOW, NOW + DAY),
+        Membership(user_id, "search", NOW + DAY, NOW + 2 * DAY),
+        Membership(user_id, "discovery", NOW + 2 * DAY, NOW + 3 * DAY),
+        Membership(user_id, "", NOW + 5 * DAY, None),
+    ]
+
+
+def test_memberships_never_overlap_though_the_clock_goes_back(store: Store) -> None:
+    core, search = store.add_team("core", NOW), store.add_team("search", NOW)
+    user_id = person(store, team=core)
+    store.set_user_team(user_id, search.team_id, NOW - MINUTE)
+    assert store.memberships() == [Membership(user_id, "search", NOW, None)]
+    store.set_user_active(user_id, False, NOW + MINUTE)
+    store.set_user_active(user_id, True, NOW - MINUTE)
+    assert store.memberships() == [
+        Membership(user_id, "search", NOW, NOW + MINUTE),
+        Membership(user_id, "search", NOW + MINUTE, None),
+    ]
+
+
+def test_a_team_is_part_of_another_one_and_of_none_again(store: Store) -> None:
+    core, search = store.add_team("core", NOW), store.add_team("search", NOW)
+    store.set_team_parent(search.team_id, core.team_id)
+    store.set_team_parent(search.team_id, core.team_id)
+    store.rename_team(core.team_id, "platform", NOW)
+    assert [(each.name, each.parent) for each in store.teams()] == [
+        ("platform", ""),
+        ("search", "platform"),
+    ]
+    store.set_team_parent(search.team_id, None)
+    assert store.team_named("search") == search
+    for wrong in ((core.team_id, "nobody"), ("nobody", core.team_id)):
+        with pytest.raises(LookupError):
+            store.set_team_parent(*wrong)
 
 
 def test_unknown_ids_raise_lookup_errors(store: Store) -> None:
     user_id = person(store)
     for attempt in (
         lambda: store.set_team_active("nobody", False),
-        lambda: store.rename_team("nobody", "name"),
-        lambda: store.set_user_active("nobody", False),
+        lambda: store.rename_team("nobody", "name", NOW),
+        lambda: store.set_user_active("nobody", False, NOW),
         lambda: store.set_user_role("nobody", Role.ADMIN),
-        lambda: store.set_user_team("nobody", None),
-        lambda: store.set_user_team(user_id, "nobody"),
+        lambda: store.set_user_team("nobody", None, NOW),
+        lambda: store.set_user_team(user_id, "nobody", NOW),
         lambda: store.add_user("bob@acme.com", "Bob", Role.MEMBER, "nobody", NOW),
         lambda: store.add_key(new_key("AAAAAAAA", user_id="nobody"), NOW),
         lambda: store.add_key(new_key("AAAAAAAA", team_id="nobody"), NOW),
@@ -260,11 +310,11 @@ def test_a_key_works_only_while_its_person_and_its_team_do(store: Store) -> None
         return [record.key.key_id for record in every_key(store) if record.key.active]
 
     assert working() == ["AAAAAAAA", "BBBBBBBB", "CCCCCCCC"]
-    store.set_user_active(user_id, False)
+    store.set_user_active(user_id, False, NOW)
     assert working() == ["BBBBBBBB", "CCCCCCCC"]
     store.set_team_active(team.team_id, False)
     assert working() == ["CCCCCCCC"]
-    store.set_user_active(user_id, True)
+    store.set_user_active(user_id, True, NOW)
     assert working() == ["CCCCCCCC"]
     store.set_team_active(team.team_id, True)
     assert working() == ["AAAAAAAA", "BBBBBBBB", "CCCCCCCC"]
@@ -275,8 +325,8 @@ def test_a_key_follows_its_person_unless_it_names_a_team(store: Store) -> None:
     user_id = person(store, team=core)
     store.add_key(new_key("AAAAAAAA", user_id=user_id), NOW)
     store.add_key(new_key("BBBBBBBB", user_id=user_id, team_id=core.team_id), NOW)
-    store.set_user_team(user_id, search.team_id)
-    store.rename_team(search.team_id, "discovery")
+    store.set_user_team(user_id, search.team_id, NOW)
+    store.rename_team(search.team_id, "discovery", NOW)
     assert [record.key.team for record in every_key(store)] == ["discovery", "core"]
 
 
@@ -300,9 +350,9 @@ def test_a_link_does_not_work_from_its_end_on(store: Store) -> None:
 def test_a_link_of_somebody_switched_off_is_spent_in_vain(store: Store) -> None:
     user_id = person(store)
     store.add_login_link(HASH, user_id, NOW, NOW + MINUTE)
-    store.set_user_active(user_id, False)
+    store.set_user_active(user_id, False, NOW)
     assert store.use_login_link(HASH, NOW) is None
-    store.set_user_active(user_id, True)
+    store.set_user_active(user_id, True, NOW)
     assert store.use_login_link(HASH, NOW) is None
 
 
@@ -372,11 +422,13 @@ def test_every_write_raises_the_revision_and_nothing_else_does(store: Store) -> 
         lambda: store.set_org_name("Acme"),
         lambda: store.add_team("search", NOW),
         lambda: store.set_team_active(team.team_id, True),
-        lambda: store.rename_team(team.team_id, "kernel"),
+        lambda: store.rename_team(team.team_id, "kernel", NOW),
         lambda: store.add_user("bob@acme.com", "Bob", Role.MEMBER, None, NOW),
-        lambda: store.set_user_active(user_id, True),
+        lambda: store.set_user_active(user_id, True, NOW),
         lambda: store.set_user_role(user_id, Role.LEAD),
-        lambda: store.set_user_team(user_id, team.team_id),
+        lambda: store.set_user_team(user_id, team.team_id, NOW),
+        lambda: store.set_user_name(user_id, "Al"),
+        lambda: store.set_team_parent(team.team_id, None),
         lambda: store.add_key(new_key("AAAAAAAA", user_id=user_id), NOW),
         lambda: store.revoke_key("AAAAAAAA", NOW),
         lambda: store.revoke_keys_of(user_id, NOW),

@@ -134,9 +134,9 @@ class PeopleAndKeys(RuleBasedStateMachine):
         email = data.draw(st.sampled_from(sorted(self.model.users)))
         if team and not self.model.teams.get(team):
             with pytest.raises(Refused):
-                people.move_user(self.store, email, team)
+                people.move_user(self.store, email, team, self.now)
         else:
-            people.move_user(self.store, email, team)
+            people.move_user(self.store, email, team, self.now)
             self.model.users[email].team = team
 
     @precondition(lambda self: self.model.users)
@@ -160,7 +160,7 @@ class PeopleAndKeys(RuleBasedStateMachine):
     def switch_user(self, data: st.DataObject, active: bool) -> None:
         email = data.draw(st.sampled_from(sorted(self.model.users)))
         if active:
-            people.activate_user(self.store, email)
+            people.activate_user(self.store, email, self.now)
             self.model.users[email].active = True
         elif self.model.admins() == [email]:
             with pytest.raises(Conflict):

@@ -30,6 +30,20 @@ def long_ago(count: int) -> dict[str, int]:
     return {f"u{number}": 1 for number in range(count)}
 
 
+def test_seats_are_counted_in_the_team_of_the_end_of_the_week() -> None:
+    before = [Member("mover", "core", 0), *people(20, "core"), *people(20, "apps", 20)]
+    after = [
+        Member("mover", "core", 0, LAST),
+        Member("mover", "apps", LAST),
+        *(each._replace(until_week=LAST) if each.user_id == "u0" else each for each in before[1:]),
+    ]
+    was, now = (publish((), {}, members, LAST, 5) for members in (before, after))
+    assert now.weeks[:-1] == was.weeks[:-1]
+    seats = {name: figures.people for name, figures in now.weeks[-1].teams.items()}
+    assert seats == {"core": 19, "apps": 21}
+    assert now.weeks[-1].company.people == 40
+
+
 def test_it_counts_those_who_were_there() -> None:
     uses = [use(person, LAST, days=1 + person % 2) for person in range(12)]
     uses += [use(person, LAST - 1) for person in range(6, 18)]

@@ -85,7 +85,7 @@ def test_the_keys_of_a_person_who_is_switched_off_end_for_good(watched: Watched)
     _change(gateway, lambda store: people.ensure_user(store, email, TEAM, clock.now_us()))
     key = gateway.issue("bob", email=email)
     _switched_off(watched, key, lambda store: people.deactivate_user(store, email, clock.now_us()))
-    _change(gateway, lambda store: people.activate_user(store, email))
+    _change(gateway, lambda store: people.activate_user(store, email, clock.now_us()))
     _status_becomes(gateway, OPENAI.call(gateway.issue("bob again", email=email)), 200)
     assert ask(watched.port, OPENAI.call(key)).status == 401
 

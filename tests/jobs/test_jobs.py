@@ -37,7 +37,7 @@ def test_what_the_jobs_are(tmp_path: Path) -> None:
 
 def test_adoption_is_counted_before_anybody_asks(tmp_path: Path) -> None:
     folder, ledger = open_folder(tmp_path), open_duckdb(tmp_path)
-    counts = PublicationMemory(ledger, "acme", folder.store.users, "UTC", 5)
+    counts = PublicationMemory(ledger, "acme", folder.store.memberships, "UTC", 5)
     now = [NOW]
     job = adoption_job(counts, lambda: now[0])
     job.work()

@@ -11,11 +11,11 @@ import pytest
 
 from ledger_entries import ledger_entry
 from ledgers import open_duckdb
-from tollkeeper.domain.access import Role, Scope
+from tollkeeper.domain.access import Scope
 from tollkeeper.domain.adoption import Figures, Publication
 from tollkeeper.domain.errors import NotAllowed
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
-from tollkeeper.ports import Ledger, Position, User
+from tollkeeper.ports import Ledger, Membership, Position
 from tollkeeper.reports import zones
 from tollkeeper.reports.adoption import publication, seen_by
 from tollkeeper.reports.adoption_answers import COLUMNS, adoption_document, adoption_rows
@@ -41,11 +41,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
-def users(number: int, team: str = "core", start: int = 0) -> list[User]:
-    return [
-        User(f"u{each}", f"{each}@acme.com", "", Role.MEMBER, team, True, LONG_AGO)
-        for each in range(start, start + number)
-    ]
+def users(number: int, team: str = "core", start: int = 0) -> list[Membership]:
+    return [Membership(f"u{each}", team, LONG_AGO, None) for each in range(start, start + number)]
 
 
 def call(person: int, when: str, zone: str = "UTC", **changes: object) -> LedgerEntry:

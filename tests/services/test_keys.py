@@ -79,7 +79,7 @@ def test_a_key_of_a_persons_own_team_follows_the_person(folder: Folder) -> None:
     own = issue_key(folder, email="alice@acme.com", team="Core").record.key.key_id
     other = issue_key(folder, email="alice@acme.com", team="search").record.key.key_id
     people.add_team(folder.store, "sales", NOW)
-    people.move_user(folder.store, "alice@acme.com", "sales")
+    people.move_user(folder.store, "alice@acme.com", "sales", NOW)
     moved = {record.key.key_id: record.key.team for record in folder.store.keys_of(_id(folder))}
     assert moved == {own: "sales", other: "search"}
 

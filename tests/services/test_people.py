@@ -37,12 +37,12 @@ def test_teams_are_added_found_renamed_and_switched(folder: Folder) -> None:
     with pytest.raises(Conflict, match="CORE"):
         people.add_team(store, "CORE", NOW)
     with pytest.raises(Conflict):
-        people.rename_team(store, "search", "core")
-    assert people.rename_team(store, "core", "CORE").name == "CORE"
+        people.rename_team(store, "search", "core", NOW)
+    assert people.rename_team(store, "core", "CORE", NOW).name == "CORE"
     assert not people.set_team_active(store, "core", active=False).active
     assert people.set_team_active(store, "core", active=True).active
     with pytest.raises(NotFound, match="nobody"):
-        people.rename_team(store, "nobody", "x")
+        people.rename_team(store, "nobody", "x", NOW)
 
 
 def test_people_are_added_with_sensible_defaults(folder: Folder) -> None:
@@ -106,7 +106,7 @@ def test_a_switched_off_person_loses_keys_and_sessions_for_good(folder: Folder) 
     alice, revoked = people.deactivate_user(folder.store, "alice@acme.com", NOW + 5)
     assert (alice.active, revoked) == (False, 2)
     assert sign_in.visit(folder.store, folder.vault, cookie, NOW + 5) is None
-    people.activate_user(folder.store, "alice@acme.com")
+    people.activate_user(folder.store, "alice@acme.com", NOW + 6)
     assert sign_in.visit(folder.store, folder.vault, cookie, NOW + 5) is None
     dead = folder.store.keys_of(alice.user_id)
     assert [record.revoked_at_us for record in dead] == [NOW + 5] * 2
@@ -152,14 +152,14 @@ def test_a_person_moves_with_their_keys(folder: Folder) -> None:
     alice = add_person(folder.store)
     issue_key(folder, email="alice@acme.com")
     people.add_team(folder.store, "search", NOW)
-    assert people.move_user(folder.store, "alice@acme.com", "SEARCH").team == "search"
+    assert people.move_user(folder.store, "alice@acme.com", "SEARCH", NOW).team == "search"
     assert folder.store.keys_of(alice.user_id)[0].key.team == "search"
-    assert people.move_user(folder.store, "alice@acme.com", "").team == ""
+    assert people.move_user(folder.store, "alice@acme.com", "", NOW).team == ""
     people.set_team_active(folder.store, "core", active=False)
     with pytest.raises(BadRequest, match="deactivated"):
-        people.move_user(folder.store, "alice@acme.com", "core")
+        people.move_user(folder.store, "alice@acme.com", "core", NOW)
     with pytest.raises(NotFound):
-        people.move_user(folder.store, "nobody@acme.com", "search")
+        people.move_user(folder.store, "nobody@acme.com", "search", NOW)
 
 
 def test_ensuring_adds_once(folder: Folder) -> None:
@@ -168,3 +168,28 @@ def test_ensuring_adds_once(folder: Folder) -> None:
     )
     first = people.ensure_user(folder.store, "alice@acme.com", "core", NOW)
     assert people.ensure_user(folder.store, "ALICE@acme.com", "other", NOW + 1) == first
+
+
+def test_teams_are_nested_one_level(folder: Folder) -> None:
+    store = folder.store
+    people.add_team(store, "engineering", NOW)
+    assert people.add_team(store, "search", NOW, parent="Engineering").parent == "engineering"
+    people.add_team(store, "sales", NOW)
+    for team, parent, why in (
+        ("sales", "search", "part of 'engineering'"),
+        ("engineering", "sales", "has parts"),
+        ("sales", "SALES", "itself"),
+    ):
+        with pytest.raises(BadRequest, match=why):
+            people.nest_team(store, team, parent)
+    with pytest.raises(NotFound):
+        people.add_team(store, "new", NOW, parent="nobody")
+    assert store.team_named("new") is None
+    assert people.nest_team(store, "search", "").parent == ""
+
+
+def test_a_person_is_called_something_else(folder: Folder) -> None:
+    people.add_user(folder.store, "alice@acme.com", NOW)
+    assert people.rename_user(folder.store, "alice@acme.com", " Alice A. ").name == "Alice A."
+    with pytest.raises(BadRequest):
+        people.rename_user(folder.store, "alice@acme.com", " ")

@@ -67,7 +67,9 @@ def test_links_and_cookies_are_long_and_new_each_time(folder: Folder) -> None:
 def test_a_link_and_a_session_of_somebody_switched_off_are_worth_nothing(folder: Folder) -> None:
     cookie = begin(folder).cookie
     token = link_token(folder)
-    folder.store.set_user_active(people.find_user(folder.store, "alice@acme.com").user_id, False)
+    folder.store.set_user_active(
+        people.find_user(folder.store, "alice@acme.com").user_id, False, NOW
+    )
     assert visit(folder, cookie, NOW) is None
     with pytest.raises(KeyRejected):
         sign_in.sign_in(folder.store, folder.vault, token, NOW)

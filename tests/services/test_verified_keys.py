@@ -66,7 +66,7 @@ def test_a_new_team_name_is_on_the_key_after_the_refresh(
     verified = VerifiedKeys(directory, folder.vault)
     issued = issue_key(folder, email="alice@acme.com")
     asyncio.run(verified.verify(issued.token, NOW))
-    people.rename_team(folder.store, "core", "platform")
+    people.rename_team(folder.store, "core", "platform", NOW)
     asyncio.run(directory.refresh())
     assert asyncio.run(verified.verify(issued.token, NOW)).team == "platform"
     known = verified.known(issued.token, NOW)

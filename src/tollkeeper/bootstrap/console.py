@@ -152,7 +152,7 @@ def _console(
         static=StaticFiles(),
         counters=ConsoleCounters(),
         adoption=PublicationMemory(
-            *(ledger, org, store.users),
+            *(ledger, org, store.memberships),
             *(configuration.settings.timezone, configuration.settings.adoption.group_min),
         ),
         rate_limits=FollowedRateLimits(

@@ -17,7 +17,7 @@ from tollkeeper import clock
 from tollkeeper.bootstrap.running_server import RunningServer, server_of
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.errors import ConfigError
-from tollkeeper.ports import DataFolder, Ledger, ReportSource, Store, User
+from tollkeeper.ports import DataFolder, Ledger, Membership, ReportSource, Store
 from tollkeeper.storage import folder_lock
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.store.schema_check import organisation_name
@@ -114,16 +114,16 @@ def _reports(
             entry, book, lambda version: prices.former_book(data, version)
         ),
         zone=configuration.settings.timezone,
-        users=lambda: _users(data),
+        memberships=lambda: _memberships(data),
         group_min=configuration.settings.adoption.group_min,
     )
     return reports
 
 
-def _users(data: DataFolder) -> list[User]:
+def _memberships(data: DataFolder) -> list[Membership]:
     store: Store = import_module("tollkeeper.bootstrap").open_store(data)
     try:
-        return store.users()
+        return store.memberships()
     finally:
         store.close()
 

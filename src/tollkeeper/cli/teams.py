@@ -63,7 +63,7 @@ def rename(
 ) -> None:
     """Rename a team. What it has spent so far keeps the old name in the ledger."""
     with opened(data) as (store, _):
-        team = people.rename_team(store, name, new_name)
+        team = people.rename_team(store, name, new_name, now_us())
     _print_done(team, f"Renamed team {name} to {team.name}.", as_json)
 
 

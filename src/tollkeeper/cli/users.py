@@ -91,7 +91,7 @@ def deactivate(email: EmailArgument, as_json: JsonOption = False, data: DataOpti
 def activate(email: EmailArgument, as_json: JsonOption = False, data: DataOption = None) -> None:
     """Switch a person on again. They need new keys."""
     with opened(data) as (store, _):
-        user = people.activate_user(store, email)
+        user = people.activate_user(store, email, now_us())
     _print_done(user, f"Switched on {user.email}.", as_json)
 
 
@@ -120,7 +120,7 @@ def move(
 ) -> None:
     """Move a person to another team. Keys that name no other team go with them."""
     with opened(data) as (store, _):
-        user = people.move_user(store, email, team)
+        user = people.move_user(store, email, team, now_us())
     place = f"in team {user.team}" if user.team else "in no team"
     _print_done(user, f"{user.email} is now {place}.", as_json)
 

@@ -64,18 +64,27 @@ class Use(NamedTuple):
 
 
 class Member(NamedTuple):
-    """Somebody who has a seat: an account that is active, since a week."""
+    """Somebody who had a seat at the end of some weeks: an account that was active, in one team.
+
+    From ``from_week`` on and before ``until_week``, None while it lasts. Of one person there may
+    be several, of which no two hold the same week.
+    """
 
     user_id: str
     team: str
-    since_week: int
+    from_week: int
+    until_week: int | None = None
+
+    def had_seat(self, week: int) -> bool:
+        """Tell whether this one counts in a week."""
+        return self.from_week <= week and (self.until_week is None or week < self.until_week)
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What is known of a team, or of all, in a week. None: hidden.
 
-    ``people`` have a seat, in today's team, since this week or earlier: whether they use it
+    ``people`` had a seat at the end of the week, in the team of then: whether they use it
     does not change the number. ``active`` in this week, ``monthly`` in the four weeks that end
     with it, ``repeated`` on two days or more are people, too; of a team those who were in it at
     their last call. ``person_days`` and ``sessions`` are sums over the active.
@@ -164,7 +173,7 @@ class _Past:
 
     def people(self, week: int) -> dict[str, str]:
         """Give the people of a week and their teams, those of their last call up to then."""
-        found = {each.user_id: each.team for each in self.members if each.since_week <= week}
+        found = {each.user_id: each.team for each in self.members if each.had_seat(week)}
         for number in range(week - MONTH_WEEKS + 1, week + 1):
             found |= dict.fromkeys(self.by_week.get(number, {}), "")
         return {user_id: self._team(user_id, week, team) for user_id, team in found.items()}
@@ -185,7 +194,7 @@ class _Counting:
         self.last = past.by_week.get(week - 1, {})
         self.people = past.people(week)
         self.first_weeks = past.first_weeks
-        self.seats = Counter(each.team for each in past.members if each.since_week <= week)
+        self.seats = Counter(each.team for each in past.members if each.had_seat(week))
         self.monthly = frozenset[str]().union(
             *(past.by_week.get(week - back, ()) for back in range(MONTH_WEEKS))
         )

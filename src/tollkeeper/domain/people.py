@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from tollkeeper.domain.access import KeyKind, Role, VirtualKey
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
+    """``parent`` names the team that this one is part of; teams are nested one level."""
+
     team_id: str
     name: str
     active: bool
     created_at_us: int
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,18 @@ class User:
     team: str
     active: bool
     created_at_us: int
+
+
+class Membership(NamedTuple):
+    """A stretch of time in which an account was active, in one team or in none ("").
+
+    ``team`` is the name as of then. ``until_us`` is None while it lasts.
+    """
+
+    user_id: str
+    team: str
+    from_us: int
+    until_us: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +80,44 @@ class Session:
     created_at_us: int
     last_seen_at_us: int
     expires_at_us: int
+
+
+class People(Protocol):
+    """Where teams and people are kept.
+
+    Unknown ids raise LookupError, a name that is taken ValueError. E-mails and team names are
+    found whatever their case. What changes where somebody belongs is told when (``now_us``), and
+    changes nothing of the memberships before.
+    """
+
+    def add_team(self, name: str, now_us: int, team_id: str = "") -> Team:
+        """Add a team. Its id is minted where none is given; one that is given must be free."""
+
+    def teams(self) -> list[Team]: ...
+    def team_named(self, name: str) -> Team | None: ...
+    def set_team_active(self, team_id: str, active: bool) -> None: ...
+    def rename_team(self, team_id: str, name: str, now_us: int) -> None: ...
+    def set_team_parent(self, team_id: str, parent_id: str | None) -> None:
+        """Make a team part of another one, or of none. Who asks sees to it that they nest."""
+
+    def add_user(
+        self,
+        email: str,
+        name: str,
+        role: Role,
+        team_id: str | None,
+        now_us: int,
+        user_id: str = "",
+    ) -> User:
+        """Add a person. Their id is minted where none is given; one that is given must be free."""
+
+    def users(self) -> list[User]: ...
+    def user(self, user_id: str) -> User | None: ...
+    def user_with_email(self, email: str) -> User | None: ...
+    def set_user_active(self, user_id: str, active: bool, now_us: int) -> None: ...
+    def set_user_role(self, user_id: str, role: Role) -> None: ...
+    def set_user_name(self, user_id: str, name: str) -> None: ...
+    def set_user_team(self, user_id: str, team_id: str | None, now_us: int) -> None: ...
+
+    def memberships(self) -> list[Membership]:
+        """List when everybody was in which team, each person's oldest stretch first."""

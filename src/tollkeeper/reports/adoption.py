@@ -15,7 +15,7 @@ from tollkeeper.domain import adoption as domain
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.adoption import Cohort, Figures, Member, Publication, Use
 from tollkeeper.domain.errors import NotAllowed
-from tollkeeper.ports import Ledger, User
+from tollkeeper.ports import Ledger, Membership
 from tollkeeper.reports import adoption_queries as queries
 from tollkeeper.reports import zones
 from tollkeeper.reports.questions import BadQuestion, quoted
@@ -96,7 +96,12 @@ def seen_by(scope: Scope, found: Publication, zone: str) -> Adoption:
 
 
 def publication(
-    ledger: Ledger, org: str, users: Iterable[User], zone: str, group_min: int, now_us: int
+    ledger: Ledger,
+    org: str,
+    memberships: Iterable[Membership],
+    zone: str,
+    group_min: int,
+    now_us: int,
 ) -> Publication:
     """Count the last complete weeks of the whole company. ``zone`` is the deployment's."""
     info = zones.zone_info(zone)
@@ -116,9 +121,13 @@ def publication(
         _uses(uses),
         {row["user"]: week_at(zones.epoch_us_of(row["first"]), zone) for row in firsts},
         [
-            Member(each.user_id, each.team, week_at(each.created_at_us, zone))
-            for each in users
-            if each.active
+            Member(
+                each.user_id,
+                each.team,
+                week_at(each.from_us, zone),
+                None if each.until_us is None else week_at(each.until_us, zone),
+            )
+            for each in memberships
         ],
         this_week - 1,
         group_min,

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.adoption import Publication
-from tollkeeper.ports import Ledger, User
+from tollkeeper.ports import Ledger, Membership
 from tollkeeper.reports.adoption import publication, week_at
 
 FRESH_US: Final = 1_200_000_000
@@ -23,18 +23,18 @@ class _Kept(NamedTuple):
 class PublicationMemory:
     """Counts when it must, one at a time; whoever comes meanwhile waits for the same answer.
 
-    ``users`` gives everybody with an account.
+    ``memberships`` says who was in which team when.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         org: str,
-        users: Callable[[], Iterable[User]],
+        memberships: Callable[[], Iterable[Membership]],
         zone: str,
         group_min: int,
     ) -> None:
-        self._ledger, self._org, self._users = ledger, org, users
+        self._ledger, self._org, self._memberships = ledger, org, memberships
         self.zone, self.group_min = zone, group_min
         self._kept: _Kept | None = None
         self._lock = Lock()
@@ -46,7 +46,7 @@ class PublicationMemory:
             kept = self._kept
             if kept is None or kept.week != week or now_us - kept.counted_at_us >= fresh_us:
                 found = publication(
-                    *(self._ledger, self._org, self._users()),
+                    *(self._ledger, self._org, self._memberships()),
                     *(self.zone, self.group_min, now_us),
                 )
                 self._kept = kept = _Kept(week, now_us, found)

@@ -10,7 +10,7 @@ from tollkeeper.domain.access import Scope
 from tollkeeper.domain.adoption import GROUP_MIN
 from tollkeeper.domain.explanation import UNEXPLAINED, Explanation
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.ports import Ledger, User
+from tollkeeper.ports import Ledger, Membership
 from tollkeeper.reports.adoption import publication, seen_by
 from tollkeeper.reports.adoption_answers import adoption_document
 from tollkeeper.reports.answers import call_document, calls_document, usage_document
@@ -36,7 +36,7 @@ class LedgerReports:
     """Implements ``ports.ReportSource`` for one viewer's scope.
 
     ``now_us`` is asked once for each question. ``explain`` explains the price of an entry.
-    ``users`` gives everybody with an account; ``group_min`` is how many a group has at least.
+    ``memberships`` says who was in which team when; ``group_min`` is how many a group has at least.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LedgerReports:
         *,
         explain: Explain = unexplained,
         zone: str = DEFAULT_ZONE,
-        users: Callable[[], Iterable[User]] = tuple,
+        memberships: Callable[[], Iterable[Membership]] = tuple,
         group_min: int = GROUP_MIN,
     ) -> None:
         self._ledger = ledger
@@ -55,7 +55,7 @@ class LedgerReports:
         self._now_us = now_us
         self._explain = explain
         self._zone = zone
-        self._users = users
+        self._memberships = memberships
         self._group_min = group_min
 
     def usage(self, parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class LedgerReports:
         """Answer ``GET /api/v1/adoption``."""
         team = adoption_team(parameters)
         counted = publication(
-            *(self._ledger, self._scope.org, self._users()),
+            *(self._ledger, self._scope.org, self._memberships()),
             *(self._zone, self._group_min, self._now_us()),
         )
         found = seen_by(self._scope, counted, self._zone)

@@ -49,7 +49,7 @@ def _admin(store: Store, now_us: int) -> User:
             return user
     people.ensure_team(store, TEAM, now_us)
     admin = people.ensure_user(store, ADMIN_EMAIL, TEAM, now_us)
-    people.activate_user(store, admin.email)
+    people.activate_user(store, admin.email, now_us)
     return people.change_role(store, admin.email, Role.ADMIN, now_us)
 
 

@@ -10,8 +10,8 @@ from tollkeeper.services import names
 TEAM = "the team's name"
 
 
-def add_team(store: Store, name: str, now_us: int, team_id: str = "") -> Team:
-    """Add a team, under an id of its own where one is given.
+def add_team(store: Store, name: str, now_us: int, team_id: str = "", *, parent: str = "") -> Team:
+    """Add a team, under an id of its own where one is given, and as a part of ``parent``.
 
     Raises Conflict when there is one of this name, whatever its case, or of this id.
     """
@@ -23,7 +23,8 @@ def add_team(store: Store, name: str, now_us: int, team_id: str = "") -> Team:
             raise Conflict(f"there is a team with id {team_id!r} already", code="team_exists")
         if store.team_named(cleaned) is not None:
             raise Conflict(f"there is a team {cleaned!r} already", code="team_exists")
-        return store.add_team(cleaned, now_us, team_id)
+        added = store.add_team(cleaned, now_us, team_id)
+        return nest_team(store, added.name, parent) if parent else added
 
 
 def find_team(store: Store, name: str) -> Team:
@@ -34,15 +35,30 @@ def find_team(store: Store, name: str) -> Team:
     return team
 
 
-def rename_team(store: Store, name: str, new_name: str) -> Team:
-    """Rename a team. Entries of the past keep the old name."""
+def nest_team(store: Store, name: str, parent: str) -> Team:
+    """Make a team part of another one, or of none with "".
+
+    Teams are nested one level: raises BadRequest where the parent is part of a team itself, or
+    the team has parts.
+    """
+    with store.together():
+        team = find_team(store, name)
+        above = find_team(store, parent) if parent else None
+        if above is not None:
+            _require_one_level(store, team, above)
+        store.set_team_parent(team.team_id, None if above is None else above.team_id)
+        return find_team(store, name)
+
+
+def rename_team(store: Store, name: str, new_name: str, now_us: int) -> Team:
+    """Rename a team. Entries and memberships of the past keep the old name."""
     cleaned = names.clean_name(new_name, TEAM)
     with store.together():
         team = find_team(store, name)
         holder = store.team_named(cleaned)
         if holder is not None and holder.team_id != team.team_id:
             raise Conflict(f"there is a team {cleaned!r} already", code="team_exists")
-        store.rename_team(team.team_id, cleaned)
+        store.rename_team(team.team_id, cleaned, now_us)
         return find_team(store, cleaned)
 
 
@@ -90,11 +106,23 @@ def find_user(store: Store, email: str) -> User:
     return user
 
 
-def move_user(store: Store, email: str, team: str) -> User:
-    """Move a person to a team, or out of all teams with ""; their keys go with them."""
+def rename_user(store: Store, email: str, name: str) -> User:
+    """Call a person by another name. Entries of the past keep the old one."""
+    cleaned = names.clean_name(name, "the name")
+    with store.together():
+        store.set_user_name(find_user(store, email).user_id, cleaned)
+        return find_user(store, email)
+
+
+def move_user(store: Store, email: str, team: str, now_us: int) -> User:
+    """Move a person to a team, or out of all teams with ""; their keys go with them.
+
+    Where they were before stays as it is, in the ledger and in the count of members.
+    """
     with store.together():
         user = find_user(store, email)
-        store.set_user_team(user.user_id, _active_team_id(store, team) if team else None)
+        team_id = _active_team_id(store, team) if team else None
+        store.set_user_team(user.user_id, team_id, now_us)
         return find_user(store, email)
 
 
@@ -123,17 +151,17 @@ def deactivate_user(store: Store, email: str, now_us: int) -> tuple[User, int]:
         user = find_user(store, email)
         if user.active and user.role is Role.ADMIN:
             _require_another_admin(store, user)
-        store.set_user_active(user.user_id, active=False)
+        store.set_user_active(user.user_id, False, now_us)
         store.end_sessions_of(user.user_id)
         revoked = store.revoke_keys_of(user.user_id, now_us)
         return find_user(store, email), revoked
 
 
-def activate_user(store: Store, email: str) -> User:
+def activate_user(store: Store, email: str, now_us: int) -> User:
     """Switch a person on again. Keys that were revoked stay revoked."""
     with store.together():
         user = find_user(store, email)
-        store.set_user_active(user.user_id, active=True)
+        store.set_user_active(user.user_id, True, now_us)
         return find_user(store, email)
 
 
@@ -155,6 +183,22 @@ def _active_team_id(store: Store, name: str) -> str:
     if not team.active:
         raise BadRequest(f"team {team.name!r} is deactivated", code="team_inactive")
     return team.team_id
+
+
+def _require_one_level(store: Store, team: Team, above: Team) -> None:
+    if above.team_id == team.team_id:
+        raise BadRequest("a team cannot be part of itself", code="team_nesting")
+    if above.parent:
+        raise BadRequest(
+            f"team {above.name!r} is part of {above.parent!r}: teams are nested one level",
+            code="team_nesting",
+        )
+    parts = [each.name for each in store.teams() if each.parent == team.name]
+    if parts:
+        raise BadRequest(
+            f"team {team.name!r} has parts of its own ({parts[0]!r}): teams are nested one level",
+            code="team_nesting",
+        )
 
 
 def _require_another_admin(store: Store, user: User) -> None:

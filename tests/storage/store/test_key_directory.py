@@ -106,7 +106,7 @@ def test_what_the_directory_reads_is_what_the_store_reads(
         (alice.user_id, None),
         (alice.user_id, team.team_id),
         (bob.user_id, None),
-        (bob.user_id, team.team_id),
+        (bob.user_id, team.team_id, NOW),
         (None, team.team_id),
         (None, None),
     ]
@@ -126,12 +126,12 @@ def test_what_the_directory_reads_is_what_the_store_reads(
     async def work() -> None:
         await compare()
         for change in (
-            lambda: store.set_user_active(alice.user_id, False),
+            lambda: store.set_user_active(alice.user_id, False, NOW),
             lambda: store.set_team_active(team.team_id, False),
-            lambda: store.set_user_team(bob.user_id, team.team_id),
-            lambda: store.rename_team(team.team_id, "discovery"),
+            lambda: store.set_user_team(bob.user_id, team.team_id, NOW),
+            lambda: store.rename_team(team.team_id, "discovery", NOW),
             lambda: store.set_org_name("Acme Inc"),
-            lambda: store.set_user_active(alice.user_id, True),
+            lambda: store.set_user_active(alice.user_id, True, NOW),
         ):
             change()
             await compare()
@@ -291,7 +291,7 @@ def test_fetches_and_refreshes_at_once_never_leave_an_old_answer(
         for turn in range(60):
             working = turn % 2 == 1
             fetches = [asyncio.create_task(directory.fetch("AAAAAAAA")) for _ in range(5)]  # noqa: TID251
-            await asyncio.to_thread(folder.store.set_user_active, user.user_id, working)
+            await asyncio.to_thread(folder.store.set_user_active, user.user_id, working, NOW)
             await asyncio.gather(directory.refresh(), *fetches)
             assert (await _fetched(directory, "AAAAAAAA")).active is working
 

@@ -103,6 +103,33 @@ def test_a_migration_can_be_undone_and_done_again(path: Path) -> None:
     assert tables(path) == made
 
 
+def test_memberships_of_an_older_store_begin_with_what_is_so_now(path: Path) -> None:
+    path.parent.mkdir()
+    scripts = migration_scripts()
+
+    def to_0008(current: object, _: object) -> list[RevisionStep]:
+        return scripts._upgrade_revs("0008", current)  # type: ignore[arg-type]
+
+    engine = open_engine(path, for_migration=True)
+    with engine.begin() as connection, EnvironmentContext(Config(), scripts, fn=to_0008) as older:
+        older.configure(connection=connection, transactional_ddl=True)
+        older.run_migrations()
+        connection.exec_driver_sql(
+            "INSERT INTO teams (team_id, name, name_folded, active, created_at_us)"
+            " VALUES ('t', 'Core', 'core', 1, 5)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO users (user_id, email, name, role, team_id, active, created_at_us)"
+            " VALUES ('a', 'a@b.c', 'A', 'lead', 't', 1, 7),"
+            " ('b', 'b@b.c', 'B', 'lead', NULL, 1, 8), ('c', 'c@b.c', 'C', 'member', 't', 0, 9)"
+        )
+    engine.dispose()
+    migrate(path)
+    store = open_sql_store(path)
+    assert store.memberships() == [("a", "Core", 7, None), ("b", "", 8, None)]
+    store.close()
+
+
 @pytest.mark.parametrize("opener", [schema_is_current, migrate, open_sql_store, SqliteKeyDirectory])
 def test_a_store_of_a_newer_version_is_refused(path: Path, opener: object) -> None:
     migrate(path)
@@ -197,7 +224,7 @@ def test_the_schema_is_right_for_postgresql_too(path: Path) -> None:
     dialect = postgresql.dialect()
     for table in metadata.sorted_tables:
         statement = str(CreateTable(table).compile(dialect=dialect))
-        assert "BIGINT" in statement or table.name in {"orgs", "key_file"}
+        assert "BIGINT" in statement or table.name in {"orgs", "key_file", "team_parents"}
         assert "DATETIME" not in statement
         assert "typeof" not in statement
     virtual_keys = str(CreateTable(metadata.tables["virtual_keys"]).compile(dialect=dialect))

@@ -132,6 +132,6 @@ def _join(console: Console, team: Team, user_id: str, email: str, role: Role, no
             f"{user.user_id!r} is in a team already, and somebody belongs to one team here",
             code="one_team",
         )
-    people.move_user(store, user.email, team.name)
+    people.move_user(store, user.email, team.name, now_us)
     if role is Role.LEAD and user.role is Role.MEMBER:
         people.change_role(store, user.email, Role.LEAD, now_us)

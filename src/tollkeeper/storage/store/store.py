@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Engine, select, update
 
-from tollkeeper.domain.access import Role
 from tollkeeper.domain.budgets import Balance, Budget
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.ids import IdMint
@@ -19,7 +18,7 @@ from tollkeeper.domain.months import ClosedMonth
 from tollkeeper.domain.price_rules import StoredRule
 from tollkeeper.domain.rate_limits import StoredRateRule
 from tollkeeper.domain.repricing import PricingRun
-from tollkeeper.ports import KeyRecord, NewKey, Session, Team, User
+from tollkeeper.ports import KeyRecord, NewKey, Session, User
 from tollkeeper.storage.store import (
     books,
     budgets,
@@ -31,13 +30,13 @@ from tollkeeper.storage.store import (
     sign_in,
     sqlite_file,
     teams,
-    users,
 )
 from tollkeeper.storage.store.schema import revisions
 from tollkeeper.storage.store.schema_check import schema_is_current
 from tollkeeper.storage.store.sqlite_engine import open_engine
 from tollkeeper.storage.store.store_address import StoreAddress
 from tollkeeper.storage.store.stored_alerts import StoredAlerts
+from tollkeeper.storage.store.stored_people import StoredPeople
 from tollkeeper.storage.store.stored_raises import StoredRaises
 from tollkeeper.storage.store.transactions import Touches, Transactions
 
@@ -60,7 +59,7 @@ def open_sql_store(at: StoreAddress) -> SqlStore:
     return SqlStore(engine.open_engine(at), partial(server.as_os_error, database=at))
 
 
-class SqlStore(StoredAlerts, StoredRaises):
+class SqlStore(StoredPeople, StoredAlerts, StoredRaises):
     """Who may do what, in an SQL database. Safe to use from several threads.
 
     Unknown ids raise LookupError, a name that is taken ValueError, an unusable database
@@ -90,69 +89,6 @@ class SqlStore(StoredAlerts, StoredRaises):
 
     def together(self) -> AbstractContextManager[None]:
         return self._transactions.together()
-
-    # ------------------------------------------------------------- teams
-
-    def add_team(self, name: str, now_us: int, team_id: str = "") -> Team:
-        with self._write(Touches.PEOPLE) as (db, _):
-            return teams.add_team(db, self._mint(now_us, team_id), name, now_us)
-
-    def teams(self) -> list[Team]:
-        with self._read() as db:
-            return teams.all_teams(db)
-
-    def team_named(self, name: str) -> Team | None:
-        with self._read() as db:
-            return teams.team_named(db, name)
-
-    def set_team_active(self, team_id: str, active: bool) -> None:
-        with self._write(Touches.PEOPLE) as (db, _):
-            teams.set_team_active(db, team_id, active)
-
-    def rename_team(self, team_id: str, name: str) -> None:
-        with self._write(Touches.PEOPLE) as (db, _):
-            teams.rename_team(db, team_id, name)
-
-    # ------------------------------------------------------------- people
-
-    def add_user(
-        self,
-        email: str,
-        name: str,
-        role: Role,
-        team_id: str | None,
-        now_us: int,
-        user_id: str = "",
-    ) -> User:
-        with self._write(Touches.PEOPLE) as (db, _):
-            mint_id = self._mint(now_us, user_id)
-            return users.add_user(db, mint_id, email, name, role, team_id, now_us)
-
-    def users(self) -> list[User]:
-        with self._read() as db:
-            return users.all_users(db)
-
-    def user(self, user_id: str) -> User | None:
-        with self._read() as db:
-            return users.user(db, user_id)
-
-    def user_with_email(self, email: str) -> User | None:
-        with self._read() as db:
-            return users.user_with_email(db, email)
-
-    def set_user_active(self, user_id: str, active: bool) -> None:
-        with self._write(Touches.PEOPLE) as (db, _):
-            users.change_user(db, user_id, active=active)
-
-    def set_user_role(self, user_id: str, role: Role) -> None:
-        with self._write(Touches.PEOPLE) as (db, _):
-            users.change_user(db, user_id, role=role.value)
-
-    def set_user_team(self, user_id: str, team_id: str | None) -> None:
-        with self._write(Touches.PEOPLE) as (db, _):
-            if team_id is not None:
-                teams.require_team(db, team_id)
-            users.change_user(db, user_id, team_id=team_id)
 
     # ------------------------------------------------------------- keys
 
@@ -326,6 +262,3 @@ class SqlStore(StoredAlerts, StoredRaises):
 
     def close(self) -> None:
         self._engine.dispose()
-
-    def _mint(self, now_us: int, given: str = "") -> Callable[[], str]:
-        return (lambda: given) if given else partial(self._ids.next, now_us // 1000)

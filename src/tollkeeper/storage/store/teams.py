@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from tollkeeper.ports import Team
-from tollkeeper.storage.store.schema import orgs, teams
+from tollkeeper.storage.store.schema import orgs, team_parents, teams
 
 _ORG = 1
+_PARENTS = teams.alias("parents")
 
 
 def org_name(db: Connection) -> str:
@@ -68,6 +69,15 @@ def rename_team(db: Connection, team_id: str, name: str) -> None:
     db.execute(update(teams).where(teams.c.team_id == team_id).values(changed))
 
 
+def set_team_parent(db: Connection, team_id: str, parent_id: str | None) -> None:
+    """Make a team part of another one, or of none."""
+    require_team(db, team_id)
+    db.execute(delete(team_parents).where(team_parents.c.team_id == team_id))
+    if parent_id is not None:
+        require_team(db, parent_id)
+        db.execute(insert(team_parents).values(team_id=team_id, parent_id=parent_id))
+
+
 def require_team(db: Connection, team_id: str) -> None:
     """Raise LookupError unless there is such a team."""
     if db.execute(select(teams.c.team_id).where(teams.c.team_id == team_id)).first() is None:
@@ -81,9 +91,19 @@ def _require_free(db: Connection, name: str, except_team_id: str | None) -> None
 
 
 def _select() -> Select[*tuple[Any, ...]]:
-    return select(teams.c.team_id, teams.c.name, teams.c.active, teams.c.created_at_us)
+    return select(
+        teams.c.team_id,
+        teams.c.name,
+        teams.c.active,
+        teams.c.created_at_us,
+        func.coalesce(_PARENTS.c.name, ""),
+    ).select_from(
+        teams.outerjoin(team_parents, team_parents.c.team_id == teams.c.team_id).outerjoin(
+            _PARENTS, _PARENTS.c.team_id == team_parents.c.parent_id
+        )
+    )
 
 
 def _team(row: Sequence[Any]) -> Team:
-    team_id, name, active, created_at_us = row
-    return Team(team_id, name, active, created_at_us)
+    team_id, name, active, created_at_us, parent = row
+    return Team(team_id, name, active, created_at_us, parent)
