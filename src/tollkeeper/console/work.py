@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Final, ParamSpec, TypeVar
 
 from tollkeeper.domain.errors import Overloaded
@@ -31,7 +32,10 @@ class Work:
         self.busy += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
+            context = copy_context()  # who acts goes along
+            return await loop.run_in_executor(
+                self._pool, lambda: context.run(function, *args, **kwargs)
+            )
         finally:
             self.busy -= 1
 

@@ -23,6 +23,8 @@ NO_HASH: Final = bytes(32)
 _FORM: Final = "tollkeeper audit 1"
 _TEXT_CHARS_MAX: Final = 300
 _ITEMS_MAX: Final = 100
+_NAME_CHARS_MAX: Final = 40
+_NAMES_MAX: Final = 20
 
 
 class ActorKind(enum.StrEnum):
@@ -61,15 +63,21 @@ class Action(enum.StrEnum):
     ORG_NAME = "org.name"
     TEAM_ADD = "team.add"
     TEAM_RENAME = "team.rename"
+    TEAM_PARENT = "team.parent"
     TEAM_ON = "team.activate"
     TEAM_OFF = "team.deactivate"
     USER_ADD = "user.add"
     USER_ROLE = "user.role"
+    USER_NAME = "user.name"
     USER_TEAM = "user.team"
     USER_ON = "user.activate"
     USER_OFF = "user.deactivate"
     KEY_ISSUE = "key.issue"
+    KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"
+    PASSWORD_SET = "password.set"  # noqa: S105 - a word
+    PASSWORD_REMOVE = "password.remove"  # noqa: S105 - a word
+    IDENTITY_ADD = "identity.add"
     LINK_MAKE = "sign_in.link"
     SESSION_BEGIN = "session.begin"
     SESSION_END = "session.end"
@@ -236,10 +244,8 @@ def detail_text(detail: Mapping[str, Any]) -> str:
     text = json.dumps(_plain(detail), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     if len(text) <= DETAIL_CHARS_MAX:
         return text
-    kept = [str(_plain(name)) for name in sorted(detail, key=str)][:_ITEMS_MAX]
-    return json.dumps({"too_long": kept}, ensure_ascii=True, separators=(",", ":"))[
-        :DETAIL_CHARS_MAX
-    ]
+    kept = [_text(str(name), _NAME_CHARS_MAX) for name in sorted(detail, key=str)]
+    return json.dumps({"too_long": kept[:_NAMES_MAX]}, ensure_ascii=False, separators=(",", ":"))
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,20 +257,29 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def verified(entries: Iterable[AuditEntry], kept: Head | None = None) -> Verdict:
-    """Walk along a chain from its first entry; ``kept`` is the head that was noted beside it."""
-    head = NO_HEAD
+def walked(entries: Iterable[AuditEntry], before: Head = NO_HEAD) -> Verdict:
+    """Walk along entries in their order, the first of which is to follow a head."""
+    head = before
     for entry in entries:
         fault = _fault(entry, head)
         if fault:
             return Verdict(head, head.seq + 1, fault)
         head = Head(entry.seq, entry.hash)
-    if kept is not None and kept != head:
-        if kept.seq > head.seq:
-            fault = f"the log ends at {head.seq}, but {kept.seq} entries were written"
-            return Verdict(head, head.seq + 1, fault)
-        return Verdict(head, kept.seq, "the noted head is not that of the entries")
     return Verdict(head)
+
+
+def against_noted(verdict: Verdict, noted: Head) -> Verdict:
+    """Compare a whole walk with the head that was noted beside the entries."""
+    head = verdict.head
+    if verdict.bad_seq is not None or noted == head:
+        return verdict
+    if noted.seq > head.seq:
+        fault = f"the log ends at {head.seq}, but {noted.seq} entries were written"
+        return Verdict(head, head.seq + 1, fault)
+    if noted.seq < head.seq:
+        fault = f"entry {noted.seq + 1} is there, but was not written by Tollkeeper"
+        return Verdict(head, noted.seq + 1, fault)
+    return Verdict(head, head.seq, f"entry {head.seq} is not the one that was noted as the last")
 
 
 def _fault(entry: AuditEntry, before: Head) -> str:

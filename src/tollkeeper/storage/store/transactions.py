@@ -65,7 +65,7 @@ class Transactions:
         together = self._together()
         if together is not None:
             with self._explained(), together.begin_nested():
-                yield Writing(together, raise_revision(together, touches))
+                yield Writing(together, self._revision_of_all(together, touches))
             return
         with self._writer, self._explained(), self._engine.begin() as connection:
             yield Writing(connection, raise_revision(connection, touches))
@@ -86,10 +86,18 @@ class Transactions:
             return
         with self.write() as writing:
             self._thread.connection = writing.connection
+            self._thread.revision = writing.revision
             try:
                 yield
             finally:
                 self._thread.connection = None
+
+    def _revision_of_all(self, connection: Connection, touches: Touches | None) -> int:
+        """Give the revision that all of this thread's open transaction makes."""
+        revision: int = self._thread.revision
+        if touches is not None:
+            connection.execute(update(revisions).values({touches.value: revision}))
+        return revision
 
     def _together(self) -> Connection | None:
         connection: Connection | None = getattr(self._thread, "connection", None)
