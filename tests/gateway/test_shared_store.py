@@ -6,6 +6,8 @@ On PostgreSQL as on a SQLite file; and the server may go away.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
@@ -73,7 +75,8 @@ def test_exactly_as_many_calls_reach_the_provider_as_the_cap_pays_for(
         gateways(tmp_path, provider, url, [budget(limit=limit)], count) as made,
     ):
         statuses = call_at_once([(each.port, each.key) for each in made], CALLS)
-        # On a disk that is busy, some may wait too long for an answer; none passes for it.
+        # On a disk that is busy, some may wait too long for an answer, while what is left is held
+        # by calls that may still give it back; none passes for it.
         assert statuses[200] == sent
         assert statuses[REFUSED] + statuses[UNREACHABLE] == CALLS - sent
         assert len(provider.requests) == sent
@@ -81,6 +84,63 @@ def test_exactly_as_many_calls_reach_the_provider_as_the_cap_pays_for(
             each.stop()
         with closing(bootstrap.open_budget_authority(made[0].folder)) as authority:
             assert only(authority.balances()).posted == limit
+
+
+HOLD_LOCK = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1], isolation_level=None) as store:
+    store.execute("BEGIN IMMEDIATE")
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def written_by_another_process(made: Deployment) -> Iterator[None]:
+    """Hold the store's write lock, as a process does whose disk takes its time."""
+    store = made.folder.store_url.removeprefix("sqlite:///")
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, store],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        yield
+    finally:
+        other.communicate("")
+
+
+@pytest.mark.slow
+def test_while_the_file_is_busy_what_is_spent_is_told_and_what_may_be_left_is_not(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'shared' / 'store.sqlite3'}"
+    spent = budget("spent", 20 * CENT, scope=BudgetScope.KEY, each=True)
+    wide = budget("wide", DOLLAR)
+    with (
+        RoughUpstream(answer) as provider,
+        gateways(tmp_path, provider, url, [spent, wide], 2) as made,
+    ):
+        other_key = made[0].issue("other")
+        for each in made:
+            each.key = made[0].key
+            assert call(each, "lab/dime")[0] == 200
+        for each in made:  # each has heard of it from the store
+            until(lambda each=each: call(each, "lab/dime")[0] == REFUSED, 10)
+        with written_by_another_process(made[0]):
+            refused = [call(made[number % 2], "lab/dime") for number in range(6)]
+            made[0].key = other_key
+            unknown = call(made[0], "lab/dime")
+        assert {(status, said["error"]["code"]) for status, said in refused} == {
+            (REFUSED, "insufficient_quota")
+        }
+        assert "is used up: $0.20 spent" in refused[-1][1]["error"]["message"]
+        assert (unknown[0], unknown[1]["error"]["code"]) == (UNREACHABLE, "budget_unreachable")
+        until(lambda: call(made[0], "lab/dime")[0] == 200, 10)
+        assert len(provider.requests) == 3
 
 
 def test_while_the_store_is_away_calls_without_a_cap_go_on(

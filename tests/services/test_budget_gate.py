@@ -337,6 +337,40 @@ def test_without_an_answer_nothing_is_admitted_that_a_cap_concerns() -> None:
     assert gate.open_calls == 0
 
 
+def test_what_is_known_to_be_spent_is_told_also_where_nobody_can_be_asked(
+    desks: list[Desk],
+) -> None:
+    cap = budget(limit=10 * CENT)
+    desks.append(desk := Desk(cap))
+    hold = Amounts(4 * CENT, 0)
+    desk.gate.match(desk.subject, NOW)
+    unknown = desk.gate.unreachable(desk.subject, hold, NOW)
+    assert unknown is not None
+    assert unknown.code == UNREACHABLE
+    for entry in ("e1", "e2"):
+        assert desk.admit(entry, 4 * CENT) == Admitted()
+    held = desk.gate.unreachable(desk.subject, hold, desk.now)
+    assert held is not None
+    assert held.code == UNREACHABLE  # what is only held may come back
+    assert desk.gate.settle("e1", Amounts(4 * CENT, 0))
+    assert desk.gate.settle("e2", Amounts(4 * CENT, 0))
+    spent = desk.gate.unreachable(desk.subject, hold, desk.now)
+    assert spent is not None
+    assert (spent.code, spent.spent, spent.limit) == (EXCEEDED, 8 * CENT, 10 * CENT)
+    assert not spent.soon
+    small = desk.gate.unreachable(desk.subject, Amounts(2 * CENT, 0), desk.now)
+    assert small is not None
+    assert small.code == UNREACHABLE
+    assert desk.gate.unreachable(desk.subject, Amounts(0, 0), desk.now) is None
+    late = desk.gate.unreachable(desk.subject, hold, desk.now + LEASE_US)
+    assert late is not None
+    assert late.code == UNREACHABLE  # others may have made room long since
+    desk.gate.use(Book([cap._replace(limit=DOLLAR, version=2)]))
+    raised = desk.gate.unreachable(desk.subject, hold, desk.now)
+    assert raised is not None
+    assert raised.code == UNREACHABLE
+
+
 def test_a_lease_that_was_not_renewed_is_used_no_more(desks: list[Desk]) -> None:
     desks.append(desk := Desk(budget(limit=100 * DOLLAR)))
     assert desk.admit("e1", CENT) == Admitted()

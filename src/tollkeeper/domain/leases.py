@@ -47,7 +47,7 @@ class LeaseState(NamedTuple):
 
     ``recalled`` asks for what it does not need, because others may. A ``closed`` lease is that
     of a gateway which was taken for dead: it must not spend any more. ``left`` is what of the
-    row nobody holds, and no gateway has leased.
+    row nobody holds, and no gateway has leased; ``posted`` of ``limit`` is spent by all.
     """
 
     key: BalanceKey
@@ -57,6 +57,8 @@ class LeaseState(NamedTuple):
     recalled: bool
     closed: bool
     left: int | None = None
+    posted: int = 0
+    limit: int | None = None
 
 
 class Shortage(NamedTuple):
@@ -191,7 +193,7 @@ class BudgetAuthority(Protocol):
         """Sum up by rows what was charged for gateways that are lost: no entries tell of it."""
 
     def write_off(self, gateway: str, now_us: int) -> OpenGateway:
-        """Take back what abandoning a gateway has charged. Raises NotFound where that is nothing."""
+        """Take back what abandoning a gateway has charged. Raises NotFound where it has not."""
 
     def hold(
         self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int

@@ -25,6 +25,7 @@ from tollkeeper.gateway.ways import Way
 from tollkeeper.ports import EndedSpending, Journal
 from tollkeeper.services.budget_gate import (
     ADMITTED,
+    UNREACHABLE,
     Admitted,
     Ask,
     BudgetGate,
@@ -228,9 +229,11 @@ class BudgetDesk:
         asking.relay.not_held(error, refused.budget.budget_id)
 
     def _refuse_unasked(self, asking: Asking) -> None:
-        """Refuse a call because its budgets cannot be asked."""
-        self.unreachable += 1
-        refused = self._gate.unreachable(asking.way.spending.subject, asking.hold)
+        """Refuse a call because its budgets cannot be asked, or are known to be spent."""
+        subject = asking.way.spending.subject
+        refused = self._gate.unreachable(subject, asking.hold, self._now_us())
+        if refused is None or refused.code == UNREACHABLE:
+            self.unreachable += 1
         if refused is not None:
             self._refuse(asking, refused)
             return

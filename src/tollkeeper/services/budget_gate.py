@@ -31,6 +31,7 @@ from tollkeeper.domain.leases import (
     BudgetAuthority,
     LeaseAnswer,
     LeaseRequest,
+    Shortage,
 )
 from tollkeeper.services.leased_row import LeasedRow
 
@@ -262,7 +263,7 @@ class BudgetGate:
             if row.free >= needed and is_fresh:
                 continue
             if now_us < row.refused_until_us and row.refusal and needed >= row.refusal.amount:
-                return _refusal(EXCEEDED, row)
+                return _refusal(EXCEEDED, row, row.refusal)
             lacking.append((row, needed))
         if lacking:
             if not self._busy:
@@ -276,12 +277,21 @@ class BudgetGate:
         self.holds[entry_id] = (subject.by_unit, known)
         return ADMITTED
 
-    def unreachable(self, subject: Subject, hold: Hold) -> Refused | None:
-        """Refuse a call because its budgets cannot be asked; None where none has to be."""
+    def unreachable(self, subject: Subject, hold: Hold, now_us: int) -> Refused | None:
+        """Refuse a call because its budgets cannot be asked; None where none has to be.
+
+        A budget that is known to be spent is said to be: to ask it again would change nothing.
+        """
+        unasked: Refused | None = None
         for row, unit in subject.charges:
-            if row.is_hard and hold[unit % len(hold)] != 0:
-                return _refusal(UNREACHABLE, row)
-        return None
+            needed = hold[unit % len(hold)]
+            if not row.is_hard or needed == 0:
+                continue
+            short = None if needed is None else row.spent_out(needed, now_us)
+            if short is not None:
+                return _refusal(EXCEEDED, row, short)
+            unasked = unasked or _refusal(UNREACHABLE, row)
+        return unasked
 
     # ------------------------------------------------------------- the authority
 
@@ -375,12 +385,11 @@ def _by_unit(charges: Sequence[tuple[LeasedRow, int]]) -> _ByUnit:
     return tuple(rows.items())
 
 
-def _refusal(code: str, row: LeasedRow) -> Refused:
+def _refusal(code: str, row: LeasedRow, short: Shortage | None = None) -> Refused:
     refused = Refused(code, row.budget, row.key)
     if row.end_us < LATEST_US:
         refused = refused._replace(opens_at_us=row.end_us)
-    short = row.refusal
-    if code != EXCEEDED or short is None:
+    if short is None:
         return refused
     left = short.limit - short.posted - short.held
     return refused._replace(

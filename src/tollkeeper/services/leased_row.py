@@ -25,8 +25,8 @@ class LeasedRow:
     """
 
     __slots__ = (
-        *("base", "budget", "end_us", "epoch", "free", "granted", "is_unsure", "key", "left"),
-        *("marked_at_us", "marked_use", "moved_at_us", "recalled", "refusal"),
+        *("base", "budget", "end_us", "epoch", "free", "granted", "is_unsure", "key", "known"),
+        *("left", "marked_at_us", "marked_use", "moved_at_us", "recalled", "refusal"),
         *("refused_until_us", "said_at_us", "said_free", "said_spent", "seen", "spent"),
     )
 
@@ -42,6 +42,7 @@ class LeasedRow:
         self.said_at_us = self.moved_at_us = self.marked_at_us = now_us
         self.recalled = False
         self.left: int | None = None  # at the authority, beside what is leased
+        self.known: LeaseState | None = None  # how the row stood when it was last heard of
         self.refusal: Shortage | None = None
         self.refused_until_us = 0
 
@@ -71,6 +72,7 @@ class LeasedRow:
         self.give_back()
         self.recalled = True
         self.refused_until_us = 0
+        self.known = None
 
     def look(self, now_us: int) -> None:
         """Notice whether it was used since the last look."""
@@ -97,6 +99,20 @@ class LeasedRow:
             return False
         is_over = self.end_us <= now_us or now_us - self.moved_at_us >= FORGET_US
         return is_over and self.granted <= self.spent
+
+    def spent_out(self, needed: int, now_us: int) -> Shortage | None:
+        """Say why a call cannot fit whatever others give back: spending alone has used it up.
+
+        None where that is not so, or was last known too long ago: so long as a lease is good.
+        """
+        known = self.known
+        if known is None or known.limit is None or now_us - self.said_at_us >= LEASE_US:
+            return None
+        posted = known.posted + max(self.spent - known.spent, 0)
+        if posted + needed <= known.limit:
+            return None
+        held = max(known.limit - posted - (known.left or 0), 0)
+        return Shortage(self.key, needed, posted, held, 0, known.limit, self.end_us)
 
     def wanted(self, now_us: int) -> int:
         """Guess what will be needed in the next minute, from the use since the last mark."""
@@ -134,7 +150,7 @@ class LeasedRow:
             self.base += state.spent
             said_spent = state.spent
         self.is_unsure = False
-        self.left = state.left
+        self.left, self.known = state.left, state
         self.epoch, self.granted, self.recalled = state.epoch, state.granted, state.recalled
         if self.is_hard:
             self.rebase(state.granted)

@@ -301,8 +301,8 @@ def _state(db: Database, gateway: str, key: BalanceKey, now_us: int) -> LeaseSta
     standing = _standing(db, key, now_us)
     recalled = standing.left < standing.leased
     closed = lease.state == _CLOSED
-    left = standing.left
-    return LeaseState(key, lease.epoch, lease.granted, lease.spent, recalled, closed, left)
+    how = (lease.epoch, lease.granted, lease.spent, recalled, closed)
+    return LeaseState(key, *how, standing.left, standing.posted, standing.limit)
 
 
 def _standing(db: Database, key: BalanceKey, now_us: int) -> _Standing:
