@@ -18,10 +18,12 @@ run: setup ## start the gateway, the ledger and the dashboard on port 4000
 
 test: setup $(VENV)/.test ## install what the tests need and run the whole suite
 	@$(BIN)/python tools/system_packages.py test
+	@$(BIN)/python tools/node_packages.py
 	@$(BIN)/python tools/run_tests.py $(ARGS)
 
 test-long: setup $(VENV)/.test ## the slow suites: 1,000 kills, soak, long property runs
 	@$(BIN)/python tools/system_packages.py test
+	@$(BIN)/python tools/node_packages.py
 	@$(BIN)/python tools/run_tests.py --long $(ARGS)
 
 check: setup $(VENV)/.check ## lint, types, import rule and tidy rules, as CI runs them

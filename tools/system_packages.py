@@ -39,6 +39,8 @@ GROUPS = {
         BROWSER,
         Need(("git",), "git", "git", "the tree itself is checked"),
         POSTGRES,
+        Need(("node",), "nodejs", "node", "people sign in at a real OpenID provider"),
+        Need(("npm",), "npm", "node", "that provider is installed with it"),
         Need(("setpriv",), "util-linux", "", "the server is run as somebody without rights"),
         Need(("mount",), "mount", "", "a disk is filled"),
     ),

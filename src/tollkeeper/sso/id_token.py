@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from authlib.oidc.core import CodeIDToken
 from joserfc import jws
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.jwa import JWSAlgModel
 
 from tollkeeper.domain.oidc import SUBJECT_CHARS_MAX, OidcProvider
 from tollkeeper.sso.signing_keys import ALGORITHMS, SigningKeys
@@ -35,7 +36,7 @@ class _Registry(jws.JWSRegistry):
 
     max_header_length = 8 << 10
 
-    def get_alg(self, name: str) -> jws.JWSAlgModel:
+    def get_alg(self, name: str) -> JWSAlgModel:
         """Give one algorithm."""
         if name not in ALGORITHMS or name not in (self.allowed or ()):
             raise UnsupportedAlgorithmError(f"{name} is not allowed")
