@@ -144,19 +144,23 @@ class PinnedConnection(HTTPConnection):
 
 
 class OutsideClient:
-    """Gets and posts. ``named`` are hosts that may be inside; ``proxy`` is for https alone."""
+    """Gets and posts. ``named`` are hosts that may be inside.
+
+    ``proxy_for`` gives the proxy that leads to a target, "" for none; it is asked for https and
+    for hosts outside alone, and its proxy is asked for nothing that is known to point inside.
+    """
 
     def __init__(
         self,
         ca_file: str = "",
         named: Collection[str] = (),
-        proxy: str = "",
+        proxy_for: Callable[[Target], str] = lambda target: "",
         resolve: Resolve = looked_up,
         try_s: float = TRY_S,
     ) -> None:
         self._tls = trusting(ca_file)
         self._named = frozenset(named)
-        self._proxy = proxy
+        self._proxy_for = proxy_for
         self._resolve = resolve
         self._try_s = try_s
 
@@ -189,8 +193,14 @@ class OutsideClient:
     def _asked(
         self, target: Target, method: str, headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
-        proxy = self._proxy if target.scheme == "https" and not target.is_named else ""
-        addresses = [] if proxy else addresses_of(target, self._resolve)
+        is_far = target.scheme == "https" and not target.is_named
+        proxy = self._proxy_for(target) if is_far else ""
+        try:
+            addresses = addresses_of(target, self._resolve)
+        except socket.gaierror:
+            if not proxy:
+                raise
+            addresses = []  # names of the outside may be known to the proxy alone
         connection = PinnedConnection(target, addresses, self._tls, self._try_s, proxy)
         with closing(connection):
             watch = threading.Timer(self._try_s, connection.hang_up)
@@ -200,6 +210,10 @@ class OutsideClient:
                 connection.request(method, target.path, body, {**headers, "Connection": "close"})
                 reply = connection.getresponse()
                 read = reply.read(ANSWER_BYTES_MAX + 1)
+            except (OSError, HTTPException):
+                if connection.hung_up:
+                    raise TimeoutError from None
+                raise
             finally:
                 watch.cancel()
             if connection.hung_up:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from tollkeeper.domain.access import Role
-from tollkeeper.domain.errors import NotAllowed
+from tollkeeper.domain.errors import NotAllowed, UpstreamFailed
 
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 ISSUER_CHARS_MAX: Final = 500
@@ -134,15 +134,30 @@ class SignInRefused(NotAllowed):
         self.reason = reason or message
 
 
+class ProviderFailed(UpstreamFailed):
+    """A provider cannot be reached or used. ``what`` and ``reason`` are for operators."""
+
+    code = "sign_in_unreachable"
+
+    def __init__(self, label: str, what: str, reason: str) -> None:
+        super().__init__(f"{label} cannot be reached or does not answer as it should")
+        self.what = what
+        self.reason = reason
+
+
 class OidcClient(Protocol):
     """Our side of one provider. What asks the provider blocks, for seconds at worst.
 
-    Raises UpstreamFailed when the provider cannot be reached or used, SignInRefused for what
+    Raises ProviderFailed when the provider cannot be reached or used, SignInRefused for what
     does not stand its checks.
     """
 
     @property
     def provider(self) -> OidcProvider: ...
+    @property
+    def redirect_uri(self) -> str:
+        """Give the one address that the provider may send people back to."""
+
     def address(self, request: Request) -> str:
         """Say where to send the browser."""
 
@@ -151,6 +166,9 @@ class OidcClient(Protocol):
 
     def farewell(self) -> str:
         """Say where to send a browser to sign out at the provider too, "" for nowhere."""
+
+    def examine(self) -> None:
+        """Look whether a sign-in could work."""
 
 
 class Identities(Protocol):

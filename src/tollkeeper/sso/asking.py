@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tollkeeper import __version__
-from tollkeeper.domain.errors import UpstreamFailed
+from tollkeeper.domain.oidc import ProviderFailed
 from tollkeeper.outgoing import Answer, NoAnswer, OutsideClient
 from tollkeeper.telemetry import logger
 
-UNREACHABLE: Final = "sign_in_unreachable"
 _OK: Final = 200
 _REDIRECTS: Final = range(300, 400)
 _JSON: Final = "application/json"
@@ -25,7 +24,7 @@ class Asker:
         self._label = label
 
     def require(self, what: str, url: object) -> str:
-        """Give an address of the provider's that may be connected to. Raises UpstreamFailed."""
+        """Give an address of the provider's that may be connected to. Raises ProviderFailed."""
         if not isinstance(url, str):
             raise self.failed(what, "the discovery document does not name it")
         try:
@@ -35,7 +34,7 @@ class Asker:
         return url
 
     def get(self, what: str, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Get a JSON object. Raises UpstreamFailed."""
+        """Get a JSON object. Raises ProviderFailed."""
         answer = self._answer("GET", what, url, dict(headers or {}), None)
         if answer.status != _OK:
             moved = ", and no redirect is followed" if answer.status in _REDIRECTS else ""
@@ -45,14 +44,14 @@ class Asker:
     def post(
         self, what: str, url: str, headers: Mapping[str, str], body: str
     ) -> tuple[int, dict[str, Any]]:
-        """Post a form; give status and JSON object. Raises UpstreamFailed."""
+        """Post a form; give status and JSON object. Raises ProviderFailed."""
         sent = {"Content-Type": "application/x-www-form-urlencoded", **headers}
         answer = self._answer("POST", what, url, sent, body.encode())
         if answer.status in _REDIRECTS or answer.status >= 500:
             raise self.failed(what, f"answered with status {answer.status}")
         return answer.status, self._object(what, answer)
 
-    def failed(self, what: str, reason: str) -> UpstreamFailed:
+    def failed(self, what: str, reason: str) -> ProviderFailed:
         """Make the error, and leave the reason in the log."""
         logger.warning(
             "sign-in provider not usable",
@@ -77,14 +76,3 @@ class Asker:
         if not isinstance(found, dict):
             raise self.failed(what, f"status {answer.status}, and no JSON object")
         return found
-
-
-class ProviderFailed(UpstreamFailed):
-    """A provider cannot be reached or used. ``what`` and ``reason`` are for operators."""
-
-    code = UNREACHABLE
-
-    def __init__(self, label: str, what: str, reason: str) -> None:
-        super().__init__(f"{label} cannot be reached or does not answer as it should")
-        self.what = what
-        self.reason = reason

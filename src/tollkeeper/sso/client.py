@@ -109,7 +109,7 @@ class ProviderClient:
         return f"{end_session}{'&' if '?' in end_session else '?'}{query}"
 
     def examine(self) -> None:
-        """Look whether a sign-in could work. Raises UpstreamFailed."""
+        """Look whether a sign-in could work. Raises ProviderFailed."""
         self._keys.fitting(self._discovery.metadata().keys, "", "RS256")
 
     def _require_sender(self, metadata: Metadata, returned: Returned) -> None:

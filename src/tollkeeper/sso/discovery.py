@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from authlib.oidc.discovery import get_well_known_url
 
-from tollkeeper.domain.oidc import OidcProvider
-from tollkeeper.sso.asking import Asker, ProviderFailed
+from tollkeeper.domain.oidc import OidcProvider, ProviderFailed
+from tollkeeper.sso.asking import Asker
 
 FRESH_S: Final = 3_600.0
 RETRY_S: Final = 5.0
@@ -49,7 +49,7 @@ class Discovery:
         self._at_s = 0.0
 
     def metadata(self) -> Metadata:
-        """Give the description. Raises UpstreamFailed."""
+        """Give the description. Raises ProviderFailed."""
         with self._lock:
             age_s = self._now_s() - self._at_s
             if self._found is not None and age_s < FRESH_S:

@@ -54,7 +54,7 @@ class Expected(NamedTuple):
 
 
 def claims_of(token: str, expected: Expected, keys: SigningKeys) -> dict[str, Any]:
-    """Give the claims of a good token. Raises TokenRejected, or UpstreamFailed for the keys."""
+    """Give the claims of a good token. Raises TokenRejected, or ProviderFailed for the keys."""
     header = _header(token)
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS:

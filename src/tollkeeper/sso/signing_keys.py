@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey, import_key
 
-from tollkeeper.sso.asking import Asker, ProviderFailed
+from tollkeeper.domain.oidc import ProviderFailed
+from tollkeeper.sso.asking import Asker
 
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
 """Signatures with a key pair. Never ``none``, and never a secret that both sides know: a public
@@ -52,7 +53,7 @@ class SigningKeys:
     def fitting(self, url: str, key_id: str, algorithm: str) -> list[Key]:
         """Give the keys that may have signed; without an id all that fit the algorithm.
 
-        Raises UpstreamFailed when there are none at hand and the provider gives none.
+        Raises ProviderFailed when there are none at hand and the provider gives none.
         """
         with self._lock:
             age_s = self._now_s() - self._at_s
