@@ -26,6 +26,8 @@ PROMPT = "canary-prompt-3f9c the orchard behind the mill"
 LOGIN = "sk-ant-oat01-canary-login-0004-Zm9vYmFyYmF6"
 """The login of a vendor's subscription, as a caller brings it."""
 
+STORE = "store.sqlite3"
+
 LAST_STEP = "tests/canaries.py::no_secret_turned_up_anywhere"
 
 
@@ -34,14 +36,18 @@ class Canaries:
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
+        self.stored: list[str] = []
         self.places: list[str] = []
         self._automaton: Any = None
         self._automaton_knows = 0
 
-    def plant(self, what: str, secret: str) -> str:
-        """Treat a text as a secret from now on."""
+    def plant(self, what: str, secret: str, *, stored: bool = False) -> str:
+        """Treat a text as a secret from now on. One that is ``stored`` belongs into the store's
+        file, and nowhere else."""
         assert len(secret) >= 12, "so short a text turns up by chance"
         self.secrets[secret] = what
+        if stored:
+            self.stored.append(what)
         return secret
 
     def keep(self, *places: Path) -> None:
@@ -74,6 +80,7 @@ class Canaries:
             if file.is_file()
             for content in _contents(file)
             for what in self.in_bytes(content)
+            if what not in self.stored or not file.name.startswith(STORE)
         ]
 
     def require_none_in(self, data: bytes, where: str) -> None:
@@ -186,7 +193,7 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Search everything that the session kept, when all its tests are over."""
     config = session.config
-    own = {"secrets": PLANTED.secrets, "places": PLANTED.places}
+    own = {"secrets": PLANTED.secrets, "stored": PLANTED.stored, "places": PLANTED.places}
     if hasattr(config, "workeroutput"):
         config.workeroutput["canaries"] = own
         return
@@ -211,6 +218,7 @@ def _leaks(kept: Iterable[dict[str, Any]]) -> list[str] | None:
     everything = Canaries()
     for one in kept:
         everything.secrets |= one["secrets"]
+        everything.stored += one["stored"]
         everything.places += one["places"]
     if not everything.places:
         return None

@@ -19,6 +19,7 @@ import uvloop
 
 from alert_desks import NotingNotifier, channel
 from ledger_entries import ledger_entry
+from hashers import CountingHasher
 from ledgers import SMALL
 from stores import NOW, Folder, add_person, issue_key, open_folder
 from tollkeeper import clock
@@ -123,7 +124,13 @@ class RunningConsole:
     ``virtual_key`` are tokens, the latter of the member.
     """
 
-    def __init__(self, folder: Path, *, public_url: str = "http://localhost:4000") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        public_url: str = "http://localhost:4000",
+        passwords: bool = True,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder: Folder = open_folder(folder)
         self.store, self.vault = self.folder.store, self.folder.vault
@@ -131,6 +138,7 @@ class RunningConsole:
         self.prices = CurrentPrices(shipped_price_book(), {})
         self.plans: tuple[SeatPlan, ...] = ()
         self.rules: tuple[PriceRule, ...] = ()
+        self.hasher = CountingHasher()
         self.notifier = NotingNotifier()
         self.mailing = Mailing({"ops": channel("ops")}, public_url, "UTC")
         self.rule_states: tuple[RuleState, ...] = ()
@@ -173,6 +181,8 @@ class RunningConsole:
             terms=lambda: Terms(self.prices.book, self.prices.accounts, self.plans, self.rules),
             static=StaticFiles(),
             counters=ConsoleCounters(),
+            hasher=self.hasher,
+            passwords=passwords,
             adoption=PublicationMemory(self.ledger, ORG, self.store.memberships, "UTC", 5),
             alerting=Alerting(
                 lambda: self.mailing, lambda: self.notifier, lambda: self.rule_states
@@ -207,6 +217,7 @@ class RunningConsole:
         self._thread.join(20)
         assert not self._thread.is_alive()
         self.console.work.close()
+        self.console.hashing.close()
         self.ledger.close()
         self.store.close()
 
@@ -319,7 +330,7 @@ class RunningConsole:
 
 
 @contextmanager
-def running_console(folder: Path, **settings: str) -> Iterator[RunningConsole]:
+def running_console(folder: Path, **settings: Any) -> Iterator[RunningConsole]:
     """Run a console in a folder."""
     made = RunningConsole(folder, **settings)
     made.start()

@@ -24,6 +24,7 @@ from tollkeeper.domain.leases import Account
 from tollkeeper.domain.leases import BudgetAuthority as BudgetAuthority
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.months import ClosedMonths
+from tollkeeper.domain.passwords import Passwords
 from tollkeeper.domain.people import KeyRecord as KeyRecord
 from tollkeeper.domain.people import Membership as Membership
 from tollkeeper.domain.people import NewKey as NewKey
@@ -261,6 +262,7 @@ class Notifier(Protocol):
 
 class Store(
     People,
+    Passwords,
     ClosedMonths,
     PricingRuns,
     Budgets,
@@ -305,6 +307,7 @@ class Store(
 
     def add_session(self, session: Session) -> None: ...
     def session(self, session_hash: bytes) -> Session | None: ...
+    def sessions_of(self, user_id: str) -> list[Session]: ...
     def touch_session(self, session_hash: bytes, now_us: int) -> None: ...
     def end_session(self, session_hash: bytes) -> None:
         """End a session. One that has ended already, or never was, is no error."""
@@ -371,3 +374,17 @@ class Vault(Protocol):
 
     def open(self, sealed: bytes, *, name: str) -> str:
         """Decrypt it. Raises ValueError if it was sealed under another name or key."""
+
+
+class PasswordHasher(Protocol):
+    """Hashes passwords, slowly and with much memory.
+
+    ``nobody`` is a hash that nothing matches, checked in the same time as any other.
+    """
+
+    nobody: str
+
+    def hashed(self, secret: bytes) -> str: ...
+    def matches(self, encoded: str, secret: bytes) -> bool: ...
+    def is_current(self, encoded: str) -> bool:
+        """Tell whether a hash has the parameters that new ones have."""

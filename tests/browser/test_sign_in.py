@@ -19,7 +19,8 @@ def test_a_link_signs_in_once_and_leads_on(acme: Company, visit: Callable[..., V
     page.goto("/calls?filter=team:Search")
     assert urlsplit(page.url).path == "/login"
     after = parse_qs(urlsplit(page.url).query)["next"][0]
-    expect(page.get_by_text("tollkeeper users link EMAIL")).to_be_visible()
+    page.get_by_text("No password yet, or forgotten?").click()
+    expect(page.get_by_text("tollkeeper users password-link EMAIL")).to_be_visible()
     link = acme.link()
     page.goto(f"{link}&next={after.replace('&', '%26')}")
     visitor.require_calm()

@@ -8,6 +8,7 @@ import pytest
 
 import stores
 from command_line import CommandLine
+from hashers import CountingHasher
 from tollkeeper.clock import now_us
 from tollkeeper.services import sign_in
 
@@ -98,3 +99,23 @@ def test_faults_are_told_in_one_line(run: CommandLine) -> None:
         assert says in ended.err
         assert ended.err.count("\n") == 1
     assert run("users", "role", "boss@acme.com", "king").code == 2
+
+
+def test_a_password_is_set_after_a_link_and_ended(run: CommandLine) -> None:
+    run("users", "add", "alice@acme.com")
+    link = run("users", "password-link", "alice@acme.com", "--json").json()
+    assert link["path"].startswith(sign_in.LINK_PATH)
+    assert link["path"].endswith(sign_in.PASSWORD_STEP)
+    assert [user["password"] for user in run("users", "list", "--json").json()] == [False]
+    missing = run("users", "end-password", "alice@acme.com")
+    assert missing.out == "There was no password, but ended the sessions of alice@acme.com.\n"
+    folder = stores.open_folder(run.data)
+    user = folder.store.user_with_email("alice@acme.com")
+    assert user is not None
+    folder.store.set_password(user.user_id, CountingHasher().hashed(b"secret"), now_us())
+    folder.store.close()
+    assert [user["password"] for user in run("users", "list", "--json").json()] == [True]
+    ended = run("users", "end-password", "alice@acme.com")
+    assert ended.out == "Ended the password of alice@acme.com.\n"
+    assert [user["password"] for user in run("users", "list", "--json").json()] == [False]
+    assert run("users", "end-password", "nobody@acme.com").code == 1

@@ -19,6 +19,7 @@ from tollkeeper.domain.budget_raises import BudgetRequest
 from tollkeeper.domain.budgets import BudgetScope
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.rate_limits import RateRule, StoredRateRule
+from tollkeeper.services import sign_in
 
 # + gets in · s is sent to sign in · 1 is 401 · 3 is 403 · 4 is 404, as if there were nothing
 CALLERS = (
@@ -61,9 +62,14 @@ GET    /k/{path_key}/me           + + + + + + + + + + +
 GET    /events                    1 + + + + + 1 1 1 1 1
 GET    /login                     + + + + + + + + + + +
 POST   /login                     + + + + + + + + + + +
+POST   /login/password            + + + + + + + + + + +
 POST   /logout                    s + + + + + s s s s s
 POST   /theme                     + + + + + + + + + + +
 POST   /zone                      + + + + + + + + + + +
+GET    /account                   s + + + + + s s s s s
+POST   /account/password          s + + + + + s s s s s
+POST   /account/sessions/end      s + + + + + s s s s s
+POST   /account/sessions/{session_id}/end s + + + + + s s s s s
 GET    /budgets                   s + + + + + s s s s s
 POST   /budgets                   s 3 3 + 3 + s s s s s
 POST   /budgets/try               s 3 3 + 3 + s s s s s
@@ -170,11 +176,13 @@ class Callers:
 
     def ask(self, route: Route, caller: str) -> Reply:
         """Ask for a route with everything that it takes."""
-        headers = self.headers(caller, fresh=route.path == "/logout")
+        fresh = route.path == "/logout" or route.path.startswith("/account/")
+        headers = self.headers(caller, fresh=fresh)
         direct = caller in {"command line", "this machine"}
         target = route.path
         for name, value in self._places().items():
             target = target.replace(name, value)
+        target = target.replace("{session_id}", self._session_id(headers))
         if route.kind is Kind.FORM:
             headers["content-type"] = "application/x-www-form-urlencoded"
             return self.console.ask(
@@ -184,6 +192,13 @@ class Callers:
         data = _BODIES.get(route.path, usual)
         target += _QUERIES.get(route.path, "")
         return self.console.send(route.method, target, data, headers=headers, direct=direct)
+
+    def _session_id(self, headers: Mapping[str, str]) -> str:
+        """Give what the session of whoever asks is called."""
+        cookie = headers.get("cookie", "").partition("=")[2]
+        store, vault, now_us = self.console.store, self.console.vault, self.console.now_us
+        found = sign_in.visit(store, vault, cookie, now_us)
+        return "none" if found is None else sign_in.session_id(vault, found.session)
 
     def _alert(self) -> str:
         key = AlertKey("budget", self._budget, "", self.console.now_us, 8_000)
@@ -236,8 +251,8 @@ def _outcome(reply: Reply) -> str:
     if reply.status == 303 and to.startswith("/login") and "signed_out" not in to:
         return "s"
     refused: dict[int, str] = {401: "1", 403: "3"}
-    if reply.status == 401 and _code(reply) == "link_rejected":
-        return "+"  # the form was read; what it said was no good link
+    if reply.status == 401 and _code(reply) in {"link_rejected", "password_rejected"}:
+        return "+"  # the form was read; what it said was no good link or password
     if reply.status == 404:
         return "4"
     assert reply.status < 500, reply
@@ -247,4 +262,6 @@ def _outcome(reply: Reply) -> str:
 def _code(reply: Reply) -> Any:
     if "json" in reply.header("content-type"):
         return reply.json().get("code")
+    if b"the password is not right" in reply.body:
+        return "password_rejected"
     return "link_rejected" if b"sign-in link" in reply.body else ""

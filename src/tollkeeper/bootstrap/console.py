@@ -49,6 +49,7 @@ from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.late_ledger import LateLedger
 from tollkeeper.storage.parquet_table import parquet_bytes
+from tollkeeper.storage.password_hashes import Argon2Hasher
 from tollkeeper.telemetry import logger
 from tollkeeper.wire.credentials import read_credentials
 
@@ -151,6 +152,8 @@ def _console(
         terms=lambda: prices.terms,
         static=StaticFiles(),
         counters=ConsoleCounters(),
+        hasher=Argon2Hasher(),
+        passwords=configuration.settings.sign_in.passwords,
         adoption=PublicationMemory(
             *(ledger, org, store.memberships),
             *(configuration.settings.timezone, configuration.settings.adoption.group_min),
@@ -196,6 +199,7 @@ async def _run(parts: _Parts, report_ready: Callable[[], None]) -> None:
         await loop.run_in_executor(None, parts.alerts.finish)
         await loop.run_in_executor(None, parts.loading.finish)
         parts.console.work.close()
+        parts.console.hashing.close()
         logger.info("console stopped")
 
 

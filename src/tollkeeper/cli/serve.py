@@ -122,9 +122,10 @@ def _prepare(configuration: Configuration, data: DataFolder) -> str:
         store.close()
     if made is None:
         return ready
-    return _GREETING.format(
-        ready=ready, address=address, path=made.sign_in_path, key=made.key_token
-    )
+    path = made.sign_in_path
+    if configuration.settings.sign_in.passwords:
+        path += import_module("tollkeeper.services.sign_in").PASSWORD_STEP
+    return _GREETING.format(ready=ready, address=address, path=path, key=made.key_token)
 
 
 _GREETING: Final = """\

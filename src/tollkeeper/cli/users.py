@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from tollkeeper.cli.context import DataOption, JsonOption, opened
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.access import Role
 from tollkeeper.ports import User
-from tollkeeper.services import people, sign_in
+from tollkeeper.services import passwords, people, sign_in
 
 app = typer.Typer(
     help="Add people, give roles, make sign-in links.",
@@ -20,6 +21,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
+UrlOption = Annotated[
+    str, typer.Option("--url", help="Where people reach the dashboard. Default: as configured.")
+]
 EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's address.")]
 
 
@@ -50,9 +54,10 @@ def add(
 def list_users(as_json: JsonOption = False, data: DataOption = None) -> None:
     """List the people."""
     with opened(data) as (store, _):
-        users = store.users()
+        users, having = store.users(), store.users_with_password()
     if as_json:
-        output.print_json([_row(user) for user in users])
+        rows = [{**_row(user), "password": user.user_id in having} for user in users]
+        output.print_json(rows)
         return
     output.print_table(
         (
@@ -128,21 +133,51 @@ def move(
 @app.command(epilog="[bold]Example[/bold]\n\ntollkeeper users link alice@acme.com")
 def link(
     email: EmailArgument,
-    url: Annotated[
-        str,
-        typer.Option("--url", help="Where people reach the dashboard. Default: as configured."),
-    ] = "",
+    url: UrlOption = "",
     as_json: JsonOption = False,
     data: DataOption = None,
 ) -> None:
     """Make a link that signs a person in, once, within 15 minutes."""
+    _make_link(email, url, "", as_json, data)
+
+
+@app.command(
+    "password-link",
+    epilog="[bold]Example[/bold]\n\ntollkeeper users password-link alice@acme.com",
+)
+def password_link(
+    email: EmailArgument,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Make a link after which a person may set a password, without the present one."""
+    _make_link(email, url, sign_in.PASSWORD_STEP, as_json, data)
+
+
+@app.command(
+    "end-password", epilog="[bold]Example[/bold]\n\ntollkeeper users end-password alice@acme.com"
+)
+def end_password(
+    email: EmailArgument, as_json: JsonOption = False, data: DataOption = None
+) -> None:
+    """End a person's password and their sessions. They can set another one after a link."""
+    with opened(data) as (store, _):
+        user, ended = passwords.end(store, email)
+    what = "Ended the password" if ended else "There was no password, but ended the sessions"
+    _print_done(user, f"{what} of {user.email}.", as_json)
+
+
+def _make_link(email: str, url: str, step: str, as_json: bool, data: Path | None) -> None:
+    """Make a link that leads on to a step, and print it."""
     url = url or bootstrap.dashboard_url(None)
     with opened(data) as (store, vault):
         made = sign_in.make_link(store, vault, people.find_user(store, email), now_us())
-    address = url.rstrip("/") + made.path
+    path = made.path + step
+    address = url.rstrip("/") + path
     if as_json:
         expires_at = second_text(made.expires_at_us)
-        output.print_json({"url": address, "path": made.path, "expires_at": expires_at})
+        output.print_json({"url": address, "path": path, "expires_at": expires_at})
         return
     output.print_line(address)
     output.print_line(f"Works once, until {moments.local(made.expires_at_us)}.")

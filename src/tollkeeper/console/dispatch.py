@@ -44,7 +44,7 @@ from tollkeeper.console.requests import (
     read_json,
     without_token,
 )
-from tollkeeper.console.shared import Console, HasTable, Redirect
+from tollkeeper.console.shared import Console, HasTable, Page, Redirect
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import KeyRejected, NotAllowed
 from tollkeeper.reports.export import csv_lines
@@ -71,8 +71,8 @@ class Kind(enum.Enum):
 
 _FOR_PROGRAMS: Final = frozenset({Kind.API, Kind.LITELLM})
 
-Async = Callable[[Console, Access, Request], Awaitable[ASGIApp]]
-"""A handler that runs on the loop and makes its own response."""
+Async = Callable[[Console, Access, Request], Awaitable[ASGIApp | Page]]
+"""A handler that runs on the loop and makes its own response, or gives a page."""
 
 
 class Rule(NamedTuple):
@@ -123,7 +123,8 @@ class Endpoint:
             request.state.form = body
             asked = asked_of(request, token)
             await self._console.work.run(self._admit, found, asked)
-            return await handler(self._console, found.access, request)
+            made = await handler(self._console, found.access, request)
+            return made if callable(made) else self._written(request, found.access, made, "html")
         except Exception as error:  # noqa: BLE001 - the edge: every fault becomes an answer
             return self._failed(request, found.access, error)
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tollkeeper.console import (
+    account_routes,
     adoption_routes,
     alert_routes,
     budget_request_routes,
@@ -114,12 +115,14 @@ PAGES: Final = (
     Route("GET", "/events", Kind.API, Auth.SESSION, EVERYBODY, Tenant.SCOPE, events.events),
     Route("GET", "/login", Kind.PAGE, Auth.PUBLIC, NOBODY, Tenant.NOTHING, _sign_in),
     Route("POST", "/login", Kind.FORM, Auth.PUBLIC_FORM, NOBODY, Tenant.OWN, sessions.sign_in),
+    *account_routes.SIGN_IN,
     Route(
         *("POST", "/logout", Kind.FORM, Auth.SESSION_FORM),
         *(EVERYBODY, Tenant.OWN, sessions.sign_out),
     ),
     Route("POST", "/theme", Kind.FORM, Auth.PUBLIC_FORM, NOBODY, Tenant.OWN, sessions.set_theme),
     Route("POST", "/zone", Kind.FORM, Auth.PUBLIC_FORM, NOBODY, Tenant.OWN, sessions.set_zone),
+    *account_routes.PAGES,
     *BUDGET_PAGES,
 )
 

@@ -35,10 +35,19 @@ async def sign_in(console: Console, access: Access, request: Request) -> Respons
         console.attempts.failed(address, clock.monotonic_s())
         console.counters.sign_ins["refused"] += 1
         raise
+    return begun(console, access, found, form.get("next", HOME))
+
+
+def begun(console: Console, access: Access, found: service.SignedIn, after: str) -> Response:
+    """Let a browser go on in the session that has just begun, not in the one before."""
     console.counters.sign_ins["done"] += 1
     if access.session_hash:
         console.hub.end_session(access.session_hash)
-    response = RedirectResponse(own_path(form.get("next", HOME)), 303)
+    return with_session(console, RedirectResponse(own_path(after), 303), found)
+
+
+def with_session(console: Console, response: Response, found: service.SignedIn) -> Response:
+    """Give a browser the cookie of a session, with an answer."""
     response.set_cookie(
         cookie_name(console),
         found.cookie,
@@ -46,6 +55,15 @@ async def sign_in(console: Console, access: Access, request: Request) -> Respons
         secure=console.secure,
         httponly=True,
         samesite="lax",
+    )
+    return response
+
+
+def without_session(console: Console) -> Response:
+    """Lead a browser whose session has ended to the page that says so, and take its cookie."""
+    response = RedirectResponse(SIGNED_OUT, 303)
+    response.delete_cookie(
+        cookie_name(console), secure=console.secure, httponly=True, samesite="lax"
     )
     return response
 
@@ -61,11 +79,7 @@ async def sign_out(console: Console, access: Access, request: Request) -> Respon
     """End the session and close its pages."""
     await console.work.run(service.sign_out, console.store, console.vault, access.cookie)
     console.hub.end_session(access.session_hash)
-    response = RedirectResponse(SIGNED_OUT, 303)
-    response.delete_cookie(
-        cookie_name(console), secure=console.secure, httponly=True, samesite="lax"
-    )
-    return response
+    return without_session(console)
 
 
 async def set_theme(console: Console, access: Access, request: Request) -> Response:

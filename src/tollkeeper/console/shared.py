@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 from tollkeeper.console.attempts import Attempts
 from tollkeeper.console.colours import ColourBook
+from tollkeeper.console.work import Work
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.rate_limits import RateRule
-from tollkeeper.ports import Ledger, Store, Vault
+from tollkeeper.ports import Ledger, PasswordHasher, Store, Vault
 from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.services.alerting import NOBODY_TOLD, Alerting
 from tollkeeper.services.loading import LoaderStatus
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
     from tollkeeper.console.counters import ConsoleCounters
     from tollkeeper.console.live import LiveHub
     from tollkeeper.console.static_files import StaticFiles
-    from tollkeeper.console.work import Work
+
+HASHES_AT_ONCE: Final = 2
+"""How many passwords are hashed at the same time; each takes 19 MiB."""
+
+HASHES_WAITING: Final = 32
 
 Query = Mapping[str, str]
 HeaderLookup = Callable[[bytes], bytes | None]
@@ -88,6 +93,10 @@ PublicPageHandler = Callable[["Console", Viewer | None, Query], Page]
 FormHandler = Callable[["Console", Viewer, Query], Page | Redirect]
 
 
+def _hashing() -> Work:
+    return Work(HASHES_AT_ONCE, HASHES_WAITING)
+
+
 @dataclass(frozen=True, slots=True)
 class Console:
     """Everything that handlers may use. Reports also need the viewer's ``scope``.
@@ -101,8 +110,9 @@ class Console:
     ``rate_limits`` gives those of the configuration file.
     ``alerting`` knows who is told of what. ``budget_gauges`` says how balances agree with the
     ledger: name to help text and value. ``adoption`` has the last count of who uses what.
-    ``passwords`` tells whether people may sign in with one, ``sign_in_ways`` lists what else the
-    sign-in page offers.
+    ``passwords`` tells whether people may sign in with one, ``hasher`` hashes them and
+    ``hashing`` is where it does so: few at once, since each takes much memory.
+    ``sign_in_ways`` lists what else the sign-in page offers.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
     sign in lately.
     """
@@ -133,6 +143,8 @@ class Console:
     adoption: PublicationMemory = field(repr=False, kw_only=True)
     budget_gauges: Callable[[], dict[str, tuple[str, float]]] = dict
     passwords: bool = True
+    hasher: PasswordHasher = field(repr=False, kw_only=True)
+    hashing: Work = field(default_factory=_hashing, repr=False)
     sign_in_ways: Sequence[SignInWay] = ()
 
     @property

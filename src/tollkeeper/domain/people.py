@@ -73,13 +73,17 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A console session. The cookie holds a secret of which only the hash is stored."""
+    """A console session. The cookie holds a secret of which only the hash is stored.
+
+    ``began_with`` says how the person proved who they are: a link, a password, or the like.
+    """
 
     session_hash: bytes
     user_id: str
     created_at_us: int
     last_seen_at_us: int
     expires_at_us: int
+    began_with: str = "link"
 
 
 class People(Protocol):

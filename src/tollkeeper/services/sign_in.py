@@ -14,17 +14,26 @@ from tollkeeper.domain.errors import BadRequest, KeyRejected
 from tollkeeper.ports import Session, Store, User, Vault
 
 LINK_PATH: Final = "/login?token="
+PASSWORD_STEP: Final = "&next=/account?start=1"  # noqa: S105 - a part of an address
+"""What is put behind a link's path to offer a password after it."""
+
 LINK_LIFETIME_US: Final = 15 * 60 * 1_000_000
 SESSION_IDLE_US: Final = 12 * 3600 * 1_000_000
 SESSION_LIFETIME_US: Final = 7 * 24 * 3600 * 1_000_000
 TOUCH_EVERY_US: Final = 60 * 1_000_000
 """How old the note of a session's last use may grow before it is written again."""
 
+LINK: Final = "link"
+PASSWORD: Final = "password"  # noqa: S105 - a word, no secret
+"""With what a session began."""
+
 _TOKEN_BYTES: Final = 32
 _TOKEN_CHARS: Final = 43
 _LINK = "sign-in link"
 _SESSION = "session"
+_SESSION_ID = "session id"
 _FORM = "form token"
+_ID_CHARS: Final = 16
 
 
 class SignInLink(NamedTuple):
@@ -79,7 +88,30 @@ def sign_in(store: Store, vault: Vault, link_token: str, now_us: int) -> SignedI
         raise KeyRejected(
             "this sign-in link is used or has expired; ask for a new one", code="link_rejected"
         )
-    return _begin(store, vault, user, now_us)
+    return begin(store, vault, user, now_us, LINK)
+
+
+def begin(
+    store: Store,
+    vault: Vault,
+    user: User,
+    now_us: int,
+    began_with: str,
+    *,
+    expires_at_us: int | None = None,
+) -> SignedIn:
+    """Begin a session for somebody who has proved who they are. ``began_with`` says how."""
+    cookie = secrets.token_urlsafe(_TOKEN_BYTES)
+    session = Session(
+        session_hash=_hashed(vault, cookie, _SESSION),
+        user_id=user.user_id,
+        created_at_us=now_us,
+        last_seen_at_us=now_us,
+        expires_at_us=now_us + SESSION_LIFETIME_US if expires_at_us is None else expires_at_us,
+        began_with=began_with,
+    )
+    store.add_session(session)
+    return SignedIn(cookie, session, user)
 
 
 def visit(store: Store, vault: Vault, cookie: str, now_us: int) -> Visit | None:
@@ -121,7 +153,32 @@ def renew(store: Store, vault: Vault, cookie: str, now_us: int) -> SignedIn | No
         if found is None:
             return None
         store.end_session(found.session.session_hash)
-        return _begin(store, vault, found.user, now_us, found.session.expires_at_us)
+        before = found.session
+        return begin(
+            store, vault, found.user, now_us, before.began_with, expires_at_us=before.expires_at_us
+        )
+
+
+def open_sessions(store: Store, user_id: str, now_us: int) -> list[Session]:
+    """List a person's sessions that are still good, the last used one first."""
+    good = [each for each in store.sessions_of(user_id) if _is_open(each, now_us)]
+    return sorted(good, key=lambda each: each.last_seen_at_us, reverse=True)
+
+
+def session_id(vault: Vault, session: Session) -> str:
+    """Give what a session is called in a form. It opens nothing."""
+    return vault.mac(session.session_hash, purpose=_SESSION_ID).hex()[:_ID_CHARS]
+
+
+def end_own_session(
+    store: Store, vault: Vault, user_id: str, given: str, now_us: int
+) -> Session | None:
+    """End one of a person's own sessions, by its id; None where there is none of theirs."""
+    for each in open_sessions(store, user_id, now_us):
+        if hmac.compare_digest(session_id(vault, each).encode(), given.encode()):
+            store.end_session(each.session_hash)
+            return each
+    return None
 
 
 def sign_out(store: Store, vault: Vault, cookie: str) -> None:
@@ -145,28 +202,17 @@ def is_form_token(vault: Vault, cookie: str, token: str) -> bool:
     return hmac.compare_digest(form_token(vault, cookie).encode(), given)
 
 
-def _begin(
-    store: Store, vault: Vault, user: User, now_us: int, expires_at_us: int | None = None
-) -> SignedIn:
-    cookie = secrets.token_urlsafe(_TOKEN_BYTES)
-    session = Session(
-        session_hash=_hashed(vault, cookie, _SESSION),
-        user_id=user.user_id,
-        created_at_us=now_us,
-        last_seen_at_us=now_us,
-        expires_at_us=now_us + SESSION_LIFETIME_US if expires_at_us is None else expires_at_us,
-    )
-    store.add_session(session)
-    return SignedIn(cookie, session, user)
-
-
 def _user_of(store: Store, session: Session, now_us: int) -> User | None:
     """Give a session's person; None when it is over or the person was switched off."""
-    idle = now_us - session.last_seen_at_us >= SESSION_IDLE_US
-    if idle or now_us >= session.expires_at_us:
+    if not _is_open(session, now_us):
         return None
     user = store.user(session.user_id)
     return user if user is not None and user.active else None
+
+
+def _is_open(session: Session, now_us: int) -> bool:
+    idle = now_us - session.last_seen_at_us >= SESSION_IDLE_US
+    return not idle and now_us < session.expires_at_us
 
 
 def _hashed(vault: Vault, token: str, purpose: str) -> bytes:

@@ -23,6 +23,8 @@ from sqlalchemy import (
 )
 
 from tollkeeper.storage.store.alert_schema import alerts as alerts
+from tollkeeper.storage.store.password_schema import passwords as passwords
+from tollkeeper.storage.store.password_schema import session_beginnings as session_beginnings
 from tollkeeper.storage.store.people_schema import memberships as memberships
 from tollkeeper.storage.store.people_schema import team_parents as team_parents
 from tollkeeper.storage.store.raise_schema import budget_raises as budget_raises

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from typing import Final
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from tollkeeper.ports import Session, User
+from tollkeeper.storage.store.password_schema import session_beginnings
 from tollkeeper.storage.store.schema import login_links, sessions
 from tollkeeper.storage.store.users import require_user
+
+_LINK: Final = "link"
+_SESSIONS: Final = select(
+    sessions.c.session_hash,
+    sessions.c.user_id,
+    sessions.c.created_at_us,
+    sessions.c.last_seen_at_us,
+    sessions.c.expires_at_us,
+    func.coalesce(session_beginnings.c.began_with, _LINK),
+).join(
+    session_beginnings,
+    session_beginnings.c.session_hash == sessions.c.session_hash,
+    isouter=True,
+)
 
 
 def add_login_link(
@@ -58,20 +75,22 @@ def add_session(db: Connection, session: Session) -> None:
             expires_at_us=session.expires_at_us,
         )
     )
+    if session.began_with != _LINK:
+        how = {"session_hash": session.session_hash, "began_with": session.began_with}
+        db.execute(insert(session_beginnings).values(**how))
 
 
 def session(db: Connection, session_hash: bytes) -> Session | None:
     """Find a session by the hash of its cookie."""
-    row = db.execute(
-        select(
-            sessions.c.session_hash,
-            sessions.c.user_id,
-            sessions.c.created_at_us,
-            sessions.c.last_seen_at_us,
-            sessions.c.expires_at_us,
-        ).where(sessions.c.session_hash == session_hash)
-    ).first()
+    row = db.execute(_SESSIONS.where(sessions.c.session_hash == session_hash)).first()
     return None if row is None else Session(*row)
+
+
+def sessions_of(db: Connection, user_id: str) -> list[Session]:
+    """List a person's sessions, the oldest first."""
+    wanted = _SESSIONS.where(sessions.c.user_id == user_id)
+    order = (sessions.c.created_at_us, sessions.c.session_hash)
+    return [Session(*row) for row in db.execute(wanted.order_by(*order))]
 
 
 def touch_session(db: Connection, session_hash: bytes, now_us: int) -> None:

@@ -36,6 +36,7 @@ from tollkeeper.storage.store.schema_check import schema_is_current
 from tollkeeper.storage.store.sqlite_engine import open_engine
 from tollkeeper.storage.store.store_address import StoreAddress
 from tollkeeper.storage.store.stored_alerts import StoredAlerts
+from tollkeeper.storage.store.stored_passwords import StoredPasswords
 from tollkeeper.storage.store.stored_people import StoredPeople
 from tollkeeper.storage.store.stored_raises import StoredRaises
 from tollkeeper.storage.store.transactions import Touches, Transactions
@@ -59,7 +60,7 @@ def open_sql_store(at: StoreAddress) -> SqlStore:
     return SqlStore(engine.open_engine(at), partial(server.as_os_error, database=at))
 
 
-class SqlStore(StoredPeople, StoredAlerts, StoredRaises):
+class SqlStore(StoredPeople, StoredPasswords, StoredAlerts, StoredRaises):
     """Who may do what, in an SQL database. Safe to use from several threads.
 
     Unknown ids raise LookupError, a name that is taken ValueError, an unusable database
@@ -135,6 +136,10 @@ class SqlStore(StoredPeople, StoredAlerts, StoredRaises):
     def session(self, session_hash: bytes) -> Session | None:
         with self._read() as db:
             return sign_in.session(db, session_hash)
+
+    def sessions_of(self, user_id: str) -> list[Session]:
+        with self._read() as db:
+            return sign_in.sessions_of(db, user_id)
 
     def touch_session(self, session_hash: bytes, now_us: int) -> None:
         with self._write() as (db, _):
