@@ -28,6 +28,7 @@ from tollkeeper.domain.passwords import Passwords
 from tollkeeper.domain.people import KeyRecord as KeyRecord
 from tollkeeper.domain.people import Membership as Membership
 from tollkeeper.domain.people import NewKey as NewKey
+from tollkeeper.domain.people import NewSecret as NewSecret
 from tollkeeper.domain.people import People
 from tollkeeper.domain.people import Session as Session
 from tollkeeper.domain.people import Team as Team
@@ -293,6 +294,9 @@ class Store(
     def keys(self) -> list[KeyRecord]: ...
     def keys_of(self, user_id: str) -> list[KeyRecord]: ...
     def key(self, key_id: str) -> KeyRecord | None: ...
+    def rotate_key(self, new: NewSecret, now_us: int) -> None:
+        """Give a key a new secret; the one that it has becomes the earlier one."""
+
     def revoke_key(self, key_id: str, now_us: int) -> None:
         """Revoke a key for good. One that is revoked already keeps its date."""
 

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from tollkeeper.domain.networks import Networks
 from tollkeeper.domain.routing import Provider
 from tollkeeper.domain.seat_plans import SeatPlan
 
 
 class GatewaySettings(NamedTuple):
-    """What the operator chose for the data plane. Sizes in bytes, times in seconds."""
+    """What the operator chose for the data plane. Sizes in bytes, times in seconds.
+
+    ``trusted_proxies`` are believed when they say whom a request is from; None for nobody.
+    """
 
     body_bytes_max: int = 32 << 20
     upload_bytes_max: int = 512 << 20
@@ -24,6 +28,7 @@ class GatewaySettings(NamedTuple):
     store_away_s: float = 900.0
     refusal_status: int | None = None
     metrics_token: str = ""
+    trusted_proxies: Networks | None = None
 
 
 class Routing(NamedTuple):

@@ -182,3 +182,36 @@ def test_a_state_says_why_a_key_does_not_work(run: CommandLine) -> None:
     assert run("keys", "list", "--json").json()[0]["state"] == "active"
     run("keys", "revoke", made["id"])
     assert run("keys", "list", "--json").json()[0]["state"] == "revoked"
+
+
+def test_a_key_is_rotated_and_says_until_when_the_old_secret_works(run: CommandLine) -> None:
+    made = run("keys", "issue", *ALICE, "--create", "--json").json()
+    again = run("keys", "rotate", made["id"], "--overlap", "7d", "--json").json()
+    assert again["id"] == made["id"]
+    assert again["key"] != made["key"]
+    assert again["rotated_by"] == "command line"
+    told = run("keys", "rotate", made["key"], "--overlap", "0")
+    assert told.code == 0
+    assert "tk_live_" in told.out
+    assert "The secret before stops working within a second." in told.out
+    told = run("keys", "rotate", made["id"])
+    assert "The secret before works until " in told.out
+    ended = run("keys", "rotate", made["id"])
+    assert ended.code == 1
+    assert "two secrets of it work until" in ended.err
+    for overlap, code in (("8d", 1), ("soon", 2), ("-1", 2)):
+        assert run("keys", "rotate", made["id"], f"--overlap={overlap}").code == code
+    assert run("keys", "rotate", "nothing1").code == 1
+    assert run("keys", "rotate", made["key"][:-3]).code == 1
+
+
+def test_a_key_is_bound_to_networks(run: CommandLine) -> None:
+    made = run(
+        "keys", "issue", *ALICE, "--create", "--network", "10.0.0.0/8", "--network", "::1", "--json"
+    ).json()
+    assert made["networks"] == ["10.0.0.0/8", "::1/128"]
+    told = run("keys", "issue", *ALICE, "--network", "10.0.0.0/8")
+    assert "Only from: 10.0.0.0/8\n" in told.out
+    ended = run("keys", "issue", *ALICE, "--network", "10.0.0.1/8")
+    assert ended.code == 1
+    assert "not a network: '10.0.0.1/8'" in ended.err

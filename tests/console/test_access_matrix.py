@@ -46,6 +46,7 @@ POST   /models/rules/{rule_id}/end s 3 3 + 3 + s s s s s
 GET    /keys                      s + + + + + s s s s s
 POST   /keys                      s + + 3 3 + s s s s s
 POST   /keys/{key_id}/revoke      s + + 3 3 + s s s s s
+POST   /keys/{key_id}/rotate      s + + 3 3 + s s s s s
 GET    /adoption                  s 3 + + + + s s s s s
 GET    /alerts                    s 3 3 + + + s s s s s
 POST   /alerts/{alert_id}/acknowledge s 3 3 + 3 + s s s s s
@@ -111,6 +112,7 @@ GET    /api/v1/alerts/rules       1 3 3 + + + 3 + + 1 1
 GET    /api/v1/keys               1 + + + + + 3 + + 1 1
 POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1
+POST   /api/v1/keys/{key_id}/rotate 1 + + 3 3 + 3 + + 1 1
 DELETE /api/v1/keys/{key_id}      1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/teams              1 + + + + + 3 + + 1 1
 GET    /api/v1/users              1 + + + + + 3 + + 1 1
@@ -132,6 +134,7 @@ _BODIES: Mapping[str, object] = {
     "/api/v1/budgets/requests/{request_id}/approve": {},
     "/api/v1/budgets/requests/{request_id}/decline": {},
     "/api/v1/budgets/{budget_id}/overdraft": {},
+    "/api/v1/keys/{key_id}/rotate": {"overlap_s": 0},
     "/api/v1/budgets/{budget_id}/overdraft/allow": {"amount": "none"},
 }
 CASES = [(route, caller) for route in ROUTES for caller in CALLERS]

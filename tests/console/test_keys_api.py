@@ -232,3 +232,103 @@ def test_a_cursor_opens_nothing_that_the_list_does_not(console: RunningConsole) 
     reply = console.get(f"/api/v1/keys?cursor={cursor}", console.session("other member"))
     assert reply.status in {200, 422}
     assert "alice" not in reply.text
+
+
+# ------------------------------------------------------------------ rotation and networks
+
+
+def rotate(console: RunningConsole, key_id: str, data: Any, who: str = "", **headers: str) -> Any:
+    """Rotate over the API: with the management key, or as somebody who has signed in."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    if who:
+        session = console.session(who)
+        sent |= session.headers | {FORM_HEADER: session.form_token}
+    else:
+        sent |= console.as_admin_key
+    return console.send("POST", f"/api/v1/keys/{key_id}/rotate", data, headers=sent)
+
+
+def test_a_key_is_rotated_and_the_secret_before_stays_good_for_a_while(
+    fresh: RunningConsole,
+) -> None:
+    first = issue(fresh, KEY).json()
+    reply = rotate(fresh, first["id"], {"overlap_s": 3_600}, "member")
+    assert reply.status == 200
+    again = reply.json()
+    assert (again["id"], again["name"], again["state"]) == (first["id"], "k", "active")
+    assert again["key"] != first["key"]
+    assert (again["rotated_by"], first["rotated_by"]) == ("alice@acme.com", None)
+    assert again["earlier_secret_until"] > again["rotated_at"]
+    for token in (first["key"], again["key"]):
+        me = fresh.get("/api/v1/me", authorization=f"Bearer {token}")
+        assert me.status == 200
+    refused = rotate(fresh, first["id"], {"overlap_s": 3_600})
+    assert (refused.status, refused.json()["code"]) == (409, "rotation_under_way")
+    assert rotate(fresh, first["id"], {"overlap_s": 0}).status == 200
+    me = fresh.get("/api/v1/me", authorization=f"Bearer {first['key']}")
+    assert me.status == 401
+
+
+def test_a_rotation_that_is_sent_again_gives_the_same_secret(fresh: RunningConsole) -> None:
+    first = issue(fresh, KEY).json()
+    replies = [
+        rotate(fresh, first["id"], {"overlap_s": 0}, idempotency_key="once") for _ in range(2)
+    ]
+    assert replies[0].json() == replies[1].json()
+    assert [each.header("idempotent-replayed") for each in replies] == ["false", "true"]
+    other = rotate(fresh, first["id"], {"overlap_s": 60}, idempotency_key="once")
+    assert (other.status, other.json()["code"]) == (409, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        ({"overlap_s": 604_801}, 400, "overlap_too_long"),
+        ({"overlap_s": -1}, 400, "overlap_too_long"),
+        ({"overlap_s": 1.5}, 422, "bad_question"),
+        ({"overlap_s": "24h"}, 422, "bad_question"),
+        ({"secret": "x" * 32}, 422, "bad_question"),
+        ({"models": ["*"]}, 422, "bad_question"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, 400, "bad_request"),
+        ({"expires_at": "2030-01-01T00:00:00"}, 422, "bad_question"),
+    ],
+)
+def test_a_rotation_changes_nothing_but_the_secret_and_the_end(
+    console: RunningConsole, data: Any, status: int, code: str
+) -> None:
+    key = console.virtual_key.record.key
+    reply = rotate(console, key.key_id, data)
+    assert (reply.status, reply.json()["code"]) == (status, code)
+    record = console.store.key(key.key_id)
+    assert record is not None
+    assert record.key == key
+
+
+def test_nobody_rotates_a_key_that_is_not_theirs(console: RunningConsole) -> None:
+    theirs = console.other_key.record.key.key_id
+    admins = issue_key(console.folder, PEOPLE["member"][0], kind=KeyKind.ADMIN).record.key.key_id
+    for who, key_id, status in (
+        ("member", theirs, 404),
+        ("lead", theirs, 404),
+        ("member", "nothing1", 404),
+        ("member", admins, 403),
+        ("auditor", theirs, 403),
+        ("finance", theirs, 403),
+    ):
+        assert rotate(console, key_id, {}, who).status == status, (who, key_id)
+
+
+def test_a_key_is_bound_to_networks_and_may_ask_from_nowhere_else(fresh: RunningConsole) -> None:
+    made = issue(fresh, {**KEY, "networks": ["10.0.0.0/8", "::ffff:192.0.2.7", "10.0.0.0/8"]})
+    assert made.status == 201
+    assert made.json()["networks"] == ["10.0.0.0/8", "192.0.2.7/32"]
+    bearer = {"authorization": f"Bearer {made.json()['key']}"}
+    for address, status in (("10.2.3.4", 200), ("192.0.2.7", 200), ("192.0.2.8", 403)):
+        headers = {**bearer, "x-forwarded-for": address}
+        reply = fresh.send("GET", "/api/v1/me", None, headers=headers)
+        assert reply.status == status
+    assert reply.json()["code"] == "address_not_allowed"
+    bad = issue(fresh, {**KEY, "networks": ["10.0.0.1/8"]})
+    assert (bad.status, bad.json()["code"]) == (400, "bad_network")
+    many = issue(fresh, {**KEY, "networks": [f"10.0.{number}.0/24" for number in range(65)]})
+    assert (many.status, many.json()["code"]) == (400, "bad_network")

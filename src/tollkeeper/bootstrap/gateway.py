@@ -23,6 +23,7 @@ from tollkeeper.bootstrap.listening import ServerTls, room_for_clients
 from tollkeeper.bootstrap.prices import followed_files, newest_book
 from tollkeeper.bootstrap.routing import Routed, route
 from tollkeeper.config.settings import Settings
+from tollkeeper.domain.networks import Networks
 from tollkeeper.failpoints import FailPoint, kill_at
 from tollkeeper.gateway.plans import Planner
 from tollkeeper.gateway.process import GatewayProcess, Listening
@@ -150,6 +151,7 @@ def _save_habits(gateway: Gateway, data: DataFolder) -> None:
 def gateway_settings(settings: Settings) -> GatewaySettings:
     """Give the data plane's part of the settings."""
     limits, timeouts = settings.limits, settings.timeouts
+    trusted = settings.listen.trusted_proxies
     return GatewaySettings(
         body_bytes_max=limits.body_mb << 20,
         upload_bytes_max=limits.upload_mb << 20,
@@ -161,6 +163,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         store_away_s=timeouts.store_away_s,
         refusal_status=settings.refusals.status or None,
         metrics_token=settings.metrics.token,
+        trusted_proxies=Networks(trusted) if trusted else None,
     )
 
 

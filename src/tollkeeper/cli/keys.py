@@ -1,4 +1,4 @@
-"""``tollkeeper keys``: issue, list and revoke virtual keys."""
+"""``tollkeeper keys``: issue, list, rotate and revoke virtual keys."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from tollkeeper.domain.errors import NotFound
 from tollkeeper.ports import KeyRecord, Store, Vault
 from tollkeeper.services import keys, people
 from tollkeeper.services.key_documents import emails_of, key_document, key_state
+from tollkeeper.services.key_rotation import Rotation
+from tollkeeper.services.key_rotation import rotate as rotate_key
 
 app = typer.Typer(
-    help="Issue, list and revoke virtual keys.",
+    help="Issue, list, rotate and revoke virtual keys.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,
@@ -33,6 +35,27 @@ tollkeeper keys issue --team search --name indexer --model 'gpt-4.1*' --tag feat
 
 tollkeeper keys issue --role admin --name terraform --expires 90d --json
 """
+
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="GLOB", help="Only these models; may be repeated."),
+]
+ProviderOption = Annotated[
+    list[str] | None,
+    typer.Option("--provider", metavar="GLOB", help="Only these providers; may be repeated."),
+]
+NetworkOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--network",
+        metavar="CIDR",
+        help="Only from this network or address, e.g. 10.0.0.0/8; may be repeated.",
+    ),
+]
+TagOption = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="KEY=VALUE", help="Put on every call; may be repeated."),
+]
 
 
 @app.command(epilog=_ISSUE_EXAMPLES)
@@ -51,18 +74,10 @@ def issue(
     role: Annotated[
         KeyKind, typer.Option("--role", help="virtual calls models, admin manages.")
     ] = KeyKind.VIRTUAL,
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", metavar="GLOB", help="Only these models; may be repeated."),
-    ] = None,
-    provider: Annotated[
-        list[str] | None,
-        typer.Option("--provider", metavar="GLOB", help="Only these providers; may be repeated."),
-    ] = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", metavar="KEY=VALUE", help="Put on every call; may be repeated."),
-    ] = None,
+    model: ModelOption = None,
+    provider: ProviderOption = None,
+    network: NetworkOption = None,
+    tag: TagOption = None,
     expires: Annotated[
         str, typer.Option("--expires", metavar="WHEN", help="90d, 12h or 2027-01-31.")
     ] = "",
@@ -85,6 +100,7 @@ def issue(
         models=model or (),
         providers=provider or (),
         tags=_tags(tag or []),
+        networks=network or (),
     )
     with opened(data, create=create) as (store, vault), store.together():
         if create:
@@ -131,10 +147,7 @@ def revoke(
     data: DataOption = None,
 ) -> None:
     """Revoke a key for good. Gateways stop accepting it within a second."""
-    parts = key_tokens.parse(key)
-    if parts is None and key.startswith(key_tokens.PREFIX):
-        raise NotFound("that is not a whole key; give all of it, or its id", code="key_malformed")
-    key_id = key if parts is None else parts.key_id
+    key_id = _key_id(key)
     now = now_us()
     with opened(data) as (store, _):
         record = keys.revoke(store, key_id, keys.OPERATOR, now)
@@ -146,6 +159,64 @@ def revoke(
     else:
         since = moments.local(record.revoked_at_us)
         output.print_line(f"Key {key_id} ({record.key.name}) has been revoked since {since}.")
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\ntollkeeper keys rotate 8hLWYrAX\n\n"
+    "tollkeeper keys rotate 8hLWYrAX --overlap 7d --expires 90d --json\n\n"
+    "tollkeeper keys rotate tk_live_8hLWYrAX_… --overlap 0 (a key that leaked, pasted whole)"
+)
+def rotate(
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, or the whole key.")],
+    overlap: Annotated[
+        str,
+        typer.Option(
+            "--overlap",
+            metavar="TIME",
+            help="For how long the secret of now stays good: 24h, 7d at most, 0 for not at all.",
+        ),
+    ] = "24h",
+    expires: Annotated[
+        str,
+        typer.Option(
+            "--expires",
+            metavar="WHEN",
+            help="A new end: 90d, 12h or 2027-01-31.",
+            show_default="as it is",
+        ),
+    ] = "",
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Give a key a new secret and print it, once; the one of now stays good for a while.
+
+    It stays the same key: its id, rights, budgets and history go on.
+    """
+    now = now_us()
+    wanted = Rotation(
+        _key_id(key),
+        0 if overlap.strip() == "0" else moments.span_us(overlap),
+        moments.end_us(expires, now) if expires else None,
+    )
+    with opened(data) as (store, vault):
+        rotated = rotate_key(store, vault, wanted, keys.OPERATOR, now)
+        row = key_document(rotated.record, emails_of(store), now)
+    _print_issued(rotated, row, as_json)
+    if not as_json:
+        until_us = rotated.record.key.earlier_until_us
+        output.print_line(
+            f"The secret before works until {moments.local(until_us)}."
+            if until_us > now
+            else "The secret before stops working within a second."
+        )
+
+
+def _key_id(text: str) -> str:
+    """Take the id from what was typed: an id, or a whole key."""
+    parts = key_tokens.parse(text)
+    if parts is None and text.startswith(key_tokens.PREFIX):
+        raise NotFound("that is not a whole key; give all of it, or its id", code="key_malformed")
+    return text if parts is None else parts.key_id
 
 
 def _add_owners(store: Store, request: keys.KeyRequest, now: int) -> None:
@@ -173,6 +244,8 @@ def _print_issued(issued: keys.IssuedKey, row: Mapping[str, Any], as_json: bool)
     output.print_line(issued.token)
     output.print_line("")
     output.print_line(f"Key {row['id']} ({row['name']}){f' of {owner}' if owner else ''}")
+    if row["networks"]:
+        output.print_line(f"Only from: {', '.join(row['networks'])}")
     output.print_line(f"Expires: {expires}")
     output.print_line("Keep it now: it is not stored and cannot be shown again.")
 

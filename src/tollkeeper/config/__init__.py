@@ -24,6 +24,7 @@ from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.domain.anomalies import RULES
 from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.errors import ConfigError
+from tollkeeper.domain.networks import read_network
 from tollkeeper.domain.oidc import OidcProvider
 from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.rate_limits import RateRule
@@ -232,6 +233,15 @@ def _check_listen(document: yaml_file.Document, settings: Settings) -> None:
         path = getattr(listen, option)
         if path and not Path(path).is_file():
             raise document.error(("listen", option), f"there is no file {path!r}")
+    for number, text in enumerate(listen.trusted_proxies):
+        try:
+            read_network(text)
+        except ValueError as error:
+            raise document.error(
+                ("listen", "trusted_proxies", number),
+                f"{text!r} is no network: {error}",
+                "write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32",
+            ) from None
     if settings.ca_file and not Path(settings.ca_file).is_file():
         raise document.error(("ca_file",), f"there is no file {settings.ca_file!r}")
 

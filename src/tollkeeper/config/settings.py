@@ -21,6 +21,7 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Port = 4000
     tls_cert: str = ""
     tls_key: str = ""
+    trusted_proxies: list[str] = []
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

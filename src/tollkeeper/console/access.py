@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import KeyKind, Role, Scope, Viewer, VirtualKey
 from tollkeeper.domain.errors import KeyRejected, NotAllowed, UnknownRoute
+from tollkeeper.domain.networks import address_of
 from tollkeeper.ports import User, Vault
 from tollkeeper.services import keys, sign_in
 from tollkeeper.services.keys import Issuer
@@ -241,6 +242,7 @@ def _by_admin_key(console: Console, asked: Asked) -> Access | None:
     if scheme.lower() != "bearer":
         raise KeyRejected("send the key as 'Authorization: Bearer tk_admin_…'", code="key_missing")
     key = keys.verify_stored(token.strip(), console.store, console.vault, console.now_us())
+    _require_from(key, asked)
     viewer = Viewer(key.user_id, f"key {key.key_id}", Role.ADMIN, Scope(console.org))
     return Access(viewer, keys.issuer_of_key(key), key=key)
 
@@ -253,11 +255,17 @@ def _by_virtual_key(console: Console, asked: Asked) -> Access | None:
         return None
     now_us = console.now_us()
     key = keys.verify_stored(token, console.store, console.vault, now_us, KeyKind.VIRTUAL)
+    _require_from(key, asked)
     # A team's key has no person behind it: nobody's entries but what /me asks for by the key.
     nothing = frozenset[str]() if not key.user_id else None
     scope = Scope(console.org, teams=nothing, user_id=key.user_id or None)
     viewer = Viewer(key.user_id, key.user_name or key.name, Role.MEMBER, scope)
     return Access(viewer, keys.issuer_of_key(key), key=key)
+
+
+def _require_from(key: VirtualKey, asked: Asked) -> None:
+    """Hold a key to its networks; the gateway says in a header from where a request came."""
+    key.require_from(address_of(asked.headers.get("x-forwarded-for", "")))
 
 
 def _by_operator(console: Console, asked: Asked) -> Access | None:

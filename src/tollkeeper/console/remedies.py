@@ -66,6 +66,15 @@ _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
     "key_unknown": ("The key is not known here.", "Issue a new key, and use that one."),
     "key_malformed": ("What came as a key is none.", "Copy the whole key, and nothing else."),
     "key_revoked": ("The key was revoked.", "Issue a new key, and use that one."),
+    "key_rotated": (
+        "The key was rotated, and its old secret is over.",
+        "Put the new secret into the tool's settings, or rotate the key again.",
+    ),
+    "address_not_allowed": (
+        "The key may not be used from where the call came.",
+        "Call from one of its networks, or issue a key without networks. Behind a proxy, name "
+        "the proxy in listen.trusted_proxies.",
+    ),
     "key_expired": ("The key has expired.", "Issue a new key, and use that one."),
     "wrong_key_kind": ("A management key cannot call models.", "Use a virtual key (tk_live_…)."),
     "model_not_allowed": (

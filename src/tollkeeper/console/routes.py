@@ -107,6 +107,10 @@ PAGES: Final = (
         *("POST", "/keys/{key_id}/revoke", Kind.FORM, Auth.SESSION_FORM),
         *(ISSUERS, Tenant.REACH, _form(keys.revoke_key)),
     ),
+    Route(
+        *("POST", "/keys/{key_id}/rotate", Kind.FORM, Auth.SESSION_FORM),
+        *(ISSUERS, Tenant.REACH, _form(keys.rotate_key)),
+    ),
     *adoption_routes.PAGES,
     *alert_routes.PAGES,
     *budget_request_routes.PAGES,
@@ -209,6 +213,10 @@ API: Final = (
     Route(
         *("GET", "/api/v1/keys/{key_id}", Kind.API, Auth.MANAGEMENT),
         *(EVERYBODY, Tenant.REACH, keys_api.get_key),
+    ),
+    Route(
+        *("POST", "/api/v1/keys/{key_id}/rotate", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(ISSUERS, Tenant.REACH, keys_api.rotate_key),
     ),
     Route(
         *("DELETE", "/api/v1/keys/{key_id}", Kind.API, Auth.MANAGEMENT_WRITE),

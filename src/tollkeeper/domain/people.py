@@ -51,6 +51,8 @@ class KeyRecord:
     created_at_us: int
     created_by: str
     revoked_at_us: int | None
+    rotated_at_us: int | None = None
+    rotated_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,22 @@ class NewKey:
     providers: tuple[str, ...]
     tags: Mapping[str, str]
     created_by: str
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """What a rotation changes of a key: its secret, and its end.
+
+    The secret before is good until ``earlier_until_us``.
+    """
+
+    key_id: str
+    secret_hmac: bytes
+    pepper_version: int
+    earlier_until_us: int
+    expires_at_us: int | None
+    rotated_by: str
 
 
 @dataclass(frozen=True, slots=True)

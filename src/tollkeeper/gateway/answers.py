@@ -40,7 +40,8 @@ def refuse_call(
         gateway.refused(entry, error.rule.name)
         return
     exchange.send(reply.status, lines, reply.body)
-    gateway.journal.note(entry)
+    # Whoever has a key and not its network can do nothing but repeat this.
+    gateway.refused(entry, error.code if error.code == "address_not_allowed" else "")
 
 
 class Answer:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from tollkeeper.domain.errors import Overloaded, Refused, TollkeeperError, UnknownRoute
+from tollkeeper.domain.networks import address_of
 from tollkeeper.gateway.answers import JSON_LINE, Answer, refuse_call
+from tollkeeper.gateway.came_from import came_from, may_come
 from tollkeeper.gateway.console_relay import ConsoleRelay
 from tollkeeper.gateway.head_notes import Caller, HeadNotes
 from tollkeeper.gateway.json_call import JsonCall, start_json_call
@@ -163,7 +165,9 @@ class GatewayApplication:
             return None
         now_us = gateway.now_us()
         key = gateway.keys.known(notes.token, now_us)
-        if key is None:
+        if key is None or not may_come(
+            key, notes.request, exchange.peer, gateway.settings.trusted_proxies
+        ):
             return None
         caller = Caller._make((notes, key, now_us))
         return start_json_call(gateway, exchange, caller, body) or _NOTHING
@@ -219,9 +223,13 @@ class GatewayApplication:
         exchange.resume_body()
 
     def _sink(self, exchange: Exchange, caller: Caller) -> BodySink:
-        if caller.notes.match.endpoint.local:
-            return self._local.models(exchange, caller)
         try:
+            if caller.key.networks is not None:
+                trusted = self._gateway.settings.trusted_proxies
+                address = came_from(caller.notes.request, exchange.peer, trusted)
+                caller.key.require_from(address_of(address))
+            if caller.notes.match.endpoint.local:
+                return self._local.models(exchange, caller)
             kind = caller.notes.body_kind
             if kind is Body.JSON or kind is Body.NONE:
                 return JsonCall(self._gateway, exchange, caller)

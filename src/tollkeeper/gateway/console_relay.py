@@ -10,6 +10,7 @@ from typing import Final
 
 from tollkeeper import clock
 from tollkeeper.domain.errors import TollkeeperError, UpstreamFailed
+from tollkeeper.gateway.came_from import came_from
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.http1.exchange import Exchange
 from tollkeeper.http1.messages import Headers, Request
@@ -109,7 +110,9 @@ class ConsoleRelay:
             for field in request.headers
             if field[0].lower() not in _HOP_BY_HOP
         ]
-        lines.append(b"x-forwarded-for: %b\r\n" % self._exchange.peer.encode())
+        trusted = self._gateway.settings.trusted_proxies
+        client = came_from(request, self._exchange.peer, trusted)
+        lines.append(b"x-forwarded-for: %b\r\n" % client.encode("latin-1"))
         lines.append(b"content-length: %d\r\n\r\n" % self._size_bytes)
         return b"%b %b HTTP/1.1\r\n%b" % (request.method, request.target, b"".join(lines))
 

@@ -75,11 +75,13 @@ def _chosen(vault: Vault, request: KeyRequest, issuer: Issuer, idempotency_key: 
     what = json.dumps(asdict(request), sort_keys=True, default=list).encode()
     return ChosenKey(
         _base62(vault.mac(who, purpose="id of a key issued once"), key_tokens.KEY_ID_CHARS),
-        _base62(
-            vault.mac(who + b"\0" + what, purpose="secret of a key issued once"),
-            key_tokens.SECRET_CHARS,
-        ),
+        secret_from(vault.mac(who + b"\0" + what, purpose="secret of a key issued once")),
     )
+
+
+def secret_from(derived: bytes) -> str:
+    """Write 32 derived bytes as the secret of a key."""
+    return _base62(derived, key_tokens.SECRET_CHARS)
 
 
 def _base62(data: bytes, characters: int) -> str:

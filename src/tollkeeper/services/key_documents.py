@@ -21,11 +21,15 @@ def key_document(record: KeyRecord, emails: Mapping[str, str], now_us: int) -> d
         "state": key_state(record, now_us),
         "models": list(key.models),
         "providers": list(key.providers),
+        "networks": [] if key.networks is None else list(key.networks.texts),
         "tags": dict(key.tags),
         "created_at": second_text(record.created_at_us),
         "created_by": record.created_by,
         "expires_at": second_text(key.expires_at_us),
         "revoked_at": second_text(record.revoked_at_us),
+        "rotated_at": second_text(record.rotated_at_us),
+        "rotated_by": record.rotated_by or None,
+        "earlier_secret_until": second_text(key.earlier_until_us or None),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import string
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Final, NamedTuple
 from tollkeeper.domain import globs, key_tokens
 from tollkeeper.domain.access import NO_TAGS, KeyKind, Role, VirtualKey
 from tollkeeper.domain.errors import BadRequest, KeyRejected, NotAllowed, NotFound
+from tollkeeper.domain.networks import networks_within
 from tollkeeper.ports import KeyDirectory, KeyRecord, NewKey, Store, User, Vault
 from tollkeeper.services import names
 
@@ -23,11 +23,12 @@ _UNKNOWN: Final = "no such key, or its secret is not the right one"
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who issues or revokes keys, and how far their own rights reach.
+    """Who issues, rotates or revokes keys, and how far their own rights reach.
 
     ``name`` is kept with the key. ``team`` counts for a lead, ``user_id`` for everybody
-    who is not an admin. ``models`` and ``providers`` are globs, empty for all;
-    ``expires_at_us`` is the end of the rights themselves. No key gets more than these.
+    who is not an admin. ``models`` and ``providers`` are globs, ``networks`` those from which
+    calls may come, each empty for all; ``expires_at_us`` is the end of the rights themselves.
+    No key gets more than these.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Issuer:
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     expires_at_us: int | None = None
+    networks: tuple[str, ...] = ()
 
 
 OPERATOR: Final = Issuer("command line", Role.ADMIN)
@@ -61,6 +63,7 @@ def issuer_of_key(key: VirtualKey) -> Issuer:
         key.models,
         key.providers,
         key.expires_at_us,
+        () if key.networks is None else key.networks.texts,
     )
 
 
@@ -81,6 +84,7 @@ class KeyRequest:
     models: Sequence[str] = ()
     providers: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)
+    networks: Sequence[str] = ()
 
 
 class IssuedKey(NamedTuple):
@@ -120,7 +124,7 @@ def issue(
     Raises NotFound for an unknown person or team, NotAllowed when the key would have more
     rights than its issuer, BadRequest for anything that makes no sense.
     """
-    secret = chosen.secret if chosen else _random_text(key_tokens.SECRET_CHARS)
+    secret = chosen.secret if chosen else random_secret()
     with store.together():  # the owner cannot be switched off between the look and the write
         wanted = _checked(store, request, issuer, now_us, person_lifetime_us)
         key_id = chosen.key_id if chosen else _free_id(store)
@@ -156,13 +160,19 @@ def revoke(store: Store, key_id: str, issuer: Issuer, now_us: int) -> KeyRecord:
     Raises NotFound for an unknown key, and for one that the issuer may not see; NotAllowed
     for one that they may only look at.
     """
-    record = store.key(key_id) if key_id.isascii() else None
-    if record is not None and not _may_see(issuer, record.key) and _reads_everything(issuer):
-        raise NotAllowed("you may see this key, and not revoke it", code="role_too_low")
-    if record is None or not _may_see(issuer, record.key):
-        raise NotFound(f"there is no key with id {key_id!r}", code="key_not_found")
+    record = managed_key(store, key_id, issuer)
     store.revoke_key(key_id, now_us)
     return store.key(key_id) or record
+
+
+def managed_key(store: Store, key_id: str, issuer: Issuer) -> KeyRecord:
+    """Give a key that somebody may see and revoke. Raises as ``revoke``."""
+    record = store.key(key_id) if key_id.isascii() else None
+    if record is not None and not _may_see(issuer, record.key) and _reads_everything(issuer):
+        raise NotAllowed("you may see this key, and not change it", code="role_too_low")
+    if record is None or not _may_see(issuer, record.key):
+        raise NotFound(f"there is no key with id {key_id!r}", code="key_not_found")
+    return record
 
 
 def verify_known(
@@ -211,6 +221,16 @@ def verify_stored(
     return _require_good(parts, None if record is None else record.key, vault, now_us, kind)
 
 
+def is_latest_secret(token: str, key: VirtualKey, vault: Vault) -> bool:
+    """Tell of a token of this key whether it has the newest secret, not an earlier one."""
+    return key.is_secret(vault.key_hmac(_parsed(token).secret.encode()))
+
+
+def random_secret() -> str:
+    """Give a new secret: 32 characters of base62."""
+    return _random_text(key_tokens.SECRET_CHARS)
+
+
 def _parsed(token: str) -> key_tokens.KeyToken:
     parts = key_tokens.parse(token)
     if parts is None:
@@ -230,9 +250,14 @@ def _require_good(
 ) -> VirtualKey:
     given = vault.key_hmac(parts.secret.encode())
     # The kind is the stored one: the prefix is part of the text, not of the secret.
-    if key is None or not hmac.compare_digest(given, key.secret_hmac) or parts.kind != key.kind:
+    if key is None or parts.kind != key.kind:
+        raise KeyRejected(_UNKNOWN, code="key_unknown")
+    is_earlier = key.is_earlier_secret(given)
+    if not key.is_secret(given) and not is_earlier:
         raise KeyRejected(_UNKNOWN, code="key_unknown")
     key.require_usable(now_us)
+    if is_earlier:
+        key.require_earlier_usable(now_us)
     if key.kind is not kind:
         raise NotAllowed(
             "a management key cannot call models"
@@ -248,7 +273,7 @@ def _checked(
 ) -> NewKey:
     """Give the key as asked for, within its issuer's rights, still without id and secret."""
     user, team_id = _owner(store, request)
-    _require_may_issue(issuer, request.kind, user, request.team)
+    require_may_issue(issuer, request.kind, user, request.team)
     if request.kind is KeyKind.VIRTUAL and user is None and team_id is None:
         raise BadRequest("name a person or a team: somebody must own what the key spends")
     models = names.clean_globs(request.models, "model")
@@ -267,6 +292,7 @@ def _checked(
         providers=_within(providers, issuer.providers, "providers"),
         tags=names.clean_tags(request.tags),
         created_by=issuer.name,
+        networks=_within_networks(names.clean_networks(request.networks), issuer.networks),
     )
 
 
@@ -290,7 +316,8 @@ def _owner(store: Store, request: KeyRequest) -> tuple[User | None, str | None]:
     return user, team.team_id
 
 
-def _require_may_issue(issuer: Issuer, kind: KeyKind, user: User | None, team: str) -> None:
+def require_may_issue(issuer: Issuer, kind: KeyKind, user: User | None, team: str) -> None:
+    """Raise NotAllowed unless somebody may issue such a key to this person and team."""
     if issuer.role is Role.ADMIN:
         return
     if kind is KeyKind.ADMIN:
@@ -325,6 +352,18 @@ def _within(wanted: tuple[str, ...], allowed: tuple[str, ...], what: str) -> tup
     if not globs.within(wanted, allowed):
         raise NotAllowed(
             f"the key may not reach further than its issuer, who may use the {what} "
+            + ", ".join(allowed),
+            code="rights_exceeded",
+        )
+    return wanted
+
+
+def _within_networks(wanted: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
+    if not wanted:
+        return allowed
+    if not networks_within(wanted, allowed):
+        raise NotAllowed(
+            "the key may not be used from more networks than its issuer, who has "
             + ", ".join(allowed),
             code="rights_exceeded",
         )

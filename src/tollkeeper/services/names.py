@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tollkeeper.domain.errors import BadRequest
+from tollkeeper.domain.networks import network_text
 
 NAME_CHARS_MAX: Final = 100
 EMAIL_CHARS_MAX: Final = 254
 GLOBS_MAX: Final = 32
 GLOB_CHARS_MAX: Final = 100
+NETWORKS_MAX: Final = 64
 TAGS_MAX: Final = 32
 TAG_KEY_CHARS_MAX: Final = 64
 TAG_VALUE_CHARS_MAX: Final = 256
@@ -61,6 +63,22 @@ def clean_globs(globs: Sequence[str], what: str) -> tuple[str, ...]:
             raise BadRequest(f"a {what} pattern is empty")
         _require_short_and_visible(glob, f"a {what} pattern", GLOB_CHARS_MAX)
     return cleaned
+
+
+def clean_networks(networks: Sequence[str]) -> tuple[str, ...]:
+    """Give networks in their usual form, each once, in their order."""
+    cleaned: dict[str, None] = {}
+    for text in networks:
+        try:
+            cleaned[network_text(text)] = None
+        except ValueError:
+            raise BadRequest(
+                f"not a network: {text[:60]!r}; write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32",
+                code="bad_network",
+            ) from None
+    if len(cleaned) > NETWORKS_MAX:
+        raise BadRequest(f"at most {NETWORKS_MAX} networks", code="bad_network")
+    return tuple(cleaned)
 
 
 def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,8 @@ class VerifiedKeys:
 
     A token counts as verified only while the directory still holds the very key that it was
     checked against: what the directory forgets, because it changed, is checked again.
-    Whole tokens are compared, never parts of them.
+    Whole tokens are compared, never parts of them. A token with the secret before the last
+    rotation is not remembered: it is good for a while only.
     """
 
     def __init__(self, directory: KeyDirectory, vault: Vault, tokens_max: int = TOKENS_MAX) -> None:
@@ -40,6 +41,8 @@ class VerifiedKeys:
         return self._remember(token, found)
 
     def _remember(self, token: str, key: VirtualKey) -> VirtualKey:
+        if key.earlier_hmac and not keys.is_latest_secret(token, key, self._vault):
+            return key
         if len(self._verified) >= self._tokens_max:
             del self._verified[next(iter(self._verified))]
         self._verified[token] = key

@@ -147,3 +147,41 @@ def test_nobody_revokes_beyond_their_reach(running: RunningConsole) -> None:
         viewer = viewer_of_user("acme", running.users[who])
         with pytest.raises(fault):
             page.revoke_key(running.console, viewer, {"key_id": key_id, "tz": "UTC"})
+
+
+def rotate(running: RunningConsole, who: str, key_id: str, **form: str) -> KeysPage:
+    viewer = viewer_of_user("acme", running.users[who])
+    return page.rotate_key(running.console, viewer, {"tz": "UTC", "key_id": key_id, **form})
+
+
+def test_a_rotated_key_shows_its_new_secret_once_and_that_two_work(running: RunningConsole) -> None:
+    key_id = running.virtual_key.record.key.key_id
+    first = rotate(running, "member", key_id, overlap="24", days="90", once="a-form")
+    assert first.issued is not None
+    assert first.issued.is_rotated
+    assert first.issued.token != running.virtual_key.token
+    assert first.issued.line.earlier_until
+    assert rotate(running, "member", key_id, overlap="24", days="90", once="a-form").issued == (
+        first.issued
+    )
+    shown = show(running, "member")
+    assert shown.issued is None
+    (line,) = [each for each in shown.lines if each.key_id == key_id]
+    assert line.earlier_until == first.issued.line.earlier_until
+    assert line.may_rotate
+    again = rotate(running, "member", key_id, overlap="24")
+    assert (again.status, again.issued) == (409, None)
+    assert "two secrets" in again.fault
+    assert rotate(running, "admin", key_id, overlap="0").issued is not None
+    assert rotate(running, "admin", key_id, overlap="9").status == 400
+    assert rotate(running, "admin", key_id, overlap="0", days="7").status == 400
+    with pytest.raises(NotFound):
+        rotate(running, "lead", running.other_key.record.key.key_id)
+
+
+def test_networks_of_a_key_are_shown(running: RunningConsole) -> None:
+    issued = issue(running, "member", name="x", networks="10.0.0.0/8, 2001:db8::/32").issued
+    assert issued is not None
+    assert issued.line.networks == "10.0.0.0/8, 2001:db8::/32"
+    bad = issue(running, "member", name="x", networks="10.0.0.0/40")
+    assert (bad.status, bad.form["networks"]) == (400, "10.0.0.0/40")

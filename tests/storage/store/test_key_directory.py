@@ -106,7 +106,7 @@ def test_what_the_directory_reads_is_what_the_store_reads(
         (alice.user_id, None),
         (alice.user_id, team.team_id),
         (bob.user_id, None),
-        (bob.user_id, team.team_id, NOW),
+        (bob.user_id, team.team_id),
         (None, team.team_id),
         (None, None),
     ]
@@ -128,7 +128,7 @@ def test_what_the_directory_reads_is_what_the_store_reads(
         for change in (
             lambda: store.set_user_active(alice.user_id, False, NOW),
             lambda: store.set_team_active(team.team_id, False),
-            lambda: store.set_user_team(bob.user_id, team.team_id, NOW),
+            lambda: store.set_user_team(bob.user_id, team.team_id),
             lambda: store.rename_team(team.team_id, "discovery", NOW),
             lambda: store.set_org_name("Acme Inc"),
             lambda: store.set_user_active(alice.user_id, True, NOW),

@@ -1,4 +1,4 @@
-"""``/api/v1/keys``: list, issue and revoke keys."""
+"""``/api/v1/keys``: list, issue, rotate and revoke keys."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tollkeeper.reports.zones import epoch_us_of
 from tollkeeper.services import keys as service
 from tollkeeper.services.idempotent_keys import issue_once
 from tollkeeper.services.key_documents import emails_of, key_document
+from tollkeeper.services.key_rotation import OVERLAP_US, Rotation, rotate, rotate_once
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 
@@ -37,7 +38,19 @@ class NewKeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     team: str = ""
     models: list[str] = []
     providers: list[str] = []
+    networks: list[str] = []
     tags: dict[str, str] = {}
+    expires_at: datetime | None = None
+
+
+class RotationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/v1/keys/{key_id}/rotate``.
+
+    ``overlap_s`` is for how long the secret before stays good, 0 for not at all, a week at
+    most. Without ``expires_at`` the key keeps its end.
+    """
+
+    overlap_s: int = OVERLAP_US // 1_000_000
     expires_at: datetime | None = None
 
 
@@ -81,6 +94,29 @@ def issue_key(console: Console, access: Access, question: Question) -> Answer:
     return Document({"key": issued.token, **row}, 201, headers)
 
 
+def rotate_key(console: Console, access: Access, question: Question) -> Answer:
+    """Give a key a new secret, in this answer and nowhere else; the one before stays good for
+    a while.
+
+    With an ``Idempotency-Key`` the same request may be sent again within a day, and gives
+    the same secret.
+    """
+    check_names(question.query, ())
+    body = read_body(question.body, RotationBody)
+    overlap_us = body.overlap_s * 1_000_000
+    wanted = Rotation(question.path["key_id"], overlap_us, _end_us(body.expires_at))
+    issuer, now_us = issuer_of(access), console.now_us()
+    once = question.headers.get(IDEMPOTENCY_KEY)
+    headers = {}
+    if once is None:
+        issued = rotate(console.store, console.vault, wanted, issuer, now_us)
+    else:
+        issued, repeated = rotate_once(console.store, console.vault, wanted, issuer, once, now_us)
+        headers["Idempotent-Replayed"] = "true" if repeated else "false"
+    row = key_document(issued.record, emails_of(console.store), now_us)
+    return Document({"key": issued.token, **row}, 200, headers)
+
+
 def revoke_key(console: Console, access: Access, question: Question) -> Answer:
     """Revoke a key for good; doing it again changes nothing."""
     check_names(question.query, ())
@@ -90,15 +126,20 @@ def revoke_key(console: Console, access: Access, question: Question) -> Answer:
 
 
 def _request(body: NewKeyBody) -> service.KeyRequest:
-    if body.expires_at is not None and body.expires_at.tzinfo is None:
-        raise BadQuestion("expires_at", "needs an offset: 2027-01-31T12:00:00Z")
     return service.KeyRequest(
         name=body.name,
         kind=body.role,
         email=body.user,
         team=body.team,
-        expires_at_us=None if body.expires_at is None else epoch_us_of(body.expires_at),
+        expires_at_us=_end_us(body.expires_at),
         models=tuple(body.models),
         providers=tuple(body.providers),
         tags=body.tags,
+        networks=tuple(body.networks),
     )
+
+
+def _end_us(at: datetime | None) -> int | None:
+    if at is not None and at.tzinfo is None:
+        raise BadQuestion("expires_at", "needs an offset: 2027-01-31T12:00:00Z")
+    return None if at is None else epoch_us_of(at)

@@ -140,6 +140,11 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         headers=(keys.IDEMPOTENCY_KEY,),
     ),
     ("GET", "/api/v1/keys/{key_id}"): Operation("getKey", (), named("Key")),
+    ("POST", "/api/v1/keys/{key_id}/rotate"): Operation(
+        *("rotateKey", (), named("IssuedKey")),
+        body="RotationBody",
+        headers=(keys.IDEMPOTENCY_KEY,),
+    ),
     ("DELETE", "/api/v1/keys/{key_id}"): Operation("revokeKey", (), named("Key")),
     ("GET", "/api/v1/teams"): Operation("listTeams", PAGING, page_of("teams", "Team")),
     ("GET", "/api/v1/users"): Operation("listUsers", PAGING, page_of("users", "User")),

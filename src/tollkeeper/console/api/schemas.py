@@ -10,7 +10,7 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from tollkeeper.console.api import budget_requests
-from tollkeeper.console.api.keys import NewKeyBody
+from tollkeeper.console.api.keys import NewKeyBody, RotationBody
 from tollkeeper.console.api.price_rules import NewPriceRuleBody
 from tollkeeper.console.api.rate_limits import RateLimitBody
 from tollkeeper.domain.access import KeyKind, Role
@@ -77,7 +77,7 @@ def named(name: str) -> Schema:
 def components() -> dict[str, Schema]:
     """Give all named schemas."""
     _, bodies = msgspec.json.schema_components(
-        [*budget_requests.BODIES, NewKeyBody, NewPriceRuleBody, RateLimitBody],
+        [*budget_requests.BODIES, NewKeyBody, RotationBody, NewPriceRuleBody, RateLimitBody],
         ref_template=_PLACE + "{name}",
     )
     return {
@@ -323,11 +323,15 @@ def _key() -> Schema:
             "state": {"enum": ["active", "off", "expired", "revoked"]},
             "models": listed(TEXT),
             "providers": listed(TEXT),
+            "networks": listed(TEXT),
             "tags": mapping(TEXT),
             "created_at": TIME,
             "created_by": TEXT,
             "expires_at": or_null(TIME),
             "revoked_at": or_null(TIME),
+            "rotated_at": or_null(TIME),
+            "rotated_by": or_null(TEXT),
+            "earlier_secret_until": or_null(TIME),
         }
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 
-from tollkeeper.ports import KeyRecord, NewKey
+from tollkeeper.ports import KeyRecord, NewKey, NewSecret
+from tollkeeper.storage.store.key_schema import key_networks, key_rotations
 from tollkeeper.storage.store.rows import virtual_key, write_globs, write_tags
 from tollkeeper.storage.store.schema import orgs, teams, users, virtual_keys
 from tollkeeper.storage.store.teams import require_team
@@ -41,6 +42,9 @@ def add_key(db: Connection, new: NewKey, now_us: int, revision: int) -> KeyRecor
             changed_revision=revision,
         )
     )
+    if new.networks:
+        bound = {"key_id": new.key_id, "networks": write_globs(new.networks)}
+        db.execute(insert(key_networks).values(bound))
     return require_key(db, new.key_id)
 
 
@@ -66,6 +70,31 @@ def require_key(db: Connection, key_id: str) -> KeyRecord:
     if found is None:
         raise LookupError(f"no key with id {key_id!r}")
     return found
+
+
+def rotate_key(db: Connection, new: NewSecret, now_us: int, revision: int) -> None:
+    """Give a key a new secret, and keep the one that it has as the earlier one."""
+    before = require_key(db, new.key_id)
+    db.execute(delete(key_rotations).where(key_rotations.c.key_id == new.key_id))
+    db.execute(
+        insert(key_rotations).values(
+            key_id=new.key_id,
+            earlier_hmac=before.key.secret_hmac,
+            earlier_until_us=new.earlier_until_us,
+            rotated_at_us=now_us,
+            rotated_by=new.rotated_by,
+        )
+    )
+    db.execute(
+        update(virtual_keys)
+        .where(virtual_keys.c.key_id == new.key_id)
+        .values(
+            secret_hmac=new.secret_hmac,
+            pepper_version=new.pepper_version,
+            expires_at_us=new.expires_at_us,
+            changed_revision=revision,
+        )
+    )
 
 
 def revoke_key(db: Connection, key_id: str, now_us: int, revision: int) -> None:
@@ -109,14 +138,20 @@ def _select() -> Select[*tuple[Any, ...]]:
         func.coalesce(teams.c.name, ""),
         func.coalesce(users.c.user_id, ""),
         func.coalesce(users.c.name, ""),
+        key_networks.c.networks,
+        key_rotations.c.earlier_hmac,
+        key_rotations.c.earlier_until_us,
         select(orgs.c.name).scalar_subquery(),
         virtual_keys.c.created_at_us,
         virtual_keys.c.created_by,
         virtual_keys.c.revoked_at_us,
+        key_rotations.c.rotated_at_us,
+        key_rotations.c.rotated_by,
     ).select_from(
-        virtual_keys.outerjoin(users, users.c.user_id == virtual_keys.c.user_id).outerjoin(
-            teams, teams.c.team_id == key_team
-        )
+        virtual_keys.outerjoin(users, users.c.user_id == virtual_keys.c.user_id)
+        .outerjoin(teams, teams.c.team_id == key_team)
+        .outerjoin(key_networks, key_networks.c.key_id == virtual_keys.c.key_id)
+        .outerjoin(key_rotations, key_rotations.c.key_id == virtual_keys.c.key_id)
     )
 
 
@@ -126,5 +161,12 @@ def _listed(db: Connection, query: Select[*tuple[Any, ...]]) -> list[KeyRecord]:
 
 
 def _record(row: Sequence[Any]) -> KeyRecord:
-    *fields, org, created_at_us, created_by, revoked_at_us = row
-    return KeyRecord(virtual_key(fields, org or ""), created_at_us, created_by, revoked_at_us)
+    *fields, org, created_at_us, created_by, revoked_at_us, rotated_at_us, rotated_by = row
+    return KeyRecord(
+        virtual_key(fields, org or ""),
+        created_at_us,
+        created_by,
+        revoked_at_us,
+        rotated_at_us,
+        rotated_by or "",
+    )

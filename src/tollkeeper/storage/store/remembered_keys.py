@@ -34,10 +34,13 @@ _KEY: Final = """
            k.models, k.providers, k.tags,
            k.revoked_at_us IS NULL AND COALESCE(u.active, TRUE) AND COALESCE(t.active, TRUE),
            COALESCE(t.name, ''), COALESCE(u.user_id, ''), COALESCE(u.name, ''),
+           n.networks, r.earlier_hmac, r.earlier_until_us,
            COALESCE((SELECT name FROM orgs), '')
     FROM virtual_keys AS k
     LEFT JOIN users AS u ON u.user_id = k.user_id
     LEFT JOIN teams AS t ON t.team_id = COALESCE(k.team_id, u.team_id)
+    LEFT JOIN key_networks AS n ON n.key_id = k.key_id
+    LEFT JOIN key_rotations AS r ON r.key_id = k.key_id
     WHERE k.key_id = ?
 """
 _CHANGED: Final = "SELECT key_id FROM virtual_keys WHERE changed_revision > ? LIMIT ?"

@@ -8,11 +8,12 @@ from sys import intern
 from typing import Any
 
 from tollkeeper.domain.access import NO_TAGS, KeyKind, VirtualKey
+from tollkeeper.domain.networks import Networks
 from tollkeeper.domain.price_rules import ALWAYS_US, PriceRule
 
 
 def virtual_key(row: Sequence[Any], org: str) -> VirtualKey:
-    """Read a row of the twelve values below; ``active`` covers the key, its user and its team.
+    """Read a row of the fifteen values below; ``active`` covers the key, its user and its team.
 
     Names that many keys share are kept once in memory.
     """
@@ -29,6 +30,9 @@ def virtual_key(row: Sequence[Any], org: str) -> VirtualKey:
         team,
         user_id,
         user_name,
+        networks,
+        earlier_hmac,
+        earlier_until_us,
     ) = row
     return VirtualKey(
         key_id=key_id,
@@ -44,6 +48,9 @@ def virtual_key(row: Sequence[Any], org: str) -> VirtualKey:
         models=read_globs(models),
         providers=read_globs(providers),
         tags=read_tags(tags),
+        networks=Networks(read_globs(networks)) if networks else None,
+        earlier_hmac=bytes(earlier_hmac or b""),
+        earlier_until_us=earlier_until_us or 0,
     )
 
 
@@ -64,7 +71,7 @@ def price_rule(row: Sequence[Any]) -> PriceRule:
 
 
 def write_globs(globs: Sequence[str]) -> str:
-    """Write a list of globs as JSON."""
+    """Write a list of globs or networks as JSON."""
     return json.dumps(list(globs), ensure_ascii=False)
 
 

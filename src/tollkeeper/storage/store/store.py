@@ -18,7 +18,7 @@ from tollkeeper.domain.months import ClosedMonth
 from tollkeeper.domain.price_rules import StoredRule
 from tollkeeper.domain.rate_limits import StoredRateRule
 from tollkeeper.domain.repricing import PricingRun
-from tollkeeper.ports import KeyRecord, NewKey, Session, User
+from tollkeeper.ports import KeyRecord, NewKey, NewSecret, Session, User
 from tollkeeper.storage.store import (
     books,
     budgets,
@@ -108,6 +108,10 @@ class SqlStore(StoredPeople, StoredPasswords, StoredAlerts, StoredRaises):
     def key(self, key_id: str) -> KeyRecord | None:
         with self._read() as db:
             return keys.key(db, key_id)
+
+    def rotate_key(self, new: NewSecret, now_us: int) -> None:
+        with self._write() as (db, revision):
+            keys.rotate_key(db, new, now_us, revision)
 
     def revoke_key(self, key_id: str, now_us: int) -> None:
         with self._write() as (db, revision):
