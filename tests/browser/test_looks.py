@@ -20,7 +20,7 @@ def pages_of(visitor: Visitor) -> list[str]:
     """List the addresses of every kind of page."""
     call = newest_call(visitor.page)
     failed = newest_call(visitor.page, "outcome:upstream_error,outcome:refused")
-    other = ["/models", "/keys?show=all", "/budgets", "/alerts", "/me"]
+    other = ["/models", "/keys?show=all", "/budgets", "/alerts", "/people", "/me"]
     return ["/", "/?by=team&rows=all", "/calls", call, failed, *other]
 
 
@@ -52,7 +52,7 @@ def test_nothing_sticks_out_and_nothing_moves(
 
 def test_a_new_installation_fits_a_phone(newcomer: Company, visit: Callable[..., Visitor]) -> None:
     visitor = visit(newcomer, viewport=NARROW).sign_in()
-    for address in ("/", "/calls", "/budgets", "/models", "/keys", "/me"):
+    for address in ("/", "/calls", "/budgets", "/models", "/keys", "/people", "/me"):
         visitor.page.goto(address)
         visitor.require_calm()
 

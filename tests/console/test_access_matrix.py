@@ -58,6 +58,11 @@ GET    /budgets/requests          s + + + + + s s s s s
 GET    /budgets/requests/{request_id} s + 4 + + + s s s s s
 POST   /budgets/requests/{request_id}/approve s 3 4 + 3 + s s s s s
 POST   /budgets/requests/{request_id}/decline s 3 4 + 3 + s s s s s
+GET    /people                    s + + + + + s s s s s
+POST   /people/teams              s 3 3 3 3 + s s s s s
+POST   /people/teams/{team_id}    s 3 3 3 3 + s s s s s
+POST   /people/users              s 3 3 3 3 + s s s s s
+POST   /people/users/{user_id}    s 3 3 3 3 + s s s s s
 GET    /me                        1 + + + + + + 3 1 1 1
 GET    /k/{path_key}/me           + + + + + + + + + + +
 GET    /events                    1 + + + + + 1 1 1 1 1
@@ -115,7 +120,11 @@ GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1
 POST   /api/v1/keys/{key_id}/rotate 1 + + 3 3 + 3 + + 1 1
 DELETE /api/v1/keys/{key_id}      1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/teams              1 + + + + + 3 + + 1 1
+POST   /api/v1/teams              1 3 3 3 3 + 3 + + 1 1
+POST   /api/v1/teams/{team_id}    1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/users              1 + + + + + 3 + + 1 1
+POST   /api/v1/users              1 3 3 3 3 + 3 + + 1 1
+POST   /api/v1/users/{user_id}    1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/me                 1 + + + + + + 3 1 1 1
 GET    /api/v1/openapi.json       + + + + + + + + + + +
 GET    /static/{name:path}        + + + + + + + + + + +
@@ -133,6 +142,10 @@ _BODIES: Mapping[str, object] = {
     "/api/v1/budgets/requests": {"budget": "budget", "amount": "1 USD", "reason": "a reason"},
     "/api/v1/budgets/requests/{request_id}/approve": {},
     "/api/v1/budgets/requests/{request_id}/decline": {},
+    "/api/v1/teams": {"name": "core"},
+    "/api/v1/teams/{team_id}": {},
+    "/api/v1/users": {"email": "alice@acme.com"},
+    "/api/v1/users/{user_id}": {},
     "/api/v1/budgets/{budget_id}/overdraft": {},
     "/api/v1/keys/{key_id}/rotate": {"overlap_s": 0},
     "/api/v1/budgets/{budget_id}/overdraft/allow": {"amount": "none"},
@@ -225,6 +238,8 @@ class Callers:
             "{request_id}": self._request,
             "{alert_id}": self._alert(),
             "{channel}": "ops",
+            "{team_id}": next(each.team_id for each in self.console.store.teams()),
+            "{user_id}": self.console.users["finance"].user_id,
             "{path_key}": self.console.other_key.token,
             "{name:path}": self.console.console.static.address("app.css").removeprefix(PREFIX),
         }

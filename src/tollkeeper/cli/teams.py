@@ -22,12 +22,41 @@ app = typer.Typer(
 NameArgument = Annotated[str, typer.Argument(metavar="TEAM", help="The team's name.")]
 
 
-@app.command(epilog="[bold]Example[/bold]\n\ntollkeeper teams add core")
-def add(name: NameArgument, as_json: JsonOption = False, data: DataOption = None) -> None:
-    """Add a team."""
+@app.command(
+    epilog="[bold]Examples[/bold]\n\ntollkeeper teams add engineering\n\n"
+    "tollkeeper teams add search --parent engineering"
+)
+def add(
+    name: NameArgument,
+    parent: Annotated[
+        str, typer.Option("--parent", metavar="TEAM", help="The team that it is part of.")
+    ] = "",
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Add a team. A lead of its parent sees both."""
     with opened(data, create=True) as (store, _):
-        team = people.add_team(store, name, now_us())
-    _print_done(team, f"Added team {team.name}.", as_json)
+        team = people.add_team(store, name, now_us(), parent=parent)
+    _print_done(team, f"Added team {_with_parent(team)}.", as_json)
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\ntollkeeper teams nest search engineering\n\n"
+    "tollkeeper teams nest search ''"
+)
+def nest(
+    name: NameArgument,
+    parent: Annotated[
+        str, typer.Argument(metavar="PARENT", help="The team that it is part of, '' for none.")
+    ],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Make a team part of another one. Teams are nested one level."""
+    with opened(data) as (store, _):
+        team = people.nest_team(store, name, parent)
+    place = f"part of team {team.parent}" if team.parent else "part of no other team"
+    _print_done(team, f"Team {team.name} is now {place}.", as_json)
 
 
 @app.command("list")
@@ -42,12 +71,19 @@ def list_teams(as_json: JsonOption = False, data: DataOption = None) -> None:
     output.print_table(
         (
             output.Column("Team"),
+            output.Column("Part of"),
             output.Column("State", whole=True),
             output.Column("People", whole=True, right=True),
             output.Column("Created", whole=True),
         ),
         [
-            (team.name, _state(team), str(sizes[team.name]), moments.local(team.created_at_us))
+            (
+                team.name,
+                team.parent,
+                _state(team),
+                str(sizes[team.name]),
+                moments.local(team.created_at_us),
+            )
             for team in teams
         ],
         "No teams yet. Add one with: tollkeeper teams add NAME",
@@ -94,9 +130,14 @@ def _row(team: Team) -> dict[str, Any]:
     return {
         "id": team.team_id,
         "name": team.name,
+        "parent": team.parent or None,
         "state": _state(team),
         "created_at": second_text(team.created_at_us),
     }
+
+
+def _with_parent(team: Team) -> str:
+    return f"{team.name}, part of {team.parent}" if team.parent else team.name
 
 
 def _state(team: Team) -> str:

@@ -130,6 +130,19 @@ def move(
     _print_done(user, f"{user.email} is now {place}.", as_json)
 
 
+@app.command(epilog="[bold]Example[/bold]\n\ntollkeeper users rename alice@acme.com 'Alice Ng'")
+def rename(
+    email: EmailArgument,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call them.")],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Call a person by another name. What they used so far keeps the old one."""
+    with opened(data) as (store, _):
+        user = people.rename_user(store, email, name)
+    _print_done(user, f"{user.email} is now called {user.name}.", as_json)
+
+
 @app.command(epilog="[bold]Example[/bold]\n\ntollkeeper users link alice@acme.com")
 def link(
     email: EmailArgument,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from tollkeeper.domain.networks import address_of
 from tollkeeper.ports import User, Vault
 from tollkeeper.services import keys, sign_in
 from tollkeeper.services.keys import Issuer
+from tollkeeper.services.people_changes import led_teams
 
 FORM_FIELD: Final = "form_token"
 FORM_HEADER: Final = "x-tollkeeper-form-token"
@@ -114,17 +115,22 @@ def identify(console: Console, auth: Auth, asked: Asked) -> Access:
             return _with_form_token(console, asked, session)
 
 
-def viewer_of_user(org: str, user: User) -> Viewer:
-    """Give a signed-in person as a viewer."""
-    return Viewer(user.user_id, user.email, user.role, scope_of(org, user))
+def visitor(console: Console, user: User) -> Viewer:
+    """Give a signed-in person as a viewer, with the teams below the one that they lead."""
+    return viewer_of_user(console.org, user, led_teams(console.store, user))
 
 
-def scope_of(org: str, user: User) -> Scope:
-    """Say what a person may see: the organisation, the team that they lead, or their own."""
+def viewer_of_user(org: str, user: User, led: Collection[str] = ()) -> Viewer:
+    """Give a person as a viewer. ``led`` names the teams that they lead besides their own."""
+    return Viewer(user.user_id, user.email, user.role, scope_of(org, user, led))
+
+
+def scope_of(org: str, user: User, led: Collection[str] = ()) -> Scope:
+    """Say what a person may see: the organisation, the teams that they lead, or their own."""
     if user.role in WHOLE_ORG:
         return Scope(org)
     if user.role is Role.LEAD and user.team:
-        return Scope(org, teams=frozenset({user.team}))
+        return Scope(org, teams=frozenset({user.team, *led}))
     return Scope(org, user_id=user.user_id)
 
 
@@ -204,7 +210,7 @@ def _by_session(console: Console, asked: Asked) -> Access | None:
         return None
     user = visit.user
     return Access(
-        viewer_of_user(console.org, user),
+        visitor(console, user),
         keys.issuer_of_user(user),
         cookie,
         visit.session.session_hash,

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tollkeeper import clock
-from tollkeeper.console.access import Access, viewer_of_user
+from tollkeeper.console.access import Access, visitor
 from tollkeeper.console.alert_marks import LOOK_S, MARK_CHARS, alerts_mark
 from tollkeeper.console.dispatch import zone_of
 from tollkeeper.console.live import Listener
@@ -200,7 +200,7 @@ class EventStream:
 
 def _may_go_on(console: Console, viewer: Viewer, listener: Listener) -> bool:
     visit = open_visit(console.store, listener.session_hash, console.now_us())
-    return visit is not None and viewer_of_user(console.org, visit.user) == viewer
+    return visit is not None and visitor(console, visit.user) == viewer
 
 
 def _event(name: str, data: Mapping[str, Any], event_id: str = "") -> str:

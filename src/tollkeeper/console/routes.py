@@ -20,6 +20,7 @@ from tollkeeper.console import (
     events,
     internal,
     me,
+    people_routes,
     sessions,
 )
 from tollkeeper.console.access import Access, Auth, cookie_name
@@ -27,7 +28,6 @@ from tollkeeper.console.answers import Answer, Document, Question
 from tollkeeper.console.api import budgets as budgets_api
 from tollkeeper.console.api import calls as calls_api
 from tollkeeper.console.api import keys as keys_api
-from tollkeeper.console.api import people as people_api
 from tollkeeper.console.api import price_rules as price_rules_api
 from tollkeeper.console.api import rate_limits as rate_limits_api
 from tollkeeper.console.api import repricing as repricing_api
@@ -114,6 +114,7 @@ PAGES: Final = (
     *adoption_routes.PAGES,
     *alert_routes.PAGES,
     *budget_request_routes.PAGES,
+    *people_routes.PAGES,
     Route("GET", "/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
     Route("GET", "/k/{path_key}/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
     Route("GET", "/events", Kind.API, Auth.SESSION, EVERYBODY, Tenant.SCOPE, events.events),
@@ -222,14 +223,7 @@ API: Final = (
         *("DELETE", "/api/v1/keys/{key_id}", Kind.API, Auth.MANAGEMENT_WRITE),
         *(ISSUERS, Tenant.REACH, keys_api.revoke_key),
     ),
-    Route(
-        *("GET", "/api/v1/teams", Kind.API, Auth.MANAGEMENT),
-        *(EVERYBODY, Tenant.SCOPE, people_api.teams),
-    ),
-    Route(
-        *("GET", "/api/v1/users", Kind.API, Auth.MANAGEMENT),
-        *(EVERYBODY, Tenant.SCOPE, people_api.users),
-    ),
+    *people_routes.API,
     Route(
         *("GET", "/api/v1/me", Kind.API, Auth.KEY_OR_SESSION),
         *(EVERYBODY, Tenant.OWN, me.me_document),

@@ -147,7 +147,19 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ),
     ("DELETE", "/api/v1/keys/{key_id}"): Operation("revokeKey", (), named("Key")),
     ("GET", "/api/v1/teams"): Operation("listTeams", PAGING, page_of("teams", "Team")),
+    ("POST", "/api/v1/teams"): Operation(
+        "addTeam", (), named("Team"), body="NewTeamBody", status=201
+    ),
+    ("POST", "/api/v1/teams/{team_id}"): Operation(
+        "changeTeam", (), named("Team"), body="TeamBody"
+    ),
     ("GET", "/api/v1/users"): Operation("listUsers", PAGING, page_of("users", "User")),
+    ("POST", "/api/v1/users"): Operation(
+        "addUser", (), named("User"), body="NewUserBody", status=201
+    ),
+    ("POST", "/api/v1/users/{user_id}"): Operation(
+        "changeUser", (), named("User"), body="UserBody"
+    ),
     ("GET", "/api/v1/me"): Operation(
         *("me", ("tz", "format", "call"), named("Me")), formats=("text/plain",)
     ),

@@ -1,16 +1,101 @@
-"""``GET /api/v1/teams`` and ``GET /api/v1/users``: who belongs where."""
+"""``/api/v1/teams`` and ``/api/v1/users``: who belongs where; add and change them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from tollkeeper.clock import second_text
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
-from tollkeeper.console.api.reading import PAGING, check_names, list_page, viewer_of
+from tollkeeper.console.api.reading import PAGING, check_names, list_page, read_body, viewer_of
 from tollkeeper.console.shared import Console
-from tollkeeper.domain.access import Viewer
+from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.ports import Store, Team, User
+from tollkeeper.services import people, people_changes
+
+
+class NewTeamBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/v1/teams``. ``parent`` names the team that it is part of."""
+
+    name: str
+    parent: str = ""
+
+
+class TeamBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/v1/teams/{team_id}``: what is to change."""
+
+    name: str | None = None
+    parent: str | None = None
+    active: bool | None = None
+
+
+class NewUserBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/v1/users``."""
+
+    email: str
+    name: str = ""
+    role: Role = Role.MEMBER
+    team: str = ""
+
+
+class UserBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/v1/users/{user_id}``: what is to change."""
+
+    name: str | None = None
+    role: Role | None = None
+    team: str | None = None
+    active: bool | None = None
+
+
+BODIES = (NewTeamBody, TeamBody, NewUserBody, UserBody)
+
+
+def add_team(console: Console, access: Access, question: Question) -> Answer:
+    """Add a team, as a part of another one where ``parent`` names it."""
+    check_names(question.query, ())
+    body = read_body(question.body, NewTeamBody)
+    added = people.add_team(console.store, body.name, console.now_us(), parent=body.parent)
+    return Document(_team(added), 201)
+
+
+def change_team(console: Console, access: Access, question: Question) -> Answer:
+    """Rename a team, make it part of another one, or switch it off or on."""
+    check_names(question.query, ())
+    body = read_body(question.body, TeamBody)
+    changed = people_changes.change_team(
+        *(console.store, question.path["team_id"], console.now_us()),
+        **msgspec.structs.asdict(body),
+    )
+    return Document(_team(changed))
+
+
+def add_user(console: Console, access: Access, question: Question) -> Answer:
+    """Add a person."""
+    check_names(question.query, ())
+    body = read_body(question.body, NewUserBody)
+    added = people.add_user(
+        *(console.store, body.email, console.now_us()),
+        name=body.name,
+        role=body.role,
+        team=body.team,
+    )
+    return Document(_user(added), 201)
+
+
+def change_user(console: Console, access: Access, question: Question) -> Answer:
+    """Rename a person, give a role, move them to a team, or switch them off or on.
+
+    Who is switched off loses sessions and keys for good.
+    """
+    check_names(question.query, ())
+    body = read_body(question.body, UserBody)
+    changed = people_changes.change_user(
+        *(console.store, question.path["user_id"], console.now_us()),
+        **msgspec.structs.asdict(body),
+    )
+    return Document(_user(changed))
 
 
 def teams(console: Console, access: Access, question: Question) -> Answer:
@@ -57,6 +142,7 @@ def _team(team: Team) -> dict[str, Any]:
     return {
         "id": team.team_id,
         "name": team.name,
+        "parent": team.parent or None,
         "state": "active" if team.active else "off",
         "created_at": second_text(team.created_at_us),
     }

@@ -11,6 +11,7 @@ import msgspec
 
 from tollkeeper.console.api import budget_requests
 from tollkeeper.console.api.keys import NewKeyBody, RotationBody
+from tollkeeper.console.api.people import BODIES as PEOPLE_BODIES
 from tollkeeper.console.api.price_rules import NewPriceRuleBody
 from tollkeeper.console.api.rate_limits import RateLimitBody
 from tollkeeper.domain.access import KeyKind, Role
@@ -77,7 +78,14 @@ def named(name: str) -> Schema:
 def components() -> dict[str, Schema]:
     """Give all named schemas."""
     _, bodies = msgspec.json.schema_components(
-        [*budget_requests.BODIES, NewKeyBody, RotationBody, NewPriceRuleBody, RateLimitBody],
+        [
+            *budget_requests.BODIES,
+            *PEOPLE_BODIES,
+            NewKeyBody,
+            RotationBody,
+            NewPriceRuleBody,
+            RateLimitBody,
+        ],
         ref_template=_PLACE + "{name}",
     )
     return {
@@ -97,7 +105,15 @@ def components() -> dict[str, Schema]:
         "AllowedOverdraft": exactly({"budget": TEXT, "overdraft": TEXT}),
         "Key": _key(),
         "IssuedKey": exactly({"key": TEXT, **_key()["properties"]}),
-        "Team": exactly({"id": TEXT, "name": TEXT, "state": _state(), "created_at": TIME}),
+        "Team": exactly(
+            {
+                "id": TEXT,
+                "name": TEXT,
+                "parent": or_null(TEXT),
+                "state": _state(),
+                "created_at": TIME,
+            }
+        ),
         "User": exactly(
             {
                 "id": TEXT,
