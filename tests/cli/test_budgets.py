@@ -102,6 +102,7 @@ def test_people_and_teams_are_named(run: CommandLine) -> None:
         ("--limit $5 --rollover $6", "at most the limit"),
         ("--limit $5 --alert-at many", "per cent"),
         ("--limit $5 --sizing big", "strict or balanced"),
+        ("--limit $5 --since soon", "is a day like"),
     ],
 )
 def test_what_is_no_budget_is_wrong_usage(run: CommandLine, arguments: str, says: str) -> None:
@@ -109,6 +110,17 @@ def test_what_is_no_budget_is_wrong_usage(run: CommandLine, arguments: str, says
     assert refused.code == 2
     assert says in " ".join(refused.err.replace("│", " ").split())
     assert budgets_in(run) == []
+
+
+def test_a_budget_of_some_days(run: CommandLine) -> None:
+    days = ("--tz", "Asia/Tokyo", "--since", "2099-12-01", "--until", "2099-12-31")
+    made = run("budgets", "set", "season", "--limit", "5 USD", *days, "--json").json()
+    assert (made["since"], made["until"]) == ("2099-11-30T15:00:00Z", "2099-12-31T15:00:00Z")
+    assert made["state"] == "planned"
+    refused = run("budgets", "set", "season", "--until", "2099-12-30")
+    assert (refused.code, "is said when it is made" in refused.err) == (1, True)
+    over = run("budgets", "set", "over", "--limit", "5 USD", "--until", "2020-12-31")
+    assert (over.code, "ends" in over.err) == (1, True)
 
 
 def test_a_limit_of_nothing_is_one(run: CommandLine) -> None:

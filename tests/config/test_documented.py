@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tollkeeper import config
+from tollkeeper.config import budgets
 from tollkeeper.config.alert_options import NotifyOptions, WebhookOptions
 from tollkeeper.config.oidc import OidcClaims, OidcOptions
 from tollkeeper.config.settings import (
@@ -67,7 +68,7 @@ def test_every_number_has_a_unit() -> None:
 def test_every_setting_of_a_provider_is_there_and_nothing_else() -> None:
     assert set(ROWS) == {option for option, _ in options()} | set(catalogue._SETTINGS) | {
         field.name for shape in LISTED for field in msgspec.structs.fields(shape)
-    } | set(budget_words.OPTIONS)
+    } | {*budget_words.OPTIONS, *budgets.FILE_OPTIONS}
 
 
 def test_every_known_provider_and_every_section_is_named() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from budget_desks import DOLLAR, NOW, budget
+from budget_desks import DOLLAR, NOW, SECOND, budget
+from tollkeeper.domain.budget_raises import Overdraft
 from tollkeeper.domain.budget_windows import LATEST_US, WindowKind, WindowRule
 from tollkeeper.domain.budget_words import is_of_file
 from tollkeeper.domain.budgets import KNOWN_AFTER_US, Budget, Mode
-from tollkeeper.domain.file_budgets import file_changes
+from tollkeeper.domain.file_budgets import FILE, file_changes, file_overdrafts
+
+DAY = 86_400 * SECOND
 
 
 def wanted(name: str = "cap", limit: int = DOLLAR, **fields: object) -> Budget:
@@ -57,3 +60,52 @@ def test_one_that_is_taken_out_ends_and_begins_anew_when_it_comes_back() -> None
 
 def test_budgets_that_people_made_are_left_alone() -> None:
     assert file_changes([budget("0198-by-hand")], [], NOW) == []
+
+
+def test_one_begins_and_ends_when_the_file_says_so() -> None:
+    first, last = NOW + DAY, NOW + 2 * DAY
+    season = wanted(since_us=first, until_us=last)
+    (made,) = applied([], season)
+    assert (made.since_us, made.until_us) == (first, last)
+    for at_us in (NOW + 1, first, last - 1, last, last + DAY):
+        assert file_changes([made], [season], at_us) == []
+    (longer,) = applied([made], season._replace(until_us=last + DAY), at_us=first)
+    assert longer == made._replace(until_us=last + DAY, version=2)
+    (cut,) = applied([made], season._replace(until_us=NOW), at_us=first)
+    assert cut == made._replace(until_us=first + KNOWN_AFTER_US, version=2)
+    assert file_changes([cut], [season._replace(until_us=NOW)], last) == []
+    (gone,) = applied([made], at_us=first)
+    assert gone.until_us == first + KNOWN_AFTER_US
+    assert file_changes([made], [], last + DAY) == []
+
+
+def test_one_that_was_over_begins_anew_when_its_end_is_put_off() -> None:
+    season = wanted(until_us=NOW + DAY)
+    (made,) = applied([], season)
+    later = NOW + 2 * DAY
+    old, new = applied([made], season._replace(until_us=NOW + 3 * DAY), at_us=later)
+    assert old == made
+    assert (new.since_us, new.until_us) == (later + KNOWN_AFTER_US, NOW + 3 * DAY)
+    assert file_changes([], [season], later) == []  # it is over already
+
+
+def test_one_that_begins_at_another_time_is_another_one() -> None:
+    (made,) = applied([], wanted(since_us=NOW + DAY))
+    old, new = applied([made], wanted(since_us=NOW + 2 * DAY))
+    assert old.until_us == old.since_us == NOW + DAY
+    assert new.since_us == NOW + 2 * DAY
+
+
+def test_the_file_says_what_may_be_overdrawn_and_takes_back_only_that() -> None:
+    (made,) = applied([], wanted())
+    ten = Overdraft("", 0, FILE, part_bp=1_000)
+    (said,) = file_overdrafts({"cap": ten}, NOW, [made, budget("0198-by-hand")], [])
+    assert said == Overdraft(made.budget_id, NOW, FILE, part_bp=1_000)
+    assert file_overdrafts({"cap": ten}, NOW + 1, [made], [said]) == []
+    (back,) = file_overdrafts({}, NOW, [made], [said])
+    assert (back.part_bp, back.amount, back.set_at_us) == (0, 0, NOW + 1)
+    assert file_overdrafts({}, NOW + 9, [made], [back]) == []
+    by_hand = said._replace(set_by="ada@acme.com")
+    assert file_overdrafts({}, NOW, [made], [by_hand]) == []
+    (over,) = file_overdrafts({"cap": ten}, NOW, [made], [by_hand])
+    assert (over.set_by, over.part_bp) == (FILE, 1_000)

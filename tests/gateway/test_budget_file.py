@@ -56,3 +56,35 @@ def test_the_file_makes_changes_and_ends_budgets_while_calls_go_on(tmp_path: Pat
             until(lambda: kept(made)[0].until_us < LATEST_US)
         finally:
             made.finish()
+
+
+def test_an_overdraft_of_the_file_is_taken_over_with_and_without_other_changes(
+    store_url: str, tmp_path: Path
+) -> None:
+    with RoughUpstream(answer) as provider:
+        cap = {"name": "all", "scope": "org", "limit": "100 USD", "window": "month"}
+        made = Deployment(
+            tmp_path,
+            provider.url,
+            lab(provider.url, budgets=[cap | {"overdraft": "10%"}]),
+            store_url,
+        )
+
+        def allowed() -> list[tuple[int, int]]:
+            with closing(bootstrap.open_store(made.folder)) as store:
+                return [(it.part_bp, it.amount) for it in store.overdrafts()]
+
+        made.start()
+        try:
+            until(lambda: allowed() == [(1_000, 0)])
+            made.configure(lab(provider.url, budgets=[cap | {"overdraft": "5 USD"}]))
+            until(lambda: allowed() == [(0, 5 * 10**9)])
+            made.configure(lab(provider.url, budgets=[cap]))
+            until(lambda: allowed() == [(0, 0)])
+            assert [budget.version for budget in kept(made)] == [1]
+            made.stop()
+            made.configure(lab(provider.url, budgets=[cap | {"overdraft": "20 USD"}]))
+            made.start()
+            until(lambda: allowed() == [(0, 20 * 10**9)])
+        finally:
+            made.finish()

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from budget_desks import DAILY, DOLLAR, LIFETIME, budget
 from stores import DAY, NOW, SECOND, Folder, add_person, issue_key, open_folder
 from tollkeeper.domain.access import Role
-from tollkeeper.domain.budget_raises import RaiseKind, RequestState
+from tollkeeper.domain.budget_raises import Overdraft, RaiseKind, RequestState
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
 from tollkeeper.domain.budgets import LIMIT_MAX, Budget, BudgetScope, Mode, Unit
 from tollkeeper.domain.errors import BadRequest, Conflict, NotAllowed, NotFound
+from tollkeeper.domain.file_budgets import FILE
 from tollkeeper.services import budget_requests as service
 from tollkeeper.services import overdrafts
 from tollkeeper.services.budget_requests import Given, Wanted
@@ -286,6 +287,14 @@ def test_everybody_sees_their_own_and_what_they_decide_about(company: Company) -
 
 
 # ------------------------------------------------------------------ overdrafts
+
+
+def test_an_overdraft_of_the_file_is_changed_there_only(company: Company) -> None:
+    company.store.allow_overdraft(Overdraft("b-users", NOW, FILE, part_bp=1_000))
+    with pytest.raises(Conflict, match=r"stands in tollkeeper\.yaml"):
+        overdrafts.allow(company.store, "b-users", "none", OPERATOR, NOW + SECOND)
+    company.store.allow_overdraft(Overdraft("b-users", NOW + 1, FILE))
+    overdrafts.allow(company.store, "b-users", "20 %", OPERATOR, NOW + SECOND)
 
 
 def test_an_owner_takes_an_overdraft_once_in_a_window(company: Company) -> None:

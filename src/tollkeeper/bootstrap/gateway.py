@@ -58,7 +58,7 @@ async def serve(options: ChildOptions) -> None:
     folder_lock.hold(data.run / "gateway.lock")  # until this process ends, however it does
     directory = bootstrap.open_key_directory(data)
     await directory.refresh()
-    if follow_file(configuration, directory.budgets(), data):
+    if follow_file(configuration, None, directory.budgets(), data):
         await directory.refresh()
     routed = _routed(configuration, directory, vault, data)
     failpoint = kill_at(settings.failpoint)
@@ -82,10 +82,12 @@ async def serve(options: ChildOptions) -> None:
 
     def routed_anew() -> None:
         """Read the configuration again. Raises ConfigError; then nothing has changed."""
+        nonlocal configuration
         fresh = config.load(options.config, config.environment())
         again = _routed(fresh, directory, vault, data)
         tls.renew(fresh.settings.listen)
-        follow_file(fresh, directory.budgets(), data)
+        follow_file(fresh, configuration, directory.budgets(), data)
+        configuration = fresh
         gateway.prices = again.book
         gateway.rates.use((*fresh.rate_limits, *directory.rate_rules()))
         renew_desk(gateway, again.book, bootstrap.address_of(fresh.settings))

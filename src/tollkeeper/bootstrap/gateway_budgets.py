@@ -9,8 +9,9 @@ from functools import partial
 from tollkeeper import bootstrap, clock
 from tollkeeper.config import Configuration
 from tollkeeper.domain.budget_book import Book
+from tollkeeper.domain.budget_words import is_of_file
 from tollkeeper.domain.budgets import Budget
-from tollkeeper.domain.file_budgets import file_changes
+from tollkeeper.domain.file_budgets import file_changes, file_overdrafts
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.gateway.authority_line import AuthorityLine
@@ -39,19 +40,28 @@ def recover_journal(
     )
 
 
-def follow_file(configuration: Configuration, known: Sequence[Budget], data: DataFolder) -> bool:
+def follow_file(
+    configuration: Configuration,
+    before: Configuration | None,
+    known: Sequence[Budget],
+    data: DataFolder,
+) -> bool:
     """Keep the budgets of the configuration file in the store; tell whether any has changed.
 
-    ``known`` are those of the store as far as is known: mostly there is nothing to do. Raises
-    ConfigError or OSError where the store cannot take them: no cap of the file would hold.
+    ``known`` are those of the store as far as is known, ``before`` is what was in force until
+    now: mostly there is nothing to do. Raises ConfigError or OSError where the store cannot
+    take them: no cap of the file would hold.
     """
     now_us = clock.now_us()
     changes = partial(file_changes, wanted=configuration.budgets, now_us=now_us)
-    if not changes(known):
+    has_others = before is None or before.overdrafts != configuration.overdrafts
+    is_concerned = has_others and any(is_of_file(budget.budget_id) for budget in known)
+    if not changes(known) and not is_concerned:
         return False
     by = "" if configuration.file is None else configuration.file.name
     with closing(bootstrap.open_budget_authority(data)) as authority:
-        changed = authority.follow_file(changes, now_us, by)
+        overdrafts = partial(file_overdrafts, configuration.overdrafts, now_us)
+        changed = authority.follow_file(changes, overdrafts, now_us, by)
     for budget in changed:
         logger.info("budget of the file", extra={"budget": budget.budget_id, "called": budget.name})
     return bool(changed)

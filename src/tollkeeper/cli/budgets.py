@@ -71,6 +71,13 @@ def set_budget(
         str | None,
         typer.Option("--alert-at", metavar="PERCENT", help="Tell at these: 80,100 (default)."),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="DAY", help="The first day of a new one: 2026-12-01."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DAY", help="The last day of a new one.")
+    ] = None,
     as_json: JsonOption = False,
     data: DataOption = None,
 ) -> None:
@@ -89,6 +96,8 @@ def set_budget(
         rollover=rollover,
         exempt_models=exempt,
         alert_at=alert_at,
+        since=since,
+        until=until,
     )
     with opened(data) as (store, _), plainly():
         found = called(store, name)
@@ -164,6 +173,12 @@ def top_up(
 def _changed(store: Store, found: Budget, typed: Mapping[str, Any]) -> Budget:
     """Change what was said to be different. The same words again change nothing."""
     fixed = typed.keys() - set(budget_changes.CHANGEABLE)
+    if fixed & {"since", "until"}:
+        raise BadRequest(
+            "from when until when a budget counts is said when it is made: end this one, and make "
+            "another of its name",
+            code="budget_fixed",
+        )
     if fixed:
         words = {**words_of(found), "rollover": None}
         if "scope" in typed:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,6 +24,7 @@ from tollkeeper.config.oidc import oidc_providers
 from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.domain.anomalies import RULES
 from tollkeeper.domain.budgets import Budget
+from tollkeeper.domain.budget_raises import Overdraft
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.networks import read_network
 from tollkeeper.domain.oidc import OidcProvider
@@ -62,6 +64,7 @@ class Configuration(NamedTuple):
     oidc: tuple[OidcProvider, ...] = ()
 
 
+    overdrafts: Mapping[str, Overdraft] = MappingProxyType({})
 def environment() -> Mapping[str, str]:
     """Give the environment of this process."""
     return os.environ  # noqa: TID251 - this is the one place
@@ -97,6 +100,7 @@ def load(
     return Configuration(
         settings,
         file,
+    caps = budgets.budgets(document, settings.budgets, settings.timezone)
         _providers(document, settings),
         _aliases(document, settings),
         _proxies(settings, variables),
@@ -104,7 +108,8 @@ def load(
         terms.seat_plans(document, settings.plans),
         rate_limits.rate_limits(document, settings.rate_limits),
         alert_settings(document, settings.alerts, RULES),
-        budgets.budgets(document, settings.budgets, settings.timezone),
+        caps,
+        budgets.overdrafts(document, settings.budgets, caps),
         oidc_providers(document, settings.sign_in.oidc, settings.public_url),
     )
 

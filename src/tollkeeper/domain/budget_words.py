@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, Final, TypeVar
 
+from tollkeeper.domain.budget_times import WrongTime, times_of
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
 from tollkeeper.domain.budgets import (
     ANY,
@@ -29,7 +30,7 @@ from tollkeeper.domain.money import NANOS_PER_USD
 
 OPTIONS: Final = (
     *("name", "scope", "match", "each", "tag", "limit", "window", "timezone", "rollover"),
-    *("exempt_models", "mode", "sizing", "alert_at"),
+    *("exempt_models", "mode", "sizing", "alert_at", "since", "until"),
 )
 """What may be said of a budget. Only scope and limit must be."""
 ALERT_AT_BP: Final = (8_000, 10_000)
@@ -106,8 +107,8 @@ class UnclearWords(ValueError):
 def budget_of(words: Mapping[str, Any], zone: str = "UTC") -> Budget:
     """Read a budget; ``zone`` is where its windows are counted if nothing is said.
 
-    Its id is empty and it counts from ever on: whoever keeps it gives it both. Raises
-    UnclearWords for what is no budget.
+    Its id is empty, and it counts from ever on where nothing else is said: whoever keeps it
+    gives it both. Raises UnclearWords for what is no budget.
     """
     for option in words:
         if option not in OPTIONS:
@@ -134,7 +135,12 @@ def budget_of(words: Mapping[str, Any], zone: str = "UTC") -> Budget:
         rollover_max=_rollover(words.get("rollover"), limit, unit),
         thresholds_bp=_thresholds(words),
     )
-    budget = budget._replace(name=_text(words, "name", "").strip() or default_name(budget))
+    try:
+        since_us, until_us = times_of(words, budget.window.zone)
+    except WrongTime as wrong:
+        raise UnclearWords(wrong.option, wrong.reason) from None
+    name = _text(words, "name", "").strip() or default_name(budget)
+    budget = budget._replace(name=name, since_us=since_us, until_us=until_us)
     problem = budget.problem()
     if problem:
         raise UnclearWords("", problem)
@@ -142,7 +148,7 @@ def budget_of(words: Mapping[str, Any], zone: str = "UTC") -> Budget:
 
 
 def words_of(budget: Budget) -> dict[str, Any]:
-    """Give a budget as words; ``budget_of`` reads them as what it is."""
+    """Give a budget as words; ``budget_of`` reads them as what it is, but for its time."""
     words: dict[str, Any] = {
         "name": budget.name,
         "scope": str(budget.scope),

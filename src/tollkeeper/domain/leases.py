@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
+from tollkeeper.domain.budget_raises import Overdraft
 from tollkeeper.domain.budgets import Amounts, Balance, BalanceKey, Budget
 
 SLICE_PART: Final = 20
@@ -149,11 +150,16 @@ class BudgetAuthority(Protocol):
         """List all budgets."""
 
     def follow_file(
-        self, changes: Callable[[Sequence[Budget]], Sequence[Budget]], now_us: int, by: str
+        self,
+        changes: Callable[[Sequence[Budget]], Sequence[Budget]],
+        overdrafts: Callable[[Sequence[Budget], Sequence[Overdraft]], Sequence[Overdraft]],
+        now_us: int,
+        by: str,
     ) -> Sequence[Budget]:
         """Keep what ``changes`` makes of all budgets (``domain.file_budgets``), and give it.
 
-        ``by`` is the file.
+        ``overdrafts`` makes of all budgets then, and of what was last said of their overdrafts,
+        what is to be said anew. ``by`` is the file.
         """
 
     def exchange(self, gateway: str, requests: Sequence[LeaseRequest], now_us: int) -> LeaseAnswer:

@@ -64,7 +64,8 @@ def make_once(
         )
     wanted = wanted_budget(store, words, zone)
     who = json.dumps([by, idempotency_key]).encode()
-    what = json.dumps(words_of(wanted), sort_keys=True).encode()
+    edges = {name: words[name] for name in ("since", "until") if words.get(name)}
+    what = json.dumps({**words_of(wanted), **edges}, sort_keys=True).encode()
     first = vault.mac(who, purpose="id of a budget made once").hex()[:_HALF]
     last = vault.mac(who + b"\0" + what, purpose="id of a budget made once").hex()[:_HALF]
     budget_id = f"{first}-{last}"

@@ -11,12 +11,12 @@ from tollkeeper.domain.budget_replay import Replay
 from tollkeeper.domain.budget_windows import ENDLESS, LATEST_US
 from tollkeeper.domain.budget_words import is_of_file, percent_words, window_words
 from tollkeeper.domain.budgets import ANY, Balance, Budget, BudgetScope, Unit
+from tollkeeper.domain.file_budgets import FILE as FILE
 from tollkeeper.domain.money import usd_text
 from tollkeeper.ports import Store
 from tollkeeper.services.budget_standings import Standing, opens_at_us, used_bp
 from tollkeeper.services.budgets import state_of
 
-FILE: Final = "tollkeeper.yaml"
 METHOD: Final = (
     "Calls by the order of their beginnings, each at what it cost: one is refused where its cost "
     "does not fit beside the cost of those let through before it. What is held for calls under "

@@ -14,6 +14,7 @@ from tollkeeper.domain.budget_windows import ENDLESS
 from tollkeeper.domain.budget_words import amount_words
 from tollkeeper.domain.budgets import ANY, LIMIT_MAX, Budget, BudgetScope
 from tollkeeper.domain.errors import BadRequest, Conflict, NotAllowed
+from tollkeeper.domain.file_budgets import FILE
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.ports import Store
 from tollkeeper.services import budgets, outbox
@@ -36,7 +37,8 @@ class Offer(NamedTuple):
 def allow(store: Store, budget_id: str, typed: str, who: Issuer, now_us: int) -> Overdraft:
     """Say what the owner of a budget may take: an amount, a share, or ``none``.
 
-    Raises NotAllowed for anybody but an admin, BadRequest, NotFound.
+    Raises NotAllowed for anybody but an admin, BadRequest, NotFound, Conflict for one that
+    stands in the configuration file.
     """
     if who.role is not Role.ADMIN:
         raise NotAllowed("only an admin allows overdrafts", code="role_too_low")
@@ -48,7 +50,12 @@ def allow(store: Store, budget_id: str, typed: str, who: Issuer, now_us: int) ->
             code="budget_endless",
         )
     with store.together():
-        said = [it.set_at_us for it in store.overdrafts() if it.budget_id == budget_id]
+        last = next((it for it in store.overdrafts() if it.budget_id == budget_id), None)
+        if last is not None and last.set_by == FILE and last.amount_of(budget.limit):
+            raise Conflict(
+                "this overdraft stands in tollkeeper.yaml: change it there", code="budget_of_file"
+            )
+        said = [] if last is None else [last.set_at_us]
         # What is said later counts, also if the clock was put back or stands still.
         allowed = allowed._replace(set_at_us=max([now_us, *(at_us + 1 for at_us in said)]))
         store.allow_overdraft(allowed)

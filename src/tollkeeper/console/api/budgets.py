@@ -35,7 +35,8 @@ class NewBudgetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """The body of ``POST /api/v1/budgets``: the words of the configuration file.
 
     ``limit`` is like ``5000 USD``, ``2M tokens`` or ``1000 requests``; ``window`` like ``month``
-    or ``quarter from April``; ``alert_at`` in per cent of the limit.
+    or ``quarter from April``; ``alert_at`` in per cent of the limit; ``since`` and ``until``
+    the first and the last day, or moments with their offset.
     """
 
     limit: str
@@ -51,6 +52,8 @@ class NewBudgetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     mode: Mode = Mode.HARD
     sizing: Sizing = Sizing.BALANCED
     alert_at: list[str | float] | None = None
+    since: str = ""
+    until: str = ""
 
 
 class ChangedBudgetBody(

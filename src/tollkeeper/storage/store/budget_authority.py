@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
+from tollkeeper.domain.budget_raises import Overdraft
 from tollkeeper.domain.budgets import (
     NOTHING,
     Amounts,
@@ -73,7 +74,11 @@ class SqlBudgetAuthority:
             return [read_budget(row) for row in db.execute(sql.BUDGETS, {}).fetchall()]
 
     def follow_file(
-        self, changes: Callable[[Sequence[Budget]], Sequence[Budget]], now_us: int, by: str
+        self,
+        changes: Callable[[Sequence[Budget]], Sequence[Budget]],
+        overdrafts: Callable[[Sequence[Budget], Sequence[Overdraft]], Sequence[Overdraft]],
+        now_us: int,
+        by: str,
     ) -> Sequence[Budget]:
         with self._transaction() as db:
             db.execute(sql.RAISE_REVISION, {})  # first: writers wait for each other here
@@ -83,6 +88,11 @@ class SqlBudgetAuthority:
             about = {"changed_revision": revision, "now_us": now_us, "by": by}
             for budget in changed:
                 db.execute(sql.KEEP_BUDGET, {**write_budget(budget), **about})
+            now = {budget.budget_id: budget for budget in (*kept, *changed)}
+            rows = (Overdraft(*row) for row in db.execute(sql.OVERDRAFTS, {}).fetchall())
+            said = {row.budget_id: row for row in rows}  # the last of each
+            for allowed in overdrafts(list(now.values()), list(said.values())):
+                db.execute(sql.ALLOW_OVERDRAFT, allowed._asdict())
             return changed
 
     # ------------------------------------------------------------- leases

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tollkeeper.domain.budget_raises import Overdraft
 from tollkeeper.storage.store.budget_rows import BUDGET_COLUMNS
 
 _KEY: Final = "budget_id = :budget_id AND entity = :entity AND window_start_us = :window_start_us"
@@ -17,6 +18,7 @@ _RAISED: Final = """(
     SELECT COALESCE(SUM(g.amount), 0) FROM budget_raises AS g
     WHERE g.budget_id = budget_balances.budget_id AND g.entity = budget_balances.entity
     AND g.from_us <= :now_us AND g.until_us > :now_us
+    AND NOT EXISTS (SELECT 1 FROM budget_raise_ends AS e WHERE e.raise_id = g.raise_id)
 )"""
 _LIMIT_ALONE: Final = """(
     SELECT CASE WHEN b.mode = 'observe' THEN 4611686018427387904 ELSE b.limit_amount END
@@ -45,6 +47,14 @@ KEEP_BUDGET: Final = f"""
 RAISE_REVISION: Final = "UPDATE revisions SET revision = revision + 1"
 REVISION: Final = "SELECT revision FROM revisions"
 BUDGET: Final = f"SELECT {', '.join(BUDGET_COLUMNS)} FROM budgets WHERE budget_id = :budget_id"
+
+OVERDRAFTS: Final = f"""
+    SELECT {", ".join(Overdraft._fields)} FROM budget_overdrafts ORDER BY budget_id, set_at_us
+"""
+ALLOW_OVERDRAFT: Final = f"""
+    INSERT INTO budget_overdrafts ({", ".join(Overdraft._fields)})
+    VALUES ({", ".join(f":{name}" for name in Overdraft._fields)})
+"""
 
 # ----------------------------------------------------------------------- balances
 
