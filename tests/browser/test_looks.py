@@ -20,7 +20,7 @@ def pages_of(visitor: Visitor) -> list[str]:
     """List the addresses of every kind of page."""
     call = newest_call(visitor.page)
     failed = newest_call(visitor.page, "outcome:upstream_error,outcome:refused")
-    other = ["/models", "/keys?show=all", "/budgets", "/alerts", "/people", "/me"]
+    other = ["/models", "/keys?show=all", "/budgets", "/alerts", "/people", "/me", "/account"]
     return ["/", "/?by=team&rows=all", "/calls", call, failed, *other]
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Lock
 
 import pytest
 
 from canaries import PLANTED
-from consoles import PEOPLE, Reply, RunningConsole, Session, running_console
+from consoles import PEOPLE, Reply, RunningConsole, Session, running_console, until
 from hashers import CountingHasher
 from stores import HOUR, MINUTE
 from tollkeeper.console.access import form_token
+from tollkeeper.console.shared import HASHES_AT_ONCE, HASHES_WAITING
 from tollkeeper.domain.access import Role
 from tollkeeper.services import passwords, people, sign_in
 
@@ -80,6 +83,25 @@ def test_a_link_a_password_and_in_again(fresh: RunningConsole) -> None:
     page = fresh.get("/account?format=json", again).json()
     assert page["has_password"] and page["needs_present"]
     assert [each["began_with"] for each in page["sessions"]] == ["Password", "Password"]
+
+
+def test_the_first_link_leads_to_a_choice(fresh: RunningConsole) -> None:
+    link = sign_in.make_link(fresh.store, fresh.vault, fresh.users["admin"], fresh.now_us)
+    page = fresh.get(link.path + sign_in.PASSWORD_STEP)
+    assert 'name="next" value="/account?start=1"' in page.text
+    token = link.path.removeprefix(sign_in.LINK_PATH)
+    session = session_of(fresh, fresh.post("/login", {"token": token, "next": "/account?start=1"}))
+    choice = fresh.get("/account?start=1", session).text
+    assert "Set a password, or just go on" in choice
+    assert '<a class="btn" href="/">Go on without</a>' in choice
+    refused = set_password(fresh, session, "short", start="1", next="/calls").text
+    assert '<a class="btn" href="/calls">Go on without</a>' in refused
+    evil = set_password(fresh, session, "short", start="1", next="//evil.example").text
+    assert "evil" not in evil
+    reply = set_password(fresh, session, GOOD, start="1", next="/calls")
+    assert (reply.status, reply.header("location")) == (303, "/calls")
+    again = fresh.get("/account?start=1", session_of(fresh, reply)).text
+    assert "just go on" not in again
 
 
 def test_signing_in_begins_a_new_session_and_ends_the_one_before(fresh: RunningConsole) -> None:
@@ -216,6 +238,51 @@ def test_the_present_password_cannot_be_guessed_with_a_stolen_session(
     statuses = [set_password(fresh, session, OTHER, WRONG).status for _ in range(6)]
     assert statuses == [403] * 5 + [429]
     assert guess(fresh, ALICE, OTHER, "198.51.100.7").status == 401
+
+
+def test_a_flood_of_tries_neither_takes_more_memory_nor_stops_other_pages(
+    fresh: RunningConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_password(fresh)
+    session = fresh.sign_in("admin")
+    go_on, lock, at_once = Event(), Lock(), [0, 0]
+
+    def slowly(encoded: str, secret: bytes) -> bool:
+        with lock:
+            at_once[0] += 1
+            at_once[1] = max(at_once)
+        assert go_on.wait(20)
+        with lock:
+            at_once[0] -= 1
+        return False
+
+    monkeypatch.setattr(fresh.hasher, "matches", slowly)
+    places = HASHES_AT_ONCE + HASHES_WAITING
+
+    def flood(number: int) -> Reply:
+        return guess(fresh, f"u{number}@acme.com", WRONG, f"198.51.100.{number}")
+
+    with ThreadPoolExecutor(places + 6) as pool:
+        asked = [pool.submit(flood, number) for number in range(places)]
+        until(lambda: fresh.console.hashing.busy == places)
+        beyond = [flood(places + number) for number in range(3)]
+        page = fresh.get("/account", session)
+        go_on.set()
+        statuses = {each.result().status for each in asked}
+    assert [(reply.status, reply.header("retry-after")) for reply in beyond] == [(503, "2")] * 3
+    assert page.status == 200
+    assert statuses == {401}
+    assert at_once[1] == HASHES_AT_ONCE
+
+
+def test_a_try_that_found_no_room_is_no_failure(
+    fresh: RunningConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_password(fresh)
+    monkeypatch.setattr(fresh.console.hashing, "busy", HASHES_AT_ONCE + HASHES_WAITING)
+    assert [guess(fresh, ALICE, GOOD).status for _ in range(12)] == [503] * 12
+    monkeypatch.setattr(fresh.console.hashing, "busy", 0)
+    assert guess(fresh, ALICE, GOOD).status == 303
 
 
 # ------------------------------------------------------------------ setting and changing

@@ -135,6 +135,7 @@ class Page(HTMLParser):
 PAGES = (
     *("/", "/?by=tool", "/?by=tag:feature", "/?by=user&rows=all", "/?by=team", "/?by=provider"),
     *("/calls", "/calls?outcome=upstream_error", "/keys?show=all", "/me", "/login?token=x"),
+    "/account",
 )
 
 
@@ -168,6 +169,7 @@ def test_what_is_typed_comes_back_as_text(hostile: RunningConsole, text: str) ->
         ("/keys", ("name", "email", "team", "days", "models", "done", "show", "kind")),
         ("/login", ("token", "next", "signed_out")),
         ("/me", ("tz", "x")),
+        ("/account", ("next", "done", "start", "tz")),
         ("/nothing", ("y",)),
     ):
         for name in names:
@@ -218,3 +220,11 @@ def test_a_management_key_has_no_more_rights_for_its_name(hostile: RunningConsol
     reply = hostile.get("/keys?show=all", hostile.session("admin"))
     assert "root &lt;b&gt;" in reply.text
     assert made.token not in reply.text
+
+
+@pytest.mark.parametrize("number", range(len(SCRIPTS)))
+def test_a_name_that_is_refused_comes_back_as_text(hostile: RunningConsole, number: int) -> None:
+    form = {"email": SCRIPTS[number], "password": SCRIPTS[number], "next": SCRIPTS[number]}
+    reply = hostile.post("/login/password", form, x_forwarded_for=f"198.51.100.{number}")
+    assert reply.status == 401
+    assert Page(reply.text).harm == []
