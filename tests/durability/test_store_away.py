@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import threading
 import time
 from collections import Counter
@@ -68,6 +69,7 @@ class Trickle:
 
     def __init__(self, made: list[Deployment], keys: Mapping[str, str]) -> None:
         self.seen: list[Seen] = []
+        self.prefix = f"away-{random.getrandbits(32):08x}-"  # the provider's book has others, too
         self._made = made
         self._keys = keys
         self._numbers = itertools.count(1)
@@ -91,7 +93,7 @@ class Trickle:
     def call(self, place: int, kind: str, number: int) -> Seen:
         """Make one call; a gateway that does not answer within ten seconds fails the test."""
         protocol = ALL[number % len(ALL)]
-        nonce = f"away-{kind}-{number}"
+        nonce = f"{self.prefix}{kind}-{number}"
         at_s = time.monotonic()
         with RawConnection(self._made[place].port) as connection:
             connection.send(protocol.with_nonce(self._keys[kind], nonce))
@@ -192,7 +194,8 @@ def require_all_settled(
     entries: list[LedgerEntry] = [entry for each in made for entry in each.entries()]
     assert len({entry.entry_id for entry in entries}) == len(entries)
     good = [entry for entry in entries if entry.outcome == Outcome.OK]
-    served = [it["nonce"] for it in provider_book(made[0]) if it["nonce"].startswith("away-")]
+    nonces = [call["nonce"] for call in provider_book(made[0])]
+    served = [nonce for nonce in nonces if nonce.startswith(trickle.prefix)]
     assert len(set(served)) == len(served)
     answered = {it.nonce for it in trickle.seen if it.status == 200}
     assert {entry.tags["nonce"] for entry in good} == set(served) == answered
