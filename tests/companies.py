@@ -106,11 +106,13 @@ def company(
     entries: Iterable[LedgerEntry] | None = None,
     *,
     colleagues: Iterable[Colleague] = (),
+    port: int = 0,
     **environment: str,
 ) -> Iterator[Company]:
     """Run a deployment with a past; with none, a new one that nobody has called yet.
 
-    ``colleagues`` are there besides the usual people.
+    ``colleagues`` are there besides the usual people. ``port`` is one that is free, 0 for any. A
+    ``tollkeeper.yaml`` in the folder is read.
     """
     data = DataFolder(folder / "data")
     data.root.mkdir(mode=0o700, parents=True)
@@ -127,7 +129,7 @@ def company(
         store.close()
     if entries is not None:
         _fill(data, [each._replace(user_id=ids.get(each.user_id, "")) for each in entries])
-    port = free_port()
+    port = port or free_port()
     process = _serve(folder, data, port, environment)
     made = Company(folder, process, port)
     try:

@@ -27,6 +27,7 @@ from tollkeeper.console.access import form_token
 from tollkeeper.console.application import ConsoleApplication
 from tollkeeper.console.counters import ConsoleCounters
 from tollkeeper.console.live import LiveHub
+from tollkeeper.console.providers import SignOn
 from tollkeeper.console.server import ConsoleServer
 from tollkeeper.console.shared import Console, HeaderLookup
 from tollkeeper.console.static_files import StaticFiles
@@ -34,6 +35,7 @@ from tollkeeper.console.work import Work
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.explanation import UNEXPLAINED
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.oidc import OidcClient
 from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.ports import Position, User
@@ -130,6 +132,7 @@ class RunningConsole:
         *,
         public_url: str = "http://localhost:4000",
         passwords: bool = True,
+        clients: Sequence[OidcClient] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder: Folder = open_folder(folder)
@@ -182,6 +185,7 @@ class RunningConsole:
             static=StaticFiles(),
             counters=ConsoleCounters(),
             hasher=self.hasher,
+            sign_on=SignOn(clients),
             passwords=passwords,
             adoption=PublicationMemory(self.ledger, ORG, self.store.memberships, "UTC", 5),
             alerting=Alerting(
@@ -218,6 +222,7 @@ class RunningConsole:
         assert not self._thread.is_alive()
         self.console.work.close()
         self.console.hashing.close()
+        self.console.sign_on.work.close()
         self.ledger.close()
         self.store.close()
 

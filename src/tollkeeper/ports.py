@@ -24,6 +24,7 @@ from tollkeeper.domain.leases import Account
 from tollkeeper.domain.leases import BudgetAuthority as BudgetAuthority
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.months import ClosedMonths
+from tollkeeper.domain.oidc import Identities
 from tollkeeper.domain.passwords import Passwords
 from tollkeeper.domain.people import KeyRecord as KeyRecord
 from tollkeeper.domain.people import Membership as Membership
@@ -264,6 +265,7 @@ class Notifier(Protocol):
 class Store(
     People,
     Passwords,
+    Identities,
     ClosedMonths,
     PricingRuns,
     Budgets,

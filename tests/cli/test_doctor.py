@@ -28,6 +28,7 @@ from tollkeeper.services.first_run import first_run
 from tollkeeper.services.outbox import message_of
 from tollkeeper.services.times import utc_text
 from tollkeeper.storage.duckdb.schema import MIGRATIONS
+from wicked_provider import WickedProvider
 
 KEY = "sk-canary-doctor-0001"
 
@@ -432,3 +433,34 @@ def test_a_price_book_that_was_cut_off(ill: Ill) -> None:
     assert bad["state"] == "fail"
     assert "genai-prices-9.9+0123456789ab.json.gz is cut off" in bad["finding"]
     assert "priced by the book of this release" in bad["remedy"]
+
+
+def test_a_provider_of_single_sign_on(ill: Ill) -> None:
+    with WickedProvider().running() as wicked:
+        entry = {
+            "name": "acme",
+            "issuer": wicked.issuer,
+            "client_id": "tollkeeper",
+            "client_secret": KEY,
+            "allow_private": [HOST],
+        }
+        ill.configure(public_url="https://tk.acme.com", sign_in={"oidc": [entry]})
+
+        def found(*arguments: str) -> tuple[str, str]:
+            (check,) = [it for it in ill.checks(*arguments) if it["name"] == "sign-in acme"]
+            return check["state"], check["finding"]
+
+        assert found("--offline") == ("ok", f"{wicked.issuer}: not asked")
+        assert wicked.asked.total() == 0
+        state, finding = found()
+        assert (state, "https://tk.acme.com/login/oidc/acme/callback" in finding) == ("ok", True)
+        wicked.metadata = {"issuer": "https://evil.example"}
+        state, finding = found()
+        assert state == "fail"
+        assert "is of another issuer, 'https://evil.example'" in finding
+        wicked.metadata = {"token_endpoint": "https://169.254.169.254/token"}
+        assert "token_endpoint: the address points inside" in found()[1]
+        wicked.metadata, wicked.keys = {}, {}
+        assert "signing keys: none is for RS256" in found()[1]
+        wicked.answers["/realm/keys"] = (302, {})
+        assert "status 302, and no redirect is followed" in found()[1]

@@ -21,7 +21,8 @@ from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.rate_limits import RateRule, StoredRateRule
 from tollkeeper.services import sign_in
 
-# + gets in · s is sent to sign in · 1 is 401 · 3 is 403 · 4 is 404, as if there were nothing
+# + gets in · s is sent to sign in · 1 is 401 · 3 is 403 · 4 is 404, as if there were nothing.
+# No provider of single sign-on is configured here; test_sign_on.py has one.
 CALLERS = (
     *("nobody", "member", "lead", "finance", "auditor", "admin"),
     *("virtual key", "admin key", "command line", "command line from elsewhere", "this machine"),
@@ -69,6 +70,9 @@ GET    /events                    1 + + + + + 1 1 1 1 1
 GET    /login                     + + + + + + + + + + +
 POST   /login                     + + + + + + + + + + +
 POST   /login/password            + + + + + + + + + + +
+GET    /login/oidc/{provider}     4 4 4 4 4 4 4 4 4 4 4
+GET    /login/oidc/{provider}/callback 4 4 4 4 4 4 4 4 4 4 4
+GET    /login/oidc/{provider}/logout 4 4 4 4 4 4 4 4 4 4 4
 POST   /logout                    s + + + + + s s s s s
 POST   /theme                     + + + + + + + + + + +
 POST   /zone                      + + + + + + + + + + +

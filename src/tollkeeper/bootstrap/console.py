@@ -26,6 +26,7 @@ from tollkeeper.bootstrap.loader_thread import LoaderThread
 from tollkeeper.bootstrap.price_books import configured_terms, former_book
 from tollkeeper.bootstrap.prices import FollowedPrices, followed_files
 from tollkeeper.bootstrap.rate_limits import FollowedRateLimits
+from tollkeeper.bootstrap.sign_on import with_providers
 from tollkeeper.config import Configuration
 from tollkeeper.console.application import ConsoleApplication
 from tollkeeper.console.counters import ConsoleCounters
@@ -103,6 +104,7 @@ async def serve(options: ChildOptions) -> None:
         )
         alerts = ConsoleAlerts(configuration, store, ledger, org, failpoint)
         console = replace(console, alerting=alerts.alerting, budget_gauges=budgets.gauges)
+        console = with_providers(console, configuration)
         jobs = jobs_of(ledger, store, clock.now_us, prices.follow, unpriced.take_turn)
         counted = adoption_job(console.adoption, clock.now_us)
         parts = _Parts(
@@ -199,6 +201,7 @@ async def _run(parts: _Parts, report_ready: Callable[[], None]) -> None:
         await loop.run_in_executor(None, parts.alerts.finish)
         await loop.run_in_executor(None, parts.loading.finish)
         parts.console.work.close()
+        parts.console.sign_on.work.close()
         parts.console.hashing.close()
         logger.info("console stopped")
 

@@ -17,6 +17,7 @@ from tollkeeper.bootstrap.checks import (
     prices,
     providers,
     records,
+    sign_in,
     store,
 )
 from tollkeeper.bootstrap.running_server import RunningServer, server_of
@@ -58,6 +59,7 @@ def examine(config_file: Path | None, data: Path | None, *, online: bool) -> Ite
     if readable:
         yield from _told("server", listening.listening(place))
         yield from _told("providers", providers.providers(place, online=online))
+        yield from _told("sign-in", sign_in.sign_in(place, online=online))
         yield from _told("alerts", channels.channels(place, online=online))
 
 

@@ -29,6 +29,19 @@ _LINK_REMEDY: Final = "Whoever runs Tollkeeper makes a new link with: tollkeeper
 _REMEDIES: Final[Mapping[str, str]] = {
     "link_rejected": _LINK_REMEDY,
     "not_signed_in": _LINK_REMEDY,
+    "sign_in_over": "Sign in again: it works once, within ten minutes, in one browser.",
+    "sign_in_refused": "Try again; if it stays so, ask whoever runs the provider.",
+    "sign_in_not_verified": "Try again. If it stays so, the server's log says what was wrong.",
+    "sign_in_unreachable": "Try again in a minute; 'tollkeeper doctor' says what is wrong.",
+    "sign_in_no_role": "Whoever runs Tollkeeper says which groups have one; ask to be put in one.",
+    "sign_in_no_account": "An admin can add you: tollkeeper users add EMAIL",
+    "sign_in_domain": "Sign in with the account of your company.",
+    "sign_in_email_unverified": (
+        "Confirm your address at the provider. If it never says whether addresses are confirmed, "
+        "whoever runs Tollkeeper may trust it with trust_emails."
+    ),
+    "sign_in_account_bound": "Sign in as you did before, or ask whoever runs Tollkeeper.",
+    "user_inactive": "An admin can switch it on again.",
     "ledger_in_use": "Stop the process that has the ledger open; this page then works by itself.",
     "ledger_unavailable": (
         "Calls are carried and recorded meanwhile, and nothing is lost. The ledger is tried "

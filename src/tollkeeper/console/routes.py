@@ -22,6 +22,7 @@ from tollkeeper.console import (
     me,
     people_routes,
     sessions,
+    sign_on,
 )
 from tollkeeper.console.access import Access, Auth, cookie_name
 from tollkeeper.console.answers import Answer, Document, Question
@@ -121,6 +122,18 @@ PAGES: Final = (
     Route("GET", "/login", Kind.PAGE, Auth.PUBLIC, NOBODY, Tenant.NOTHING, _sign_in),
     Route("POST", "/login", Kind.FORM, Auth.PUBLIC_FORM, NOBODY, Tenant.OWN, sessions.sign_in),
     *account_routes.SIGN_IN,
+    Route(
+        *("GET", "/login/oidc/{provider}", Kind.PAGE, Auth.PUBLIC),
+        *(NOBODY, Tenant.NOTHING, sign_on.begin),
+    ),
+    Route(
+        *("GET", "/login/oidc/{provider}/callback", Kind.PAGE, Auth.PUBLIC),
+        *(NOBODY, Tenant.OWN, sign_on.finish),
+    ),
+    Route(
+        *("GET", "/login/oidc/{provider}/logout", Kind.PAGE, Auth.PUBLIC),
+        *(NOBODY, Tenant.NOTHING, sign_on.leave),
+    ),
     Route(
         *("POST", "/logout", Kind.FORM, Auth.SESSION_FORM),
         *(EVERYBODY, Tenant.OWN, sessions.sign_out),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, ru
 
 from tollkeeper.console.attempts import Attempts
 from tollkeeper.console.colours import ColourBook
+from tollkeeper.console.providers import SignOn
 from tollkeeper.console.work import Work
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.explanation import Explanation
@@ -112,7 +113,7 @@ class Console:
     ledger: name to help text and value. ``adoption`` has the last count of who uses what.
     ``passwords`` tells whether people may sign in with one, ``hasher`` hashes them and
     ``hashing`` is where it does so: few at once, since each takes much memory.
-    ``sign_in_ways`` lists what else the sign-in page offers.
+    ``sign_in_ways`` lists what else the sign-in page offers, ``sign_on`` the providers.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
     sign in lately.
     """
@@ -146,6 +147,7 @@ class Console:
     hasher: PasswordHasher = field(repr=False, kw_only=True)
     hashing: Work = field(default_factory=_hashing, repr=False)
     sign_in_ways: Sequence[SignInWay] = ()
+    sign_on: SignOn = field(default_factory=SignOn, repr=False)
 
     @property
     def secure(self) -> bool:

@@ -68,6 +68,11 @@ class OidcProvider:
         return any(rule.role is not None for rule in self.rules)
 
     @property
+    def names_groups(self) -> bool:
+        """Tell whether groups go on deciding. A rule for everybody alone is for new people."""
+        return any(rule.group != EVERYBODY for rule in self.rules)
+
+    @property
     def path(self) -> str:
         """Give the path of ours that leads to it."""
         return f"/login/oidc/{self.name}"
