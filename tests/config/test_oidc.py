@@ -1,4 +1,4 @@
-"""The section ``sign_in.oidc``: read, or refused with file, line and remedy, and no secret shown."""
+"""``sign_in.oidc``: read, or refused with file, line and remedy, and no secret shown."""
 
 from __future__ import annotations
 
