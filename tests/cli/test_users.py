@@ -10,6 +10,7 @@ import stores
 from command_line import CommandLine
 from hashers import CountingHasher
 from tollkeeper.clock import now_us
+from tollkeeper.domain.oidc import Identity
 from tollkeeper.services import sign_in
 
 
@@ -119,3 +120,27 @@ def test_a_password_is_set_after_a_link_and_ended(run: CommandLine) -> None:
     assert ended.out == "Ended the password of alice@acme.com.\n"
     assert [user["password"] for user in run("users", "list", "--json").json()] == [False]
     assert run("users", "end-password", "nobody@acme.com").code == 1
+
+
+def test_by_what_people_sign_in_is_listed_and_may_be_forgotten(run: CommandLine) -> None:
+    run("users", "add", "alice@acme.com")
+    run("users", "add", "bob@acme.com")
+    folder = stores.open_folder(run.data)
+    alice = folder.store.user_with_email("alice@acme.com")
+    assert alice is not None
+    folder.store.set_password(alice.user_id, CountingHasher().hashed(b"secret"), now_us())
+    folder.store.add_identity(Identity("https://acme.okta.com", "s-1", alice.user_id, "okta", 1, 1))
+    folder.store.close()
+    listed = run("users", "list", "--json").json()
+    assert [user["providers"] for user in listed] == [["okta"], []]
+    table = run("users", "list").out
+    assert "okta, password" in table
+    assert " link " in table
+    assert run("users", "unbind", "alice@acme.com").out == (
+        "Forgot who alice@acme.com is at the providers.\n"
+    )
+    assert run("users", "unbind", "alice@acme.com").out == (
+        "There was nothing to forget of who alice@acme.com is at the providers.\n"
+    )
+    assert [user["providers"] for user in run("users", "list", "--json").json()] == [[], []]
+    assert run("users", "unbind", "nobody@acme.com").code == 1

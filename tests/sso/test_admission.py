@@ -10,7 +10,7 @@ from sso_desk import Desk
 from stores import HOUR, add_person
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.oidc import GroupRule, SignInRefused
-from tollkeeper.services import people, sign_in
+from tollkeeper.services import people, sign_in, single_sign_on
 from wicked_provider import WickedProvider
 
 BY_GROUP = (
@@ -43,6 +43,17 @@ def test_an_address_that_went_to_somebody_else_opens_nothing(desk: Desk) -> None
     desk.sign_in(sub="s-1", email="alice@acme.com")
     assert code_of(desk, sub="s-2", email="alice@acme.com") == "sign_in_account_bound"
     assert code_of(desk, sub="s-2", email="ALICE@acme.com ") == "sign_in_account_bound"
+
+
+def test_a_new_account_at_the_provider_takes_a_word_of_ours(desk: Desk) -> None:
+    begun = desk.begin()
+    query = desk.wicked.code_for(begun.address, sub="s-1", email="alice@acme.com")
+    old = desk.finish(begun.carried, query).signed_in
+    assert code_of(desk, sub="s-2", email="alice@acme.com") == "sign_in_account_bound"
+    assert single_sign_on.unbind(desk.store, "alice@acme.com")[1] == 1
+    assert sign_in.visit(desk.store, desk.vault, old.cookie, desk.now_us) is None
+    assert desk.sign_in(sub="s-2", email="alice@acme.com").user_id == old.user.user_id
+    assert code_of(desk, sub="s-1", email="alice@acme.com") == "sign_in_account_bound"
 
 
 def test_a_person_who_was_added_before_is_bound_by_a_verified_address(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +13,8 @@ from tollkeeper.cli import moments, output
 from tollkeeper.cli.context import DataOption, JsonOption, opened
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.access import Role
-from tollkeeper.ports import User
-from tollkeeper.services import passwords, people, sign_in
+from tollkeeper.ports import Store, User
+from tollkeeper.services import passwords, people, sign_in, single_sign_on
 
 app = typer.Typer(
     help="Add people, give roles, make sign-in links.",
@@ -55,9 +56,18 @@ def list_users(as_json: JsonOption = False, data: DataOption = None) -> None:
     """List the people."""
     with opened(data) as (store, _):
         users, having = store.users(), store.users_with_password()
+        providers = _providers(store)
     if as_json:
-        rows = [{**_row(user), "password": user.user_id in having} for user in users]
-        output.print_json(rows)
+        output.print_json(
+            [
+                {
+                    **_row(user),
+                    "password": user.user_id in having,
+                    "providers": providers.get(user.user_id, []),
+                }
+                for user in users
+            ]
+        )
         return
     output.print_table(
         (
@@ -66,6 +76,7 @@ def list_users(as_json: JsonOption = False, data: DataOption = None) -> None:
             output.Column("Role", whole=True),
             output.Column("Team"),
             output.Column("State", whole=True),
+            output.Column("Signs in by"),
             output.Column("Created", whole=True),
         ),
         [
@@ -75,6 +86,7 @@ def list_users(as_json: JsonOption = False, data: DataOption = None) -> None:
                 user.role.value,
                 user.team,
                 _state(user),
+                _ways(user, providers, having),
                 moments.local(user.created_at_us),
             )
             for user in users
@@ -181,6 +193,15 @@ def end_password(
     _print_done(user, f"{what} of {user.email}.", as_json)
 
 
+@app.command(epilog="[bold]Example[/bold]\n\ntollkeeper users unbind alice@acme.com")
+def unbind(email: EmailArgument, as_json: JsonOption = False, data: DataOption = None) -> None:
+    """Forget who a person is at the sign-in providers, for a new account there."""
+    with opened(data) as (store, _):
+        user, removed = single_sign_on.unbind(store, email)
+    what = "Forgot" if removed else "There was nothing to forget of"
+    _print_done(user, f"{what} who {user.email} is at the providers.", as_json)
+
+
 def _make_link(email: str, url: str, step: str, as_json: bool, data: Path | None) -> None:
     """Make a link that leads on to a step, and print it."""
     url = url or bootstrap.dashboard_url(None)
@@ -194,6 +215,20 @@ def _make_link(email: str, url: str, step: str, as_json: bool, data: Path | None
         return
     output.print_line(address)
     output.print_line(f"Works once, until {moments.local(made.expires_at_us)}.")
+
+
+def _providers(store: Store) -> dict[str, list[str]]:
+    """Give the providers at which each person has signed in, by the person's id."""
+    found: dict[str, list[str]] = {}
+    for identity in store.identities():
+        found.setdefault(identity.user_id, []).append(identity.provider)
+    return found
+
+
+def _ways(user: User, providers: Mapping[str, Sequence[str]], having: Collection[str]) -> str:
+    """Say by what a person signs in; a link is what everybody can have."""
+    own = ["password"] if user.user_id in having else []
+    return ", ".join([*providers.get(user.user_id, ()), *own]) or "link"
 
 
 def _print_done(user: User, sentence: str, as_json: bool) -> None:

@@ -40,7 +40,10 @@ _REMEDIES: Final[Mapping[str, str]] = {
         "Confirm your address at the provider. If it never says whether addresses are confirmed, "
         "whoever runs Tollkeeper may trust it with trust_emails."
     ),
-    "sign_in_account_bound": "Sign in as you did before, or ask whoever runs Tollkeeper.",
+    "sign_in_account_bound": (
+        "Sign in as you did before. Where somebody has a new account at the provider, whoever runs "
+        "Tollkeeper makes room for it with: tollkeeper users unbind EMAIL"
+    ),
     "user_inactive": "An admin can switch it on again.",
     "ledger_in_use": "Stop the process that has the ledger open; this page then works by itself.",
     "ledger_unavailable": (

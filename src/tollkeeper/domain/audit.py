@@ -78,6 +78,7 @@ class Action(enum.StrEnum):
     PASSWORD_SET = "password.set"  # noqa: S105 - a word
     PASSWORD_REMOVE = "password.remove"  # noqa: S105 - a word
     IDENTITY_ADD = "identity.add"
+    IDENTITY_REMOVE = "identity.remove"
     LINK_MAKE = "sign_in.link"
     SESSION_BEGIN = "session.begin"
     SESSION_END = "session.end"

@@ -188,6 +188,9 @@ class Identities(Protocol):
 
     def identities_of(self, user_id: str) -> list[Identity]: ...
     def add_identity(self, identity: Identity) -> None: ...
+    def remove_identities_of(self, user_id: str) -> int:
+        """Forget all identities of a person; say how many there were."""
+
     def use_identity(self, issuer: str, subject: str, now_us: int) -> None: ...
     def spend_state(self, state_hash: bytes, now_us: int, expires_at_us: int) -> bool:
         """Tell whether this is the first time that a state is spent, and forget expired ones."""

@@ -124,6 +124,19 @@ def admit(store: Store, provider: OidcProvider, arrival: Arrival, now_us: int) -
     raise may_not
 
 
+def unbind(store: Store, email: str) -> tuple[User, int]:
+    """Forget who a person is at the providers, and end their sessions.
+
+    Gives the person, and how many identities that were. The next subject that comes with their
+    verified address is theirs. Raises NotFound.
+    """
+    with store.together():
+        user = people.find_user(store, email)
+        removed = store.remove_identities_of(user.user_id)
+        store.end_sessions_of(user.user_id)
+        return user, removed
+
+
 def _fault(provider: OidcProvider, arrival: Arrival, granted: Granted) -> SignInRefused | None:
     """Say why nobody with these words may come in, None if they may."""
     if provider.domains and not (arrival.is_verified and provider.takes(arrival.email)):

@@ -183,6 +183,11 @@ def _identity_added(said: Said, before: Any, result: Any) -> Iterable[Told]:
     yield Told(Action.IDENTITY_ADD, Target("user", identity.user_id), detail)
 
 
+def _identities_removed(said: Said, before: Any, result: Any) -> Iterable[Told]:
+    if result:
+        yield Told(Action.IDENTITY_REMOVE, Target("user", said["user_id"]), {"count": result})
+
+
 def _session_begun(said: Said, before: Any, result: Any) -> Iterable[Told]:
     user_id = said["session"].user_id
     yield Told(Action.SESSION_BEGIN, Target("user", user_id), {}, user_id)
@@ -335,6 +340,7 @@ LINES: Final[Mapping[str, Line]] = {
     "set_password": Line(_password_set),
     "remove_password": Line(_password_removed),
     "add_identity": Line(_identity_added),
+    "remove_identities_of": Line(_identities_removed),
     "add_session": Line(_session_begun),
     "end_session": Line(_session_ended, _session),
     "end_sessions_of": Line(_sessions_ended),

@@ -54,6 +54,12 @@ class StoredIdentities:
                 raise ValueError("this identity is somebody's already")
             db.execute(insert(identities).values(**identity._asdict()))
 
+    def remove_identities_of(self, user_id: str) -> int:
+        with self._transactions.write() as (db, _):
+            require_user(db, user_id)
+            gone = db.execute(delete(identities).where(identities.c.user_id == user_id))
+            return gone.rowcount
+
     def use_identity(self, issuer: str, subject: str, now_us: int) -> None:
         with self._transactions.write() as (db, _):
             used = db.execute(
