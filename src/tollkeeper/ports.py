@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from tollkeeper.data_folder import DataFolder as DataFolder
 from tollkeeper.domain.access import VirtualKey
 from tollkeeper.domain.alerts import AlertBook
+from tollkeeper.domain.audit import AuditLog
 from tollkeeper.domain.budget_raises import BudgetRaises
 from tollkeeper.domain.budgets import Budget, Budgets
 from tollkeeper.domain.calls import Held, Settled
@@ -273,6 +274,7 @@ class Store(
     RateRules,
     AlertBook,
     Outbox,
+    AuditLog,
     Protocol,
 ):
     """Who may do what: organisation, teams, people, keys, sessions, provider secrets; and the

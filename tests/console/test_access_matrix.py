@@ -52,6 +52,7 @@ GET    /adoption                  s 3 + + + + s s s s s
 GET    /alerts                    s 3 3 + + + s s s s s
 POST   /alerts/{alert_id}/acknowledge s 3 3 + 3 + s s s s s
 POST   /alerts/channels/{channel}/test s 3 3 3 3 + s s s s s
+GET    /settings/audit            s 3 3 3 + + s s s s s
 GET    /budgets/ask               s + + + + + s s s s s
 POST   /budgets/ask               s + + + + + s s s s s
 POST   /budgets/ask/overdraft     s 3 3 + 3 + s s s s s
@@ -118,6 +119,7 @@ GET    /api/v1/alerts/channels    1 3 3 + + + 3 + + 1 1
 POST   /api/v1/alerts/channels/{channel}/test 1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/alerts/deliveries  1 3 3 + + + 3 + + 1 1
 GET    /api/v1/alerts/rules       1 3 3 + + + 3 + + 1 1
+GET    /api/v1/audit              1 3 3 3 + + 3 + + 1 1
 GET    /api/v1/keys               1 + + + + + 3 + + 1 1
 POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1

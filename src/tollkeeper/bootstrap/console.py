@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.alerting import ConsoleAlerts
+from tollkeeper.bootstrap.audit import ConsoleAudit
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.console_budgets import ConsoleBudgets
 from tollkeeper.bootstrap.loader_thread import LoaderThread
@@ -105,15 +106,18 @@ async def serve(options: ChildOptions) -> None:
         alerts = ConsoleAlerts(configuration, store, ledger, org, failpoint)
         console = replace(console, alerting=alerts.alerting, budget_gauges=budgets.gauges)
         console = with_providers(console, configuration)
+        audit = ConsoleAudit(console, configuration.file)
+        audit.begin()
         jobs = jobs_of(ledger, store, clock.now_us, prices.follow, unpriced.take_turn)
         counted = adoption_job(console.adoption, clock.now_us)
         parts = _Parts(
             console,
             ConsoleServer(ConsoleApplication(console), data.socket("console")),
             loading,
-            JobRunner((*jobs, counted, *alerts.jobs(), *budgets.jobs())),
+            JobRunner((*jobs, counted, *alerts.jobs(), *budgets.jobs(), *audit.jobs())),
             prices,
             alerts,
+            audit,
         )
         await _run(parts, options.report_ready)
     finally:
@@ -173,6 +177,7 @@ class _Parts(NamedTuple):
     jobs: JobRunner
     prices: FollowedPrices
     alerts: ConsoleAlerts
+    audit: ConsoleAudit
 
 
 async def _run(parts: _Parts, report_ready: Callable[[], None]) -> None:
@@ -199,6 +204,7 @@ async def _run(parts: _Parts, report_ready: Callable[[], None]) -> None:
     finally:
         await parts.jobs.stop()
         await loop.run_in_executor(None, parts.alerts.finish)
+        await loop.run_in_executor(None, parts.audit.finish)
         await loop.run_in_executor(None, parts.loading.finish)
         parts.console.work.close()
         parts.console.sign_on.work.close()

@@ -7,6 +7,7 @@ error, 2 wrong usage.
 
 from __future__ import annotations
 
+import getpass
 import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,6 +18,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from tollkeeper import __version__
+from tollkeeper.acting import acting
+from tollkeeper.domain.audit import Actor, ActorKind
 from tollkeeper.domain.errors import TollkeeperError
 
 
@@ -43,6 +46,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "budgets": Verb("tollkeeper.cli.budgets", "Cap what is spent, and see what is left."),
         "limits": Verb("tollkeeper.cli.limits", "Limit calls and tokens by the minute."),
         "alerts": Verb("tollkeeper.cli.alerts", "See what fired and who was told."),
+        "audit": Verb("tollkeeper.cli.audit", "See who changed what, and that it is as written."),
         "months": Verb("tollkeeper.cli.months", "Close months, list them, open them again."),
         "prices": Verb("tollkeeper.cli.prices", "Show what models cost, fetch newer prices."),
     }
@@ -69,7 +73,8 @@ class VerbGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb. A failure that was meant to be told ends in one line and exit code 1."""
         try:
-            return super().invoke(ctx)
+            with acting(_operator()):
+                return super().invoke(ctx)
         except TollkeeperError as error:
             reason = error.message
         except BrokenPipeError:
@@ -113,6 +118,15 @@ def _root(
     ] = False,
 ) -> None:
     """A self-hosted LLM gateway, cost ledger and dashboard."""
+
+
+def _operator() -> Actor:
+    """Say who acts for the audit log: whoever this machine knows them as."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        name = ""
+    return Actor(ActorKind.COMMAND_LINE, f"command line ({name})" if name else "command line")
 
 
 def _with_file(error: OSError) -> str:

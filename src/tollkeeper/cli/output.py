@@ -28,6 +28,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_json_line(value: Any) -> None:
+    """Print a value as JSON, all in one line."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
 def print_line(text: str) -> None:
     """Print one line as it is, however long; control characters are made visible."""
     print(visible(text))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -9,13 +11,15 @@ import typer
 
 from tollkeeper import bootstrap
 from tollkeeper.cli import output
-from tollkeeper.cli.context import DataOption, JsonOption, data_folder
+from tollkeeper.cli.context import DataOption, JsonOption, data_folder, opened
 from tollkeeper.clock import now_us
+from tollkeeper.domain.audit import Action, Target
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.price_diff import BookDiff, PriceChange, diff
 from tollkeeper.ports import DataFolder
 from tollkeeper.providers.price_data import KnownVersion, known_versions, parts_of_version, rows_of
 from tollkeeper.providers.price_versions import Parts, plain_version
+from tollkeeper.services import audit
 
 _SHOWN: Final = 40
 REFRESH_EXAMPLES: Final = (
@@ -66,7 +70,8 @@ def refresh(
     made = refreshing.prepare(refreshing.fetch(place, tell, *way), folder, now_us(), tell)
     takes = not dry_run and made.is_news and (accept or not made.doubts)
     if takes:
-        refreshing.put_in_force(made, folder)
+        with _recorded(folder, made.parts.version, made.basis):
+            refreshing.put_in_force(made, folder)
     if as_json:
         output.print_json(
             {
@@ -84,6 +89,18 @@ def refresh(
         output.print_line(_verdict(made, takes=takes, dry_run=dry_run))
     if made.is_news and not takes and not dry_run:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _recorded(folder: DataFolder, version: str, before: str) -> Iterator[None]:
+    """Record in the audit log which prices are in force, where there is a store."""
+    if not bootstrap.has_store(folder):
+        yield
+        return
+    with opened(folder.root) as (store, _), store.together():
+        said = {"from": before, "to": version}
+        audit.record(store, Action.PRICES_SET, Target("price version", version), said)
+        yield
 
 
 def _outside() -> Any:

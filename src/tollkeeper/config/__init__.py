@@ -7,6 +7,7 @@ A fault names file, line and remedy, and nothing of the configuration is used.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -112,6 +113,16 @@ def load(
         budgets.overdrafts(document, settings.budgets, caps),
         oidc_providers(document, settings.sign_in.oidc, settings.public_url),
     )
+
+
+def sections(file: Path | None, variables: Mapping[str, str]) -> dict[str, str]:
+    """Give the content of each section as it is in force, by name, to see which have changed.
+
+    It holds secrets. Raises ConfigError.
+    """
+    data = _document(_file(file, variables), variables).data
+    _lay_over(data, _from_variables(variables))
+    return {name: json.dumps(data[name], sort_keys=True, default=str) for name in data}
 
 
 def load_store_url(file: Path | None, variables: Mapping[str, str]) -> str:

@@ -39,7 +39,7 @@ def note_export(
     if isinstance(answer, File):
         name = answer.name
     elif wanted == "csv" and isinstance(answer, HasTable):
-        name = f"{answer.table().name}.csv"
+        name = f"{path.strip('/').replace('/', ' ') or 'overview'}.csv"
     else:
         return
     asked = {each: value for each, value in query.items() if each not in _SECRET}

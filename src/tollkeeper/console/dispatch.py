@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp
 
+from tollkeeper.acting import acting
 from tollkeeper.console.access import (
     ANYBODY,
     FORM_FIELD,
@@ -33,6 +34,7 @@ from tollkeeper.console.answers import (
     csv_file,
     page_document,
 )
+from tollkeeper.console.audited import actor_of, is_failed_sign_in, note_export
 from tollkeeper.console.encodings import ENCODINGS, SMALLEST_BYTES, compressed, preferred
 from tollkeeper.console.own_paths import own_path
 from tollkeeper.console.problems import PROBLEM_TYPE, Problem, numbered, problem, problem_of
@@ -110,7 +112,9 @@ class Endpoint:
             asked = asked_of(request, token)
             zone = zone_of(self._console, request, query)
             question = Question(request.path_params, query, body, asked.headers, zone)
-            answer = await self._console.work.run(self._ask, handler, found, asked, question)
+            answer = await self._console.work.run(
+                self._ask, handler, found, asked, question, request.scope["path"], wanted
+            )
             return self._written(request, found.access, answer, wanted)
         except Exception as error:  # noqa: BLE001 - the edge: every fault becomes an answer
             return self._failed(request, found.access, error)
@@ -123,7 +127,8 @@ class Endpoint:
             request.state.form = body
             asked = asked_of(request, token)
             await self._console.work.run(self._admit, found, asked)
-            made = await handler(self._console, found.access, request)
+            with acting(actor_of(found.access, asked)):
+                made = await handler(self._console, found.access, request)
             return made if callable(made) else self._written(request, found.access, made, "html")
         except Exception as error:  # noqa: BLE001 - the edge: every fault becomes an answer
             return self._failed(request, found.access, error)
@@ -143,9 +148,20 @@ class Endpoint:
         found.access = identify(self._console, self._rule.auth, asked)
         allow(self._rule, found.access)
 
-    def _ask(self, handler: Handler, found: _Found, asked: Asked, question: Question) -> Answer:
+    def _ask(
+        self,
+        handler: Handler,
+        found: _Found,
+        asked: Asked,
+        question: Question,
+        path: str,
+        wanted: str,
+    ) -> Answer:
         self._admit(found, asked)
-        return handler(self._console, found.access, question)
+        with acting(actor_of(found.access, asked)):
+            answer = handler(self._console, found.access, question)
+            note_export(self._console.store, answer, path, question.query, wanted)
+            return answer
 
     async def _body(self, request: Request) -> tuple[Mapping[str, Any], str]:
         """Read the body as this kind of route takes it, and the form's token."""
@@ -209,6 +225,9 @@ class Endpoint:
     # ------------------------------------------------------------------ errors
 
     def _failed(self, request: Request, access: Access, error: Exception) -> Response:
+        if is_failed_sign_in(error):
+            address = request.headers.get("x-forwarded-for", "")
+            self._console.failed_sign_ins.count(error.code, address)
         told = problem_of(error)
         if told is None and isinstance(error, ClientDisconnect):
             told = problem(400, "body_incomplete", "the body broke off")  # nobody reads this

@@ -55,6 +55,7 @@ async def metrics(console: Console, access: Access, request: Request) -> Respons
         ),
     }
     gauges |= console.budget_gauges()
+    gauges |= console.audit_watch.gauges()
     body = exposition(console.counters, console.loader_status(), gauges)
     return Response(body, media_type=_METRICS)
 

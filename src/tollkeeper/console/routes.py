@@ -16,6 +16,7 @@ from tollkeeper.console import (
     account_routes,
     adoption_routes,
     alert_routes,
+    audit_routes,
     budget_request_routes,
     events,
     internal,
@@ -114,6 +115,7 @@ PAGES: Final = (
     ),
     *adoption_routes.PAGES,
     *alert_routes.PAGES,
+    *audit_routes.PAGES,
     *budget_request_routes.PAGES,
     *people_routes.PAGES,
     Route("GET", "/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
@@ -216,6 +218,7 @@ API: Final = (
     ),
     *adoption_routes.API,
     *alert_routes.API,
+    *audit_routes.API,
     Route(
         *("GET", "/api/v1/keys", Kind.API, Auth.MANAGEMENT),
         *(EVERYBODY, Tenant.REACH, keys_api.list_keys),

@@ -24,6 +24,7 @@ from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.ports import Ledger, PasswordHasher, Store, Vault
 from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.services.alerting import NOBODY_TOLD, Alerting
+from tollkeeper.services.audit import AuditWatch, FailedSignIns
 from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import Repricer
@@ -140,6 +141,8 @@ class Console:
     rate_limits: Callable[[], Sequence[RateRule]] = tuple
     colours: ColourBook = field(default_factory=ColourBook)
     attempts: Attempts = field(default_factory=Attempts)
+    failed_sign_ins: FailedSignIns = field(default_factory=FailedSignIns)
+    audit_watch: AuditWatch = field(default_factory=AuditWatch)
     alerting: Alerting = field(default=NOBODY_TOLD, repr=False)
     adoption: PublicationMemory = field(repr=False, kw_only=True)
     budget_gauges: Callable[[], dict[str, tuple[str, float]]] = dict

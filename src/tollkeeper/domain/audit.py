@@ -97,6 +97,7 @@ class Action(enum.StrEnum):
     BUDGET_CHANGE = "budget.change"
     BUDGET_ASK = "budget.ask"
     BUDGET_DECIDE = "budget.decide"
+    BUDGET_END_RAISE = "budget.end_raise"
     BUDGET_OVERDRAFT = "budget.overdraft"
     BUDGET_ALLOW_OVERDRAFT = "budget.allow_overdraft"
     MONTH_CLOSE = "month.close"

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
+from tollkeeper.domain.audit import Action, AuditLog, Target
 from tollkeeper.domain.calls import Held, Part, Profile
 from tollkeeper.domain.corrections import (
     Booking,
@@ -34,6 +35,7 @@ from tollkeeper.domain.repricing import (
     RepricingStep,
 )
 from tollkeeper.ports import Ledger
+from tollkeeper.services import audit
 from tollkeeper.services.loading import OnLoaded
 from tollkeeper.services.settlement import Ending, Prices, part_of
 from tollkeeper.telemetry import logger
@@ -49,7 +51,7 @@ class CurrentPrices(NamedTuple):
     accounts: Mapping[str, str]
 
 
-class MonthStore(ClosedMonths, Protocol):
+class MonthStore(ClosedMonths, AuditLog, Protocol):
     """The store as repricing needs it."""
 
     def together(self) -> AbstractContextManager[None]: ...
@@ -116,7 +118,7 @@ class Repricer:
         kept = [each for each in differing if forgets(each.booking.standing, each.part)]
         known = [each for each in differing if not forgets(each.booking.standing, each.part)]
         open_ones, closed = (
-            self._booked(known, current.book.version) if write else self._split(known)
+            self._booked(known, current.book.version, by) if write else self._split(known)
         )
         if write and open_ones:
             logger.info(
@@ -139,7 +141,7 @@ class Repricer:
         )
 
     def _booked(
-        self, found: Sequence[_Found], version: str
+        self, found: Sequence[_Found], version: str, by: str
     ) -> tuple[list[_Found], list[tuple[ClosedMonth, _Found]]]:
         """Write corrections of open months; no month is closed while they are written."""
         if not found:
@@ -153,6 +155,8 @@ class Repricer:
                 for entry in correction(each.booking, each.part, version, now_us)
             ]
             if entries:
+                said = {"entries": len(open_ones), "by": by}
+                audit.record(self._store, Action.REPRICE, Target("price version", version), said)
                 self._ledger.append(entries, None)
         if entries and self._on_booked is not None:
             self._on_booked(entries)

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from tollkeeper import __version__
 from tollkeeper.console.access import FORM_HEADER, Auth
-from tollkeeper.console.api import calls, keys, usage
+from tollkeeper.console.api import audit, calls, keys, usage
 from tollkeeper.console.api.adoption import FORMATS as ADOPTION_FORMATS
 from tollkeeper.console.api.adoption import adoption_schemas
 from tollkeeper.console.api.alert_schemas import alert_schemas
@@ -91,6 +91,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ),
     ("GET", "/api/v1/adoption"): Operation(
         "adoption", parameters.ADOPTION, named("Adoption"), formats=(_CSV,)
+    ),
+    ("GET", "/api/v1/audit"): Operation(
+        "listAuditEntries", audit.PARAMETERS, page_of("entries", "AuditEntry")
     ),
     ("GET", "/api/v1/alerts"): Operation("listAlerts", PAGING, page_of("alerts", "Alert")),
     ("POST", "/api/v1/alerts/{alert_id}/acknowledge"): Operation(
@@ -184,6 +187,10 @@ _QUERY: Final[Mapping[str, tuple[Schema, str]]] = {
     "finished_after": (TEXT, "Only calls that ended after this moment, in ISO 8601."),
     "format": (TEXT, "How to answer."),
     "team": (TEXT, "This team alone."),
+    "actor": (TEXT, "Who did it: a name or an id, or a kind such as key."),
+    "action": (TEXT, "What was done, such as key.issue, or its part before the dot."),
+    "target_kind": (TEXT, "What kind of thing it was done to, such as budget."),
+    "target": (TEXT, "The id of what it was done to."),
     "call": (TEXT, "A call's id: what it was attributed to, once it is in the ledger."),
 }
 _FORMATS: Final[Mapping[str, Sequence[str]]] = {
@@ -222,7 +229,11 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
         "servers": [{"url": address}],
         "paths": paths,
         "components": {
-            "schemas": components() | budget_schemas() | alert_schemas() | adoption_schemas(),
+            "schemas": components()
+            | budget_schemas()
+            | alert_schemas()
+            | adoption_schemas()
+            | audit.audit_schemas(),
             "securitySchemes": {
                 "adminKey": {**bearer, "description": "A management key, tk_admin_…."},
                 "virtualKey": {**bearer, "description": "A virtual key, tk_live_…."},

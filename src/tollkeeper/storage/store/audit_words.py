@@ -289,6 +289,13 @@ def _request_decided(said: Said, before: Any, result: Any) -> Iterable[Told]:
         yield Told(Action.BUDGET_DECIDE, Target("budget request", decision.request_id), detail)
 
 
+def _raise_ended(said: Said, before: Any, result: Any) -> Iterable[Told]:
+    if result:
+        end = said["end"]
+        detail = {"via": end.via, "note": end.note}
+        yield Told(Action.BUDGET_END_RAISE, Target("budget raise", end.raise_id), detail)
+
+
 def _overdraft_taken(said: Said, before: Any, result: Any) -> Iterable[Told]:
     if result:
         taken = said["taken"]
@@ -355,6 +362,7 @@ LINES: Final[Mapping[str, Line]] = {
     "change_budget": Line(_budget_changed, _budget),
     "add_budget_request": Line(_more_asked),
     "decide_budget_request": Line(_request_decided),
+    "end_budget_raise": Line(_raise_ended),
     "add_overdraft": Line(_overdraft_taken),
     "allow_overdraft": Line(_overdraft_allowed),
     "close_month": Line(_month_closed),

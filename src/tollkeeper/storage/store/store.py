@@ -36,6 +36,7 @@ from tollkeeper.storage.store.schema_check import schema_is_current
 from tollkeeper.storage.store.sqlite_engine import open_engine
 from tollkeeper.storage.store.store_address import StoreAddress
 from tollkeeper.storage.store.stored_alerts import StoredAlerts
+from tollkeeper.storage.store.stored_audit import StoredAudit, audited
 from tollkeeper.storage.store.stored_identities import StoredIdentities
 from tollkeeper.storage.store.stored_passwords import StoredPasswords
 from tollkeeper.storage.store.stored_people import StoredPeople
@@ -61,7 +62,10 @@ def open_sql_store(at: StoreAddress) -> SqlStore:
     return SqlStore(engine.open_engine(at), partial(server.as_os_error, database=at))
 
 
-class SqlStore(StoredPeople, StoredPasswords, StoredIdentities, StoredAlerts, StoredRaises):
+@audited
+class SqlStore(
+    StoredPeople, StoredPasswords, StoredIdentities, StoredAlerts, StoredRaises, StoredAudit
+):
     """Who may do what, in an SQL database. Safe to use from several threads.
 
     Unknown ids raise LookupError, a name that is taken ValueError, an unusable database
