@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from consoles import RunningConsole
+from consoles import RunningConsole, running_console
 from tollkeeper.console.access import FORM_HEADER
 
 PATH = "/api/v1/limits"
+TOKENS = 62
+"""What a call of ``ledger_entry`` used."""
 LIMIT = {"name": "agents", "scope": "key", "each": True, "requests_per_minute": 60}
 
 
@@ -101,3 +104,46 @@ def test_a_key_sees_the_limits_that_it_meets(console: RunningConsole) -> None:
     for each in _send(console, "GET", PATH).json()["limits"]:
         _send(console, "DELETE", f"{PATH}/{each['id']}")
     assert console.get("/me", **bearer).json()["limits"] == []
+
+
+def test_what_was_used_of_a_limit_is_told_where_it_counts_nobody_else(tmp_path: Path) -> None:
+    limits: dict[str, dict[str, Any]] = {
+        "each key": {},
+        "all keys": {"each": False},
+        "each person": {"scope": "user", "tokens_per_minute": 9_000},
+        "all people": {"scope": "user", "each": False},
+        "the team": {"scope": "team", "match": "core", "each": False},
+        "models": {"scope": "model", "match": "gpt-*", "parallel": 2},
+    }
+    with running_console(tmp_path) as console:
+        for name, changes in limits.items():
+            assert _send(console, "POST", PATH, LIMIT | changes | {"name": name}).status == 201
+        mine, now_us = console.virtual_key.record.key.key_id, console.now_us
+        for who, key_id, ago_us in (
+            *(("member", mine, 1_000_000), ("member", mine, 59_000_000)),
+            *(("member", "another", 1_000_000), ("member", mine, 61_000_000)),
+            ("other member", "theirs", 1_000_000),
+        ):
+            call = f"{who} {key_id} {ago_us}"
+            entry = console.entry_of(who, call_id=call, entry_id=call, key_id=key_id)
+            console.load(entry._replace(started_at_us=now_us - ago_us))
+
+        bearer = {"authorization": f"Bearer {console.virtual_key.token}"}
+        shown = {each["name"]: each for each in console.get("/me", **bearer).json()["limits"]}
+        assert {name: each["last_minute"] for name, each in shown.items()} == {
+            "each key": {"requests": 2, "tokens": 2 * TOKENS},
+            "each person": {"requests": 3, "tokens": 3 * TOKENS},
+            **dict.fromkeys(("all keys", "all people", "the team", "models")),
+        }
+        assert {each["source"] for each in shown.values()} == {"store"}
+        line = console.get("/me?format=line", **bearer).text
+        assert "minute" not in line
+        page = console.get("/me", console.session("member")).text
+    assert "Rate limits that my calls meet" in page
+    assert "60 requests a minute, 2 at the same time" in page
+    assert "3 requests, 186 tokens" in page
+    assert page.count("not shown here") == 4
+
+
+def test_who_meets_no_limit_sees_none(console: RunningConsole) -> None:
+    assert "Rate limits" not in console.get("/me", console.session("member")).text

@@ -1,5 +1,5 @@
-"""``GET /me``: what the holder of a key, or of a session, spent today, and what is left of the
-budgets that their calls count in.
+"""``GET /me``: what the holder of a key, or of a session, spent today, what is left of the budgets
+that their calls count in, and which rate limits those meet.
 
 With a virtual key it answers JSON, or one line for a status line (``?format=line``); a
 browser gets the page.
@@ -13,6 +13,7 @@ from typing import Any
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Line, Question
 from tollkeeper.console.api.reading import viewer_of
+from tollkeeper.console.own_limits import limit_document, own_limits
 from tollkeeper.console.pages import me as page
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import VirtualKey
@@ -25,7 +26,6 @@ from tollkeeper.reports.me import SpentToday, spent_today
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 from tollkeeper.services.budget_documents import names_of, own_document
 from tollkeeper.services.budget_standings import opens_at_us, own_onlooker, own_rows
-from tollkeeper.services.rate_rules import own_limits
 
 _PARAMETERS = ("format", "tz", "call")
 _FORMATS = ("json", "line")
@@ -66,7 +66,10 @@ def me_document(console: Console, access: Access, question: Question) -> Answer:
             "identity": _identity(console, access),
             "key": None if key is None else _key(key),
             "budgets": [own_document(budget, row, names) for budget, row in rows],
-            "limits": own_limits(console.store, console.rate_limits(), onlooker.callers or ()),
+            "limits": [
+                limit_document(each)
+                for each in own_limits(console, onlooker.callers or (), viewer.user_id)
+            ],
             "today": spent_document(spent),
             "call": _call(console, access, question.query.get("call", "")),
         }

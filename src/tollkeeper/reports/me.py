@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final, NamedTuple
 
 from tollkeeper.domain.access import Scope
 from tollkeeper.ports import Ledger
 from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.period import Period, period_named
 from tollkeeper.reports.usage import UsageQuestion, usage
+
+MINUTE_US: Final = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,28 @@ class SpentToday:
     tokens_in: int
     tokens_out: int
     unpriced: int
+
+
+class LastMinute(NamedTuple):
+    """What began in the last minute, as far as the ledger has it; calls under way are missing."""
+
+    requests: int
+    tokens: int
+
+
+def last_minute(ledger: Ledger, org: str, *, user_id: str, key_id: str, now_us: int) -> LastMinute:
+    """Count the calls and tokens of a person, or of a key, of the last sixty seconds.
+
+    Raises ValueError when neither is given, LedgerUnavailable.
+    """
+    if not user_id and not key_id:
+        raise ValueError("whose calls: a user or a key is needed")
+    period = Period("custom", "UTC", now_us - MINUTE_US, now_us + 1, now_us)
+    filters = (Filter("key", (key_id,)),) if key_id else ()
+    question = UsageQuestion(period, ("requests", "tokens_in", "tokens_out"), filters=filters)
+    found = usage(ledger, Scope(org, user_id=user_id or None), question).totals
+    requests, tokens_in, tokens_out = (int(found[name] or 0) for name in question.metrics)
+    return LastMinute(requests, tokens_in + tokens_out)
 
 
 def spent_today(

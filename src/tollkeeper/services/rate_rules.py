@@ -7,7 +7,7 @@ where it still counts the same calls. Rules of the configuration file are change
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tollkeeper.clock import second_text
 from tollkeeper.domain.budgets import ANY, BudgetScope, Spender
@@ -21,7 +21,16 @@ from tollkeeper.telemetry import logger
 RULES_MAX: Final = 1_000
 _FIXED: Final = "rate limit {!r} stands in tollkeeper.yaml: change it there"
 _OF_FILE: Final = "file:"
+_ALONE: Final = frozenset({BudgetScope.KEY, BudgetScope.USER})
 _ids: Final = IdMint()
+
+
+class OwnRule(NamedTuple):
+    """A rule that somebody's calls meet; ``counts_alone`` where it counts no others with them."""
+
+    rule: RateRule
+    is_of_file: bool
+    counts_alone: bool
 
 
 def set_rule(
@@ -82,26 +91,17 @@ def rule_documents(store: Store, fixed: Sequence[RateRule]) -> list[dict[str, An
     return [*(_of_file(rule, emails) for rule in fixed), *made]
 
 
-def own_limits(
-    store: Store, fixed: Sequence[RateRule], callers: Iterable[Spender]
-) -> list[dict[str, Any]]:
-    """Give the limits that some callers meet as data: which of them depends on the model too.
+def own_rules(store: Store, fixed: Sequence[RateRule], callers: Iterable[Spender]) -> list[OwnRule]:
+    """Give the rules that some callers meet: which of them depends on the model too.
 
     How much of them is left only the gateway knows, whose replies say so.
     """
     known = tuple(callers)
-    rules = (*fixed, *(stored.rule for stored in store.rate_rules()))
+    rules = [(rule, True) for rule in fixed]
+    rules += [(stored.rule, False) for stored in store.rate_rules()]
     return [
-        {
-            "name": rule.name,
-            "scope": str(rule.scope),
-            "models": rule.match if rule.scope is BudgetScope.MODEL else ANY,
-            "each": rule.each,
-            "requests_per_minute": rule.requests_per_minute,
-            "tokens_per_minute": rule.tokens_per_minute,
-            "parallel": rule.parallel,
-        }
-        for rule in rules
+        OwnRule(rule, is_of_file, rule.scope in _ALONE and (rule.each or rule.match != ANY))
+        for rule, is_of_file in rules
         if known
         and (
             rule.scope is BudgetScope.MODEL

@@ -286,7 +286,9 @@ _LIMITS: Final = ("requests_per_minute", "tokens_per_minute", "parallel")
 def _own_limit() -> Schema:
     each: Schema = {"type": "boolean"}
     said = dict.fromkeys(("name", "models"), TEXT) | {"scope": {"enum": list(SCOPES)}, "each": each}
-    return exactly(said | dict.fromkeys(_LIMITS, or_null(COUNT)))
+    said |= {"source": {"enum": ["file", "store"]}}
+    used = or_null(exactly({"requests": COUNT, "tokens": COUNT}))
+    return exactly(said | dict.fromkeys(_LIMITS, or_null(COUNT)) | {"last_minute": used})
 
 
 def _rate_limit() -> Schema:

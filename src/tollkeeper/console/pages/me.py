@@ -9,10 +9,12 @@ from tollkeeper.console import words
 from tollkeeper.console.budget_lines import BudgetWriter, OwnLine
 from tollkeeper.console.figures import Figure, figures_of
 from tollkeeper.console.links import Links
+from tollkeeper.console.own_limits import LimitLine, limit_line, own_limits
 from tollkeeper.console.pages.overview import Row, rows_of
 from tollkeeper.console.rows import CallLine, lines_of
 from tollkeeper.console.shared import Console, Query
 from tollkeeper.domain.access import Scope, Viewer
+from tollkeeper.reports import zones
 from tollkeeper.reports.me import SpentToday, spent_today
 from tollkeeper.reports.overview import OverviewQuestion, overview
 from tollkeeper.reports.period import period_named
@@ -28,9 +30,10 @@ PERIOD: Final = "30d"
 class MePage:
     """Who is signed in, and what they spent: today, this month, in 30 days, by model.
 
-    ``budgets`` are those that count their calls. ``status_line`` is a command that prints
-    today's spend and what is left; ``tools`` are the settings of every tool, both with a place
-    for the key. ``script`` prints the same line, as the setting ``claude`` shows it.
+    ``budgets`` are those that count their calls, ``limits`` the rate limits that those meet, as
+    of a time of the day. ``status_line`` is a command that prints today's spend and what is
+    left; ``tools`` are the settings of every tool, both with a place for the key. ``script``
+    prints the same line, as the setting ``claude`` shows it.
     """
 
     template: ClassVar[str] = "me.html"
@@ -47,6 +50,8 @@ class MePage:
     claude: Snippet
     tools: tuple[ToolSettings, ...]
     budgets: tuple[OwnLine, ...] = ()
+    limits: tuple[LimitLine, ...] = ()
+    as_of: str = ""
 
 
 def me(console: Console, viewer: Viewer, query: Query) -> MePage:
@@ -82,4 +87,8 @@ def me(console: Console, viewer: Viewer, query: Query) -> MePage:
         claude=connect.claude_status_line(),
         tools=connect.tool_settings(to),
         budgets=BudgetWriter(names_of(console.store), zone, now_us).own(own),
+        limits=tuple(
+            limit_line(each) for each in own_limits(console, onlooker.callers or (), viewer.user_id)
+        ),
+        as_of=f"{zones.local_time(now_us, zones.zone_info(zone)):%H:%M:%S}",
     )
