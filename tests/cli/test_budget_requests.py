@@ -107,3 +107,23 @@ def test_an_overdraft_is_allowed_and_taken(desk: Desk) -> None:
     again = run("budgets", "overdraft", "Each", "--for", "alice@acme.com")
     assert again.out.startswith("Took $1.00 until ")
     assert run("budgets", "overdraft", "Each", "--allow", "none").code == 0
+
+
+def test_what_was_given_is_listed_and_taken_back(desk: Desk) -> None:
+    run = desk.run
+    assert "Nothing has raised Each for a time." in run("budgets", "raises", "Each").out
+    run("budgets", "approve", desk.ask(), "--amount", "1.50")
+    (given,) = run("budgets", "raises", "Each", "--json").json()
+    assert (given["amount"], given["ended"]) == ("1.50 USD", None)
+    shown = run("budgets", "raises", "Each").out
+    for text in (given["id"], "alice@acme.com", "$1.50", "command line", "counts"):
+        assert text in shown
+    assert run("budgets", "end-raise", given["id"], "--note", "done").out == (
+        "Taken back: $1.50 more of Each.\n"
+    )
+    (ended,) = run("budgets", "raises", "Each", "--json").json()
+    assert (ended["ended"]["by"], ended["ended"]["note"]) == ("command line", "done")
+    assert "taken back by command line" in run("budgets", "raises", "Each").out
+    gone = run("budgets", "end-raise", "unknown")
+    assert gone.code != 0
+    assert "there is no raise 'unknown'" in gone.err

@@ -15,7 +15,7 @@ from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.routes import ROUTES, Route
 from tollkeeper.console.static_files import PREFIX
 from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
-from tollkeeper.domain.budget_raises import BudgetRequest
+from tollkeeper.domain.budget_raises import BudgetRaise, BudgetRequest, RaiseKind
 from tollkeeper.domain.budgets import BudgetScope
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.rate_limits import RateRule, StoredRateRule
@@ -60,6 +60,7 @@ GET    /budgets/requests          s + + + + + s s s s s
 GET    /budgets/requests/{request_id} s + 4 + + + s s s s s
 POST   /budgets/requests/{request_id}/approve s 3 4 + 3 + s s s s s
 POST   /budgets/requests/{request_id}/decline s 3 4 + 3 + s s s s s
+POST   /budgets/raises/{raise_id}/end s 3 4 + 3 + s s s s s
 GET    /people                    s + + + + + s s s s s
 POST   /people/teams              s 3 3 3 3 + s s s s s
 POST   /people/teams/{team_id}    s 3 3 3 3 + s s s s s
@@ -103,6 +104,8 @@ POST   /api/v1/budgets/requests   1 + + + + + + 3 1 1 1
 GET    /api/v1/budgets/requests/{request_id} 1 + 4 + + + 3 + + 1 1
 POST   /api/v1/budgets/requests/{request_id}/approve 1 3 4 + 3 + 3 + + 1 1
 POST   /api/v1/budgets/requests/{request_id}/decline 1 3 4 + 3 + 3 + + 1 1
+GET    /api/v1/budgets/{budget_id}/raises 1 + + + + + 3 + + 1 1
+POST   /api/v1/budgets/raises/{raise_id}/end 1 3 4 + 3 + 3 + + 1 1
 POST   /api/v1/budgets/{budget_id}/overdraft 1 3 3 + 3 + 3 + + 1 1
 POST   /api/v1/budgets/{budget_id}/overdraft/allow 1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/budgets            1 + + + + + 3 + + 1 1
@@ -152,6 +155,7 @@ _BODIES: Mapping[str, object] = {
     "/api/v1/teams/{team_id}": {},
     "/api/v1/users": {"email": "alice@acme.com"},
     "/api/v1/users/{user_id}": {},
+    "/api/v1/budgets/raises/{raise_id}/end": {},
     "/api/v1/budgets/{budget_id}/overdraft": {},
     "/api/v1/keys/{key_id}/rotate": {"overlap_s": 0},
     "/api/v1/budgets/{budget_id}/overdraft/allow": {"amount": "none"},
@@ -172,6 +176,16 @@ class Callers:
         console.store.add_price_rule(StoredRule(self._rule, rule, console.now_us, "alice"))
         self._sessions: dict[str, Session] = {}
         self._request = self._asked_by_alice()
+        self._raise = self._taken()
+
+    def _taken(self) -> str:
+        until_us, now_us = self.console.now_us + 60_000_000, self.console.now_us
+        taken = BudgetRaise(
+            *("raise", self._budget, "", 1, now_us, until_us, RaiseKind.OVERDRAFT, now_us, "root"),
+            window_start_us=0,
+        )
+        self.console.store.add_overdraft(taken)
+        return taken.raise_id
 
     def _asked_by_alice(self) -> str:
         until_us, alice = self.console.now_us + 60_000_000, self.console.users["member"]
@@ -242,6 +256,7 @@ class Callers:
             "{key_id}": self._revoked,
             "{rule_id}": self._rule,
             "{request_id}": self._request,
+            "{raise_id}": self._raise,
             "{alert_id}": self._alert(),
             "{channel}": "ops",
             "{team_id}": next(each.team_id for each in self.console.store.teams()),

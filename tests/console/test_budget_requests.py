@@ -10,11 +10,13 @@ from urllib.parse import quote
 import pytest
 
 from budget_desks import DAILY, DOLLAR, budget
-from consoles import RunningConsole, running_console
-from tollkeeper.console.access import FORM_HEADER
+from consoles import OPERATOR_TOKEN, RunningConsole, running_console
+from stores import DAY
+from tollkeeper.console.access import FORM_HEADER, OPERATOR_HEADER
 from tollkeeper.domain.budgets import BudgetScope
 from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.services import budget_requests, overdrafts
+from tollkeeper.services.budget_requests import Given
 from tollkeeper.services.keys import OPERATOR
 
 USERS = budget("b-users", 5 * DOLLAR, scope=BudgetScope.USER, each=True, window=DAILY)
@@ -141,6 +143,58 @@ def test_what_was_typed_wrong_stays_in_the_form(console: RunningConsole) -> None
     wrong = console.post(path, {"amount": "5 tokens", "until": ""}, console.session("admin"))
     assert wrong.status == 400
     assert "counts usd, not tokens" in wrong.text
+
+
+def test_what_was_given_is_taken_back_on_the_pages(console: RunningConsole) -> None:
+    request_id = ask(console)
+    path = f"/budgets/requests/{request_id}"
+    form = {"amount": "20", "until": "2026-12-31", "note": ""}
+    admin, finance = console.session("admin"), console.session("finance")
+    budget_requests.approve(
+        console.store,
+        request_id,
+        Given(20 * DOLLAR, console.now_us + DAY, "", "page"),
+        OPERATOR,
+        console.now_us,
+    )
+    (given,) = console.store.budget_raises()
+    for shown in (path, "/budget/b-org"):
+        assert "End this raise now" in console.get(shown, finance).text
+        assert "End this raise now" not in console.get(shown, console.session("auditor")).text
+    assert "End this raise now" not in console.get(path, console.session("member")).text
+    end = f"/budgets/raises/{given.raise_id}/end"
+    assert console.post(end, form, console.session("member")).status == 403
+    assert console.post(end, form, console.session("other lead")).status == 404
+    done = console.post(end, {"note": "too much", "back": "request"}, finance)
+    assert (done.status, done.header("location")) == (303, path)
+    assert console.store.balances("b-org", console.now_us) == []
+    for page in (path, "/budget/b-org"):
+        text = console.get(page, admin).text
+        assert "fred@acme.com" in text
+        assert "too much" in text
+        assert "End this raise now" not in text
+    again = console.post(end, {}, admin)
+    assert again.header("location") == "/budget/b-org?done=taken_back#raises"
+    assert console.post("/budgets/raises/none/end", {}, admin).status == 404
+
+
+def test_what_was_given_is_taken_back_over_the_api(console: RunningConsole) -> None:
+    key = console.as_admin_key
+    overdrafts.allow(console.store, "b-org", "5%", OPERATOR, console.now_us)
+    taken = overdrafts.take(console.store, "b-org", "", OPERATOR, console.now_us)
+    (listed,) = console.send("GET", "/api/v1/budgets/b-org/raises", headers=key).json()["raises"]
+    assert (listed["id"], listed["kind"], listed["ended"]) == (taken.raise_id, "overdraft", None)
+    end = f"/api/v1/budgets/raises/{taken.raise_id}/end"
+    ended = console.send("POST", end, {"note": "enough"}, headers=key).json()
+    assert (ended["ended"]["via"], ended["ended"]["note"]) == ("api", "enough")
+    assert console.send("POST", end, {}, headers=key).json() == ended
+    operator = {OPERATOR_HEADER: OPERATOR_TOKEN}
+    late = console.send("POST", end, {}, headers=operator, direct=True)
+    assert (late.status, late.json()["code"]) == (409, "raise_ended")
+    gone = console.send("POST", "/api/v1/budgets/raises/none/end", {}, headers=key)
+    assert (gone.status, gone.json()["code"]) == (404, "raise_not_found")
+    raises = console.send("GET", "/api/v1/budgets/b-org/raises", headers=key).json()["raises"]
+    assert raises == [ended]
 
 
 def test_who_may_overdraws_with_one_button(console: RunningConsole) -> None:

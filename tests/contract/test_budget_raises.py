@@ -17,6 +17,7 @@ from tollkeeper.domain.budget_raises import (
     BudgetRequest,
     Decision,
     Overdraft,
+    RaiseEnd,
     RaiseKind,
     RequestState,
 )
@@ -211,6 +212,57 @@ def test_a_gateway_is_granted_what_a_raise_gives(
     assert after.states[0].recalled
     (row,) = folder.store.balances("b1", NOW + 10 * SECOND)
     assert row.left == -DOLLAR
+
+
+def ended(request_id: str = "r1", at_us: int = NOW + 10 * SECOND) -> RaiseEnd:
+    return RaiseEnd(f"raise-{request_id}", at_us, "carol", "api", "the release is out")
+
+
+def test_a_raise_that_is_taken_back_counts_no_more(
+    folder: Folder, authority: SqlBudgetAuthority
+) -> None:
+    give(folder, raised())
+    give(folder, raised("r2", amount=DOLLAR))
+    (before,) = folder.store.budgets()
+    revision = folder.store.revision()
+    assert folder.store.end_budget_raise(ended())
+    assert not folder.store.end_budget_raise(ended()._replace(ended_by="dora"))
+    assert folder.store.budget_raises("b1") == [
+        raised(ended=ended()),
+        raised("r2", amount=DOLLAR),
+    ]
+    # A gateway sees by its version that the budget has changed, and asks anew.
+    (after,) = folder.store.budgets()
+    assert after == before._replace(version=before.version + 1)
+    assert folder.store.revision() > revision
+    assert authority.hold("e1", "g1", [charge(CAP, 6 * DOLLAR)], NOW + 10 * SECOND) is None
+    short = authority.hold("e2", "g1", [charge(CAP, CENT)], NOW + 10 * SECOND)
+    assert short is not None
+    assert short.limit == 6 * DOLLAR
+    # What counted before it was taken back is known for reports of that time.
+    for at_us, limit in ((NOW + 10 * SECOND - 1, 8 * DOLLAR), (NOW + 10 * SECOND, 6 * DOLLAR)):
+        (row,) = folder.store.balances("b1", at_us)
+        assert row.limit == limit
+        spent = folder.store.spent_row(row.key, at_us)
+        assert spent is not None
+        assert spent["limit"] == limit
+    with pytest.raises(LookupError):
+        folder.store.end_budget_raise(ended("unknown"))
+
+
+def test_of_many_that_take_it_back_at_once_one_has_done_it(folder: Folder) -> None:
+    give(folder, raised())
+    done: list[bool] = []
+
+    def end(number: int) -> None:
+        done.append(folder.store.end_budget_raise(ended()._replace(ended_by=f"admin {number}")))
+
+    threads = [threading.Thread(target=end, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == [False] * 7 + [True]
 
 
 def test_several_raises_add_up(folder: Folder, authority: SqlBudgetAuthority) -> None:

@@ -13,6 +13,8 @@ import pytest
 import stores
 from budget_desks import CENT, DOLLAR, NOW, budget, profile
 from tollkeeper.domain.budget_book import Book
+from tollkeeper.domain.budget_raises import BudgetRaise, BudgetRequest, RaiseEnd, RaiseKind
+from tollkeeper.domain.budget_raises import Decision as DecidedRequest
 from tollkeeper.domain.budgets import Amounts, Budget, Mode
 from tollkeeper.gateway.process import REFRESH_S
 from tollkeeper.services.budget_gate import (
@@ -96,6 +98,31 @@ def test_one_look_puts_a_tightened_budget_in_force_on_every_gateway(
         assert gateway.call() is ADMITTED
     (known,) = folder.store.budgets()
     assert folder.store.change_budget(known._replace(version=known.version + 1, **change))
+    for gateway in gateways:
+        gateway.look()
+        refused = gateway.call()
+        assert isinstance(refused, Refused)
+        assert refused.code == EXCEEDED
+        assert gateway.gate.settle("e1", HOLD)  # what runs comes to its end
+
+
+def test_one_look_puts_a_raise_that_is_taken_back_out_of_force(
+    folder: stores.Folder, gateways: list[Gateway]
+) -> None:
+    folder.store.add_budget(budget(limit=2 * CENT), NOW, "test")
+    request = BudgetRequest("r1", "b1", "", DOLLAR, NOW + stores.DAY, "more", NOW, "alice")
+    folder.store.add_budget_request(request)
+    given = BudgetRaise(
+        *("raise", "b1", "", DOLLAR, NOW, NOW + stores.DAY, RaiseKind.APPROVED, NOW, "bob", "r1")
+    )
+    approved = DecidedRequest("r1", True, DOLLAR, given.until_us, "", NOW, "bob", "page")
+    assert folder.store.decide_budget_request(approved, given)
+    gateways += [Gateway(folder, "g1"), Gateway(folder, "g2")]
+    for gateway in gateways:
+        gateway.look()
+        for _ in range(2):
+            assert gateway.call() is ADMITTED
+    assert folder.store.end_budget_raise(RaiseEnd("raise", NOW, "carol", "page"))
     for gateway in gateways:
         gateway.look()
         refused = gateway.call()

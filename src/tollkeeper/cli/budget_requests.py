@@ -1,4 +1,5 @@
-"""``tollkeeper budgets requests``, ``approve``, ``decline`` and ``overdraft``: more, for a time."""
+"""``tollkeeper budgets requests``, ``approve``, ``decline``, ``raises``, ``end-raise`` and
+``overdraft``: more, for a time."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ from tollkeeper.cli import output
 from tollkeeper.cli.budget_options import NameArgument, known
 from tollkeeper.cli.context import DataOption, JsonOption, opened
 from tollkeeper.clock import now_us
-from tollkeeper.domain.budget_raises import RequestState
+from tollkeeper.domain.budget_raises import BudgetRaise, RequestState
 from tollkeeper.domain.budgets import ANY, Budget, BudgetScope
 from tollkeeper.domain.errors import BadRequest
 from tollkeeper.ports import Store
 from tollkeeper.services import budget_requests as service
-from tollkeeper.services import overdrafts
+from tollkeeper.services import overdrafts, raise_ends
+from tollkeeper.services.budget_documents import entity_name, names_of
 from tollkeeper.services.budget_refusals import amount_text
 from tollkeeper.services.budget_requests import Given
 from tollkeeper.services.keys import OPERATOR
@@ -54,6 +56,9 @@ def add_to(app: typer.Typer) -> None:
     app.command("approve", epilog=_APPROVE_EXAMPLES)(approve)
     decline_example = "decline 0199c0de-6a2f-7000-8000-000000000000 --note 'next month'"
     app.command("decline", epilog=f"{example}{decline_example}")(decline)
+    app.command("raises", epilog=f"{example}raises 'All of us'")(raises)
+    end_example = "end-raise 0199c0de-6a2f-7000-8000-000000000000 --note 'the release is out'"
+    app.command("end-raise", epilog=f"{example}{end_example}")(end_raise)
     app.command("overdraft", epilog=_OVERDRAFT_EXAMPLES)(overdraft)
 
 
@@ -150,6 +155,67 @@ def decline(
     else:
         wanted = amount_text(decided.request.amount, budget.unit)
         output.print_line(f"Declined: {wanted} more of {budget.name}.")
+
+
+def raises(
+    name: NameArgument,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """List what raises a budget for a time, or has raised it."""
+    now = now_us()
+    with opened(data) as (store, _):
+        budget = known(store, name)
+        found = raise_ends.raises_for(store, budget, OPERATOR)
+        names = names_of(store)
+    if as_json:
+        output.print_json([raise_document(each, budget) for each in found])
+        return
+    output.print_table(
+        (
+            output.Column("Id", whole=True),
+            output.Column("For"),
+            output.Column("Amount", whole=True, right=True),
+            output.Column("Until", whole=True),
+            output.Column("Given by"),
+            output.Column("State"),
+        ),
+        [
+            (
+                each.raise_id,
+                entity_name(budget, each.entity, names),
+                amount_text(each.amount, budget.unit),
+                moment_text(each.until_us, budget),
+                each.made_by,
+                _raise_state(each, budget, now),
+            )
+            for each in found
+        ],
+        f"Nothing has raised {budget.name} for a time.",
+    )
+
+
+def end_raise(
+    given: Annotated[str, typer.Argument(metavar="RAISE", help="As `budgets raises` shows it.")],
+    note: NoteOption = "",
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """End what raises a budget for a time now. It is in force within a second."""
+    with opened(data) as (store, _):
+        ended, budget = raise_ends.end(store, given, note, OPERATOR, now_us(), VIA)
+    if as_json:
+        output.print_json(raise_document(ended, budget))
+    else:
+        amount = amount_text(ended.amount, budget.unit)
+        output.print_line(f"Taken back: {amount} more of {budget.name}.")
+
+
+def _raise_state(given: BudgetRaise, budget: Budget, now: int) -> str:
+    if given.ended is not None:
+        at = moment_text(given.ended.ended_at_us, budget)
+        return f"taken back by {given.ended.ended_by}, {at}"
+    return "counts" if given.until_us > now else "over"
 
 
 def overdraft(

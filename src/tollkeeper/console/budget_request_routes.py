@@ -7,6 +7,7 @@ from typing import Final
 from tollkeeper.console.access import Auth
 from tollkeeper.console.api import budget_requests as api
 from tollkeeper.console.dispatch import Kind
+from tollkeeper.console.pages import budget_raises as raises
 from tollkeeper.console.pages import budget_requests as pages
 from tollkeeper.console.route import Route, Tenant, form, page
 from tollkeeper.domain.access import Role
@@ -46,6 +47,10 @@ PAGES: Final = (
         *("POST", "/budgets/requests/{request_id}/decline", Kind.FORM, Auth.SESSION_FORM),
         *(DECIDERS, Tenant.REACH, form(pages.decline)),
     ),
+    Route(
+        *("POST", "/budgets/raises/{raise_id}/end", Kind.FORM, Auth.SESSION_FORM),
+        *(DECIDERS, Tenant.REACH, form(raises.end_raise)),
+    ),
 )
 
 API: Final = (
@@ -70,6 +75,14 @@ API: Final = (
         "POST",
         "/api/v1/budgets/requests/{request_id}/decline",
         *(Kind.API, Auth.MANAGEMENT_WRITE, DECIDERS, Tenant.REACH, api.decline),
+    ),
+    Route(
+        *("GET", "/api/v1/budgets/{budget_id}/raises", Kind.API, Auth.MANAGEMENT),
+        *(_EVERYBODY, Tenant.REACH, api.list_raises),
+    ),
+    Route(
+        *("POST", "/api/v1/budgets/raises/{raise_id}/end", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(DECIDERS, Tenant.REACH, api.end_raise),
     ),
     Route(
         *("POST", "/api/v1/budgets/{budget_id}/overdraft", Kind.API, Auth.MANAGEMENT_WRITE),

@@ -1,8 +1,8 @@
 """More for a budget, for a time: who asked for it, what was decided, and what it raised.
 
-Nothing here is ever changed: a request, the decision about it and the raise are each written
-once, so together they say who did what and when. A raise counts towards the limit of its row
-while it lasts; when it ends, the limit is what it was, and nothing has to be reset.
+Nothing here is ever changed: a request, the decision about it, the raise and its early end are
+each written once, so together they say who did what and when. A raise counts towards the limit
+of its row while it lasts; when it ends, the limit is what it was, and nothing has to be reset.
 """
 
 from __future__ import annotations
@@ -68,10 +68,21 @@ class Decision(NamedTuple):
     via: str
 
 
+class RaiseEnd(NamedTuple):
+    """Somebody took a raise back before its time was over. ``via`` is where they did it."""
+
+    raise_id: str
+    ended_at_us: int
+    ended_by: str
+    via: str
+    note: str = ""
+
+
 class BudgetRaise(NamedTuple):
     """So much more for one row of a budget, from a time to before another.
 
-    ``window_start_us`` is set for an overdraft, of which there is one for each window.
+    ``window_start_us`` is set for an overdraft, of which there is one for each window;
+    ``ended`` where somebody took it back.
     """
 
     raise_id: str
@@ -85,6 +96,12 @@ class BudgetRaise(NamedTuple):
     made_by: str
     request_id: str = ""
     window_start_us: int | None = None
+    ended: RaiseEnd | None = None
+
+    @property
+    def ends_at_us(self) -> int:
+        """Say up to when it counts, with what became of it since it was given."""
+        return self.until_us if self.ended is None else min(self.until_us, self.ended.ended_at_us)
 
 
 class Overdraft(NamedTuple):
@@ -140,6 +157,12 @@ class BudgetRaises(Protocol):
 
     def budget_raises(self, budget_id: str | None = None) -> list[BudgetRaise]:
         """List raises, ended ones too, of one budget or of all, in the order they were made."""
+
+    def end_budget_raise(self, end: RaiseEnd) -> bool:
+        """Keep that a raise ends, and let every gateway ask anew for what it may spend.
+
+        False if somebody has ended it before. Raises LookupError where there is no such raise.
+        """
 
     def allow_overdraft(self, allowed: Overdraft) -> None:
         """Keep from now on what a budget's owner may take. Raises ValueError for no budget."""

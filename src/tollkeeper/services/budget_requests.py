@@ -345,7 +345,7 @@ def _require_room(
     raised = sum(
         each.amount
         for each in store.budget_raises(budget.budget_id)
-        if each.entity == entity and each.until_us > now_us
+        if each.entity == entity and each.ends_at_us > now_us
     )
     if budget.limit + raised + amount > LIMIT_MAX:
         most = amount_words(LIMIT_MAX, budget.unit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from tollkeeper.domain.budget_raises import Asked, BudgetRaise, Overdraft
+from tollkeeper.domain.budget_raises import Asked, BudgetRaise, Overdraft, RaiseEnd
 from tollkeeper.domain.budget_windows import ENDLESS, zone_of
 from tollkeeper.domain.budget_words import (
     UnclearWords,
@@ -139,7 +139,15 @@ def raise_document(given: BudgetRaise, budget: Budget) -> dict[str, Any]:
         "kind": str(given.kind),
         "by": given.made_by,
         "request": given.request_id or None,
+        "ended": _end_document(given.ended),
     }
+
+
+def _end_document(ended: RaiseEnd | None) -> dict[str, Any] | None:
+    if ended is None:
+        return None
+    at = time_text(ended.ended_at_us)
+    return {"by": ended.ended_by, "at": at, "via": ended.via, "note": ended.note}
 
 
 def time_text(at_us: int) -> str:

@@ -19,7 +19,7 @@ from tollkeeper.console.api.reading import (
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.errors import BadRequest
 from tollkeeper.services import budget_requests as service
-from tollkeeper.services import budgets, overdrafts
+from tollkeeper.services import budgets, overdrafts, raise_ends
 from tollkeeper.services.budget_requests import Given, Wanted
 from tollkeeper.services.raise_words import (
     amount_of,
@@ -61,6 +61,12 @@ class DeclineBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     note: str = ""
 
 
+class EndRaiseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of ``POST …/raises/{raise_id}/end``."""
+
+    note: str = ""
+
+
 class OverdraftBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The body of ``POST …/overdraft``: whose, where the budget counts each value apart."""
 
@@ -73,7 +79,10 @@ class AllowOverdraftBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     amount: str
 
 
-BODIES: Final = (AskBody, ApproveBody, DeclineBody, OverdraftBody, AllowOverdraftBody)
+BODIES: Final = (
+    *(AskBody, ApproveBody, DeclineBody, EndRaiseBody),
+    *(OverdraftBody, AllowOverdraftBody),
+)
 
 
 def list_requests(console: Console, access: Access, question: Question) -> Answer:
@@ -138,6 +147,26 @@ def decline(console: Console, access: Access, question: Question) -> Answer:
     _, budget = service.request_for(console.store, request_id, who)
     decided = service.decline(console.store, request_id, body.note, who, now_us, VIA)
     return Document(request_document(decided, budget, now_us))
+
+
+def list_raises(console: Console, access: Access, question: Question) -> Answer:
+    """List what raises a budget or has raised it, the newest first."""
+    check_names(question.query, PAGING)
+    budget = budgets.budget(console.store, question.path["budget_id"])
+    found = raise_ends.raises_for(console.store, budget, issuer_of(access))
+    page = list_page([raise_document(each, budget) for each in found], question.query)
+    return Document({"raises": list(page.rows), "next_cursor": page.next_cursor})
+
+
+def end_raise(console: Console, access: Access, question: Question) -> Answer:
+    """End a raise now, before its time is over."""
+    check_names(question.query, ())
+    body = read_body(question.body, EndRaiseBody)
+    ended, budget = raise_ends.end(
+        *(console.store, question.path["raise_id"], body.note),
+        *(issuer_of(access), console.now_us(), VIA),
+    )
+    return Document(raise_document(ended, budget))
 
 
 def take_overdraft(console: Console, access: Access, question: Question) -> Answer:

@@ -129,6 +129,12 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("POST", "/api/v1/budgets/requests/{request_id}/decline"): Operation(
         "declineBudgetRequest", (), named("BudgetRequest"), body="DeclineBody"
     ),
+    ("GET", "/api/v1/budgets/{budget_id}/raises"): Operation(
+        "listBudgetRaises", PAGING, page_of("raises", "BudgetRaise")
+    ),
+    ("POST", "/api/v1/budgets/raises/{raise_id}/end"): Operation(
+        "endBudgetRaise", (), named("BudgetRaise"), body="EndRaiseBody"
+    ),
     ("POST", "/api/v1/budgets/{budget_id}/overdraft"): Operation(
         "takeOverdraft", (), named("BudgetRaise"), body="OverdraftBody"
     ),

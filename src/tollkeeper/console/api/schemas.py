@@ -167,6 +167,7 @@ def _budget_raise() -> Schema:
             "kind": {"enum": list(RaiseKind)},
             "by": TEXT,
             "request": or_null(TEXT),
+            "ended": or_null(exactly({"by": TEXT, "at": TIME, "via": TEXT, "note": TEXT})),
         }
     )
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from tollkeeper.console import budget_lines
+from tollkeeper.console.access import issuer_of
 from tollkeeper.console.api.budgets import KEEPERS, TRIERS
 from tollkeeper.console.budget_lines import BudgetLine, BudgetWriter, RowLine
 from tollkeeper.console.budget_trials import Trial, trial_of
+from tollkeeper.console.pages.budget_raises import SHOWN_MAX, RaiseLine, raise_lines
 from tollkeeper.console.pages.budgets import said
 from tollkeeper.console.shared import Console, Query, Redirect
 from tollkeeper.console.words import Word
@@ -19,7 +21,7 @@ from tollkeeper.domain.budget_words import UnclearWords, amount_of_words, amount
 from tollkeeper.domain.budgets import Budget, Mode
 from tollkeeper.domain.errors import BadRequest, LedgerUnavailable, Refused
 from tollkeeper.reports.questions import BadQuestion
-from tollkeeper.services import budget_changes
+from tollkeeper.services import budget_changes, raise_ends
 from tollkeeper.services import budgets as service
 from tollkeeper.services.budget_documents import budget_document, names_of
 from tollkeeper.services.budget_standings import Standing, onlooker_of, standing
@@ -31,6 +33,7 @@ _DONE: Final = {
     "changed": "The budget is changed. It holds on every gateway within two seconds",
     "ended": "The budget has ended. It counts no more calls",
     "paid": "The payment is in",
+    "taken_back": "It is taken back: the limit is what it was, on every gateway within a second",
 }
 
 
@@ -39,7 +42,8 @@ class BudgetPage:
     """One budget. ``rows`` are its balances; ``row`` is the fullest, None where there is none.
 
     ``trial`` is what it would have refused in the days that were asked about; ``observed`` the
-    same for the window of now, for a budget that only observes. ``form`` has what may be
+    same for the window of now, for a budget that only observes. ``raises`` are what raised it
+    lately, as far as the viewer may know. ``form`` has what may be
     changed, or what was typed; ``fault`` says why nothing was changed, ``done`` what was.
     """
 
@@ -58,6 +62,7 @@ class BudgetPage:
     may_try: bool
     form: Mapping[str, str]
     told: Mapping[str, Any]
+    raises: tuple[RaiseLine, ...]
     observed: Trial | None = None
     trial: Trial | None = None
     fault: str = ""
@@ -153,12 +158,19 @@ def _page(
         may_try=may_try,
         form=form,
         told=budget_document(found, names, now_us),
+        raises=_raises(console, one, viewer),
         observed=_observed(console, found, zone) if may_try and not ended else None,
         trial=_trial(console, one, query) if may_try else None,
         fault=fault,
         done=_DONE.get(query.get("done", ""), ""),
         status=status,
     )
+
+
+def _raises(console: Console, one: Budget, viewer: Viewer) -> tuple[RaiseLine, ...]:
+    who = issuer_of(console, viewer)
+    found = raise_ends.raises_for(console.store, one, who, SHOWN_MAX)
+    return raise_lines(console, found, one, who)
 
 
 def _observed(console: Console, found: Standing, zone: str) -> Trial | None:

@@ -10,6 +10,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from tollkeeper.console import words
 from tollkeeper.console.access import issuer_of
+from tollkeeper.console.pages.budget_raises import RaiseLine, raise_lines
 from tollkeeper.console.shared import Console, Query, Redirect
 from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.domain.budget_raises import Asked, RequestState
@@ -107,7 +108,8 @@ class RequestsPage:
 class RequestPage:
     """One request, and the form to decide about it where the viewer may.
 
-    ``link`` is the signature of the link that led here, passed on with the form.
+    ``link`` is the signature of the link that led here, passed on with the form. ``given`` is
+    the raise that was given, None where nothing was.
     """
 
     template: ClassVar[str] = "budget_request.html"
@@ -115,6 +117,7 @@ class RequestPage:
     standing: Standing | None
     may_decide: bool
     form: Mapping[str, str]
+    given: RaiseLine | None
     link: str = ""
     fault: str = ""
     status: int = 200
@@ -274,10 +277,19 @@ def _request_page(
         standing=_standing(console, budget, wanted.entity, who, now_us),
         may_decide=may_decide and asked.state(now_us) is RequestState.ASKED,
         form={name: query.get(name) or value for name, value in usual.items()},
+        given=_given(console, asked, budget, who),
         link=link,
         fault=fault,
         status=status,
     )
+
+
+def _given(console: Console, asked: Asked, budget: Budget, who: Issuer) -> RaiseLine | None:
+    if asked.decision is None or not asked.decision.approved:
+        return None
+    raises = console.store.budget_raises(budget.budget_id)
+    found = [it for it in raises if it.request_id == asked.request.request_id]
+    return next(iter(raise_lines(console, found, budget, who)), None)
 
 
 def _is_link(console: Console, request_id: str, given: str) -> bool:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     and_,
     case,
     delete,
-    func,
     or_,
     select,
     update,
@@ -24,7 +23,8 @@ from tollkeeper.domain.alerts import OPEN, Alert, AlertKey, AlertState
 from tollkeeper.domain.budgets import BASIS_POINTS, BalanceKey
 from tollkeeper.storage.store.alert_schema import alerts
 from tollkeeper.storage.store.once import insert_once
-from tollkeeper.storage.store.schema import budget_balances, budget_raises, budgets
+from tollkeeper.storage.store.raise_rows import raised_at
+from tollkeeper.storage.store.schema import budget_balances, budgets
 
 LATE_US: Final = 24 * 3_600_000_000
 """So long after its end a window is still looked at: costs are settled late, and whoever looks
@@ -127,15 +127,9 @@ def _spent(now_us: int) -> Select[Any]:
 
 def _limit(now_us: int) -> ColumnElement[int]:
     """Give a row's limit with what raises it: now, or at the end of a window that is over."""
-    row, more = budget_balances.c, budget_raises.c
+    row = budget_balances.c
     at_us = case((row.window_end_us <= now_us, row.window_end_us - 1), else_=now_us)
-    raised = (
-        select(func.coalesce(func.sum(more.amount), 0))
-        .where(more.budget_id == row.budget_id, more.entity == row.entity)
-        .where(more.from_us <= at_us, more.until_us > at_us)
-        .scalar_subquery()
-    )
-    return budgets.c.limit_amount + raised + row.rolled_in - row.rolled_on
+    return budgets.c.limit_amount + raised_at(row, at_us) + row.rolled_in - row.rolled_on
 
 
 def _spent_row(found: RowMapping) -> dict[str, Any]:

@@ -6,12 +6,8 @@ from sqlalchemy import Connection, case, func, insert, select, update
 
 from tollkeeper.domain.budgets import FIXED, Balance, BalanceKey, Budget
 from tollkeeper.storage.store.budget_rows import BUDGET_COLUMNS, read_budget, write_budget
-from tollkeeper.storage.store.schema import (
-    budget_balances,
-    budget_leases,
-    budget_raises,
-    budgets,
-)
+from tollkeeper.storage.store.raise_rows import raised_at
+from tollkeeper.storage.store.schema import budget_balances, budget_leases, budgets
 
 _COLUMNS = tuple(budgets.c[name] for name in BUDGET_COLUMNS)
 
@@ -49,7 +45,7 @@ def balances(db: Connection, budget_id: str | None, at_us: int | None) -> list[B
 
     What raises a limit at that time is part of it.
     """
-    row, lease, more = budget_balances.c, budget_leases.c, budget_raises.c
+    row, lease = budget_balances.c, budget_leases.c
     unspent = case((lease.granted > lease.spent, lease.granted - lease.spent), else_=0)
     leased = (
         select(func.coalesce(func.sum(unspent), 0))
@@ -60,13 +56,7 @@ def balances(db: Connection, budget_id: str | None, at_us: int | None) -> list[B
         )
         .scalar_subquery()
     )
-    raised = (
-        select(func.coalesce(func.sum(more.amount), 0))
-        .where(more.budget_id == row.budget_id, more.entity == row.entity)
-        .where(more.from_us <= (at_us or 0), more.until_us > (at_us or 0))
-        .scalar_subquery()
-    )
-    limit = budgets.c.limit_amount + raised + row.rolled_in - row.rolled_on
+    limit = budgets.c.limit_amount + raised_at(row, at_us or 0) + row.rolled_in - row.rolled_on
     key = (row.budget_id, row.entity, row.window_start_us)
     asked = (
         select(*key, row.window_end_us, row.posted, row.held, leased, limit)

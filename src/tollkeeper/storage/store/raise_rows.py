@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from tollkeeper.domain.budget_raises import (
@@ -13,19 +23,23 @@ from tollkeeper.domain.budget_raises import (
     BudgetRequest,
     Decision,
     Overdraft,
+    RaiseEnd,
     RaiseKind,
 )
 from tollkeeper.storage.store.raise_schema import (
     budget_decisions,
     budget_overdrafts,
+    budget_raise_ends,
     budget_raises,
     budget_requests,
 )
+from tollkeeper.storage.store.schema import budgets
 
 _REQUEST: Final = tuple(budget_requests.c[name] for name in BudgetRequest._fields)
 _DECISION: Final = tuple(budget_decisions.c[name] for name in Decision._fields)
-_RAISE: Final = tuple(budget_raises.c[name] for name in BudgetRaise._fields)
+_RAISE: Final = tuple(budget_raises.c[name] for name in BudgetRaise._fields if name != "ended")
 _RAISE_KIND: Final = BudgetRaise._fields.index("kind")
+_END: Final = tuple(budget_raise_ends.c[name] for name in RaiseEnd._fields)
 _WITH_DECISION: Final = select(*_REQUEST, *_DECISION).join(
     budget_decisions,
     budget_decisions.c.request_id == budget_requests.c.request_id,
@@ -72,12 +86,41 @@ def add_overdraft(db: Connection, taken: BudgetRaise) -> bool:
 
 def raises(db: Connection, budget_id: str | None) -> list[BudgetRaise]:
     """List raises in the order in which they were made."""
-    wanted = select(*_RAISE).order_by(budget_raises.c.made_at_us, budget_raises.c.raise_id)
+    ends = budget_raise_ends.c.raise_id == budget_raises.c.raise_id
+    wanted = select(*_RAISE, *_END).join(budget_raise_ends, ends, isouter=True)
     if budget_id is not None:
         wanted = wanted.where(budget_raises.c.budget_id == budget_id)
-    return [
-        BudgetRaise(*row)._replace(kind=RaiseKind(row[_RAISE_KIND])) for row in db.execute(wanted)
-    ]
+    order = (budget_raises.c.made_at_us, budget_raises.c.raise_id)
+    return [_raise(row) for row in db.execute(wanted.order_by(*order))]
+
+
+def end_raise(db: Connection, end: RaiseEnd, revision: int) -> bool:
+    """Keep that a raise ends; False if it has been ended already.
+
+    Its budget counts as changed: by that gateways know that what they were granted ahead is to
+    be given back.
+    """
+    known = select(budget_raises.c.budget_id).where(budget_raises.c.raise_id == end.raise_id)
+    budget_id = db.execute(known).scalar()
+    if budget_id is None:
+        raise LookupError(f"no raise {end.raise_id!r}")
+    if not _added(db, budget_raise_ends, end._asdict()):
+        return False
+    changed = {"version": budgets.c.version + 1, "changed_revision": revision}
+    db.execute(update(budgets).where(budgets.c.budget_id == budget_id).values(**changed))
+    return True
+
+
+def raised_at(row: Any, at_us: ColumnElement[int] | int) -> ScalarSelect[int]:
+    """Give what raises a row of balances at a time, as a part of a question."""
+    more, end = budget_raises.c, budget_raise_ends.c
+    ended = exists().where(end.raise_id == more.raise_id, end.ended_at_us <= at_us)
+    return (
+        select(func.coalesce(func.sum(more.amount), 0))
+        .where(more.budget_id == row.budget_id, more.entity == row.entity)
+        .where(more.from_us <= at_us, more.until_us > at_us, ~ended)
+        .scalar_subquery()
+    )
 
 
 def allow_overdraft(db: Connection, allowed: Overdraft) -> None:
@@ -94,7 +137,9 @@ def overdrafts(db: Connection) -> list[Overdraft]:
 
 def _raise_values(made: BudgetRaise) -> dict[str, Any]:
     once = made.request_id or f"{made.window_start_us} {made.budget_id} {made.entity}"
-    return {**made._asdict(), "kind": str(made.kind), "once": once}
+    values = {**made._asdict(), "kind": str(made.kind), "once": once}
+    del values["ended"]  # said by a row of another table
+    return values
 
 
 def _added(db: Connection, table: Any, values: dict[str, Any]) -> bool:
@@ -105,6 +150,12 @@ def _added(db: Connection, table: Any, values: dict[str, Any]) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def _raise(row: Row[Any]) -> BudgetRaise:
+    many = len(_RAISE)
+    ended = RaiseEnd(*row[many:]) if row[many] is not None else None
+    return BudgetRaise(*row[:many])._replace(kind=RaiseKind(row[_RAISE_KIND]), ended=ended)
 
 
 def _asked(row: Row[Any]) -> Asked:

@@ -86,6 +86,20 @@ budget_raises = Table(
 """What counts towards a row's limit while it lasts. ``once`` is what there is only one of: a
 request's raise, or a window's overdraft."""
 
+budget_raise_ends = Table(
+    "budget_raise_ends",
+    metadata,
+    Column("raise_id", ForeignKey("budget_raises.raise_id"), primary_key=True),
+    Column("ended_at_us", BigInteger, nullable=False),
+    Column("ended_by", String(EMAIL_CHARS_MAX), nullable=False),
+    Column("via", String(16), nullable=False),
+    Column("note", Text, nullable=False),
+    bounded("ended_at_us", TIME_US_MAX),
+    length("ended_by", EMAIL_CHARS_MAX),
+    length("note", REASON_CHARS_MAX, 0),
+)
+"""Raises that were taken back: one row for a raise at most, and none for those that ran out."""
+
 budget_overdrafts = Table(
     "budget_overdrafts",
     metadata,

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tollkeeper.domain.budget_raises import Asked, BudgetRaise, BudgetRequest, Decision, Overdraft
+from tollkeeper.domain.budget_raises import (
+    Asked,
+    BudgetRaise,
+    BudgetRequest,
+    Decision,
+    Overdraft,
+    RaiseEnd,
+)
 from tollkeeper.storage.store import raise_rows
 from tollkeeper.storage.store.transactions import Transactions
 
@@ -35,6 +42,10 @@ class StoredRaises:
     def budget_raises(self, budget_id: str | None = None) -> list[BudgetRaise]:
         with self._transactions.read() as db:
             return raise_rows.raises(db, budget_id)
+
+    def end_budget_raise(self, end: RaiseEnd) -> bool:
+        with self._transactions.write() as (db, revision):
+            return raise_rows.end_raise(db, end, revision)
 
     def allow_overdraft(self, allowed: Overdraft) -> None:
         with self._transactions.write() as (db, _):
