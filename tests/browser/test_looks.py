@@ -98,7 +98,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(olive: Visitor) -
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     seen = set()
-    for _ in range(60):
+    for _ in range(80):
         page.keyboard.press("Tab")
         seen.add(
             page.evaluate(

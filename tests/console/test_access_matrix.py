@@ -66,6 +66,7 @@ POST   /people/teams              s 3 3 3 3 + s s s s s
 POST   /people/teams/{team_id}    s 3 3 3 3 + s s s s s
 POST   /people/users              s 3 3 3 3 + s s s s s
 POST   /people/users/{user_id}    s 3 3 3 3 + s s s s s
+POST   /people/users/{user_id}/end-password s 3 3 3 3 + s s s s s
 GET    /me                        1 + + + + + + 3 1 1 1
 GET    /k/{path_key}/me           + + + + + + + + + + +
 GET    /events                    1 + + + + + 1 1 1 1 1
@@ -134,6 +135,7 @@ POST   /api/v1/teams/{team_id}    1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/users              1 + + + + + 3 + + 1 1
 POST   /api/v1/users              1 3 3 3 3 + 3 + + 1 1
 POST   /api/v1/users/{user_id}    1 3 3 3 3 + 3 + + 1 1
+DELETE /api/v1/users/{user_id}/password 1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/me                 1 + + + + + + 3 1 1 1
 GET    /api/v1/openapi.json       + + + + + + + + + + +
 GET    /static/{name:path}        + + + + + + + + + + +
@@ -151,11 +153,11 @@ _BODIES: Mapping[str, object] = {
     "/api/v1/budgets/requests": {"budget": "budget", "amount": "1 USD", "reason": "a reason"},
     "/api/v1/budgets/requests/{request_id}/approve": {},
     "/api/v1/budgets/requests/{request_id}/decline": {},
+    "/api/v1/budgets/raises/{raise_id}/end": {},
     "/api/v1/teams": {"name": "core"},
     "/api/v1/teams/{team_id}": {},
     "/api/v1/users": {"email": "alice@acme.com"},
     "/api/v1/users/{user_id}": {},
-    "/api/v1/budgets/raises/{raise_id}/end": {},
     "/api/v1/budgets/{budget_id}/overdraft": {},
     "/api/v1/keys/{key_id}/rotate": {"overlap_s": 0},
     "/api/v1/budgets/{budget_id}/overdraft/allow": {"amount": "none"},
@@ -260,7 +262,7 @@ class Callers:
             "{alert_id}": self._alert(),
             "{channel}": "ops",
             "{team_id}": next(each.team_id for each in self.console.store.teams()),
-            "{user_id}": self.console.users["finance"].user_id,
+            "{user_id}": self.console.users["other member"].user_id,
             "{path_key}": self.console.other_key.token,
             "{name:path}": self.console.console.static.address("app.css").removeprefix(PREFIX),
         }

@@ -13,7 +13,7 @@ from canaries import PLANTED
 from consoles import PEOPLE, Reply, RunningConsole, Session, running_console, until
 from hashers import CountingHasher
 from stores import HOUR, MINUTE
-from tollkeeper.console.access import form_token
+from tollkeeper.console.access import FORM_HEADER, form_token
 from tollkeeper.console.shared import HASHES_AT_ONCE, HASHES_WAITING
 from tollkeeper.domain.access import Role
 from tollkeeper.services import passwords, people, sign_in
@@ -478,3 +478,32 @@ def test_a_link_says_in_what_way_a_session_began(fresh: RunningConsole) -> None:
     fresh.sign_in("member")
     kept = fresh.store.sessions_of(fresh.users["member"].user_id)
     assert [each.began_with for each in kept] == [sign_in.LINK]
+
+
+# ------------------------------------------------------------------ an admin and others' passwords
+
+
+@pytest.mark.parametrize("by", ["page", "session", "key"])
+def test_an_admin_ends_a_password_and_never_sets_one(fresh: RunningConsole, by: str) -> None:
+    give_password(fresh)
+    admin, user_id = fresh.sign_in("admin"), fresh.users["member"].user_id
+    session = session_of(fresh, guess(fresh, ALICE, GOOD))
+    api = f"/api/v1/users/{user_id}/password"
+    match by:
+        case "page":
+            reply = fresh.post(f"/people/users/{user_id}/end-password", {"new": OTHER}, admin)
+            assert (reply.status, reply.header("location")) == (303, f"/people?saved={user_id}")
+        case "session":
+            headers = admin.headers | {FORM_HEADER: admin.form_token}
+            assert fresh.send("DELETE", api, headers=headers).json()["email"] == ALICE
+        case _:
+            assert fresh.send("DELETE", api, headers=fresh.as_admin_key).json()["email"] == ALICE
+    assert not is_in(fresh, session)
+    assert is_in(fresh, admin)
+    assert guess(fresh, ALICE, GOOD, "198.51.100.7").status == 401
+    assert fresh.store.users_with_password() == frozenset()
+    for method in ("POST", "PUT"):
+        reply = fresh.send(method, api, {"new": OTHER}, headers=fresh.as_admin_key)
+        assert reply.status == 405
+    missing = fresh.send("DELETE", "/api/v1/users/none/password", headers=fresh.as_admin_key)
+    assert (missing.status, missing.json()["code"]) == (404, "user_not_found")

@@ -48,6 +48,7 @@ async def sign_in_with_password(
         found = await console.hashing.run(_signed_in, console, access, email, form)
     except KeyRejected as refused:
         console.counters.sign_ins["refused"] += 1
+        console.failed_sign_ins.count(refused.code, address)
         return password_page(console, email, after, refused.message)
     except BaseException:
         console.attempts.not_tried(email, address, clock.monotonic_s())
@@ -78,7 +79,9 @@ async def change_password(
     try:
         before, found = await console.hashing.run(_changed, console, access, form)
     except (KeyRejected, BadRequest, Conflict) as refused:
-        if refused.code != "password_wrong":
+        if refused.code == "password_wrong":
+            console.failed_sign_ins.count(refused.code, address)
+        else:
             console.attempts.not_tried(named, address, clock.monotonic_s())
         return await _account_with(console, access, request, refused)
     except BaseException:

@@ -34,6 +34,10 @@ PAGES: Final = (
         *("POST", "/people/users/{user_id}", Kind.FORM, Auth.SESSION_FORM),
         *(pages.KEEPERS, Tenant.ORG, form(pages.change_user)),
     ),
+    Route(
+        *("POST", "/people/users/{user_id}/end-password", Kind.FORM, Auth.SESSION_FORM),
+        *(pages.KEEPERS, Tenant.ORG, form(pages.end_password)),
+    ),
 )
 
 API: Final = (
@@ -60,5 +64,9 @@ API: Final = (
     Route(
         *("POST", "/api/v1/users/{user_id}", Kind.API, Auth.MANAGEMENT_WRITE),
         *(pages.KEEPERS, Tenant.ORG, api.change_user),
+    ),
+    Route(
+        *("DELETE", "/api/v1/users/{user_id}/password", Kind.API, Auth.MANAGEMENT_WRITE),
+        *(pages.KEEPERS, Tenant.ORG, api.end_password),
     ),
 )

@@ -96,9 +96,15 @@ def end(store: Store, email: str) -> tuple[User, bool]:
     """
     with store.together():
         user = people.find_user(store, email)
+        return user, end_of(store, user)
+
+
+def end_of(store: Store, user: User) -> bool:
+    """End the password and all sessions of a person who was found. Say whether there was one."""
+    with store.together():
         ended = store.remove_password(user.user_id)
         store.end_sessions_of(user.user_id)
-        return user, ended
+        return ended
 
 
 def about(user: User, org: str) -> tuple[str, ...]:

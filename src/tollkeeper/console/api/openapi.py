@@ -169,6 +169,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("POST", "/api/v1/users/{user_id}"): Operation(
         "changeUser", (), named("User"), body="UserBody"
     ),
+    ("DELETE", "/api/v1/users/{user_id}/password"): Operation("endPassword", (), named("User")),
     ("GET", "/api/v1/me"): Operation(
         *("me", ("tz", "format", "call"), named("Me")), formats=("text/plain",)
     ),

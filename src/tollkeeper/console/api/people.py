@@ -13,7 +13,7 @@ from tollkeeper.console.api.reading import PAGING, check_names, list_page, read_
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.ports import Store, Team, User
-from tollkeeper.services import people, people_changes
+from tollkeeper.services import passwords, people, people_changes
 
 
 class NewTeamBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +96,14 @@ def change_user(console: Console, access: Access, question: Question) -> Answer:
         **msgspec.structs.asdict(body),
     )
     return Document(_user(changed))
+
+
+def end_password(console: Console, access: Access, question: Question) -> Answer:
+    """End a person's password and all their sessions. They can set another one after a link."""
+    check_names(question.query, ())
+    user = people_changes.user_with_id(console.store, question.path["user_id"])
+    passwords.end_of(console.store, user)
+    return Document(_user(user))
 
 
 def teams(console: Console, access: Access, question: Question) -> Answer:

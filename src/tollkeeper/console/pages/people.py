@@ -18,8 +18,8 @@ from tollkeeper.ports import Team, User
 from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.keys import key_uses
 from tollkeeper.reports.period import period_named
+from tollkeeper.services import passwords, people_changes
 from tollkeeper.services import people as service
-from tollkeeper.services import people_changes
 
 KEEPERS: Final = frozenset({Role.ADMIN})
 """Roles that add and change teams and people."""
@@ -151,6 +151,17 @@ def change_user(console: Console, viewer: Viewer, form: Query) -> Page | Redirec
             team=form.get("team"),
             active=_switch(form),
         )
+        return user.user_id
+
+    return _done(console, viewer, form, change)
+
+
+def end_password(console: Console, viewer: Viewer, form: Query) -> Page | Redirect:
+    """Answer ``POST /people/users/{user_id}/end-password``. Their sessions end with it."""
+
+    def change() -> str:
+        user = people_changes.user_with_id(console.store, form["user_id"])
+        passwords.end_of(console.store, user)
         return user.user_id
 
     return _done(console, viewer, form, change)
