@@ -37,6 +37,7 @@ def certified_provider(redirect_uri: str, people: People, **client: Any) -> Iter
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
         "redirect_uris": [redirect_uri],
+        "post_logout_redirect_uris": [f"{redirect_uri.partition('/login')[0]}/login"],
         **client,
     }
     words = json.dumps({"client": registered, "people": people})

@@ -39,6 +39,7 @@ def signing_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
             "scopes": ["openid", "email", "profile", "groups"],
             "groups": {"finance": {"role": "finance", "team": "Money"}},
             "create_users": True,
+            "sign_out": True,
             "allow_private": [HOST],
         }
         text = json.dumps({"public_url": home, "sign_in": {"oidc": [entry]}})
@@ -72,6 +73,12 @@ def test_somebody_new_comes_in_by_their_groups_and_goes(
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
     page.get_by_role("link", name="Sign in with Acme").click()  # the provider still knows her
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("link", name="Sign out of Acme too").click()
+    page.locator("button[name=logout]").click()
+    page.goto(f"{signing_on.url}/login/oidc/acme")
+    expect(page.locator("input[name=login]")).to_be_visible()  # and now it does not
 
 
 def test_who_has_no_role_reads_why(signing_on: Company, visit: Callable[..., Visitor]) -> None:

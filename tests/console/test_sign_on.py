@@ -166,6 +166,7 @@ def test_who_is_refused_reads_why_and_what_to_do(
     wicked.left_out = ("email_verified",)
     reply = go(console, wicked, sub="s-unverified", email="unverified@acme.com")
     assert reply.status == 403
+    assert "You are not signed in" in reply.text
     assert "Acme does not vouch for your e-mail address." in reply.text
     assert "Confirm your address at the provider." in reply.text
     assert not any(cookie.startswith("tollkeeper=") for cookie in reply.cookies)

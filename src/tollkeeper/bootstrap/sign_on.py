@@ -14,7 +14,7 @@ from tollkeeper import bootstrap, clock
 from tollkeeper.config import Configuration
 from tollkeeper.console.providers import SignOn
 from tollkeeper.console.shared import Console, SignInWay
-from tollkeeper.domain.oidc import OidcClient
+from tollkeeper.domain.oidc import OidcClient, OidcProvider
 from tollkeeper.domain.outside import Target
 from tollkeeper.http1.origin import Origin, Proxies
 from tollkeeper.outgoing import OutsideClient
@@ -48,6 +48,14 @@ def _proxy(proxies: Proxies, target: Target) -> str:
 def with_providers(console: Console, configuration: Configuration) -> Console:
     """Let a console offer the providers of the configuration."""
     clients = clients_of(configuration)
-    providers = [client.provider for client in clients]
-    ways = tuple(SignInWay(f"Sign in with {each.label}", each.path) for each in providers)
+    ways = tuple(_way(client.provider) for client in clients)
     return replace(console, sign_in_ways=ways, sign_on=SignOn(clients))
+
+
+def _way(provider: OidcProvider) -> SignInWay:
+    way = SignInWay(f"Sign in with {provider.label}", provider.path)
+    if not provider.signs_out:
+        return way
+    return way._replace(
+        out_label=f"Sign out of {provider.label} too", out_path=f"{provider.path}/logout"
+    )

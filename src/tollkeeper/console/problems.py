@@ -25,6 +25,9 @@ _TITLES: Final[Mapping[int, str]] = {
     500: "Something went wrong here",
     503: "Not available at the moment",
 }
+_SIGN_IN: Final = "sign_in_"
+"""How codes begin that say why nobody is let in."""
+
 _LINK_REMEDY: Final = "Whoever runs Tollkeeper makes a new link with: tollkeeper users link EMAIL"
 _REMEDIES: Final[Mapping[str, str]] = {
     "link_rejected": _LINK_REMEDY,
@@ -79,6 +82,8 @@ class Problem:
     @property
     def title(self) -> str:
         """Give a short sentence for the status."""
+        if self.code.startswith(_SIGN_IN):
+            return "You are not signed in"
         return _TITLES.get(self.status, "This did not work")
 
     def document(self) -> Mapping[str, Any]:

@@ -84,10 +84,13 @@ class Redirect(NamedTuple):
 
 class SignInWay(NamedTuple):
     """Another way to sign in, for a button of the sign-in page. ``path`` is one of ours, without
-    a query; the page adds ``next``, where to go afterwards."""
+    a query; the page adds ``next``, where to go afterwards. ``out_path`` leads to signing out
+    there too, "" where that is not offered."""
 
     label: str
     path: str
+    out_label: str = ""
+    out_path: str = ""
 
 
 PageHandler = Callable[["Console", Viewer, Query], Page]
