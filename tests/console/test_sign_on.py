@@ -170,6 +170,9 @@ def test_who_is_refused_reads_why_and_what_to_do(
     assert "Acme does not vouch for your e-mail address." in reply.text
     assert "Confirm your address at the provider." in reply.text
     assert not any(cookie.startswith("tollkeeper=") for cookie in reply.cookies)
+    console.console.failed_sign_ins.record(console.store)
+    (entry, *_) = console.store.audit(AuditQuestion(action=Action.SIGN_IN_FAILED))
+    assert "sign_in_email_unverified" in entry.data["failures"]
 
 
 def test_what_somebody_brings_about_stands_in_the_audit_log(

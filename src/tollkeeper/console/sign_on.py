@@ -67,6 +67,7 @@ async def finish(console: Console, access: Access, request: Request) -> Response
     except SignInRefused as error:
         console.attempts.failed(address, clock.monotonic_s())
         console.counters.sign_ins["refused"] += 1
+        console.failed_sign_ins.count(error.code, address)
         logger.warning(
             "sign-in at a provider refused",
             extra={"provider": client.provider.name, "code": error.code, "reason": error.reason},
