@@ -62,10 +62,10 @@ class Configuration(NamedTuple):
     rate_limits: tuple[RateRule, ...] = ()
     alerts: AlertSettings = AlertSettings()
     budgets: tuple[Budget, ...] = ()
+    overdrafts: Mapping[str, Overdraft] = MappingProxyType({})
     oidc: tuple[OidcProvider, ...] = ()
 
 
-    overdrafts: Mapping[str, Overdraft] = MappingProxyType({})
 def environment() -> Mapping[str, str]:
     """Give the environment of this process."""
     return os.environ  # noqa: TID251 - this is the one place
@@ -98,10 +98,10 @@ def load(
     settings = _convert(document, data)
     _check_listen(document, settings)
     _check_places(document, settings)
+    caps = budgets.budgets(document, settings.budgets, settings.timezone)
     return Configuration(
         settings,
         file,
-    caps = budgets.budgets(document, settings.budgets, settings.timezone)
         _providers(document, settings),
         _aliases(document, settings),
         _proxies(settings, variables),
