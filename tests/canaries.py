@@ -63,12 +63,13 @@ class Canaries:
         """Give what finds every form of every secret in one pass, built for those there are."""
         if self._automaton_knows != len(self.secrets):
             # `make check` reads this file too, and installs no packages of the tests.
-            self._automaton = import_module("ahocorasick").Automaton()
-            for secret, what in self.secrets.items():
+            automaton = import_module("ahocorasick").Automaton()
+            secrets = dict(self.secrets)  # tests ask on several threads, and plant meanwhile
+            for secret, what in secrets.items():
                 for form in _forms(secret):
-                    self._automaton.add_word(form.decode("latin-1"), what)
-            self._automaton.make_automaton()
-            self._automaton_knows = len(self.secrets)
+                    automaton.add_word(form.decode("latin-1"), what)
+            automaton.make_automaton()
+            self._automaton, self._automaton_knows = automaton, len(secrets)
         return self._automaton
 
     def in_place(self, place: Path) -> list[str]:

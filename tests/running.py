@@ -129,12 +129,15 @@ class Deployment:
         self._started: list[Process] = []
 
     def configure(self, configuration: dict[str, Any]) -> None:
-        """Write the configuration; a running gateway takes it over by itself."""
+        """Write the configuration, in one step as editors do; a running gateway takes it over
+        by itself."""
         for name, provider in (configuration.get("providers") or {}).items():
             for setting in ("api_key", "secret_access_key", "session_token"):
                 if (provider or {}).get(setting):
                     PLANTED.plant(f"the {setting} of provider {name}", provider[setting])
-        self.config_file.write_text(yaml.safe_dump(configuration, sort_keys=False))
+        written = self.config_file.with_suffix(".new")
+        written.write_text(yaml.safe_dump(configuration, sort_keys=False))
+        written.replace(self.config_file)
 
     def issue(self, name: str, **wanted: Any) -> str:
         """Issue a key for Alice."""

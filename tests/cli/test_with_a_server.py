@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -126,18 +127,21 @@ def test_answers_are_the_same_with_the_server_and_without_it(server: Served) -> 
 
 
 def test_calls_are_followed_as_they_end(server: Served) -> None:
-    follower = subprocess.Popen(
-        [sys.executable, "-m", "tollkeeper", "calls", "--follow", "--json", "--limit", "1"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert follower.stdout is not None
-    first = json.loads(follower.stdout.readline())
-    server.call("five", **{"x-tollkeeper-tags": "feature=followed"})
-    then = json.loads(follower.stdout.readline())
-    follower.send_signal(2)
-    follower.stdout.close()
-    assert follower.wait(30) == 0
+    command = [sys.executable, "-m", "tollkeeper", "calls", "--follow", "--json", "--limit", "1"]
+    # What is started in the background of a script may have been told to ignore Ctrl-C.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
+        signal.signal(signal.SIGINT, ignored)
+        try:
+            assert follower.stdout is not None
+            first = json.loads(follower.stdout.readline())
+            server.call("five", **{"x-tollkeeper-tags": "feature=followed"})
+            then = json.loads(follower.stdout.readline())
+            follower.send_signal(signal.SIGINT)
+            follower.stdout.close()
+            assert follower.wait(30) == 0
+        finally:
+            follower.kill()
     assert then["tags"]["feature"] == "followed"
     assert then["call_id"] != first["call_id"]
 

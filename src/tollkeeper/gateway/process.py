@@ -143,8 +143,8 @@ class GatewayProcess:
             self._unlock()
             if self._gateway.desk is not None:
                 self._gateway.desk.follow(self._directory.budgets())
-            if secrets_changed:
-                self.reload()
+            if secrets_changed and self._file_mark() == self._seen:
+                self.reload()  # a file being written right now leads to a reload once it is whole
 
     def _lock(self, reason: str) -> None:
         if self._gateway.locked is None:
