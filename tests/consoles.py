@@ -38,6 +38,7 @@ from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.oidc import OidcClient
 from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.seat_plans import SeatPlan
+from tollkeeper.domain.self_service import SelfService
 from tollkeeper.ports import Position, User
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.reports.adoption_memory import PublicationMemory
@@ -122,8 +123,8 @@ class SocketConnection(HTTPConnection):
 class RunningConsole:
     """A console that answers on a socket of its own.
 
-    ``now_us`` and ``prices`` may be set. ``users`` has everybody of ``PEOPLE``; ``admin_key`` and
-    ``virtual_key`` are tokens, the latter of the member.
+    ``now_us``, ``prices`` and ``self_service`` may be set. ``users`` has everybody of ``PEOPLE``;
+    ``admin_key`` and ``virtual_key`` are tokens, the latter of the member.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class RunningConsole:
         self.prices = CurrentPrices(shipped_price_book(), {})
         self.plans: tuple[SeatPlan, ...] = ()
         self.rules: tuple[PriceRule, ...] = ()
+        self.self_service: tuple[SelfService, ...] = ()
         self.hasher = CountingHasher()
         self.notifier = NotingNotifier()
         self.mailing = Mailing({"ops": channel("ops")}, public_url, "UTC")
@@ -181,6 +183,7 @@ class RunningConsole:
                 lambda: self.now_us,
                 self.hub.on_loaded,
             ),
+            self_service=lambda: self.self_service,
             terms=lambda: Terms(self.prices.book, self.prices.accounts, self.plans, self.rules),
             static=StaticFiles(),
             counters=ConsoleCounters(),

@@ -215,3 +215,19 @@ def test_a_key_is_bound_to_networks(run: CommandLine) -> None:
     ended = run("keys", "issue", *ALICE, "--network", "10.0.0.1/8")
     assert ended.code == 1
     assert "not a network: '10.0.0.1/8'" in ended.err
+
+
+def test_a_key_has_a_budget_of_its_own_and_the_list_says_what_is_left(run: CommandLine) -> None:
+    told = run("keys", "issue", *ALICE, "--create", "--budget", "50/month")
+    assert "May spend: 50 USD a month\n" in told.out
+    (key,) = run("keys", "list", "--json").json()
+    assert [(each["unit"], each["limit"]) for each in key["budgets"]] == [("usd", "50.000000000")]
+    assert "50 of 50 USD" in run("keys", "list").out
+    (budget,) = run("budgets", "list", "--json").json()
+    assert (budget["match"], budget["mode"]) == (key["id"], "hard")
+    ended = run("keys", "issue", *ALICE, "--budget", "much")
+    assert ended.code == 2
+    assert "like 5000 USD" in ended.err
+    run("keys", "rotate", key["id"])
+    (again,) = run("keys", "list", "--json").json()
+    assert again["budgets"] == key["budgets"]

@@ -14,6 +14,7 @@ from tollkeeper import config
 from tollkeeper.config import budgets
 from tollkeeper.config.alert_options import NotifyOptions, WebhookOptions
 from tollkeeper.config.oidc import OidcClaims, OidcOptions
+from tollkeeper.config.self_service import SelfServiceOptions
 from tollkeeper.config.settings import (
     NOT_YET,
     PlanOptions,
@@ -37,7 +38,7 @@ ROWS = {
 SECTIONS = ("providers", "models", "prices", "plans", "rate_limits", "budgets")
 LISTED = (
     *(PriceRuleOptions, PlanOptions, RateLimitOptions, NotifyOptions, WebhookOptions),
-    *(OidcOptions, OidcClaims),
+    *(OidcOptions, OidcClaims, SelfServiceOptions),
 )
 
 

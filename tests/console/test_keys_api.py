@@ -11,8 +11,9 @@ import pytest
 from consoles import PEOPLE, RunningConsole, running_console
 from stores import DAY, HOUR, issue_key
 from tollkeeper.console.access import FORM_HEADER
-from tollkeeper.domain.access import KeyKind
+from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.errors import KeyRejected
+from tollkeeper.domain.self_service import SelfService
 from tollkeeper.services import keys
 
 KEY = {"name": "k", "user": "alice@acme.com"}
@@ -332,3 +333,41 @@ def test_a_key_is_bound_to_networks_and_may_ask_from_nowhere_else(fresh: Running
     assert (bad.status, bad.json()["code"]) == (400, "bad_network")
     many = issue(fresh, {**KEY, "networks": [f"10.0.{number}.0/24" for number in range(65)]})
     assert (many.status, many.json()["code"]) == (400, "bad_network")
+
+
+# ------------------------------------------------------------------ budgets and bounds
+
+
+def test_a_key_is_issued_with_a_budget_of_its_own(fresh: RunningConsole) -> None:
+    made = issue(fresh, {**KEY, "budget": "50 USD/month"}, idempotency_key="once").json()
+    again = issue(fresh, {**KEY, "budget": "50 USD/month"}, idempotency_key="once").json()
+    assert again == made
+    (budget,) = made["budgets"]
+    assert (budget["limit"], budget["left"], budget["window"]) == (
+        "50.000000000",
+        "50.000000000",
+        "month",
+    )
+    listed = fresh.get("/api/v1/keys", authorization=fresh.as_admin_key["authorization"]).json()
+    assert [each["budgets"] for each in listed["keys"] if each["id"] == made["id"]] == [[budget]]
+    bad = issue(fresh, {**KEY, "budget": "lots"})
+    assert (bad.status, bad.json()["code"]) == (422, "bad_question")
+
+
+def test_bounds_bind_people_and_no_management_key(fresh: RunningConsole) -> None:
+    rule = SelfService(frozenset({Role.MEMBER}), ("gpt-*",), ("*",))
+    fresh.self_service = (rule,)
+    for who, data, status in (
+        ("member", {}, 201),
+        ("member", {"models": ["claude-*"]}, 403),
+        ("member", {"expires_at": "2099-01-01T00:00:00Z"}, 403),
+        ("lead", {}, 403),
+        ("admin", {"models": ["claude-*"]}, 201),
+        ("", {"models": ["claude-*"]}, 201),
+    ):
+        reply = issue(fresh, {**KEY, **data}, who)
+        assert reply.status == status, (who, data, reply.text)
+    key_id = fresh.virtual_key.record.key.key_id
+    late = rotate(fresh, key_id, {"expires_at": "2099-01-01T00:00:00Z"}, "member")
+    assert (late.status, late.json()["code"]) == (403, "lifetime_exceeded")
+    assert rotate(fresh, key_id, {}, "member").status == 200

@@ -27,6 +27,7 @@ from tollkeeper.bootstrap.loader_thread import LoaderThread
 from tollkeeper.bootstrap.price_books import configured_terms, former_book
 from tollkeeper.bootstrap.prices import FollowedPrices, followed_files
 from tollkeeper.bootstrap.rate_limits import FollowedRateLimits
+from tollkeeper.bootstrap.self_service import FollowedSelfService
 from tollkeeper.bootstrap.sign_on import with_providers
 from tollkeeper.config import Configuration
 from tollkeeper.console.application import ConsoleApplication
@@ -163,6 +164,10 @@ def _console(
         adoption=PublicationMemory(
             *(ledger, org, store.memberships),
             *(configuration.settings.timezone, configuration.settings.adoption.group_min),
+        ),
+        self_service=FollowedSelfService(
+            configuration.self_service,
+            lambda: config.load(configuration.file, config.environment()),
         ),
         rate_limits=FollowedRateLimits(
             lambda: config.load(configuration.file, config.environment())

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from tollkeeper.cli import moments, output
+from tollkeeper.cli.budget_options import configured_zone
 from tollkeeper.cli.context import DataOption, JsonOption, opened
 from tollkeeper.clock import now_us
 from tollkeeper.domain import key_tokens
 from tollkeeper.domain.access import KeyKind
+from tollkeeper.domain.budget_words import UnclearWords, amount_words
+from tollkeeper.domain.budgets import Balance, Budget
 from tollkeeper.domain.errors import NotFound
-from tollkeeper.ports import KeyRecord, Store, Vault
+from tollkeeper.domain.self_service import Cap, cap_of_words
+from tollkeeper.ports import KeyRecord, Store
 from tollkeeper.services import keys, people
+from tollkeeper.services.key_caps import KeyCaps, caps_of_keys
 from tollkeeper.services.key_documents import emails_of, key_document, key_state
 from tollkeeper.services.key_rotation import Rotation
 from tollkeeper.services.key_rotation import rotate as rotate_key
+from tollkeeper.services.key_self_service import Desk
+from tollkeeper.services.key_self_service import issue as issue_key
 
 app = typer.Typer(
     help="Issue, list, rotate and revoke virtual keys.",
@@ -31,7 +38,7 @@ _ISSUE_EXAMPLES = """
 
 tollkeeper keys issue --user alice@acme.com --team core --name laptop --create
 
-tollkeeper keys issue --team search --name indexer --model 'gpt-4.1*' --tag feature=search
+tollkeeper keys issue --team search --name indexer --model 'gpt-4.1*' --budget 50/month
 
 tollkeeper keys issue --role admin --name terraform --expires 90d --json
 """
@@ -50,6 +57,14 @@ NetworkOption = Annotated[
         "--network",
         metavar="CIDR",
         help="Only from this network or address, e.g. 10.0.0.0/8; may be repeated.",
+    ),
+]
+BudgetOption = Annotated[
+    str,
+    typer.Option(
+        "--budget",
+        metavar="AMOUNT/WINDOW",
+        help="What the key alone may spend: 50/month, '20 USD/day', '1M tokens/week'.",
     ),
 ]
 TagOption = Annotated[
@@ -78,6 +93,7 @@ def issue(
     provider: ProviderOption = None,
     network: NetworkOption = None,
     tag: TagOption = None,
+    budget: BudgetOption = "",
     expires: Annotated[
         str, typer.Option("--expires", metavar="WHEN", help="90d, 12h or 2027-01-31.")
     ] = "",
@@ -105,8 +121,13 @@ def issue(
     with opened(data, create=create) as (store, vault), store.together():
         if create:
             _add_owners(store, request, now)
-        issued = _issue(store, vault, request, now)
-        row = key_document(issued.record, emails_of(store), now)
+        issued = _issue(
+            Desk(store, vault, (), configured_zone() if budget else "UTC"),
+            request,
+            _cap(budget),
+            now,
+        )
+        row = key_document(issued.record, emails_of(store), now, caps_of_keys(store, now))
     _print_issued(issued, row, as_json)
 
 
@@ -125,16 +146,16 @@ def list_keys(
         if team:
             team = people.find_team(store, team).name
         records = store.keys_of(people.find_user(store, user).user_id) if user else store.keys()
-        emails = emails_of(store)
-    now = now_us()
+        emails, now = emails_of(store), now_us()
+        caps = caps_of_keys(store, now)
     if team:
         records = [record for record in records if record.key.team == team]
     if active:
         records = [record for record in records if key_state(record, now) == "active"]
     if as_json:
-        output.print_json([key_document(record, emails, now) for record in records])
+        output.print_json([key_document(record, emails, now, caps) for record in records])
     else:
-        _print_table(records, emails, now)
+        _print_table(records, emails, caps, now)
 
 
 @app.command(
@@ -200,7 +221,7 @@ def rotate(
     )
     with opened(data) as (store, vault):
         rotated = rotate_key(store, vault, wanted, keys.OPERATOR, now)
-        row = key_document(rotated.record, emails_of(store), now)
+        row = key_document(rotated.record, emails_of(store), now, caps_of_keys(store, now))
     _print_issued(rotated, row, as_json)
     if not as_json:
         until_us = rotated.record.key.earlier_until_us
@@ -226,9 +247,16 @@ def _add_owners(store: Store, request: keys.KeyRequest, now: int) -> None:
         people.ensure_user(store, request.email, request.team, now)
 
 
-def _issue(store: Store, vault: Vault, request: keys.KeyRequest, now: int) -> keys.IssuedKey:
+def _cap(text: str) -> Cap | None:
     try:
-        return keys.issue(store, vault, request, keys.OPERATOR, now)
+        return cap_of_words(text) if text else None
+    except UnclearWords as unclear:
+        raise typer.BadParameter(unclear.reason, param_hint="--budget") from None
+
+
+def _issue(desk: Desk, request: keys.KeyRequest, cap: Cap | None, now: int) -> keys.IssuedKey:
+    try:
+        return issue_key(desk, request, cap, keys.OPERATOR, now).issued
     except NotFound as error:
         verb = "users" if error.code == "user_not_found" else "teams"
         remedy = f"add it with: tollkeeper {verb} add, or let this command do it with --create"
@@ -246,11 +274,26 @@ def _print_issued(issued: keys.IssuedKey, row: Mapping[str, Any], as_json: bool)
     output.print_line(f"Key {row['id']} ({row['name']}){f' of {owner}' if owner else ''}")
     if row["networks"]:
         output.print_line(f"Only from: {', '.join(row['networks'])}")
+    for each in row["budgets"]:
+        unit = "USD" if each["unit"] == "usd" else each["unit"]
+        amount = each["limit"].rstrip("0").rstrip(".") if each["unit"] == "usd" else each["limit"]
+        output.print_line(f"May spend: {amount} {unit} a {each['window']}")
     output.print_line(f"Expires: {expires}")
     output.print_line("Keep it now: it is not stored and cannot be shown again.")
 
 
-def _print_table(records: list[KeyRecord], emails: Mapping[str, str], now: int) -> None:
+def _left(pairs: Sequence[tuple[Budget, Balance]]) -> str:
+    """Say what is left of the tightest budget of a key alone: ``12.30 of 50 USD``."""
+    if not pairs:
+        return ""
+    budget, row = min(pairs, key=lambda pair: pair[1].left)
+    left = amount_words(max(row.left, 0), budget.unit).removesuffix(" USD")
+    return f"{left} of {amount_words(row.limit, budget.unit)}"
+
+
+def _print_table(
+    records: list[KeyRecord], emails: Mapping[str, str], caps: KeyCaps, now: int
+) -> None:
     output.print_table(
         (
             output.Column("Id", whole=True),
@@ -261,6 +304,7 @@ def _print_table(records: list[KeyRecord], emails: Mapping[str, str], now: int) 
             output.Column("State", whole=True),
             output.Column("Created", whole=True),
             output.Column("Expires", whole=True),
+            *((output.Column("Left", whole=True),) if caps else ()),
         ),
         [
             (
@@ -272,6 +316,7 @@ def _print_table(records: list[KeyRecord], emails: Mapping[str, str], now: int) 
                 key_state(record, now),
                 moments.local(record.created_at_us),
                 moments.local(record.key.expires_at_us, "never"),
+                *((_left(caps.get(record.key.key_id, ())),) if caps else ()),
             )
             for record in records
         ],

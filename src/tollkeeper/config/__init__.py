@@ -12,20 +12,20 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin
 from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import msgspec
 import yaml
 
-from tollkeeper.config import budgets, rate_limits, terms, yaml_file
+from tollkeeper.config import budgets, rate_limits, self_service, terms, yaml_file
 from tollkeeper.config.alert_options import AlertSettings, alert_settings
 from tollkeeper.config.oidc import oidc_providers
 from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.domain.anomalies import RULES
-from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.budget_raises import Overdraft
+from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.networks import read_network
 from tollkeeper.domain.oidc import OidcProvider
@@ -33,6 +33,7 @@ from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.domain.routing import Provider
 from tollkeeper.domain.seat_plans import SeatPlan
+from tollkeeper.domain.self_service import SelfService
 from tollkeeper.http1.origin import Proxies, parse_base_url
 from tollkeeper.providers.catalogue import provider_from
 from tollkeeper.storage.store.store_address import EXAMPLES, parse_store_url
@@ -60,6 +61,7 @@ class Configuration(NamedTuple):
     price_rules: tuple[PriceRule, ...] = ()
     seat_plans: tuple[SeatPlan, ...] = ()
     rate_limits: tuple[RateRule, ...] = ()
+    self_service: tuple[SelfService, ...] = ()
     alerts: AlertSettings = AlertSettings()
     budgets: tuple[Budget, ...] = ()
     overdrafts: Mapping[str, Overdraft] = MappingProxyType({})
@@ -108,6 +110,7 @@ def load(
         terms.price_rules(document, settings.prices),
         terms.seat_plans(document, settings.plans),
         rate_limits.rate_limits(document, settings.rate_limits),
+        self_service.self_service(document, settings.keys.self_service),
         alert_settings(document, settings.alerts, RULES),
         caps,
         budgets.overdrafts(document, settings.budgets, caps),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tollkeeper.config.alert_options import AlertOptions
+from tollkeeper.config.self_service import KeyOptions
 from tollkeeper.config.sign_in import SignInOptions
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -133,6 +134,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refusals: Refusals = Refusals()
     metrics: Metrics = Metrics()
     alerts: AlertOptions = AlertOptions()
+    keys: KeyOptions = KeyOptions()
     sign_in: SignInOptions = SignInOptions()
     adoption: AdoptionOptions = AdoptionOptions()
     sandbox: Literal["auto", "on", "off"] = "auto"

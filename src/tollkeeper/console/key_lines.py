@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tollkeeper.console import words
 from tollkeeper.console.links import Links
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import KeyKind
+from tollkeeper.domain.budget_words import amount_words, window_words
+from tollkeeper.domain.budgets import Unit
+from tollkeeper.domain.money import usd
 from tollkeeper.ports import KeyRecord
 from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.keys import KeyUse
+from tollkeeper.services.budget_standings import used_bp
+from tollkeeper.services.key_caps import NO_CAPS, KeyCaps
 from tollkeeper.services.key_documents import key_state
 
 PERIOD: Final = "30d"
@@ -30,8 +35,9 @@ class KeyLine(NamedTuple):
     """One key of the list. ``reach`` says what it may use, ``limits`` the same in full.
 
     ``networks`` are those from which it may be used, "" for all. ``earlier_until`` says until
-    when the secret before a rotation works too. ``cost`` and ``requests`` are of the last 30
-    days; the cost is a dash where it is unknown.
+    when the secret before a rotation works too. ``cap`` says what is left of the tightest
+    budget of the key alone, ``cap_bp`` how full that is in basis points. ``cost`` and
+    ``requests`` are of the last 30 days; the cost is a dash where it is unknown.
     """
 
     key_id: str
@@ -55,6 +61,9 @@ class KeyLine(NamedTuple):
     may_rotate: bool
     networks: str
     earlier_until: str
+    cap: str
+    cap_full: str
+    cap_bp: int
 
 
 class KeyLines:
@@ -67,7 +76,9 @@ class KeyLines:
         records: Sequence[KeyRecord],
         uses: Mapping[str, KeyUse] | None,
         revocable: set[str],
+        caps: KeyCaps = NO_CAPS,
     ) -> None:
+        self._caps = caps
         ids = [record.key.key_id for record in records] if uses is not None else []
         amounts = [(uses or {}).get(key_id, _UNUSED).cost_usd for key_id in ids]
         self._zone = zones.zone_info(zone)
@@ -105,7 +116,23 @@ class KeyLines:
             may_rotate=key.key_id in self._revocable and state in {"active", "expired"},
             networks="" if key.networks is None else ", ".join(key.networks.texts),
             earlier_until=self._moment(self._still(key.earlier_until_us)),
+            **self._cap(key.key_id),
         )
+
+    def _cap(self, key_id: str) -> dict[str, Any]:
+        pairs = self._caps.get(key_id, ())
+        if not pairs:
+            return {"cap": "", "cap_full": "", "cap_bp": 0}
+        budget, row = max(pairs, key=lambda pair: used_bp(pair[1]))
+        left, limit = max(row.left, 0), row.limit
+        if budget.unit is Unit.USD:
+            short = f"{formatting.money(usd(left))} of {formatting.money(usd(limit))} left"
+        else:
+            short = f"{formatting.count(left)} of {formatting.count(limit)} {budget.unit} left"
+        spent = amount_words(row.posted, budget.unit)
+        full = f"{spent} spent and {amount_words(row.held, budget.unit)} held, of "
+        full += f"{amount_words(limit, budget.unit)} a {window_words(budget.window)}"
+        return {"cap": short, "cap_full": full, "cap_bp": min(used_bp(row), 10_000)}
 
     def _still(self, until_us: int) -> int:
         return until_us if until_us > self._now_us else 0

@@ -21,6 +21,7 @@ from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.rate_limits import RateRule
+from tollkeeper.domain.self_service import SelfService
 from tollkeeper.ports import Ledger, PasswordHasher, Store, Vault
 from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.services.alerting import NOBODY_TOLD, Alerting
@@ -112,7 +113,8 @@ class Console:
     answer ("" when it can).
     ``repricer`` prices old calls again; ``terms`` says what decides prices now.
     ``operator_token`` is the command line's own credential, new with each start.
-    ``rate_limits`` gives those of the configuration file.
+    ``rate_limits`` gives those of the configuration file, ``self_service`` its bounds for keys
+    that people issue.
     ``alerting`` knows who is told of what. ``budget_gauges`` says how balances agree with the
     ledger: name to help text and value. ``adoption`` has the last count of who uses what.
     ``passwords`` tells whether people may sign in with one, ``hasher`` hashes them and
@@ -142,6 +144,7 @@ class Console:
     static: StaticFiles
     counters: ConsoleCounters
     rate_limits: Callable[[], Sequence[RateRule]] = tuple
+    self_service: Callable[[], Sequence[SelfService]] = tuple
     colours: ColourBook = field(default_factory=ColourBook)
     attempts: Attempts = field(default_factory=Attempts)
     failed_sign_ins: FailedSignIns = field(default_factory=FailedSignIns)

@@ -70,6 +70,13 @@ def issue_once(
     return IssuedOnce(IssuedKey(token, record), repeated=True)
 
 
+def is_made(
+    store: Store, vault: Vault, request: KeyRequest, issuer: Issuer, idempotency_key: str
+) -> bool:
+    """Tell whether a request with this idempotency key has made a key before."""
+    return store.key(_chosen(vault, request, issuer, idempotency_key).key_id) is not None
+
+
 def _chosen(vault: Vault, request: KeyRequest, issuer: Issuer, idempotency_key: str) -> ChosenKey:
     who = json.dumps([issuer.name, idempotency_key]).encode()
     what = json.dumps(asdict(request), sort_keys=True, default=list).encode()

@@ -7,10 +7,18 @@ from typing import Any
 
 from tollkeeper.clock import second_text
 from tollkeeper.ports import KeyRecord, Store
+from tollkeeper.services.key_caps import NO_CAPS, KeyCaps, cap_document
 
 
-def key_document(record: KeyRecord, emails: Mapping[str, str], now_us: int) -> dict[str, Any]:
-    """Give a key as data. ``emails`` maps user ids to addresses; times are ISO 8601 in UTC."""
+def key_document(
+    record: KeyRecord,
+    emails: Mapping[str, str],
+    now_us: int,
+    caps: KeyCaps = NO_CAPS,
+) -> dict[str, Any]:
+    """Give a key as data. ``emails`` maps user ids to addresses, ``caps`` has the budgets of
+    single keys; times are ISO 8601 in UTC.
+    """
     key = record.key
     return {
         "id": key.key_id,
@@ -23,6 +31,7 @@ def key_document(record: KeyRecord, emails: Mapping[str, str], now_us: int) -> d
         "providers": list(key.providers),
         "networks": [] if key.networks is None else list(key.networks.texts),
         "tags": dict(key.tags),
+        "budgets": [cap_document(*pair) for pair in caps.get(key.key_id, ())],
         "created_at": second_text(record.created_at_us),
         "created_by": record.created_by,
         "expires_at": second_text(key.expires_at_us),

@@ -11,7 +11,9 @@ from consoles import RunningConsole, running_console
 from tollkeeper.console.access import viewer_of_user
 from tollkeeper.console.pages import keys as page
 from tollkeeper.console.pages.keys import KeysPage
+from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import NotAllowed, NotFound
+from tollkeeper.domain.self_service import SelfService, cap_of_words
 
 
 @pytest.fixture
@@ -185,3 +187,30 @@ def test_networks_of_a_key_are_shown(running: RunningConsole) -> None:
     assert issued.line.networks == "10.0.0.0/8, 2001:db8::/32"
     bad = issue(running, "member", name="x", networks="10.0.0.0/40")
     assert (bad.status, bad.form["networks"]) == (400, "10.0.0.0/40")
+
+
+def test_a_keys_own_budget_is_shown_with_what_is_left(running: RunningConsole) -> None:
+    issued = issue(running, "member", name="capped", budget="$20/month").issued
+    assert issued is not None
+    assert issued.line.cap == "$20.00 of $20.00 left"
+    assert issued.line.cap_full == "0 USD spent and 0 USD held, of 20 USD a month"
+    bad = issue(running, "member", name="x", budget="a lot")
+    assert (bad.status, bad.form["budget"]) == (400, "a lot")
+    assert bad.fault.startswith("the budget is an amount")
+
+
+def test_the_page_says_what_one_may_issue(running: RunningConsole) -> None:
+    assert show(running, "member").bounds == ()
+    most = cap_of_words("50/month")
+    rule = SelfService(frozenset({Role.MEMBER}), ("gpt-*",), ("*",), key_budget_max=most)
+    running.self_service = (rule,)
+    shown = show(running, "member")
+    assert shown.may_issue
+    assert "Models: gpt-*; providers: all." in shown.bounds
+    assert issue(running, "member", name="x", budget="60/month").status == 403
+    lead = show(running, "lead")
+    assert (lead.may_issue, lead.bounds) == (False, ())
+    assert "ask an admin" in lead.denied
+    assert issue(running, "lead", name="x").status == 403
+    assert show(running, "admin").may_issue
+    assert show(running, "auditor").denied == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,19 +18,25 @@ from tollkeeper.console.api.reading import (
 )
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import KeyKind
-from tollkeeper.domain.errors import NotFound
+from tollkeeper.domain.budget_words import UnclearWords
+from tollkeeper.domain.errors import BadRequest, NotFound
+from tollkeeper.domain.self_service import cap_of_words
+from tollkeeper.ports import KeyRecord
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.zones import epoch_us_of
 from tollkeeper.services import keys as service
-from tollkeeper.services.idempotent_keys import issue_once
+from tollkeeper.services.key_caps import caps_of_keys
 from tollkeeper.services.key_documents import emails_of, key_document
 from tollkeeper.services.key_rotation import OVERLAP_US, Rotation, rotate, rotate_once
+from tollkeeper.services.key_self_service import Desk, issue, require_end
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 
 
 class NewKeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of ``POST /api/v1/keys``. ``user`` is an e-mail address."""
+    """The body of ``POST /api/v1/keys``. ``user`` is an e-mail address, ``budget`` what the key
+    alone may spend: ``50 USD/month``.
+    """
 
     name: str
     role: KeyKind = KeyKind.VIRTUAL
@@ -41,6 +47,7 @@ class NewKeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     networks: list[str] = []
     tags: dict[str, str] = {}
     expires_at: datetime | None = None
+    budget: str = ""
 
 
 class RotationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +66,9 @@ def list_keys(console: Console, access: Access, question: Question) -> Answer:
     check_names(question.query, PAGING)
     records = service.readable_keys(console.store, issuer_of(access))
     emails, now_us = emails_of(console.store), console.now_us()
-    page = list_page([key_document(record, emails, now_us) for record in records], question.query)
+    caps = caps_of_keys(console.store, now_us)
+    rows = [key_document(record, emails, now_us, caps) for record in records]
+    page = list_page(rows, question.query)
     return Document({"keys": list(page.rows), "next_cursor": page.next_cursor})
 
 
@@ -69,7 +78,7 @@ def get_key(console: Console, access: Access, question: Question) -> Answer:
     wanted = question.path["key_id"]
     for record in service.readable_keys(console.store, issuer_of(access)):
         if record.key.key_id == wanted:
-            return Document(key_document(record, emails_of(console.store), console.now_us()))
+            return Document(_document(console, record, console.now_us()))
     raise NotFound("there is no such key", code="key_not_found")
 
 
@@ -80,16 +89,21 @@ def issue_key(console: Console, access: Access, question: Question) -> Answer:
     the same key.
     """
     check_names(question.query, ())
-    request = _request(read_body(question.body, NewKeyBody))
+    body = read_body(question.body, NewKeyBody)
+    try:
+        cap = cap_of_words(body.budget) if body.budget else None
+    except UnclearWords as unclear:
+        raise BadQuestion("budget", unclear.reason) from None
     issuer, now_us = issuer_of(access), console.now_us()
     once = question.headers.get(IDEMPOTENCY_KEY)
+    if once == "":
+        raise BadRequest("the Idempotency-Key is empty", code="bad_idempotency_key")
+    desk = Desk(console.store, console.vault, console.self_service(), console.zone)
+    issued, repeated = issue(desk, _request(body), cap, issuer, now_us, once or "")
     headers = {}
-    if once is None:
-        issued = service.issue(console.store, console.vault, request, issuer, now_us)
-    else:
-        issued, repeated = issue_once(console.store, console.vault, request, issuer, once, now_us)
+    if once is not None:
         headers["Idempotent-Replayed"] = "true" if repeated else "false"
-    row = key_document(issued.record, emails_of(console.store), now_us)
+    row = _document(console, issued.record, now_us)
     headers["Location"] = f"/api/v1/keys/{issued.record.key.key_id}"
     return Document({"key": issued.token, **row}, 201, headers)
 
@@ -103,6 +117,9 @@ def rotate_key(console: Console, access: Access, question: Question) -> Answer:
     """
     check_names(question.query, ())
     body = read_body(question.body, RotationBody)
+    require_end(
+        console.self_service(), issuer_of(access), _end_us(body.expires_at), console.now_us()
+    )
     overlap_us = body.overlap_s * 1_000_000
     wanted = Rotation(question.path["key_id"], overlap_us, _end_us(body.expires_at))
     issuer, now_us = issuer_of(access), console.now_us()
@@ -113,7 +130,7 @@ def rotate_key(console: Console, access: Access, question: Question) -> Answer:
     else:
         issued, repeated = rotate_once(console.store, console.vault, wanted, issuer, once, now_us)
         headers["Idempotent-Replayed"] = "true" if repeated else "false"
-    row = key_document(issued.record, emails_of(console.store), now_us)
+    row = _document(console, issued.record, now_us)
     return Document({"key": issued.token, **row}, 200, headers)
 
 
@@ -122,7 +139,12 @@ def revoke_key(console: Console, access: Access, question: Question) -> Answer:
     check_names(question.query, ())
     now_us = console.now_us()
     record = service.revoke(console.store, question.path["key_id"], issuer_of(access), now_us)
-    return Document(key_document(record, emails_of(console.store), now_us))
+    return Document(_document(console, record, now_us))
+
+
+def _document(console: Console, record: KeyRecord, now_us: int) -> dict[str, Any]:
+    caps = caps_of_keys(console.store, now_us)
+    return key_document(record, emails_of(console.store), now_us, caps)
 
 
 def _request(body: NewKeyBody) -> service.KeyRequest:

@@ -331,26 +331,26 @@ def _repricing_step() -> Schema:
     )
 
 
+def _key_budget() -> Schema:
+    amounts = dict.fromkeys(("limit", "spent", "held", "left"), TEXT)
+    words = dict.fromkeys(("id", "unit", "window", "mode"), TEXT)
+    return exactly({**words, **amounts, "resets_at": or_null(TIME)})
+
+
 def _key() -> Schema:
     return exactly(
         {
-            "id": TEXT,
-            "name": TEXT,
+            **dict.fromkeys(("id", "name", "created_by"), TEXT),
+            **dict.fromkeys(("user", "team", "rotated_by"), or_null(TEXT)),
+            **dict.fromkeys(("models", "providers", "networks"), listed(TEXT)),
+            **dict.fromkeys(
+                ("expires_at", "revoked_at", "rotated_at", "earlier_secret_until"), or_null(TIME)
+            ),
             "role": {"enum": list(KeyKind)},
-            "user": or_null(TEXT),
-            "team": or_null(TEXT),
             "state": {"enum": ["active", "off", "expired", "revoked"]},
-            "models": listed(TEXT),
-            "providers": listed(TEXT),
-            "networks": listed(TEXT),
             "tags": mapping(TEXT),
+            "budgets": listed(_key_budget()),
             "created_at": TIME,
-            "created_by": TEXT,
-            "expires_at": or_null(TIME),
-            "revoked_at": or_null(TIME),
-            "rotated_at": or_null(TIME),
-            "rotated_by": or_null(TEXT),
-            "earlier_secret_until": or_null(TIME),
         }
     )
 

@@ -12,14 +12,23 @@ from tollkeeper.console.first_call import READERS, connection
 from tollkeeper.console.key_lines import PERIOD, KeyLine, KeyLines
 from tollkeeper.console.shared import Console, Query, Redirect
 from tollkeeper.domain.access import KeyKind, Role, Viewer
-from tollkeeper.domain.errors import BadRequest, LedgerUnavailable, NotFound, Refused
+from tollkeeper.domain.budget_words import UnclearWords
+from tollkeeper.domain.errors import BadRequest, LedgerUnavailable, NotAllowed, NotFound, Refused
+from tollkeeper.domain.self_service import Cap, cap_of_words
 from tollkeeper.reports.keys import KeyUse, key_uses
 from tollkeeper.reports.period import period_named
 from tollkeeper.services import connect
 from tollkeeper.services import keys as service
 from tollkeeper.services.connect import Connection, ToolSettings
-from tollkeeper.services.idempotent_keys import issue_once
+from tollkeeper.services.key_caps import caps_of_keys
 from tollkeeper.services.key_rotation import Rotation, rotate_once
+from tollkeeper.services.key_self_service import (
+    Desk,
+    bounds_words,
+    issue,
+    require_end,
+    rule_of,
+)
 
 LIFETIMES: Final = (("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"))
 OVERLAPS: Final = (
@@ -56,11 +65,13 @@ class KeysPage:
     ended: int
     shows_all: bool
     may_issue: bool
+    denied: str
     may_choose: bool
     is_admin: bool
     form: Mapping[str, str]
     lifetimes: tuple[tuple[str, str], ...]
     overlaps: tuple[tuple[str, str], ...]
+    bounds: tuple[str, ...]
     emails: tuple[str, ...]
     teams: tuple[str, ...]
     tools: tuple[ToolSettings, ...]
@@ -83,7 +94,8 @@ def issue_key(console: Console, viewer: Viewer, form: Query) -> KeysPage:
     try:
         request = _request(viewer, form, now_us)
         once = form.get("once") or secrets.token_urlsafe(16)
-        issued, _ = issue_once(console.store, console.vault, request, issuer, once, now_us)
+        desk = Desk(console.store, console.vault, console.self_service(), console.zone)
+        issued, _ = issue(desk, request, _cap(form.get("budget", "")), issuer, now_us, once)
     except Refused as refused:
         return _page(console, viewer, form, fault=refused.message, status=refused.status)
     return _page(console, viewer, {"tz": form["tz"]}, issued=issued)
@@ -98,6 +110,7 @@ def rotate_key(console: Console, viewer: Viewer, form: Query) -> KeysPage:
         if hours not in {value for value, _ in OVERLAPS}:
             raise BadRequest("choose how long the secret before stays good")
         ends_us = _end_us(form.get("days", ""), now_us)
+        require_end(console.self_service(), issuer, ends_us, now_us)
         wanted = Rotation(form["key_id"], int(hours) * _HOUR_US, ends_us)
         once = form.get("once") or secrets.token_urlsafe(16)
         issued, _ = rotate_once(console.store, console.vault, wanted, issuer, once, now_us)
@@ -135,6 +148,13 @@ def _request(viewer: Viewer, form: Query, now_us: int) -> service.KeyRequest:
     )
 
 
+def _cap(text: str) -> Cap | None:
+    try:
+        return cap_of_words(text) if text.strip() else None
+    except UnclearWords as unclear:
+        raise BadRequest(f"the budget {unclear.reason}", code="bad_budget") from None
+
+
 def _end_us(days: str, now_us: int) -> int | None:
     """Give midnight UTC, so that the same form asks for the same when it is sent again."""
     if days not in {value for value, _ in LIFETIMES}:
@@ -163,7 +183,9 @@ def _page(
     records = service.readable_keys(console.store, issuer)
     revocable = {record.key.key_id for record in service.list_keys(console.store, issuer)}
     uses = _uses(console, viewer, query["tz"])
-    lines = KeyLines(console, query["tz"], records, uses, revocable)
+    caps = caps_of_keys(console.store, console.now_us())
+    lines = KeyLines(console, query["tz"], records, uses, revocable, caps)
+    bounds, denied = _bounds(console, issuer)
     shown = [lines.line(record) for record in reversed(records)]
     shows_all = query.get("show") == "all" or not any(line.active for line in shown)
     done = next(
@@ -175,12 +197,14 @@ def _page(
         active=sum(line.active for line in shown),
         ended=sum(not line.active for line in shown),
         shows_all=shows_all,
-        may_issue=viewer.role not in READERS,
+        may_issue=viewer.role not in READERS and not denied,
+        denied=denied,
         may_choose=may_choose,
         is_admin=viewer.role is Role.ADMIN,
         form=_form(viewer, query),
         lifetimes=LIFETIMES,
         overlaps=OVERLAPS,
+        bounds=bounds,
         emails=_emails(console, viewer, issuer) if may_choose else (),
         teams=_teams(console, issuer) if may_choose else (),
         tools=connect.tool_settings(Connection(console.public_url)),
@@ -192,8 +216,20 @@ def _page(
     )
 
 
+def _bounds(console: Console, issuer: service.Issuer) -> tuple[tuple[str, ...], str]:
+    """Say what somebody may issue, and why nothing where it is nothing."""
+    if issuer.role in READERS:
+        return (), ""
+    try:
+        rule = rule_of(console.self_service(), issuer)
+    except NotAllowed as refused:
+        return (), refused.message
+    return (() if rule is None else tuple(bounds_words(rule))), ""
+
+
 def _form(viewer: Viewer, query: Query) -> dict[str, str]:
-    names = ("name", "email", "team", "days", "models", "providers", "networks", "kind")
+    limits = ("models", "providers", "networks", "budget", "kind")
+    names = ("name", "email", "team", "days", *limits)
     typed = {name: query.get(name, "") for name in names}
     if not any(typed.values()):
         typed["email"] = viewer.name
