@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import pytest
 
 from loopback import HOST
-from node_packages import INSTALLED, SOURCE, why_not
+from node_packages import INSTALLED, node, why_not
 
 CLIENT_ID = "tollkeeper"
 CLIENT_SECRET = "of-the-certified-one"
@@ -32,7 +31,6 @@ def certified_provider(redirect_uri: str, people: People, **client: Any) -> Iter
     fault = why_not()
     if fault:
         pytest.skip(f"no OpenID provider: {fault}")
-    shutil.copyfile(SOURCE / SERVER, INSTALLED / SERVER)
     registered = {
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
@@ -42,7 +40,7 @@ def certified_provider(redirect_uri: str, people: People, **client: Any) -> Iter
     }
     words = json.dumps({"client": registered, "people": people})
     process = subprocess.Popen(
-        ["node", str(INSTALLED / SERVER), words],
+        [node(), str(INSTALLED / SERVER), words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -85,6 +85,14 @@ def test_a_provider_that_says_nothing_of_verification_may_be_trusted(desk: Desk)
     assert code == "sign_in_email_unverified"
 
 
+def test_verification_is_of_the_claim_email_alone(desk: Desk) -> None:
+    desk.set(email_claim="preferred_username")
+    claims = {"email": "mallory@acme.com", "preferred_username": "alice@acme.com"}
+    assert code_of(desk, **claims) == "sign_in_email_unverified"
+    desk.set(trusts_emails=True)
+    assert desk.sign_in(**claims).email == "alice@acme.com"
+
+
 def test_verification_is_believed_of_the_address_beside_it_alone(
     desk: Desk, wicked: WickedProvider
 ) -> None:

@@ -220,6 +220,19 @@ def test_keys_that_were_exchanged_are_found(desk: Desk, wicked: WickedProvider) 
         desk.sign_in()
 
 
+def test_keys_that_cannot_be_had_again_are_over(desk: Desk, wicked: WickedProvider) -> None:
+    desk.sign_in()
+    desk.now_s += 3_601
+    wicked.answers["/realm/keys"] = (500, {})
+    for _ in range(3):
+        with pytest.raises(UpstreamFailed):
+            desk.sign_in()
+    assert wicked.asked["/realm/keys"] == 2
+    wicked.answers.clear()
+    desk.now_s += 6
+    assert desk.sign_in()
+
+
 def test_a_key_without_an_id_is_found_by_its_algorithm(desk: Desk, wicked: WickedProvider) -> None:
     wicked.keys = {"k0": OTHER_RSA, "k1": RSA, "k2": EC}
     wicked.token = lambda token: token

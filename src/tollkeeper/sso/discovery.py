@@ -55,7 +55,7 @@ class Discovery:
             if self._found is not None and age_s < FRESH_S:
                 return self._found
             if self._failed is not None and age_s < RETRY_S:
-                raise ProviderFailed(self._provider.label, self._failed.what, self._failed.reason)
+                raise self._failed.with_traceback(None)
             try:
                 self._found, self._failed = self._read(), None
             except ProviderFailed as error:

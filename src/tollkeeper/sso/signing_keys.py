@@ -77,11 +77,11 @@ class SigningKeys:
 
     def _refresh(self, url: str, age_s: float) -> None:
         if self._failed is not None and age_s < RETRY_S:
-            raise self._failed
+            raise self._failed.with_traceback(None)
         try:
             self._known, self._failed = self._read(url), None
         except ProviderFailed as error:
-            self._failed = error
+            self._known, self._failed = None, error
             raise
         finally:
             self._at_s = self._now_s()

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tollkeeper.domain.oidc import Arrival, OidcProvider
 
 GROUPS_MAX: Final = 2_000
+_EMAIL: Final = "email"
 _TEXT_CHARS_MAX: Final = 300
 
 Claims = Mapping[str, Any]
@@ -51,8 +52,11 @@ def found(claims: Claims, place: str) -> Any:
 
 
 def _is_verified(provider: OidcProvider, source: Claims) -> bool:
-    """Some providers say it as a text; some say nothing, which the operator may make up for."""
-    said = source.get("email_verified")
+    """Tell whether the address is vouched for: ``email_verified`` speaks of ``email`` alone.
+
+    Some providers say it as a text; some say nothing, which the operator may make up for.
+    """
+    said = source.get("email_verified") if provider.email_claim == _EMAIL else None
     if said is None:
         return provider.trusts_emails
     return said is True or said == "true"
