@@ -22,6 +22,7 @@ from budget_desks import (
 from postgres_cluster import shared
 from tollkeeper.domain.budgets import Budget, Unit
 from tollkeeper.domain.errors import Conflict, NotFound
+from tollkeeper.domain.gateway_company import Beat
 from tollkeeper.domain.leases import LEASE_US, BudgetAuthority, LeaseRequest, LeaseState
 from tollkeeper.storage.store.postgres_budgets import PostgresBudgetAuthority
 from tollkeeper.storage.store.sqlite_budgets import SqliteBudgetAuthority
@@ -145,3 +146,18 @@ def test_a_window_that_is_over_is_charged_as_others(desk: Desk) -> None:
     ended = desk.authority.abandon("g2", LATER + 10**15)
     assert sum(ended.held.values()) == CENT
     assert only(row for row in desk.rows() if row[1] == 80 * CENT) == (21 * CENT, 80 * CENT)
+
+
+def test_gateways_that_share_limits_meet_and_have_no_budgets(desk: Desk) -> None:
+    meet, leave = desk.authority.meet, desk.authority.leave
+    assert meet("g1", NOW) == [Beat("g1", NOW)]
+    assert sorted(meet("g2", NOW + 1)) == [Beat("g1", NOW), Beat("g2", NOW + 1)]
+    assert sorted(meet("g1", NOW + 2)) == [Beat("g1", NOW + 2), Beat("g2", NOW + 1)]
+    leave("g1", NOW + 3)
+    leave("g9", NOW + 3)
+    assert meet("g2", NOW + 4) == [Beat("g2", NOW + 4)]
+    assert [it.gateway for it in desk.authority.open_gateways()] == ["g1"]
+    desk.authority.prune(NOW + 4)  # one that ended, and none that lives
+    assert meet("g3", NOW + 5)[0] == Beat("g2", NOW + 4)
+    desk.authority.prune(NOW + 5)  # one that never said that it had gone
+    assert meet("g3", NOW + 5) == [Beat("g3", NOW + 5)]

@@ -31,11 +31,17 @@ from tollkeeper.storage.store.store_address import PostgresDatabase
 CALLS = 1_000
 REFUSED = 402
 UNREACHABLE = 503
+LIMITED = 429
 
 
 @contextmanager
 def gateways(
-    folder: Path, upstream: RoughUpstream, store_url: str, budgets: list[Budget], count: int
+    folder: Path,
+    upstream: RoughUpstream,
+    store_url: str,
+    budgets: list[Budget],
+    count: int,
+    **more: Any,
 ) -> Iterator[list[Deployment]]:
     """Run gateways with data folders of their own, and one key file and one store for all."""
     made: list[Deployment] = []
@@ -44,7 +50,7 @@ def gateways(
             place = folder / f"machine{number}"
             place.mkdir()
             key_file = made[0].folder.secret_key if made else None
-            each = Deployment(place, upstream.url, lab(upstream.url), store_url, key_file)
+            each = Deployment(place, upstream.url, lab(upstream.url, **more), store_url, key_file)
             ends.callback(each.finish)
             made.append(each)
         keep_budgets(made[0], *budgets)
@@ -194,3 +200,23 @@ def test_a_gateway_with_another_key_file_refuses_to_start(
         made.folder.secret_key.chmod(0o600)
         made.start()
         assert call(made, "lab/dime")[0] == 200
+
+
+def test_gateways_that_divide_rate_limits_let_as_many_through_as_they_say(
+    store_url: str, tmp_path: Path
+) -> None:
+    url = store_url or f"sqlite:///{tmp_path / 'shared' / 'store.sqlite3'}"
+    rules = [{"name": "all", "scope": "model", "requests_per_minute": 7}]
+    divided = {"rate_limits": rules, "limits": {"rate_share": "divide"}}
+    with (
+        RoughUpstream(answer) as provider,
+        gateways(tmp_path, provider, url, [], 2, **divided) as made,
+    ):
+        until(lambda: all("share of rate limits" in each.logs() for each in made), 10)
+        answers = [call(made[number % 2], "lab/dime") for number in range(20)]
+        passed = [number % 2 for number, (status, _) in enumerate(answers) if status == 200]
+        assert sorted((passed.count(0), passed.count(1))) == [3, 4]
+        refused = next(said for status, said in answers if status == LIMITED)
+        assert "its share of 7" in refused["error"]["message"]
+        assert len(provider.requests) == 7
+        assert {status for status, _ in answers} == {200, LIMITED}

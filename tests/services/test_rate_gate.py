@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from budget_desks import profile
 from tollkeeper.domain.budgets import BudgetScope
 from tollkeeper.domain.errors import BadRequest
+from tollkeeper.domain.gateway_company import Share
 from tollkeeper.domain.minute_windows import GRAIN_NS, MINUTE_NS
 from tollkeeper.domain.rate_limits import (
     NO_STANDING,
@@ -45,6 +46,38 @@ def refused(gate: RateGate, calls: RateSubject, tokens: int, now_ns: int) -> Rat
     with pytest.raises(RateLimited) as caught:
         gate.admit(calls, tokens, now_ns)
     return caught.value
+
+
+# ------------------------------------------------------------------ a share of each limit
+
+
+def test_gateways_that_divide_a_limit_let_as_many_through_as_it_says() -> None:
+    rules = [limit(requests_per_minute=7), limit("p", parallel=2, each=True)]
+    passed: Counter[int] = Counter()
+    for rank in range(3):
+        gate = RateGate(rules)
+        gate.divide(Share(rank, 3))
+        for number in range(7):
+            try:
+                gate.admit(subject(), 1, number).release()
+                passed[rank] += 1
+            except RateLimited as error:
+                assert (
+                    f"allows {error.limit} request{'' if error.limit == 1 else 's'} a minute "
+                    "at this gateway, its share of 7, for"
+                ) in error.message
+    assert passed == {0: 3, 1: 2, 2: 2}
+
+
+def test_what_counts_goes_on_to_count_when_a_share_changes() -> None:
+    gate, calls = RateGate([limit(requests_per_minute=4, tokens_per_minute=400)]), subject()
+    for number in range(3):
+        gate.admit(calls, 10, number)
+    gate.divide(Share(1, 2))
+    assert refused(gate, calls, 10, 4).limit == 2
+    gate.divide(Share())
+    gate.admit(calls, 10, 5)
+    assert refused(gate, calls, 10, 6).limit == 4
 
 
 # ------------------------------------------------------------------ each limit by itself

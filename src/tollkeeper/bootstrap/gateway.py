@@ -18,6 +18,7 @@ from tollkeeper.bootstrap.gateway_budgets import (
     recover_journal,
     renew_desk,
     set_up_desk,
+    sharing_rates,
 )
 from tollkeeper.bootstrap.listening import ServerTls, room_for_clients
 from tollkeeper.bootstrap.prices import followed_files, newest_book
@@ -78,7 +79,8 @@ async def serve(options: ChildOptions) -> None:
     address = bootstrap.address_of(settings)
     set_up_desk(gateway, routed.book, directory.budgets(), data, address)
     gateway.rates.use((*configuration.rate_limits, *directory.rate_rules()))
-    tls = ServerTls(settings.listen)
+    listen = settings.listen
+    tls = ServerTls(listen)
 
     def routed_anew() -> None:
         """Read the configuration again. Raises ConfigError; then nothing has changed."""
@@ -97,17 +99,13 @@ async def serve(options: ChildOptions) -> None:
     process = GatewayProcess(
         gateway,
         directory,
-        Listening(
-            settings.listen.host,
-            settings.listen.port,
-            tls.context,
-            server_limits(settings),
-        ),
+        Listening(listen.host, listen.port, tls.context, server_limits(settings)),
         reload=routed_anew,
         watched=followed_files(configuration, data),
     )
     saving = spawn(_keep_saving_habits(gateway, data), name="save-habits")
-    await process.run(options.report_ready)
+    async with sharing_rates(gateway, settings, data):
+        await process.run(options.report_ready)
     saving.cancel()
     _save_habits(gateway, data)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from functools import partial
 
 from tollkeeper import bootstrap, clock
 from tollkeeper.config import Configuration
+from tollkeeper.config.settings import Settings
 from tollkeeper.domain.budget_book import Book
 from tollkeeper.domain.budget_words import is_of_file
 from tollkeeper.domain.budgets import Budget
@@ -16,6 +17,7 @@ from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.gateway.authority_line import AuthorityLine
 from tollkeeper.gateway.budget_desk import BudgetDesk
+from tollkeeper.gateway.rate_shares import RateShares
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.ports import DataFolder
 from tollkeeper.services.budget_spending import charges_of
@@ -24,7 +26,7 @@ from tollkeeper.services.hold_sizes import UsualReplies
 from tollkeeper.services.settlement import settle_interrupted
 from tollkeeper.storage.journal.recovery import recover
 from tollkeeper.storage.journal.spent_files import SpentFiles
-from tollkeeper.telemetry import logger
+from tollkeeper.telemetry import logger, spawn
 
 
 def recover_journal(
@@ -92,3 +94,22 @@ def renew_desk(gateway: Gateway, prices: PriceBook, public_url: str) -> None:
     if gateway.desk is not None:
         gateway.desk.sizes.use(prices)
         gateway.desk.public_url = public_url
+
+
+@asynccontextmanager
+async def sharing_rates(
+    gateway: Gateway, settings: Settings, data: DataFolder
+) -> AsyncIterator[None]:
+    """Let gateways divide rate limits, where that is wanted and the store may have several."""
+    if settings.limits.rate_share != "divide" or not data.store_url:
+        yield
+        return
+    line = AuthorityLine(lambda: bootstrap.open_budget_authority(data))
+    shares = RateShares(gateway.journal.instance, line, gateway.rates.divide)
+    await shares.meet()  # before any call is let through
+    keeping = spawn(shares.keep(), name="share-rate-limits")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await shares.leave()

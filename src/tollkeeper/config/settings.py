@@ -35,6 +35,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream_connections: Positive = 2_000  # for each provider
     upstream_waiting: Positive = 1_000
     drains: Annotated[int, msgspec.Meta(ge=0)] = 200  # abandoned streams read to their end
+    rate_share: Literal["each", "divide"] = "each"  # of rate limits, by gateways on one store
 
 
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

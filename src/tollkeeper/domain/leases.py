@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 from tollkeeper.domain.budget_raises import Overdraft
 from tollkeeper.domain.budgets import Amounts, Balance, BalanceKey, Budget
+from tollkeeper.domain.gateway_company import Beat
 
 SLICE_PART: Final = 20
 """A slice is at most one of so many parts of what is left: 5 %."""
@@ -221,6 +222,12 @@ class BudgetAuthority(Protocol):
 
     def void(self, entry_id: str, gateway: str, charges: Sequence[Charge], now_us: int) -> bool:
         """Free a hold of a call that was never sent; one that arrives later is refused."""
+
+    def meet(self, gateway: str, now_us: int) -> list[Beat]:
+        """Say that a gateway is there which shares rate limits; list all that have said so."""
+
+    def leave(self, gateway: str, now_us: int) -> None:
+        """Say that it is there no more."""
 
     def balances(self, budget_id: str | None = None) -> list[Balance]:
         """List the rows of one budget, or of all."""

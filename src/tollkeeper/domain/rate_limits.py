@@ -164,7 +164,8 @@ NO_STANDING: Final = Standing(None, None)
 class RateLimited(Refused):
     """A rate limit has no room for the call at the moment: 429, and when to come back.
 
-    ``rule`` is the one that has none, ``rate`` what of it, ``limit`` how much there may be.
+    ``rule`` is the one that has none, ``rate`` what of it, ``limit`` how much there may be at
+    this gateway.
     ``standing`` is where the caller stands at all rules together.
     """
 
@@ -175,6 +176,9 @@ class RateLimited(Refused):
         self, rule: RateRule, rate: Rate, limit: int, retry_after_s: int, standing: Standing
     ) -> None:
         allowed = _ALLOWED[rate].format(limit, "" if limit == 1 else "s")
+        whole = dict(zip(Rate, rule.limits, strict=True))[rate]
+        if whole is not None and whole != limit:
+            allowed += f" at this gateway, its share of {whole},"
         super().__init__(
             f"rate limit {rule.name!r} allows {allowed} for {whose_words(rule)}; "
             f"come back in {retry_after_s} s",

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from tollkeeper.domain.budgets import BalanceKey
+from tollkeeper.domain.gateway_company import Beat
 from tollkeeper.domain.leases import BudgetAuthority, LeaseAnswer, LeaseRequest
 from tollkeeper.failpoints import FailPoint, nowhere
 
@@ -59,6 +60,14 @@ class AuthorityLine:
             return closed
 
         return self._in_thread(tell)
+
+    def meet(self, gateway: str, now_us: int) -> asyncio.Future[list[Beat]]:
+        """Say that a gateway is there, as ``BudgetAuthority.meet``."""
+        return self._in_thread(lambda authority: authority.meet(gateway, now_us))
+
+    def leave(self, gateway: str, now_us: int) -> asyncio.Future[None]:
+        """Say that it is there no more, as ``BudgetAuthority.leave``."""
+        return self._in_thread(lambda authority: authority.leave(gateway, now_us))
 
     def close(self) -> None:
         """Let what is under way end, and close the connection."""

@@ -1,8 +1,8 @@
 """The rate limits of one gateway process: admits calls in memory, and speaks to nobody.
 
-Every process counts for itself. Only one thread may use a gate. A call that passed has a
-``Ticket``, which knows what it took; whoever carries the call says what it used, and frees its
-place at its end. Times are nanoseconds of a clock that never steps back.
+Every process counts for itself, up to its share of each limit. Only one thread may use a gate. A
+call that passed has a ``Ticket``, which knows what it took; whoever carries the call says what it
+used, and frees its place at its end. Times are nanoseconds of a clock that never steps back.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from tollkeeper import clock
 from tollkeeper.domain.budgets import Spender
 from tollkeeper.domain.errors import BadRequest
+from tollkeeper.domain.gateway_company import WHOLE, Share
 from tollkeeper.domain.minute_windows import MINUTE_NS, MinuteWindow, Taking, whole_seconds
 from tollkeeper.domain.rate_limits import (
     Rate,
@@ -143,6 +144,7 @@ class RateGate:
         self._entities_max = entities_max
         self._now_ns = now_ns
         self._book = RateBook(rules)
+        self._share = WHOLE
         self._seal = object()  # a new one lets every subject be matched anew
         self._rows: dict[_RowKey, RateRow] = {}
         self._purged_ns = 0
@@ -166,6 +168,12 @@ class RateGate:
         self._rows = {key: row for key, row in self._rows.items() if key[0] in counted}
         self._book = book
         self._seal = object()
+
+    def divide(self, share: Share) -> None:
+        """Let no more pass from now on than this gateway's share of each limit."""
+        if share != self._share:
+            self._share = share
+            self._seal = object()
 
     def concerns(self, subject: RateSubject) -> bool:
         """Tell whether any rule concerns these calls."""
@@ -236,18 +244,18 @@ class RateGate:
         return ticket
 
     def _match(self, subject: RateSubject) -> None:
-        seal = self._seal
+        seal, share = self._seal, self._share
         by_request: list[_Windowed] = []
         by_token: list[_Windowed] = []
         parallel: list[_Parallel] = []
         for rule, entity in self._book.concerns(subject.call):
             row = self._row(rule, entity)
             if rule.requests_per_minute is not None:
-                by_request.append((row.requests, rule.requests_per_minute, rule))
+                by_request.append((row.requests, share.of(rule.requests_per_minute), rule))
             if rule.tokens_per_minute is not None:
-                by_token.append((row.tokens, rule.tokens_per_minute, rule))
+                by_token.append((row.tokens, share.of(rule.tokens_per_minute), rule))
             if rule.parallel is not None:
-                parallel.append((row, rule.parallel, rule))
+                parallel.append((row, share.of(rule.parallel), rule))
         is_limited = by_request or by_token or parallel
         subject.limits = (by_request, by_token, parallel) if is_limited else _NO_LIMITS
         subject.seal = self._seal

@@ -18,6 +18,7 @@ from tollkeeper.domain.budgets import (
     BalanceKey,
     Budget,
 )
+from tollkeeper.domain.gateway_company import Beat
 from tollkeeper.domain.holds import HoldState
 from tollkeeper.domain.leases import (
     LEASE_US,
@@ -218,6 +219,20 @@ class SqlBudgetAuthority:
                     move(db, key, max(amount, -_standing(db, key, now_us).posted), 0)
                     booked += 1
         return booked
+
+    # ------------------------------------------------------------- company
+
+    def meet(self, gateway: str, now_us: int) -> list[Beat]:
+        name = f"{sql.SHARING}{gateway}"
+        with self._transaction() as db:
+            db.execute(sql.SEE_GATEWAY, {"gateway": name, "now_us": now_us})
+            rows = db.execute(sql.BEATS, {}).fetchall()
+        return [Beat(row[0].removeprefix(sql.SHARING), row[1]) for row in rows]
+
+    def leave(self, gateway: str, now_us: int) -> None:
+        values = {"gateway": f"{sql.SHARING}{gateway}", "now_us": now_us}
+        with self._transaction() as db:
+            db.execute(sql.END_GATEWAY, values)
 
     # ------------------------------------------------------------- balances
 

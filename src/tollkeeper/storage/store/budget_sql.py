@@ -103,6 +103,12 @@ SEE_GATEWAY: Final = """
     VALUES (:gateway, :now_us, NULL)
     ON CONFLICT (gateway) DO UPDATE SET seen_at_us = excluded.seen_at_us
 """
+SHARING: Final = "rates~"
+"""With this begin the names of gateways in their part as those that share rate limits."""
+BEATS: Final = f"""
+    SELECT gateway, seen_at_us FROM budget_gateways
+    WHERE ended_at_us IS NULL AND substr(gateway, 1, {len(SHARING)}) = '{SHARING}'
+"""
 TURN: Final = "UPDATE budget_gateways SET seen_at_us = seen_at_us WHERE gateway = :gateway"
 ENDED: Final = """
     SELECT 1 FROM budget_gateways WHERE gateway = :gateway AND ended_at_us IS NOT NULL
@@ -196,9 +202,11 @@ FORGET_HOLDS: Final = f"""
     DELETE FROM budget_holds WHERE state <> 'held' AND changed_at_us < :before_us
     AND substr(entry_id, 1, {len(ABANDONED)}) <> '{ABANDONED}'
 """
-FORGET_GATEWAYS: Final = """
-    DELETE FROM budget_gateways WHERE ended_at_us < :before_us AND NOT EXISTS (
-        SELECT 1 FROM budget_leases AS l WHERE l.gateway = budget_gateways.gateway)
+FORGET_GATEWAYS: Final = f"""
+    DELETE FROM budget_gateways
+    WHERE (ended_at_us < :before_us
+        OR (seen_at_us < :before_us AND substr(gateway, 1, {len(SHARING)}) = '{SHARING}'))
+    AND NOT EXISTS (SELECT 1 FROM budget_leases AS l WHERE l.gateway = budget_gateways.gateway)
 """
 FORGET_LEASES: Final = """
     DELETE FROM budget_leases WHERE state = 'closed' AND EXISTS (

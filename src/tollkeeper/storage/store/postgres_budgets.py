@@ -82,6 +82,8 @@ class PostgresBudgetAuthority(SqlBudgetAuthority):
     settle = _tried_again(SqlBudgetAuthority.settle)
     book_late = _tried_again(SqlBudgetAuthority.book_late)
     void = _tried_again(SqlBudgetAuthority.void)
+    meet = _tried_again(SqlBudgetAuthority.meet)
+    leave = _tried_again(SqlBudgetAuthority.leave)
     balances = _tried_again(SqlBudgetAuthority.balances)
     correct = _tried_again(SqlBudgetAuthority.correct)
     prune = _tried_again(SqlBudgetAuthority.prune)
