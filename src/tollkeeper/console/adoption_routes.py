@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tollkeeper.console.access import Auth
 from tollkeeper.console.api import adoption as api
-from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.pages import adoption as pages
-from tollkeeper.console.route import Route, Tenant, page
+from tollkeeper.console.route import Tenant, api_get, page_at
 
-PAGES: Final = (
-    Route(
-        *("GET", "/adoption", Kind.PAGE, Auth.SESSION),
-        *(api.READERS, Tenant.SCOPE, page(pages.adoption)),
-    ),
-)
+PAGES: Final = (page_at("/adoption", api.READERS, Tenant.SCOPE, pages.adoption),)
 
-API: Final = (
-    Route(
-        *("GET", "/api/v1/adoption", Kind.API, Auth.MANAGEMENT),
-        *(api.READERS, Tenant.SCOPE, api.adoption),
-    ),
-)
+API: Final = (api_get("/api/v1/adoption", api.READERS, Tenant.SCOPE, api.adoption),)

@@ -4,43 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from tollkeeper.console.access import Auth
 from tollkeeper.console.api import budgets as api
-from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.pages import budget, budgets
-from tollkeeper.console.route import Route, Tenant, form, page
+from tollkeeper.console.route import Tenant, form_at, page_at
 from tollkeeper.domain.access import Role
 
 _EVERYBODY: Final = frozenset(Role)
 
 PAGES: Final = (
-    Route(
-        *("GET", "/budgets", Kind.PAGE, Auth.SESSION),
-        *(_EVERYBODY, Tenant.SCOPE, page(budgets.budgets)),
-    ),
-    Route(
-        *("POST", "/budgets", Kind.FORM, Auth.SESSION_FORM),
-        *(api.KEEPERS, Tenant.ORG, form(budgets.make_budget)),
-    ),
-    Route(
-        *("POST", "/budgets/try", Kind.FORM, Auth.SESSION_FORM),
-        *(api.KEEPERS, Tenant.ORG, form(budgets.try_budget)),
-    ),
-    Route(
-        *("GET", "/budget/{budget_id}", Kind.PAGE, Auth.SESSION),
-        *(_EVERYBODY, Tenant.SCOPE, page(budget.budget)),
-    ),
-    Route(
-        *("POST", "/budget/{budget_id}", Kind.FORM, Auth.SESSION_FORM),
-        *(api.KEEPERS, Tenant.ORG, form(budget.change_budget)),
-    ),
-    Route(
-        *("POST", "/budget/{budget_id}/end", Kind.FORM, Auth.SESSION_FORM),
-        *(api.KEEPERS, Tenant.ORG, form(budget.end_budget)),
-    ),
-    Route(
-        *("POST", "/budget/{budget_id}/top-up", Kind.FORM, Auth.SESSION_FORM),
-        *(api.KEEPERS, Tenant.ORG, form(budget.top_up)),
-    ),
+    page_at("/budgets", _EVERYBODY, Tenant.SCOPE, budgets.budgets),
+    form_at("/budgets", api.KEEPERS, Tenant.ORG, budgets.make_budget),
+    form_at("/budgets/try", api.KEEPERS, Tenant.ORG, budgets.try_budget),
+    page_at("/budget/{budget_id}", _EVERYBODY, Tenant.SCOPE, budget.budget),
+    form_at("/budget/{budget_id}", api.KEEPERS, Tenant.ORG, budget.change_budget),
+    form_at("/budget/{budget_id}/end", api.KEEPERS, Tenant.ORG, budget.end_budget),
+    form_at("/budget/{budget_id}/top-up", api.KEEPERS, Tenant.ORG, budget.top_up),
 )
 """One budget stands below another word than all of them, so that no path is taken for an id."""

@@ -1,4 +1,4 @@
-"""One line of the table of routes, and how pages and forms become its handlers."""
+"""One line of the table of routes, how pages and forms become its handlers, and the usual lines."""
 
 from __future__ import annotations
 
@@ -65,3 +65,31 @@ def form(handler: FormHandler) -> Handler:
 
     answer.__doc__ = handler.__doc__
     return answer
+
+
+# ------------------------------------------------------------------ the usual lines
+
+
+def page_at(path: str, roles: frozenset[Role], tenant: Tenant, handler: PageHandler) -> Route:
+    """Make the line of a page for whoever is signed in with one of these roles."""
+    return Route("GET", path, Kind.PAGE, Auth.SESSION, roles, tenant, page(handler))
+
+
+def form_at(path: str, roles: frozenset[Role], tenant: Tenant, handler: FormHandler) -> Route:
+    """Make the line of a page's form."""
+    return Route("POST", path, Kind.FORM, Auth.SESSION_FORM, roles, tenant, form(handler))
+
+
+def api_get(path: str, roles: frozenset[Role], tenant: Tenant, handler: Handler) -> Route:
+    """Make the line of what the API tells, for sessions and admin keys."""
+    return Route("GET", path, Kind.API, Auth.MANAGEMENT, roles, tenant, handler)
+
+
+def api_post(path: str, roles: frozenset[Role], tenant: Tenant, handler: Handler) -> Route:
+    """Make the line of what is made or changed over the API."""
+    return Route("POST", path, Kind.API, Auth.MANAGEMENT_WRITE, roles, tenant, handler)
+
+
+def api_delete(path: str, roles: frozenset[Role], tenant: Tenant, handler: Handler) -> Route:
+    """Make the line of what is ended or removed over the API."""
+    return Route("DELETE", path, Kind.API, Auth.MANAGEMENT_WRITE, roles, tenant, handler)

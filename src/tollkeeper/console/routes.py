@@ -40,9 +40,7 @@ from tollkeeper.console.budget_routes import PAGES as BUDGET_PAGES
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.litellm.routes import LITELLM
 from tollkeeper.console.pages import call, calls, keys, models, overview, sign_in
-from tollkeeper.console.route import Route, Tenant
-from tollkeeper.console.route import form as _form
-from tollkeeper.console.route import page as _page
+from tollkeeper.console.route import Route, Tenant, api_delete, api_get, api_post, form_at, page_at
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role
 
@@ -73,46 +71,16 @@ def _description(console: Console, access: Access, question: Question) -> Answer
 
 
 PAGES: Final = (
-    Route(
-        *("GET", "/", Kind.PAGE, Auth.SESSION),
-        *(EVERYBODY, Tenant.SCOPE, _page(overview.overview)),
-    ),
-    Route(
-        *("GET", "/calls", Kind.PAGE, Auth.SESSION),
-        *(EVERYBODY, Tenant.SCOPE, _page(calls.calls)),
-    ),
-    Route(
-        *("GET", "/calls/{call_id}", Kind.PAGE, Auth.SESSION),
-        *(EVERYBODY, Tenant.SCOPE, _page(call.call)),
-    ),
-    Route(
-        *("GET", "/models", Kind.PAGE, Auth.SESSION),
-        *(EVERYBODY, Tenant.SCOPE, _page(models.models)),
-    ),
-    Route(
-        *("POST", "/models/rules", Kind.FORM, Auth.SESSION_FORM),
-        *(models.BUYERS, Tenant.ORG, _form(models.make_rule)),
-    ),
-    Route(
-        *("POST", "/models/rules/{rule_id}/end", Kind.FORM, Auth.SESSION_FORM),
-        *(models.BUYERS, Tenant.ORG, _form(models.end_rule)),
-    ),
-    Route(
-        *("GET", "/keys", Kind.PAGE, Auth.SESSION),
-        *(EVERYBODY, Tenant.REACH, _page(keys.keys)),
-    ),
-    Route(
-        *("POST", "/keys", Kind.FORM, Auth.SESSION_FORM),
-        *(ISSUERS, Tenant.REACH, _form(keys.issue_key)),
-    ),
-    Route(
-        *("POST", "/keys/{key_id}/revoke", Kind.FORM, Auth.SESSION_FORM),
-        *(ISSUERS, Tenant.REACH, _form(keys.revoke_key)),
-    ),
-    Route(
-        *("POST", "/keys/{key_id}/rotate", Kind.FORM, Auth.SESSION_FORM),
-        *(ISSUERS, Tenant.REACH, _form(keys.rotate_key)),
-    ),
+    page_at("/", EVERYBODY, Tenant.SCOPE, overview.overview),
+    page_at("/calls", EVERYBODY, Tenant.SCOPE, calls.calls),
+    page_at("/calls/{call_id}", EVERYBODY, Tenant.SCOPE, call.call),
+    page_at("/models", EVERYBODY, Tenant.SCOPE, models.models),
+    form_at("/models/rules", models.BUYERS, Tenant.ORG, models.make_rule),
+    form_at("/models/rules/{rule_id}/end", models.BUYERS, Tenant.ORG, models.end_rule),
+    page_at("/keys", EVERYBODY, Tenant.REACH, keys.keys),
+    form_at("/keys", ISSUERS, Tenant.REACH, keys.issue_key),
+    form_at("/keys/{key_id}/revoke", ISSUERS, Tenant.REACH, keys.revoke_key),
+    form_at("/keys/{key_id}/rotate", ISSUERS, Tenant.REACH, keys.rotate_key),
     *adoption_routes.PAGES,
     *alert_routes.PAGES,
     *audit_routes.PAGES,
@@ -147,98 +115,40 @@ PAGES: Final = (
 )
 
 API: Final = (
-    Route(
-        *("GET", "/api/v1/usage", Kind.API, Auth.MANAGEMENT),
-        *(EVERYBODY, Tenant.SCOPE, usage_api.usage),
+    api_get("/api/v1/usage", EVERYBODY, Tenant.SCOPE, usage_api.usage),
+    api_get("/api/v1/calls", EVERYBODY, Tenant.SCOPE, calls_api.calls),
+    api_get("/api/v1/calls/{call_id}", EVERYBODY, Tenant.SCOPE, calls_api.call),
+    api_post("/api/v1/prices/reprice", ADMINS, Tenant.ORG, repricing_api.reprice),
+    api_get("/api/v1/prices/rules", models.READERS, Tenant.ORG, price_rules_api.list_rules),
+    api_post("/api/v1/prices/rules", models.BUYERS, Tenant.ORG, price_rules_api.make_rule),
+    api_delete(
+        "/api/v1/prices/rules/{rule_id}", models.BUYERS, Tenant.ORG, price_rules_api.end_rule
     ),
-    Route(
-        *("GET", "/api/v1/calls", Kind.API, Auth.MANAGEMENT),
-        *(EVERYBODY, Tenant.SCOPE, calls_api.calls),
-    ),
-    Route(
-        *("GET", "/api/v1/calls/{call_id}", Kind.API, Auth.MANAGEMENT),
-        *(EVERYBODY, Tenant.SCOPE, calls_api.call),
-    ),
-    Route(
-        *("POST", "/api/v1/prices/reprice", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(ADMINS, Tenant.ORG, repricing_api.reprice),
-    ),
-    Route(
-        *("GET", "/api/v1/prices/rules", Kind.API, Auth.MANAGEMENT),
-        *(models.READERS, Tenant.ORG, price_rules_api.list_rules),
-    ),
-    Route(
-        *("POST", "/api/v1/prices/rules", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(models.BUYERS, Tenant.ORG, price_rules_api.make_rule),
-    ),
-    Route(
-        *("DELETE", "/api/v1/prices/rules/{rule_id}", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(models.BUYERS, Tenant.ORG, price_rules_api.end_rule),
-    ),
-    Route(
-        *("GET", "/api/v1/limits", Kind.API, Auth.MANAGEMENT),
-        *(OVERSEERS, Tenant.ORG, rate_limits_api.list_limits),
-    ),
-    Route(
-        *("POST", "/api/v1/limits", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(ADMINS, Tenant.ORG, rate_limits_api.set_limit),
-    ),
-    Route(
-        *("DELETE", "/api/v1/limits/{limit_id}", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(ADMINS, Tenant.ORG, rate_limits_api.remove_limit),
-    ),
+    api_get("/api/v1/limits", OVERSEERS, Tenant.ORG, rate_limits_api.list_limits),
+    api_post("/api/v1/limits", ADMINS, Tenant.ORG, rate_limits_api.set_limit),
+    api_delete("/api/v1/limits/{limit_id}", ADMINS, Tenant.ORG, rate_limits_api.remove_limit),
     *budget_request_routes.API,
-    Route(
-        *("GET", "/api/v1/budgets", Kind.API, Auth.MANAGEMENT),
-        *(EVERYBODY, Tenant.SCOPE, budgets_api.list_budgets),
+    api_get("/api/v1/budgets", EVERYBODY, Tenant.SCOPE, budgets_api.list_budgets),
+    api_post("/api/v1/budgets", budgets_api.KEEPERS, Tenant.ORG, budgets_api.make_budget),
+    api_post("/api/v1/budget-replays", budgets_api.TRIERS, Tenant.ORG, budgets_api.replay_budget),
+    api_get("/api/v1/budgets/{budget_id}", EVERYBODY, Tenant.SCOPE, budgets_api.get_budget),
+    api_post(
+        "/api/v1/budgets/{budget_id}", budgets_api.KEEPERS, Tenant.ORG, budgets_api.change_budget
     ),
-    Route(
-        *("POST", "/api/v1/budgets", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.make_budget),
+    api_delete(
+        "/api/v1/budgets/{budget_id}", budgets_api.KEEPERS, Tenant.ORG, budgets_api.end_budget
     ),
-    Route(
-        *("POST", "/api/v1/budget-replays", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(budgets_api.TRIERS, Tenant.ORG, budgets_api.replay_budget),
-    ),
-    Route(
-        *("GET", "/api/v1/budgets/{budget_id}", Kind.API, Auth.MANAGEMENT),
-        *(EVERYBODY, Tenant.SCOPE, budgets_api.get_budget),
-    ),
-    Route(
-        *("POST", "/api/v1/budgets/{budget_id}", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.change_budget),
-    ),
-    Route(
-        *("DELETE", "/api/v1/budgets/{budget_id}", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.end_budget),
-    ),
-    Route(
-        *("POST", "/api/v1/budgets/{budget_id}/top-up", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(budgets_api.KEEPERS, Tenant.ORG, budgets_api.top_up),
+    api_post(
+        "/api/v1/budgets/{budget_id}/top-up", budgets_api.KEEPERS, Tenant.ORG, budgets_api.top_up
     ),
     *adoption_routes.API,
     *alert_routes.API,
     *audit_routes.API,
-    Route(
-        *("GET", "/api/v1/keys", Kind.API, Auth.MANAGEMENT),
-        *(EVERYBODY, Tenant.REACH, keys_api.list_keys),
-    ),
-    Route(
-        *("POST", "/api/v1/keys", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(ISSUERS, Tenant.REACH, keys_api.issue_key),
-    ),
-    Route(
-        *("GET", "/api/v1/keys/{key_id}", Kind.API, Auth.MANAGEMENT),
-        *(EVERYBODY, Tenant.REACH, keys_api.get_key),
-    ),
-    Route(
-        *("POST", "/api/v1/keys/{key_id}/rotate", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(ISSUERS, Tenant.REACH, keys_api.rotate_key),
-    ),
-    Route(
-        *("DELETE", "/api/v1/keys/{key_id}", Kind.API, Auth.MANAGEMENT_WRITE),
-        *(ISSUERS, Tenant.REACH, keys_api.revoke_key),
-    ),
+    api_get("/api/v1/keys", EVERYBODY, Tenant.REACH, keys_api.list_keys),
+    api_post("/api/v1/keys", ISSUERS, Tenant.REACH, keys_api.issue_key),
+    api_get("/api/v1/keys/{key_id}", EVERYBODY, Tenant.REACH, keys_api.get_key),
+    api_post("/api/v1/keys/{key_id}/rotate", ISSUERS, Tenant.REACH, keys_api.rotate_key),
+    api_delete("/api/v1/keys/{key_id}", ISSUERS, Tenant.REACH, keys_api.revoke_key),
     *people_routes.API,
     Route(
         *("GET", "/api/v1/me", Kind.API, Auth.KEY_OR_SESSION),
