@@ -1,4 +1,7 @@
-"""What budgets add to a call: finding them, sizing the hold, admitting and settling it."""
+"""What budgets add to a call: finding them, sizing the hold, admitting and settling it.
+
+Also what it takes to say in the reply how much is left.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ from tollkeeper.storage.journal.writer import JournalWriter
 from tollkeeper.wire.controls import Controls
 
 ADMISSION: Final = "admission of a call with 5 budgets, and its settlement"
+BUDGET_LEFT: Final = "what is left of 5 budgets, for the reply's header line"
 
 _MODEL: Final = "gpt-4.1-mini"
 _LIMIT: Final = 10**18
@@ -56,13 +60,15 @@ class _Sent:
         return True
 
 
-def admission_us(time_us: Callable[[Callable[[], object]], float]) -> float:
-    """Give what one call costs, with a function that times a piece of work in µs."""
+def admission_us(time_us: Callable[[Callable[[], object]], float]) -> dict[str, float]:
+    """Give what one call costs by part, with a function that times a piece of work in µs."""
     with tempfile.TemporaryDirectory(prefix="admission-") as folder:
         return asyncio.run(_measured(DataFolder(Path(folder)), time_us))
 
 
-async def _measured(data: DataFolder, time_us: Callable[[Callable[[], object]], float]) -> float:
+async def _measured(
+    data: DataFolder, time_us: Callable[[Callable[[], object]], float]
+) -> dict[str, float]:
     bootstrap.open_store(data).close()
     data.journal.mkdir()
     journal = JournalWriter(data.journal, now_us=clock.now_us(), on_fatal=_fatal)
@@ -111,7 +117,10 @@ async def _measured(data: DataFolder, time_us: Callable[[Callable[[], object]], 
         _outcome(held)
 
     await _leased(begin, desk, sent)
-    took_us = time_us(call) - time_us(nothing)
+    took_us = {
+        ADMISSION: time_us(call) - time_us(nothing),
+        BUDGET_LEFT: time_us(lambda: desk.lines(way)),
+    }
     desk.close()
     journal.close()
     line.close()

@@ -26,7 +26,7 @@ from budget_desks import (
     write_budgets,
 )
 from tollkeeper.domain.budget_book import Book
-from tollkeeper.domain.budgets import Amounts, Budget, BudgetScope, Mode, Sizing, Unit
+from tollkeeper.domain.budgets import NOTHING, Amounts, Budget, BudgetScope, Mode, Sizing, Unit
 from tollkeeper.domain.holds import UNPRICED
 from tollkeeper.domain.leases import LEASE_US, Account, LeaseAnswer, LeaseState
 from tollkeeper.services.budget_gate import (
@@ -390,6 +390,18 @@ def test_a_gateway_that_was_taken_for_dead_stops(desks: list[Desk]) -> None:
     assert isinstance(refused, Refused)
     assert refused.code == UNREACHABLE
     assert only(desk.authority.balances()).posted == CENT
+
+
+def test_a_call_that_lacks_room_somewhere_leaves_no_hold_elsewhere(desks: list[Desk]) -> None:
+    made = [budget("a", 10 * CENT), budget("b", 2 * CENT), budget("c", 1_000, unit=Unit.TOKENS)]
+    desks.append(desk := Desk(*made))
+    assert desk.admit("e1", CENT, 500) == Admitted()
+    for usd, tokens in ((2 * CENT, 1), (1, 600), (None, 1)):
+        assert isinstance(desk.admit(f"e{usd}-{tokens}", usd, tokens), Refused)
+        assert list(desk.gate.holds) == ["e1"]
+        assert [row.held for row, _ in desk.subject.charges] == [CENT, CENT, 500]
+    assert desk.gate.settle("e1", NOTHING)
+    assert [row.held for row, _ in desk.subject.charges] == [0, 0, 0]
 
 
 def test_five_budgets_cost_a_call_less_than_three_microseconds(desks: list[Desk]) -> None:

@@ -39,8 +39,10 @@ def sizes_of(**fields: Any) -> CallSizes:
 
 def balanced(sizes: CallSizes, body: bytes = CHAT, **more: Any) -> Amounts:
     given = {"prompt_bytes": len(body), "output_max": None, "choices": 1, "units": NOTHING} | more
-    return sizes.balanced(
-        body, given["prompt_bytes"], given["output_max"], given["choices"], given["units"], AT
+    return Amounts._make(
+        sizes.balanced(
+            body, given["prompt_bytes"], given["output_max"], given["choices"], given["units"], AT
+        )
     )
 
 
@@ -66,9 +68,16 @@ def test_the_callers_limit_and_the_number_of_replies_count() -> None:
 def test_long_replies_are_learned() -> None:
     sizes = sizes_of()
     for _ in range(50):
-        if sizes.is_curious():
-            sizes.learn(9_000, CENT)
+        sizes.learn(9_000, CENT)
     assert balanced(sizes).tokens == len(CHAT) // 4 + 9_000
+
+
+def test_all_calls_are_learned_from_at_first_then_some() -> None:
+    sizes = sizes_of()
+    for _ in range(64):
+        assert sizes.unlearned == 1
+        sizes.learn(100, CENT)
+    assert sizes.unlearned == 16
 
 
 def test_a_dearer_tier_that_is_asked_for_is_held_for() -> None:
@@ -110,8 +119,7 @@ def test_what_is_no_text_holds_a_cent_what_it_asks_for_or_what_such_calls_cost()
     sizes = sizes_of(model="gpt-image-1", has_prompt=False, has_output=False)
     assert balanced(sizes, prompt_bytes=0).usd_nanos == COST_FLOOR_NANOS
     for _ in range(30):
-        if sizes.is_curious():
-            sizes.learn(0, 25 * CENT)
+        sizes.learn(0, 25 * CENT)
     assert balanced(sizes, prompt_bytes=0).usd_nanos == 25 * CENT
     speech = sizes_of(model="tts-1", has_prompt=False, has_output=False)
     held = balanced(speech, prompt_bytes=0, units={INPUT_CHARACTERS: 100_000})

@@ -18,6 +18,10 @@ from tollkeeper.domain.budgets import AMOUNT_MAX, Amounts
 from tollkeeper.domain.money import PRICE_UNITS_PER_NANO
 from tollkeeper.domain.price_plan import PricePlan
 
+Hold = tuple[int | None, ...]
+"""What a call holds, in the order of ``UNITS``: ``Amounts`` or a plain tuple, which is made in a
+quarter of the time. A strict one may stand behind a balanced one."""
+
 UNPRICED: Final = "budget_unpriced"
 """The code of a refusal for a call of unknown cost under a hard budget in USD."""
 

@@ -7,6 +7,7 @@ from typing import Final
 from tollkeeper.domain.access import VirtualKey
 from tollkeeper.domain.calls import Held, Profile
 from tollkeeper.domain.errors import NotAllowed, TollkeeperError
+from tollkeeper.domain.holds import Hold
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
 from tollkeeper.domain.routing import Dialect
 from tollkeeper.domain.seat_plans import plan_of
@@ -14,7 +15,6 @@ from tollkeeper.gateway.head_notes import Caller, HeadNotes
 from tollkeeper.gateway.plans import Plan
 from tollkeeper.gateway.shared import Gateway
 from tollkeeper.gateway.ways import Spending, Way
-from tollkeeper.services.budget_gate import Hold
 from tollkeeper.services.call_sizes import CallKind
 from tollkeeper.services.rate_gate import RateSubject
 from tollkeeper.wire.aws_signature import RequestSigner

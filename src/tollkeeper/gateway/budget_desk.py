@@ -17,9 +17,10 @@ from tollkeeper.domain.budget_book import Book
 from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.calls import Held, Profile, Settled
 from tollkeeper.domain.errors import BadRequest, Overloaded, TollkeeperError
+from tollkeeper.domain.holds import Hold
 from tollkeeper.domain.leases import LeaseAnswer
 from tollkeeper.domain.ledger import Outcome
-from tollkeeper.domain.money import usd_text
+from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.gateway.authority_line import AuthorityLine
 from tollkeeper.gateway.ways import Way
 from tollkeeper.ports import EndedSpending, Journal
@@ -30,12 +31,11 @@ from tollkeeper.services.budget_gate import (
     Ask,
     BudgetGate,
     Decision,
-    Hold,
     Subject,
 )
 from tollkeeper.services.budget_gate import Refused as NoRoom
 from tollkeeper.services.budget_refusals import UNREACHABLE_RETRY_S, ask_link, refusal_error
-from tollkeeper.services.budget_spending import output_of, spending_of
+from tollkeeper.services.budget_spending import output_of, spent_by
 from tollkeeper.services.call_sizes import HoldSizes
 from tollkeeper.telemetry import logger, spawn
 from tollkeeper.wire.controls import Controls
@@ -48,8 +48,9 @@ WAIT_S: Final = 3.0
 WAITING_MAX: Final = 4_096
 TICK_S: Final = 0.25
 _REPORT_EVERY: Final = 4  # ticks: once a second
-_LEFT_LINE: Final = b"x-tollkeeper-budget-left-usd: %b\r\n"
+_LEFT_LINE: Final = b"x-tollkeeper-budget-left-usd: %d.%09d\r\n"
 _OK: Final = Outcome.OK  # to look a member up takes longer than to compare it
+_USD: Final = 0  # where in what was spent it stands
 _AT_ONCE: Final = 250  # calls that waited, in one turn of the loop
 
 
@@ -157,8 +158,7 @@ class BudgetDesk:
             subject = way.spending.subject
             decision = self._gate.admit(subject, held.entry_id, hold, held.started_at_us)
             if decision is not ADMITTED:
-                until_s = clock.monotonic_s() + WAIT_S
-                asking = Asking(relay, way, held, hold, body_bytes, until_s)
+                asking = Asking(relay, way, held, hold, body_bytes, clock.monotonic_s() + WAIT_S)
                 return self._decided(decision, asking)
         relay.start()
         return True
@@ -169,12 +169,14 @@ class BudgetDesk:
         So a journal that goes on in a new segment says what was spent without it, and has its
         outcome behind that.
         """
-        spent = spending_of(held, settled)
+        spent = spent_by(held, settled)
         if not self._gate.settle(held.entry_id, spent):
             return
         sizes = way.spending.sizes
-        if sizes is not None and settled.outcome == _OK and sizes.is_curious():
-            sizes.learn(output_of(settled), spent.usd_nanos or 0)
+        if sizes is not None and settled.outcome == _OK:
+            sizes.unlearned -= 1
+            if sizes.unlearned <= 0:
+                sizes.learn(output_of(settled), spent[_USD])
 
     def void(self, entry_id: str) -> None:
         """Free what a call held that was never sent."""
@@ -194,7 +196,7 @@ class BudgetDesk:
     def lines(self, way: Way) -> bytes:
         """Give the header line that says what is left of the scarcest budget in USD."""
         left = self._gate.left_nanos(way.spending.subject)
-        return b"" if left is None else _LEFT_LINE % usd_text(max(left, 0)).encode()
+        return b"" if left is None else _LEFT_LINE % divmod(max(left, 0), NANOS_PER_USD)
 
     def _decided(self, decision: Decision, asking: Asking) -> bool:
         """Start a call, refuse it, or let it wait; False if it was refused."""

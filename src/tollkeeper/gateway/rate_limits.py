@@ -12,9 +12,9 @@ from tollkeeper.services.rate_gate import Ticket
 from tollkeeper.wire.rate_limit_lines import with_standing
 
 if TYPE_CHECKING:
+    from tollkeeper.domain.holds import Hold
     from tollkeeper.gateway.shared import Gateway
     from tollkeeper.gateway.ways import Way
-    from tollkeeper.services.budget_gate import Hold
 
 _TOKENS: Final = 1  # where a hold has them
 

@@ -17,14 +17,13 @@ from tollkeeper.domain.budget_windows import LATEST_US
 from tollkeeper.domain.budgets import (
     NOTHING,
     UNITS,
-    Amounts,
     BalanceKey,
     Budget,
     Sizing,
     Spender,
     Unit,
 )
-from tollkeeper.domain.holds import UNPRICED
+from tollkeeper.domain.holds import UNPRICED, Hold
 from tollkeeper.domain.leases import (
     LEASE_US,
     Account,
@@ -33,7 +32,7 @@ from tollkeeper.domain.leases import (
     LeaseRequest,
     Shortage,
 )
-from tollkeeper.services.leased_row import LeasedRow
+from tollkeeper.services.leased_row import STRICTLY, LeasedRow, RowsByUnit, grouped, put_back
 
 EXCEEDED: Final = "budget_exceeded"
 UNREACHABLE: Final = "budget_unreachable"
@@ -83,16 +82,6 @@ _USD: Final = UNITS.index(Unit.USD)
 WAIT: Final = Wait()
 
 
-Hold = tuple[int | None, ...]
-"""What a call holds: ``Amounts``, or a balanced and a strict one behind each other."""
-
-_STRICTLY: Final = len(UNITS)
-"""So much further back stands what a budget holds that sizes strictly."""
-
-
-_ByUnit = tuple[tuple[int, tuple[LeasedRow, ...]], ...]
-
-
 class Subject:
     """Calls that concern the same budgets: made once for many calls of one profile.
 
@@ -107,12 +96,12 @@ class Subject:
         self.call = call
         self.seal: object = None
         self.charges: tuple[tuple[LeasedRow, int], ...] = ()
-        self.by_unit: _ByUnit = ()
+        self.by_unit: RowsByUnit = ()
         self.is_strict = False
         self.since_us = self.until_us = 0
 
 
-_Open = tuple[_ByUnit, Hold]
+_Open = tuple[RowsByUnit, Hold]
 
 
 class BudgetGate:
@@ -147,11 +136,14 @@ class BudgetGate:
         None where no such budget has a limit. May be off by what others spent since.
         """
         least: int | None = None
-        for row, unit in subject.charges:
-            if unit % _STRICTLY == _USD and row.is_hard and row.left is not None:
-                left = row.left + row.free
-                if least is None or left < least:
-                    least = left
+        for _, unit, rows in subject.by_unit:
+            if unit != _USD:
+                continue
+            for row in rows:
+                if row.left is not None and row.is_hard:
+                    left = row.left + row.free
+                    if least is None or left < least:
+                        least = left
         return least
 
     # ------------------------------------------------------------- calls
@@ -170,28 +162,30 @@ class BudgetGate:
         """
         if subject.seal is not self.seal or not subject.since_us <= now_us < subject.until_us:
             self._match(subject, now_us)
-        by_unit = subject.by_unit
-        if subject.is_strict and len(hold) == _STRICTLY:
+        if subject.is_strict and len(hold) == STRICTLY:
             hold += hold
         if now_us >= self._fresh_until_us or self.closed:
             return self._admit_slowly(subject, entry_id, hold, now_us)
-        for unit, rows in by_unit:
+        holds = self.holds
+        if entry_id in holds:
+            raise ValueError(f"{entry_id} is held already")
+        # All rows or none, in one pass: what was taken is put back where one has too little.
+        by_unit = subject.by_unit
+        for unit, _, rows in by_unit:
             needed = hold[unit]
             if needed is None:
+                put_back(by_unit, hold, rows[0])
                 return self._admit_slowly(subject, entry_id, hold, now_us)
             for row in rows:
-                if row.free < needed:
+                left = row.free - needed
+                if left < 0:
+                    put_back(by_unit, hold, row)
                     return self._admit_slowly(subject, entry_id, hold, now_us)
-        if entry_id in self.holds:
-            raise ValueError(f"{entry_id} is held already")
-        for unit, rows in by_unit:
-            needed = hold[unit] or 0
-            for row in rows:
-                row.free -= needed
-        self.holds[entry_id] = (by_unit, hold)
+                row.free = left
+        holds[entry_id] = (by_unit, hold)
         return ADMITTED
 
-    def settle(self, entry_id: str, cost: Amounts) -> bool:
+    def settle(self, entry_id: str, cost: Hold) -> bool:
         """Turn a hold into what was spent; what is not known is taken to be what was held.
 
         Returns False where there is no such hold, or no more: then nothing changes.
@@ -200,9 +194,8 @@ class BudgetGate:
         if found is None:
             return False
         by_unit, hold = found
-        known: Hold = cost if len(hold) == _STRICTLY else cost + cost
-        for unit, rows in by_unit:
-            held, spent = hold[unit] or 0, known[unit]
+        for unit, spent_unit, rows in by_unit:
+            held, spent = hold[unit] or 0, cost[spent_unit]
             if spent is None:
                 spent = held
             unused = held - spent
@@ -236,12 +229,12 @@ class BudgetGate:
                 row = self._rows[key] = LeasedRow(key, end_us, budget, now_us)
             unit = UNITS.index(budget.unit)
             if budget.sizing is Sizing.STRICT and row.is_hard:
-                unit, is_strict = unit + _STRICTLY, True
+                unit, is_strict = unit + STRICTLY, True
             charges.append((row, unit))
             # Clocks step back, and a call may have begun before others that came after it.
             since_us, until_us = max(since_us, key.window_start_us), min(until_us, end_us)
         subject.charges, subject.is_strict = tuple(charges), is_strict
-        subject.by_unit = _by_unit(charges)
+        subject.by_unit = grouped(charges)
         subject.since_us, subject.until_us = since_us, until_us
         subject.seal = self.seal
 
@@ -376,13 +369,6 @@ def exchange(gate: BudgetGate, authority: BudgetAuthority, asked: Ask, now_us: i
         gate.failed()
         raise
     gate.answered(asked, answer, now_us)
-
-
-def _by_unit(charges: Sequence[tuple[LeasedRow, int]]) -> _ByUnit:
-    rows: dict[int, tuple[LeasedRow, ...]] = {}
-    for row, unit in charges:
-        rows[unit] = (*rows.get(unit, ()), row)
-    return tuple(rows.items())
 
 
 def _refusal(code: str, row: LeasedRow, short: Shortage | None = None) -> Refused:

@@ -18,11 +18,15 @@ from tollkeeper.domain.spenders import Caller
 
 _TOKENS: Final = frozenset(u.TOKENS)
 _REFUSED: Final = Outcome.REFUSED  # to look a member up takes longer than to compare it
-_new = tuple.__new__
 
 
 def spending_of(held: Held, settled: Settled) -> Amounts:
     """Give what a call came to, all its parts together."""
+    return Amounts._make(spent_by(held, settled))
+
+
+def spent_by(held: Held, settled: Settled) -> tuple[int, int, int]:
+    """Give the same as a plain tuple, which takes less time where every call is settled."""
     nanos = tokens = 0
     is_known = True
     for part in settled.parts:
@@ -36,7 +40,7 @@ def spending_of(held: Held, settled: Settled) -> Amounts:
                 tokens += count
     if not is_known:
         nanos += held.hold_nanos
-    return _new(Amounts, (nanos, tokens, 0 if settled.outcome == _REFUSED else 1))
+    return nanos, tokens, 0 if settled.outcome == _REFUSED else 1
 
 
 def spending_booked(entry: LedgerEntry) -> Amounts:

@@ -17,6 +17,7 @@ from tollkeeper.domain.holds import (
     REPLY_TOKENS_FLOOR,
     Asked,
     Ceiling,
+    Hold,
     Size,
     Usual,
 )
@@ -43,11 +44,10 @@ _CALL_IN_BATCH: Final = re.compile(rb'"custom_id"\s*:')
 _CALL_IN_OPERATION: Final = re.compile(rb'"request"\s*:\s*\{')
 _MODEL_IN_BATCH: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
 _Rates = tuple[int, int, int, int]
-"""A ``FlatPrice`` whose output costs nothing where there is none."""
+"""A ``FlatPrice`` whose output costs nothing where there is none, and whose fee rounds up."""
 _FREE: Final[_Rates] = (0, 0, 0, 1 << 40)
 _COSTLESS: Final = Amounts(0, 0)
 _LEFT_TO_PROVIDER: Final = frozenset({"auto", "standard_only"})
-_new = tuple.__new__  # half the time of calling the class, on every call that is made
 
 
 class PricePlans(Protocol):
@@ -132,11 +132,13 @@ class CallSizes:
     """Says how much calls of one kind hold, and learns from those that ended.
 
     ``reason`` says why the last size that was asked for is unknown, "" where it is not.
+    The call that ends when ``unlearned`` have ended is to be learned from: all at first, then
+    some.
     """
 
     __slots__ = (
-        *("_at_us", "_bytes_per_thousand", "_costs", "_flat", "_ended", "_kind", "_priced"),
-        *("_replies", "_reply_tokens", "_sizes", "_until_us", "reason"),
+        *("_at_us", "_bytes_per_thousand", "_costs", "_flat", "_kind", "_learned", "_priced"),
+        *("_replies", "_reply_tokens", "_sizes", "_until_us", "reason", "unlearned"),
     )
 
     def __init__(self, sizes: HoldSizes, kind: CallKind) -> None:
@@ -145,7 +147,7 @@ class CallSizes:
         self._kind = kind
         self._until_us = self._at_us = 0
         self._flat: _Rates | None = None
-        self._ended = 0
+        self._learned, self.unlearned = 0, 1
         self._replies = sizes.usual.seen(kind.model, kind.key_id, kind.tool)
         self._costs = sizes.usual.costs_seen(kind.model, kind.key_id, kind.tool)
         self._look()
@@ -158,7 +160,7 @@ class CallSizes:
         choices: int,
         units: Mapping[str, int],
         at_us: int,
-    ) -> Amounts:
+    ) -> Hold:
         """Say what a call will usually come to.
 
         ``prompt_bytes`` is the size of its decoded body where that is a prompt, else 0.
@@ -178,7 +180,7 @@ class CallSizes:
         if prompt > prompt_max:
             return self._slowly(body, prompt_bytes, output_max, choices, units)
         cost = fee + per_input * prompt + per_output * output
-        return _new(Amounts, (-(-cost // MILLIONTHS), prompt + output, 1))
+        return cost // MILLIONTHS, prompt + output, 1
 
     def strict(
         self,
@@ -210,13 +212,10 @@ class CallSizes:
             self._look_up(at_us)
         return self.reason if self._kind.batch else self._priced.usual.reason or self.reason
 
-    def is_curious(self) -> bool:
-        """Tell whether the next call that ends is to be learned from: all at first, then some."""
-        self._ended += 1
-        return self._ended <= _ALL_OF or self._ended % _ONE_OF == 0
-
     def learn(self, output_tokens: int, cost_nanos: int) -> None:
         """Take in a call that ended well."""
+        self._learned += 1
+        self.unlearned = 1 if self._learned < _ALL_OF else _ONE_OF
         for replies in self._replies:
             replies.add(output_tokens)
         if not self._kind.has_output:
@@ -251,9 +250,11 @@ class CallSizes:
         is_text = kind.has_prompt or kind.has_output
         if not is_text or (kind.has_output and flat is not None and flat.output is None):
             flat = None
-        self._flat = (
-            None if flat is None else (flat.input, flat.output or 0, flat.fee, flat.prompt_max)
-        )
+        if flat is None:
+            self._flat = None
+            return
+        fee = flat.fee + MILLIONTHS - 1  # so that a division gives whole nano-dollars, rounded up
+        self._flat = (flat.input, flat.output or 0, fee, flat.prompt_max)
 
     def _slowly(
         self,

@@ -144,14 +144,16 @@ class Replies:
 
     def add(self, tokens: int) -> None:
         """Take in one more."""
-        self._last.append(tokens)
-        if self.count < _ENOUGH:
+        last = self._last
+        last.append(tokens)
+        count = len(last)
+        if count < _ENOUGH:
             self.p95 = max(self.p95, tokens)
             return
         self._since += 1
-        if self._since >= _RECOUNT_EVERY or self.count == _ENOUGH:
+        if self._since >= _RECOUNT_EVERY or count == _ENOUGH:
             self._since = 0
-            ordered = sorted(self._last)
+            ordered = sorted(last)
             self.p95 = ordered[ceil(len(ordered) * _PERCENT / 100) - 1]
 
 

@@ -1,10 +1,15 @@
-"""One row of balances as one gateway has it: what it leased, what of that is free, held, spent."""
+"""One row of balances as one gateway has it: what it leased, what of that is free, held, spent.
+
+Also the rows that one call concerns, together.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from tollkeeper.domain.budgets import LIMIT_MAX, BalanceKey, Budget, Mode
+from tollkeeper.domain.budgets import LIMIT_MAX, UNITS, BalanceKey, Budget, Mode
+from tollkeeper.domain.holds import Hold
 from tollkeeper.domain.leases import BURN_S, LEASE_US, LeaseRequest, LeaseState, Shortage
 
 RENEW_US: Final = LEASE_US // 3
@@ -12,6 +17,8 @@ IDLE_US: Final = 10_000_000
 """What was not used for so long is given back."""
 FORGET_US: Final = 600_000_000
 """A row that was not used for so long is forgotten, until it is needed again."""
+STRICTLY: Final = len(UNITS)
+"""So much further back in a hold stands what a budget holds that sizes strictly."""
 
 _UNLIMITED: Final = 1 << 62
 _SECOND_US: Final = 1_000_000
@@ -21,12 +28,13 @@ class LeasedRow:
     """One row of balances, as far as this gateway is concerned.
 
     ``base`` is what it may use in all: what it was granted, or without end where the budget
-    only observes. What its calls hold is ``base - spent - free``.
+    only observes. What its calls hold is ``base - spent - free``. ``is_hard`` is what the
+    budget's mode says.
     """
 
     __slots__ = (
-        *("base", "budget", "end_us", "epoch", "free", "granted", "is_unsure", "key", "known"),
-        *("left", "marked_at_us", "marked_use", "moved_at_us", "recalled", "refusal"),
+        *("base", "budget", "end_us", "epoch", "free", "granted", "is_hard", "is_unsure", "key"),
+        *("known", "left", "marked_at_us", "marked_use", "moved_at_us", "recalled", "refusal"),
         *("refused_until_us", "said_at_us", "said_free", "said_spent", "seen", "spent"),
     )
 
@@ -34,6 +42,7 @@ class LeasedRow:
         self.key = key
         self.end_us = end_us
         self.budget = budget
+        self.is_hard = budget.mode is Mode.HARD
         self.epoch = self.granted = self.spent = 0
         self.said_spent = self.said_free = self.marked_use = 0
         self.base = self.free = _UNLIMITED if budget.mode is Mode.OBSERVE else 0
@@ -45,10 +54,6 @@ class LeasedRow:
         self.known: LeaseState | None = None  # how the row stood when it was last heard of
         self.refusal: Shortage | None = None
         self.refused_until_us = 0
-
-    @property
-    def is_hard(self) -> bool:
-        return self.budget.mode is Mode.HARD
 
     @property
     def held(self) -> int:
@@ -69,6 +74,7 @@ class LeasedRow:
         if budget.mode is Mode.OBSERVE:
             self.rebase(_UNLIMITED)
         self.budget = budget
+        self.is_hard = budget.mode is Mode.HARD
         self.give_back()
         self.recalled = True
         self.refused_until_us = 0
@@ -155,3 +161,24 @@ class LeasedRow:
         if self.is_hard:
             self.rebase(state.granted)
         self.said_spent, self.said_free, self.said_at_us = said_spent, self.free, now_us
+
+
+RowsByUnit = tuple[tuple[int, int, tuple[LeasedRow, ...]], ...]
+"""Where in a hold it stands what rows hold, where in a cost what is spent of them, the rows."""
+
+
+def grouped(charges: Sequence[tuple[LeasedRow, int]]) -> RowsByUnit:
+    """Put the rows of a call together that hold the same; each stands with where that is."""
+    rows: dict[int, tuple[LeasedRow, ...]] = {}
+    for row, unit in charges:
+        rows[unit] = (*rows.get(unit, ()), row)
+    return tuple((unit, unit % STRICTLY, found) for unit, found in rows.items())
+
+
+def put_back(rows_by_unit: RowsByUnit, hold: Hold, until: LeasedRow) -> None:
+    """Undo what a call took from the rows before one that had too little."""
+    for unit, _, rows in rows_by_unit:
+        for row in rows:
+            if row is until:
+                return
+            row.free += hold[unit] or 0

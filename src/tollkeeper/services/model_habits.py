@@ -35,13 +35,14 @@ class _Saved(msgspec.Struct):
 
 
 class _Habit:
-    __slots__ = ("average", "bytes_per_token", "hidden", "seen")
+    __slots__ = ("average", "bytes_per_token", "hidden", "seen", "usual_bytes_per_token")
 
     def __init__(self, average: float) -> None:
         self.average = average
         self.seen = 0
         self.bytes_per_token: deque[float] = deque(maxlen=_CALLS_REMEMBERED)
         self.hidden: deque[int] = deque(maxlen=_CALLS_REMEMBERED)
+        self.usual_bytes_per_token: float | None = None  # until it is asked for
 
 
 class ModelHabits:
@@ -59,7 +60,13 @@ class ModelHabits:
     def bytes_per_token(self, model: str) -> float:
         """Say how many bytes of a request make a token of its prompt; 0 if nobody knows."""
         habit = self._habits.get(model)
-        return median(habit.bytes_per_token) if habit and habit.bytes_per_token else 0
+        if habit is None:
+            return 0
+        usual = habit.usual_bytes_per_token
+        if usual is None:
+            usual = median(habit.bytes_per_token) if habit.bytes_per_token else 0
+            habit.usual_bytes_per_token = usual
+        return usual
 
     def hidden_tokens(self, model: str) -> int:
         """Guess the tokens of reasoning in a reply of a model, which its text does not show."""
@@ -114,3 +121,4 @@ def _look(habit: _Habit, prompt_bytes: int, quantities: Mapping[str, int]) -> No
         ratio = prompt_bytes / prompt if prompt else 0
         if 0 < ratio <= _BYTES_PER_TOKEN_MAX:
             habit.bytes_per_token.append(ratio)
+            habit.usual_bytes_per_token = None
