@@ -50,7 +50,7 @@ def exposition(
     for route, duration_ms in sorted(counters.duration_ms.items()):
         duration.add_metric([route], duration_ms)
     sign_ins = CounterMetricFamily(
-        "tollkeeper_console_sign_ins", "Sign-in links that were tried", labels=["result"]
+        "tollkeeper_console_sign_ins", "Sign-ins that were tried", labels=["result"]
     )
     for result in ("done", "refused"):
         sign_ins.add_metric([result], counters.sign_ins[result])
