@@ -112,6 +112,8 @@ def _require_ours(claims: dict[str, Any], header: Mapping[str, Any], expected: E
     several = audiences if isinstance(audiences, list) else [audiences]
     if provider.client_id not in several or not all(isinstance(it, str) for it in several):
         raise TokenRejected("it is for somebody else (aud)")
+    if claims.get("azp", provider.client_id) != provider.client_id:
+        raise TokenRejected("somebody else asked for it (azp)")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_CHARS_MAX:
         raise TokenRejected("it names no subject")
