@@ -40,7 +40,7 @@ def test_is_shown_once_works_and_is_revoked(olive: Visitor) -> None:
     assert not TOKEN.search(page.content())
     row = page.locator("#list tbody tr").filter(has_text="ci runner")
     expect(row).to_contain_text("olive@acme.com")
-    row.locator("summary").click()
+    row.locator("summary", has_text="Revoke").click()
     expect(row.get_by_text("This cannot be undone.")).to_be_visible()
     row.get_by_role("button", name="Revoke for good").click()
     expect(page.get_by_role("status").filter(has_text="is revoked")).to_contain_text("ci runner")
@@ -52,6 +52,31 @@ def test_is_shown_once_works_and_is_revoked(olive: Visitor) -> None:
     page.get_by_role("link", name=re.compile("Show .* ended")).click()
     expect(page.locator("#list tr.ended").filter(has_text="ci runner")).to_contain_text("Revoked")
     olive.require_calm()
+
+
+def test_is_rotated_and_both_secrets_call(olive: Visitor) -> None:
+    page = olive.page
+    first = issue(olive, "nightly job")
+    page.goto("/keys")
+    row = page.locator("#list tbody tr").filter(has_text="nightly job")
+    row.locator("summary", has_text="Rotate").click()
+    row.get_by_label("The secret of now stays good").select_option(label="For an hour")
+    row.get_by_role("button", name="Rotate").click()
+    second = page.get_by_role("region", name="The new key").inner_text().strip()
+    assert TOKEN.fullmatch(second)
+    assert second != first
+    PLANTED.plant("the secret of a rotated key", second.rpartition("_")[2])
+    expect(page.locator("#issued")).to_contain_text("The secret before works until")
+    olive.require_calm()
+    deadline_s = time.monotonic() + 10
+    while olive.company.call(second).status != 200:
+        assert time.monotonic() < deadline_s, "the new secret does not work"
+        time.sleep(0.1)
+    assert olive.company.call(first).status == 200
+    page.goto("/keys")
+    expect(page.locator("#list tbody tr").filter(has_text="nightly job")).to_contain_text(
+        "Two secrets"
+    )
 
 
 @pytest.mark.parametrize(

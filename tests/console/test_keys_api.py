@@ -135,7 +135,9 @@ def test_issued_listed_used_and_revoked(fresh: RunningConsole) -> None:
     assert reply.header("location") == f"/api/v1/keys/{made['id']}"
     assert reply.header("cache-control") == "private, no-store"
     found = fresh.send("GET", reply.header("location"), headers=fresh.as_admin_key)
-    assert found.json() == {name: value for name, value in made.items() if name != "key"}
+    unused = {"cost_usd": "0.000000000", "requests": 0, "unpriced": 0, "tools": []}
+    shown = made | {"use": {**unused, "last_used_at": None}}
+    assert found.json() == {name: value for name, value in shown.items() if name != "key"}
     assert made["key"] not in found.text
     verified = keys.verify_stored(
         made["key"], fresh.store, fresh.vault, fresh.now_us, KeyKind.VIRTUAL
@@ -371,3 +373,25 @@ def test_bounds_bind_people_and_no_management_key(fresh: RunningConsole) -> None
     late = rotate(fresh, key_id, {"expires_at": "2099-01-01T00:00:00Z"}, "member")
     assert (late.status, late.json()["code"]) == (403, "lifetime_exceeded")
     assert rotate(fresh, key_id, {}, "member").status == 200
+
+
+def test_a_key_says_how_it_is_used_this_month(fresh: RunningConsole) -> None:
+    key_id = fresh.virtual_key.record.key.key_id
+    usual = {"key_id": key_id, "cost_nanos": 1_500_000_000}
+    fresh.load(
+        fresh.entry_of("member", tool="codex", **usual),
+        fresh.entry_of("member", tool="claude-code", **usual),
+        fresh.entry_of("member", tool="claude-code", **usual),
+        fresh.entry_of("member", started_at_us=fresh.now_us - 60 * DAY, tool="aider", **usual),
+    )
+    bearer = fresh.as_admin_key["authorization"]
+    use = fresh.get(f"/api/v1/keys/{key_id}", authorization=bearer).json()["use"]
+    assert (use["cost_usd"], use["requests"], use["unpriced"]) == ("4.500000000", 3, 0)
+    assert use["tools"] == ["claude-code", "codex"]
+    assert use["last_used_at"].startswith("2026-09-21T")
+    listed = fresh.get("/api/v1/keys", authorization=bearer).json()["keys"]
+    assert [each["use"] for each in listed if each["id"] == key_id] == [use]
+    other = next(each["use"] for each in listed if each["id"] != key_id)
+    assert (other["cost_usd"], other["last_used_at"], other["tools"]) == ("0.000000000", None, [])
+    fresh.ledger.close()
+    assert fresh.get(f"/api/v1/keys/{key_id}", authorization=bearer).json()["use"] is None

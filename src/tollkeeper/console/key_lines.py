@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from tollkeeper.console import words
@@ -15,7 +14,7 @@ from tollkeeper.domain.budgets import Unit
 from tollkeeper.domain.money import usd
 from tollkeeper.ports import KeyRecord
 from tollkeeper.reports import formatting, zones
-from tollkeeper.reports.keys import KeyUse
+from tollkeeper.reports.keys import UNUSED, KeyUse
 from tollkeeper.services.budget_standings import used_bp
 from tollkeeper.services.key_caps import NO_CAPS, KeyCaps
 from tollkeeper.services.key_documents import key_state
@@ -28,14 +27,14 @@ STATES: Final[Mapping[str, words.Word]] = {
     "off": words.Word("Off", "Its person or team is switched off.", "warn"),
 }
 _ANY_MODEL: Final = "any model"
-_UNUSED: Final = KeyUse(Decimal(0), 0, 0, 0)
 
 
 class KeyLine(NamedTuple):
     """One key of the list. ``reach`` says what it may use, ``limits`` the same in full.
 
     ``networks`` are those from which it may be used, "" for all. ``earlier_until`` says until
-    when the secret before a rotation works too. ``cap`` says what is left of the tightest
+    when the secret before a rotation works too. ``tools`` are those of the same days as the
+    cost. ``cap`` says what is left of the tightest
     budget of the key alone, ``cap_bp`` how full that is in basis points. ``cost`` and
     ``requests`` are of the last 30 days; the cost is a dash where it is unknown.
     """
@@ -61,6 +60,7 @@ class KeyLine(NamedTuple):
     may_rotate: bool
     networks: str
     earlier_until: str
+    tools: str
     cap: str
     cap_full: str
     cap_bp: int
@@ -77,10 +77,12 @@ class KeyLines:
         uses: Mapping[str, KeyUse] | None,
         revocable: set[str],
         caps: KeyCaps = NO_CAPS,
+        tools: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        self._tools = tools or {}
         self._caps = caps
         ids = [record.key.key_id for record in records] if uses is not None else []
-        amounts = [(uses or {}).get(key_id, _UNUSED).cost_usd for key_id in ids]
+        amounts = [(uses or {}).get(key_id, UNUSED).cost_usd for key_id in ids]
         self._zone = zones.zone_info(zone)
         self._now_us = console.now_us()
         self._links = Links({"period": PERIOD}, zone)
@@ -92,7 +94,7 @@ class KeyLines:
     def line(self, record: KeyRecord) -> KeyLine:
         key = record.key
         state = key_state(record, self._now_us)
-        use = (self._uses or {}).get(key.key_id, _UNUSED)
+        use = (self._uses or {}).get(key.key_id, UNUSED)
         person = self._emails.get(key.user_id, "")
         return KeyLine(
             key_id=key.key_id,
@@ -116,6 +118,7 @@ class KeyLines:
             may_rotate=key.key_id in self._revocable and state in {"active", "expired"},
             networks="" if key.networks is None else ", ".join(key.networks.texts),
             earlier_until=self._moment(self._still(key.earlier_until_us)),
+            tools=", ".join(self._tools.get(key.key_id, ())),
             **self._cap(key.key_id),
         )
 
@@ -126,9 +129,9 @@ class KeyLines:
         budget, row = max(pairs, key=lambda pair: used_bp(pair[1]))
         left, limit = max(row.left, 0), row.limit
         if budget.unit is Unit.USD:
-            short = f"{formatting.money(usd(left))} of {formatting.money(usd(limit))} left"
+            short = f"{formatting.money(usd(left))} left"
         else:
-            short = f"{formatting.count(left)} of {formatting.count(limit)} {budget.unit} left"
+            short = f"{formatting.count(left)} {budget.unit} left"
         spent = amount_words(row.posted, budget.unit)
         full = f"{spent} spent and {amount_words(row.held, budget.unit)} held, of "
         full += f"{amount_words(limit, budget.unit)} a {window_words(budget.window)}"

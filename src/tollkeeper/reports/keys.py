@@ -1,12 +1,13 @@
-"""What each key spent, and when it was last used."""
+"""What each key spent, when it was last used, and with which tools."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tollkeeper.clock import second_text
 from tollkeeper.domain.access import Scope
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import bindings, zones
@@ -16,6 +17,10 @@ from tollkeeper.reports.selection import Selection, SelectionShape, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+
+TOOLS_MAX: Final = 8
+"""How many tools of a key are named at most."""
 
 
 class KeyUse(NamedTuple):
@@ -28,6 +33,20 @@ class KeyUse(NamedTuple):
     requests: int
     unpriced: int
     last_used_us: int
+
+
+UNUSED: Final = KeyUse(Decimal(0), 0, 0, 0)
+
+
+def use_document(use: KeyUse, tools: Sequence[str]) -> dict[str, Any]:
+    """Give the use of a key as data: money as a decimal string, the last use in UTC."""
+    return {
+        "cost_usd": None if use.cost_usd is None else f"{use.cost_usd:.9f}",
+        "requests": use.requests,
+        "unpriced": use.unpriced,
+        "last_used_at": second_text(use.last_used_us or None),
+        "tools": list(tools),
+    }
 
 
 def key_uses(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, KeyUse]:
@@ -46,6 +65,35 @@ def key_uses(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, KeyUs
         )
         for row in ledger.run(_uses(ledger, selection.shape()), values)
     }
+
+
+def key_tools(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, tuple[str, ...]]:
+    """Give the tools that each key was used with in a period, the busiest first, by its id."""
+    selection = Selection(scope)
+    values = selection.values() | {
+        "start": zones.moment_of(period.start_us),
+        "end": zones.moment_of(period.end_us),
+    }
+    rows = sorted(
+        ledger.run(_tools(ledger, selection.shape()), values),
+        key=lambda row: (-int(row["requests"] or 0), str(row["tool"])),
+    )
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(str(row["key_id"]), []).append(str(row["tool"]))
+    return {key_id: tuple(tools[:TOOLS_MAX]) for key_id, tools in found.items()}
+
+
+@lru_cache(32)
+def _tools(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    everything = selected(ledger, shape)
+    table = everything.filter(
+        (everything.key_id != "")
+        & (everything.tool != "")
+        & (everything.started_at >= bindings.moment("start"))
+        & (everything.started_at < bindings.moment("end"))
+    )
+    return table.group_by("key_id", "tool").agg(requests=table.requests.sum())
 
 
 @lru_cache(32)

@@ -15,9 +15,10 @@ def key_document(
     emails: Mapping[str, str],
     now_us: int,
     caps: KeyCaps = NO_CAPS,
+    use: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Give a key as data. ``emails`` maps user ids to addresses, ``caps`` has the budgets of
-    single keys; times are ISO 8601 in UTC.
+    single keys, ``use`` says how it is used where that was asked for; times are ISO 8601 in UTC.
     """
     key = record.key
     return {
@@ -31,6 +32,7 @@ def key_document(
         "providers": list(key.providers),
         "networks": [] if key.networks is None else list(key.networks.texts),
         "tags": dict(key.tags),
+        "use": None if use is None else dict(use),
         "budgets": [cap_document(*pair) for pair in caps.get(key.key_id, ())],
         "created_at": second_text(record.created_at_us),
         "created_by": record.created_by,

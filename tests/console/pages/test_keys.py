@@ -192,7 +192,7 @@ def test_networks_of_a_key_are_shown(running: RunningConsole) -> None:
 def test_a_keys_own_budget_is_shown_with_what_is_left(running: RunningConsole) -> None:
     issued = issue(running, "member", name="capped", budget="$20/month").issued
     assert issued is not None
-    assert issued.line.cap == "$20.00 of $20.00 left"
+    assert issued.line.cap == "$20.00 left"
     assert issued.line.cap_full == "0 USD spent and 0 USD held, of 20 USD a month"
     bad = issue(running, "member", name="x", budget="a lot")
     assert (bad.status, bad.form["budget"]) == (400, "a lot")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,13 +16,16 @@ from tollkeeper.console.api.reading import (
     issuer_of,
     list_page,
     read_body,
+    viewer_of,
 )
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import KeyKind
 from tollkeeper.domain.budget_words import UnclearWords
-from tollkeeper.domain.errors import BadRequest, NotFound
+from tollkeeper.domain.errors import BadRequest, LedgerUnavailable, NotFound
 from tollkeeper.domain.self_service import cap_of_words
 from tollkeeper.ports import KeyRecord
+from tollkeeper.reports.keys import UNUSED, key_tools, key_uses, use_document
+from tollkeeper.reports.period import period_named
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.zones import epoch_us_of
 from tollkeeper.services import keys as service
@@ -66,8 +70,11 @@ def list_keys(console: Console, access: Access, question: Question) -> Answer:
     check_names(question.query, PAGING)
     records = service.readable_keys(console.store, issuer_of(access))
     emails, now_us = emails_of(console.store), console.now_us()
-    caps = caps_of_keys(console.store, now_us)
-    rows = [key_document(record, emails, now_us, caps) for record in records]
+    caps, uses = caps_of_keys(console.store, now_us), _uses(console, access, question.zone)
+    rows = [
+        key_document(record, emails, now_us, caps, uses and uses(record.key.key_id))
+        for record in records
+    ]
     page = list_page(rows, question.query)
     return Document({"keys": list(page.rows), "next_cursor": page.next_cursor})
 
@@ -78,7 +85,8 @@ def get_key(console: Console, access: Access, question: Question) -> Answer:
     wanted = question.path["key_id"]
     for record in service.readable_keys(console.store, issuer_of(access)):
         if record.key.key_id == wanted:
-            return Document(_document(console, record, console.now_us()))
+            uses = _uses(console, access, question.zone)
+            return Document(_document(console, record, console.now_us(), uses and uses(wanted)))
     raise NotFound("there is no such key", code="key_not_found")
 
 
@@ -142,9 +150,22 @@ def revoke_key(console: Console, access: Access, question: Question) -> Answer:
     return Document(_document(console, record, now_us))
 
 
-def _document(console: Console, record: KeyRecord, now_us: int) -> dict[str, Any]:
+def _document(
+    console: Console, record: KeyRecord, now_us: int, use: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     caps = caps_of_keys(console.store, now_us)
-    return key_document(record, emails_of(console.store), now_us, caps)
+    return key_document(record, emails_of(console.store), now_us, caps, use)
+
+
+def _uses(console: Console, access: Access, zone: str) -> Callable[[str], Mapping[str, Any]] | None:
+    """Find out how keys are used this month; None while the ledger cannot answer."""
+    scope, period = viewer_of(access).scope, period_named("month", zone, console.now_us())
+    try:
+        uses = key_uses(console.ledger, scope, period)
+        tools = key_tools(console.ledger, scope, period)
+    except LedgerUnavailable:
+        return None
+    return lambda key_id: use_document(uses.get(key_id, UNUSED), tools.get(key_id, ()))
 
 
 def _request(body: NewKeyBody) -> service.KeyRequest:

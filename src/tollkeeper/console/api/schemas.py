@@ -331,10 +331,12 @@ def _repricing_step() -> Schema:
     )
 
 
-def _key_budget() -> Schema:
-    amounts = dict.fromkeys(("limit", "spent", "held", "left"), TEXT)
-    words = dict.fromkeys(("id", "unit", "window", "mode"), TEXT)
-    return exactly({**words, **amounts, "resets_at": or_null(TIME)})
+def _key_money() -> Schema:
+    texts = ("id", "unit", "window", "mode", "limit", "spent", "held", "left")
+    budget = exactly(dict.fromkeys(texts, TEXT) | {"resets_at": or_null(TIME)})
+    use = {"cost_usd": MONEY, "tools": listed(TEXT), "last_used_at": or_null(TIME)}
+    use |= dict.fromkeys(("requests", "unpriced"), COUNT)
+    return {"budgets": listed(budget), "use": or_null(exactly(use))}
 
 
 def _key() -> Schema:
@@ -349,7 +351,7 @@ def _key() -> Schema:
             "role": {"enum": list(KeyKind)},
             "state": {"enum": ["active", "off", "expired", "revoked"]},
             "tags": mapping(TEXT),
-            "budgets": listed(_key_budget()),
+            **_key_money(),
             "created_at": TIME,
         }
     )

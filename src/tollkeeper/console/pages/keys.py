@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from tollkeeper.domain.access import KeyKind, Role, Viewer
 from tollkeeper.domain.budget_words import UnclearWords
 from tollkeeper.domain.errors import BadRequest, LedgerUnavailable, NotAllowed, NotFound, Refused
 from tollkeeper.domain.self_service import Cap, cap_of_words
-from tollkeeper.reports.keys import KeyUse, key_uses
+from tollkeeper.reports.keys import KeyUse, key_tools, key_uses
 from tollkeeper.reports.period import period_named
 from tollkeeper.services import connect
 from tollkeeper.services import keys as service
@@ -184,7 +184,8 @@ def _page(
     revocable = {record.key.key_id for record in service.list_keys(console.store, issuer)}
     uses = _uses(console, viewer, query["tz"])
     caps = caps_of_keys(console.store, console.now_us())
-    lines = KeyLines(console, query["tz"], records, uses, revocable, caps)
+    tools = _tools(console, viewer, query["tz"])
+    lines = KeyLines(console, query["tz"], records, uses, revocable, caps, tools)
     bounds, denied = _bounds(console, issuer)
     shown = [lines.line(record) for record in reversed(records)]
     shows_all = query.get("show") == "all" or not any(line.active for line in shown)
@@ -258,6 +259,14 @@ def _uses(console: Console, viewer: Viewer, zone: str) -> Mapping[str, KeyUse] |
         return key_uses(console.ledger, viewer.scope, period_named(PERIOD, zone, console.now_us()))
     except LedgerUnavailable:
         return None
+
+
+def _tools(console: Console, viewer: Viewer, zone: str) -> Mapping[str, Sequence[str]]:
+    period = period_named(PERIOD, zone, console.now_us())
+    try:
+        return key_tools(console.ledger, viewer.scope, period)
+    except LedgerUnavailable:
+        return {}
 
 
 def _issued(
