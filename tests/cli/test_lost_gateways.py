@@ -100,6 +100,9 @@ def test_what_a_lost_gateway_had_is_charged_and_may_be_written_off(lost: Lost) -
     back = lost.run("write-off", gateway, "--json").json()
     assert (back["state"], back["rows"]) == ("written_off", found["rows"])
     assert lost.row().posted == posted
+    written = invoke("audit", "list", "--json", "--data", str(lost.kept.folder.root)).json()
+    done = [it["action"] for it in written if it["target"]["id"] == gateway]
+    assert done == ["budget.write_off", "budget.abandon_gateway", "budget.abandon_gateway"]
     twice = lost.run("write-off", gateway)
     assert (twice.code, "holds nothing" in twice.err) == (1, True)
 

@@ -13,12 +13,14 @@ from tollkeeper.cli import output
 from tollkeeper.cli.context import DataOption, JsonOption, data_folder, opened
 from tollkeeper.cli.moments import local
 from tollkeeper.clock import now_us, second_text
+from tollkeeper.domain.audit import Action, Target
 from tollkeeper.domain.budget_windows import ENDLESS
 from tollkeeper.domain.budget_words import amount_words
 from tollkeeper.domain.budgets import Budget
 from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.domain.leases import OpenGateway
 from tollkeeper.ports import DataFolder
+from tollkeeper.services import audit
 from tollkeeper.services.budget_documents import Names, amount_text, entity_name, names_of
 
 NOTHING: Final = "No gateway has anything of a budget that it has not accounted for."
@@ -138,6 +140,7 @@ def abandon(
         if not typer.confirm("Is its journal lost for good, and shall all of this be charged?"):
             raise TollkeeperError("nothing was changed", code="not_confirmed")
     ended = service.abandon(books.data, gateway, now)
+    _record(books, data, Action.BUDGET_ABANDON, ended)
     _tell(books, ended, "charged", "Charged", as_json=as_json)
 
 
@@ -149,6 +152,7 @@ def write_off(
     """Take back what giving up a gateway has charged: nothing of it was spent."""
     books = _books(data)
     ended = service.write_off(books.data, gateway, now_us())
+    _record(books, data, Action.BUDGET_WRITE_OFF, ended)
     _tell(books, ended, "written_off", "Took back", as_json=as_json)
 
 
@@ -156,6 +160,14 @@ def _books(data: Path | None) -> _Books:
     with opened(data) as (store, _):
         budgets = {budget.budget_id: budget for budget in store.budgets()}
         return _Books(budgets, names_of(store), data_folder(data))
+
+
+def _record(books: _Books, data: Path | None, action: Action, ended: OpenGateway) -> None:
+    """Record in the audit log what was charged, or taken back."""
+    rows = books.document(ended, "")["rows"]
+    amounts = [f"{each['amount']} {each['unit']} of {each['budget']}" for each in rows]
+    with opened(data) as (store, _):
+        audit.record(store, action, Target("gateway", ended.gateway), {"rows": amounts})
 
 
 def _print_list(books: _Books, found: Sequence[OpenGateway], now: int, *, as_json: bool) -> None:

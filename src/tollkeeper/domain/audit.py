@@ -100,6 +100,8 @@ class Action(enum.StrEnum):
     BUDGET_END_RAISE = "budget.end_raise"
     BUDGET_OVERDRAFT = "budget.overdraft"
     BUDGET_ALLOW_OVERDRAFT = "budget.allow_overdraft"
+    BUDGET_ABANDON = "budget.abandon_gateway"
+    BUDGET_WRITE_OFF = "budget.write_off"
     MONTH_CLOSE = "month.close"
     MONTH_REOPEN = "month.reopen"
     ALERT_ACKNOWLEDGE = "alert.acknowledge"
