@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from canaries import PLANTED
 from consoles import Reply, until
@@ -142,11 +142,12 @@ class Served:
         return self.ask("GET", target, cookie=self.cookie)
 
     def sign_in(self) -> None:
-        """Sign in with the link."""
-        body = urlencode({"token": self.link.partition("=")[2]}).encode()
+        """Sign in with the link, which leads to the choice whether to set a password."""
+        asked = parse_qs(urlsplit(self.link).query)
+        body = urlencode({name: values[0] for name, values in asked.items()}).encode()
         form = "application/x-www-form-urlencoded"
         reply = self.ask("POST", "/login", body, content_type=form)
-        assert reply.status == 303, reply
+        assert (reply.status, reply.headers.get("location")) == (303, "/account?start=1"), reply
         self.cookie = reply.cookies[0].partition(";")[0]
 
     def calls(self) -> list[Mapping[str, Any]]:
