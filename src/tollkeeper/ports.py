@@ -19,6 +19,7 @@ from tollkeeper.domain.budgets import Budget, Budgets
 from tollkeeper.domain.calls import Held, Settled
 from tollkeeper.domain.channels import Channel
 from tollkeeper.domain.deliveries import Message, Outbox, Outcome
+from tollkeeper.domain.invitations import Invitations
 from tollkeeper.domain.job_bills import Billed
 from tollkeeper.domain.jobs import JobMark
 from tollkeeper.domain.leases import Account
@@ -265,6 +266,7 @@ class Notifier(Protocol):
 
 class Store(
     People,
+    Invitations,
     Passwords,
     Identities,
     ClosedMonths,

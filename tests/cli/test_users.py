@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,15 @@ def test_by_what_people_sign_in_is_listed_and_may_be_forgotten(run: CommandLine)
     )
     assert [user["providers"] for user in run("users", "list", "--json").json()] == [[], []]
     assert run("users", "unbind", "nobody@acme.com").code == 1
+
+
+def test_somebody_is_invited_listed_and_uninvited(run: CommandLine) -> None:
+    made = run("users", "invite", "new@acme.com", "--role", "lead", "--json").json()
+    assert (made["state"], made["mailed"], made["team"]) == ("open", False, None)
+    assert re.fullmatch(r"http://localhost:4000/join\?token=[\w-]{43}", made["url"])
+    assert "new@acme.com" in run("users", "invitations").out
+    off = run("users", "uninvite", made["id"], "--json").json()
+    assert off["state"] == "revoked"
+    said = run("users", "invite", "new@acme.com", "--mail").out
+    assert "Not mailed: no mail server is configured" in said
+    assert "/join?token=" in said

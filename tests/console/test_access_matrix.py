@@ -14,12 +14,13 @@ from tollkeeper.console.access import FORM_HEADER, OPERATOR_HEADER
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.routes import ROUTES, Route
 from tollkeeper.console.static_files import PREFIX
+from tollkeeper.domain.access import Role
 from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
 from tollkeeper.domain.budget_raises import BudgetRaise, BudgetRequest, RaiseKind
 from tollkeeper.domain.budgets import BudgetScope
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.rate_limits import RateRule, StoredRateRule
-from tollkeeper.services import sign_in
+from tollkeeper.services import invitations, sign_in
 
 # + gets in · s is sent to sign in · 1 is 401 · 3 is 403 · 4 is 404, as if there were nothing.
 # No provider of single sign-on is configured here; test_sign_on.py has one.
@@ -67,6 +68,11 @@ POST   /people/teams/{team_id}    s 3 3 3 3 + s s s s s
 POST   /people/users              s 3 3 3 3 + s s s s s
 POST   /people/users/{user_id}    s 3 3 3 3 + s s s s s
 POST   /people/users/{user_id}/end-password s 3 3 3 3 + s s s s s
+POST   /people/invitations        s 3 + 3 3 + s s s s s
+POST   /people/invitations/{invitation_id}/resend s 3 4 3 3 + s s s s s
+POST   /people/invitations/{invitation_id}/revoke s 3 4 3 3 + s s s s s
+GET    /join                      4 4 4 4 4 4 4 4 4 4 4
+POST   /join                      + + + + + + + + + + +
 GET    /me                        1 + + + + + + 3 1 1 1
 GET    /k/{path_key}/me           + + + + + + + + + + +
 GET    /events                    1 + + + + + 1 1 1 1 1
@@ -136,6 +142,10 @@ GET    /api/v1/users              1 + + + + + 3 + + 1 1
 POST   /api/v1/users              1 3 3 3 3 + 3 + + 1 1
 POST   /api/v1/users/{user_id}    1 3 3 3 3 + 3 + + 1 1
 DELETE /api/v1/users/{user_id}/password 1 3 3 3 3 + 3 + + 1 1
+GET    /api/v1/invitations        1 3 + 3 3 + 3 + + 1 1
+POST   /api/v1/invitations        1 3 + 3 3 + 3 + + 1 1
+POST   /api/v1/invitations/{invitation_id}/resend 1 3 4 3 3 + 3 + + 1 1
+DELETE /api/v1/invitations/{invitation_id} 1 3 4 3 3 + 3 + + 1 1
 GET    /api/v1/me                 1 + + + + + + 3 1 1 1
 GET    /api/v1/openapi.json       + + + + + + + + + + +
 GET    /static/{name:path}        + + + + + + + + + + +
@@ -154,6 +164,7 @@ _BODIES: Mapping[str, object] = {
     "/api/v1/budgets/requests/{request_id}/approve": {},
     "/api/v1/budgets/requests/{request_id}/decline": {},
     "/api/v1/budgets/raises/{raise_id}/end": {},
+    "/api/v1/invitations": {"email": "new@acme.com", "team": "core"},
     "/api/v1/teams": {"name": "core"},
     "/api/v1/teams/{team_id}": {},
     "/api/v1/users": {"email": "alice@acme.com"},
@@ -248,6 +259,14 @@ class Callers:
         self.console.store.add_alert(made)  # the first time
         return made.alert_id
 
+    def _invitation(self) -> str:
+        console = self.console
+        made = invitations.invite(
+            *(console.store, console.vault, invitations.OPERATOR, "late@acme.com"),
+            *(Role.FINANCE, "", console.now_us),
+        )
+        return made.invitation.invitation_id
+
     def _places(self) -> Mapping[str, str]:
         limit = RateRule("limit", "l", BudgetScope.KEY, parallel=1)  # one that is there each time
         self.console.store.set_rate_rule(StoredRateRule(limit, self.console.now_us, "alice"))
@@ -261,6 +280,7 @@ class Callers:
             "{raise_id}": self._raise,
             "{alert_id}": self._alert(),
             "{channel}": "ops",
+            "{invitation_id}": self._invitation(),
             "{team_id}": next(each.team_id for each in self.console.store.teams()),
             "{user_id}": self.console.users["other member"].user_id,
             "{path_key}": self.console.other_key.token,
@@ -305,4 +325,5 @@ def _code(reply: Reply) -> Any:
         return reply.json().get("code")
     if b"the password is not right" in reply.body:
         return "password_rejected"
-    return "link_rejected" if b"sign-in link" in reply.body else ""
+    refused = (b"sign-in link", b"this invitation is used")
+    return "link_rejected" if any(each in reply.body.lower() for each in refused) else ""

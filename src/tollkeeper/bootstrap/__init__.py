@@ -26,6 +26,7 @@ _LOCAL_HOSTS = {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104 - compared, n
 if TYPE_CHECKING:
     from tollkeeper.config import Configuration
     from tollkeeper.config.settings import Settings
+    from tollkeeper.domain.invitations import Mailer
     from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
     from tollkeeper.storage.store.postgres_keys import PostgresKeyDirectory
     from tollkeeper.storage.store.store import SqlStore
@@ -146,6 +147,22 @@ def dashboard_url(config_file: Path | None) -> str:
     """Give the address under which people reach the dashboard. Raises ConfigError."""
     config = import_module("tollkeeper.config")
     return address_of(config.load(config_file, config.environment()).settings)
+
+
+def configured_mailer(config_file: Path | None) -> Mailer | None:
+    """Make who sends mails to people; None where none is configured. Raises ConfigError."""
+    config = import_module("tollkeeper.config")
+    mailing = import_module("tollkeeper.bootstrap.mailing")
+    mailer: Mailer | None = mailing.mailer_of(config.load(config_file, config.environment()))
+    return mailer
+
+
+def organisation_of(store: Store) -> str:
+    """Name the organisation; by a word for it before the first start is done."""
+    try:
+        return store.org_name()
+    except LookupError:
+        return "the organisation"
 
 
 def address_of(settings: Settings) -> str:

@@ -24,6 +24,7 @@ from tollkeeper.bootstrap.audit import ConsoleAudit
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.console_budgets import ConsoleBudgets
 from tollkeeper.bootstrap.loader_thread import LoaderThread
+from tollkeeper.bootstrap.mailing import mailer_of
 from tollkeeper.bootstrap.price_books import configured_terms, former_book
 from tollkeeper.bootstrap.prices import FollowedPrices, followed_files
 from tollkeeper.bootstrap.rate_limits import FollowedRateLimits
@@ -159,6 +160,7 @@ def _console(
         terms=lambda: prices.terms,
         static=StaticFiles(),
         counters=ConsoleCounters(),
+        mailer=mailer_of(configuration),
         hasher=Argon2Hasher(),
         passwords=configuration.settings.sign_in.passwords,
         adoption=PublicationMemory(

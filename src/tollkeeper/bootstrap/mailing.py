@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tollkeeper import bootstrap
 from tollkeeper.config import Configuration
+from tollkeeper.domain.invitations import Mailer
 from tollkeeper.notify.chat import ChatSender
+from tollkeeper.notify.mail import MailServer, SmtpMailer
 from tollkeeper.notify.senders import Senders
 from tollkeeper.notify.webhook import WebhookSender
 from tollkeeper.services.delivering import Mailing
@@ -28,3 +30,12 @@ def mailing_of(configuration: Configuration) -> Mailing:
         configuration.settings.timezone,
         alerts.digest_minute,
     )
+
+
+def mailer_of(configuration: Configuration) -> Mailer | None:
+    """Make who sends mails to people; None where no mail server is configured."""
+    mail = configuration.settings.mail
+    if not mail.host:
+        return None
+    server = MailServer(mail.host, mail.port, mail.sender, mail.user, mail.password, mail.starttls)
+    return SmtpMailer(server, configuration.settings.ca_file)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tollkeeper import bootstrap
-from tollkeeper.cli import moments, output
+from tollkeeper.cli import invitations, moments, output
 from tollkeeper.cli.context import DataOption, JsonOption, opened
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.access import Role
@@ -25,6 +25,16 @@ app = typer.Typer(
 UrlOption = Annotated[
     str, typer.Option("--url", help="Where people reach the dashboard. Default: as configured.")
 ]
+app.command(
+    "invite",
+    epilog="[bold]Examples[/bold]\n\ntollkeeper users invite alice@acme.com --team core\n\n"
+    "tollkeeper users invite bob@acme.com --role finance --mail",
+)(invitations.invite)
+app.command("invitations")(invitations.list_invitations)
+app.command(
+    "uninvite",
+    epilog="[bold]Example[/bold]\n\ntollkeeper users uninvite 01981e4c-0000-7000-8000-000000000000",
+)(invitations.uninvite)
 EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's address.")]
 
 

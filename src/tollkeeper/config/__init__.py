@@ -21,6 +21,7 @@ import yaml
 
 from tollkeeper.config import budgets, rate_limits, self_service, terms, yaml_file
 from tollkeeper.config.alert_options import AlertSettings, alert_settings
+from tollkeeper.config.mail import check_mail
 from tollkeeper.config.oidc import oidc_providers
 from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.domain.anomalies import RULES
@@ -100,6 +101,7 @@ def load(
     settings = _convert(document, data)
     _check_listen(document, settings)
     _check_places(document, settings)
+    check_mail(document, settings.mail)
     caps = budgets.budgets(document, settings.budgets, settings.timezone)
     return Configuration(
         settings,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tollkeeper.config.alert_options import AlertOptions
+from tollkeeper.config.mail import MailOptions
 from tollkeeper.config.self_service import KeyOptions
 from tollkeeper.config.sign_in import SignInOptions
 
@@ -137,6 +138,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alerts: AlertOptions = AlertOptions()
     keys: KeyOptions = KeyOptions()
     sign_in: SignInOptions = SignInOptions()
+    mail: MailOptions = MailOptions()
     adoption: AdoptionOptions = AdoptionOptions()
     sandbox: Literal["auto", "on", "off"] = "auto"
     timezone: str = "UTC"

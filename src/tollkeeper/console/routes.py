@@ -20,6 +20,7 @@ from tollkeeper.console import (
     budget_request_routes,
     events,
     internal,
+    invitation_routes,
     me,
     people_routes,
     sessions,
@@ -86,6 +87,7 @@ PAGES: Final = (
     *audit_routes.PAGES,
     *budget_request_routes.PAGES,
     *people_routes.PAGES,
+    *invitation_routes.PAGES,
     Route("GET", "/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
     Route("GET", "/k/{path_key}/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
     Route("GET", "/events", Kind.API, Auth.SESSION, EVERYBODY, Tenant.SCOPE, events.events),
@@ -150,6 +152,7 @@ API: Final = (
     api_post("/api/v1/keys/{key_id}/rotate", ISSUERS, Tenant.REACH, keys_api.rotate_key),
     api_delete("/api/v1/keys/{key_id}", ISSUERS, Tenant.REACH, keys_api.revoke_key),
     *people_routes.API,
+    *invitation_routes.API,
     Route(
         *("GET", "/api/v1/me", Kind.API, Auth.KEY_OR_SESSION),
         *(EVERYBODY, Tenant.OWN, me.me_document),

@@ -19,6 +19,7 @@ from tollkeeper.console.providers import SignOn
 from tollkeeper.console.work import Work
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.explanation import Explanation
+from tollkeeper.domain.invitations import Mailer
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.domain.self_service import SelfService
@@ -117,6 +118,7 @@ class Console:
     that people issue.
     ``alerting`` knows who is told of what. ``budget_gauges`` says how balances agree with the
     ledger: name to help text and value. ``adoption`` has the last count of who uses what.
+    ``mailer`` sends mails, None where no mail server is configured.
     ``passwords`` tells whether people may sign in with one, ``hasher`` hashes them and
     ``hashing`` is where it does so: few at once, since each takes much memory.
     ``sign_in_ways`` lists what else the sign-in page offers, ``sign_on`` the providers.
@@ -153,6 +155,7 @@ class Console:
     adoption: PublicationMemory = field(repr=False, kw_only=True)
     budget_gauges: Callable[[], dict[str, tuple[str, float]]] = dict
     passwords: bool = True
+    mailer: Mailer | None = field(default=None, repr=False, kw_only=True)
     hasher: PasswordHasher = field(repr=False, kw_only=True)
     hashing: Work = field(default_factory=_hashing, repr=False)
     sign_in_ways: Sequence[SignInWay] = ()

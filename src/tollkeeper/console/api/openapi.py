@@ -14,6 +14,7 @@ from tollkeeper.console.api.adoption import FORMATS as ADOPTION_FORMATS
 from tollkeeper.console.api.adoption import adoption_schemas
 from tollkeeper.console.api.alert_schemas import alert_schemas
 from tollkeeper.console.api.budget_schemas import budget_schemas
+from tollkeeper.console.api.people_schemas import people_schemas
 from tollkeeper.console.api.reading import LIMIT, LIMIT_MAX, PAGING
 from tollkeeper.console.api.schemas import COUNT, TEXT, Schema, components, named, page_of
 from tollkeeper.console.problems import PROBLEM_TYPE
@@ -163,6 +164,18 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         "changeTeam", (), named("Team"), body="TeamBody"
     ),
     ("GET", "/api/v1/users"): Operation("listUsers", PAGING, page_of("users", "User")),
+    ("GET", "/api/v1/invitations"): Operation(
+        "listInvitations", PAGING, page_of("invitations", "Invitation")
+    ),
+    ("POST", "/api/v1/invitations"): Operation(
+        "invite", (), named("MadeInvitation"), body="InvitationBody", status=201
+    ),
+    ("POST", "/api/v1/invitations/{invitation_id}/resend"): Operation(
+        "resendInvitation", (), named("MadeInvitation")
+    ),
+    ("DELETE", "/api/v1/invitations/{invitation_id}"): Operation(
+        "revokeInvitation", (), named("Invitation")
+    ),
     ("POST", "/api/v1/users"): Operation(
         "addUser", (), named("User"), body="NewUserBody", status=201
     ),
@@ -237,6 +250,7 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
         "paths": paths,
         "components": {
             "schemas": components()
+            | people_schemas()
             | budget_schemas()
             | alert_schemas()
             | adoption_schemas()

@@ -10,11 +10,12 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from tollkeeper.console.api import budget_requests
+from tollkeeper.console.api.invitations import InvitationBody
 from tollkeeper.console.api.keys import NewKeyBody, RotationBody
 from tollkeeper.console.api.people import BODIES as PEOPLE_BODIES
 from tollkeeper.console.api.price_rules import NewPriceRuleBody
 from tollkeeper.console.api.rate_limits import RateLimitBody
-from tollkeeper.domain.access import KeyKind, Role
+from tollkeeper.domain.access import KeyKind
 from tollkeeper.domain.budget_raises import RaiseKind, RequestState
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.price_table import Standing
@@ -81,6 +82,7 @@ def components() -> dict[str, Schema]:
         [
             *budget_requests.BODIES,
             *PEOPLE_BODIES,
+            InvitationBody,
             NewKeyBody,
             RotationBody,
             NewPriceRuleBody,
@@ -105,26 +107,6 @@ def components() -> dict[str, Schema]:
         "AllowedOverdraft": exactly({"budget": TEXT, "overdraft": TEXT}),
         "Key": _key(),
         "IssuedKey": exactly({"key": TEXT, **_key()["properties"]}),
-        "Team": exactly(
-            {
-                "id": TEXT,
-                "name": TEXT,
-                "parent": or_null(TEXT),
-                "state": _state(),
-                "created_at": TIME,
-            }
-        ),
-        "User": exactly(
-            {
-                "id": TEXT,
-                "email": TEXT,
-                "name": TEXT,
-                "role": {"enum": list(Role)},
-                "team": or_null(TEXT),
-                "state": _state(),
-                "created_at": TIME,
-            }
-        ),
         "Me": _me(),
     }
 
@@ -172,7 +154,7 @@ def _budget_raise() -> Schema:
     )
 
 
-def _state() -> Schema:
+def state() -> Schema:
     return {"enum": ["active", "off"]}
 
 

@@ -9,8 +9,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
+from tollkeeper.console.pages.invitation_lines import (
+    ROLE_NAMES,
+    ROLES,
+    InvitationLine,
+    invitation_lines,
+    inviting,
+)
 from tollkeeper.console.shared import Console, Page, Query, Redirect
 from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.domain.errors import BadRequest, LedgerUnavailable, Refused
@@ -25,14 +32,6 @@ KEEPERS: Final = frozenset({Role.ADMIN})
 """Roles that add and change teams and people."""
 
 LINES_MAX: Final = 500
-ROLES: Final = (
-    (Role.MEMBER, "Member"),
-    (Role.LEAD, "Lead"),
-    (Role.FINANCE, "Finance"),
-    (Role.AUDITOR, "Auditor"),
-    (Role.ADMIN, "Admin"),
-)
-_ROLE_NAMES: Final = dict(ROLES)
 _PERIOD: Final = "30d"
 
 
@@ -64,6 +63,15 @@ class TeamCard(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Showing:
+    """What the page says besides the people: a fault, or an invitation that was just made."""
+
+    fault: str = ""
+    status: int = 200
+    made: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class PeoplePage:
     """The teams and people that the viewer may see, teams below the one that they are part of.
 
@@ -87,14 +95,21 @@ class PeoplePage:
     roles: tuple[tuple[str, str], ...]
     ledger_answers: bool
     form: Mapping[str, str] = field(default_factory=dict)
+    invitations: tuple[InvitationLine, ...] = ()
+    inviting: tuple[str, ...] | None = None
+    made: Any = field(default=None, repr=False)
+    mails: bool = False
     saved: str = ""
     fault: str = ""
     status: int = 200
 
 
+_PLAIN: Final = Showing()
+
+
 def people(console: Console, viewer: Viewer, query: Query) -> PeoplePage:
     """Answer ``GET /people``."""
-    return _page(console, viewer, query)
+    return show(console, viewer, query)
 
 
 def add_team(console: Console, viewer: Viewer, form: Query) -> Page | Redirect:
@@ -132,7 +147,7 @@ def add_user(console: Console, viewer: Viewer, form: Query) -> Page | Redirect:
         user = service.add_user(
             *(console.store, form.get("email", ""), console.now_us()),
             name=form.get("name", "").strip(),
-            role=_role(form.get("role", Role.MEMBER)),
+            role=role_of(form.get("role", Role.MEMBER)),
             team=form.get("team", ""),
         )
         return user.user_id
@@ -147,7 +162,7 @@ def change_user(console: Console, viewer: Viewer, form: Query) -> Page | Redirec
         user = people_changes.change_user(
             *(console.store, form["user_id"], console.now_us()),
             name=form.get("name"),
-            role=_role(form["role"]) if "role" in form else None,
+            role=role_of(form["role"]) if "role" in form else None,
             team=form.get("team"),
             active=_switch(form),
         )
@@ -174,11 +189,12 @@ def _done(
     try:
         return Redirect(f"/people?saved={change()}")
     except Refused as refused:
-        return _page(console, viewer, form, fault=refused.message, status=refused.status)
+        showing = Showing(fault=refused.message, status=refused.status)
+        return show(console, viewer, form, showing)
 
 
-def _role(text: str) -> Role:
-    if text not in _ROLE_NAMES:
+def role_of(text: str) -> Role:
+    if text not in ROLE_NAMES:
         raise BadRequest("choose a role", code="bad_role")
     return Role(text)
 
@@ -190,14 +206,8 @@ def _switch(form: Query) -> bool | None:
 # ------------------------------------------------------------------ the page
 
 
-def _page(
-    console: Console,
-    viewer: Viewer,
-    query: Query,
-    *,
-    fault: str = "",
-    status: int = 200,
-) -> PeoplePage:
+def show(console: Console, viewer: Viewer, query: Query, showing: Showing = _PLAIN) -> PeoplePage:
+    """Make the page."""
     names_only = viewer.scope.user_id is not None
     teams = console.store.teams()
     shown = [user for user in console.store.users() if _sees(console, viewer, user)]
@@ -217,10 +227,14 @@ def _page(
         parents=tuple(team.name for team in teams if team.active and not team.parent),
         roles=tuple((role.value, name) for role, name in ROLES),
         ledger_answers=found.seen is not None,
-        form=query if fault else {},
+        form=query if showing.fault else {},
         saved=_name_of(query.get("saved", ""), shown, teams),
-        fault=fault,
-        status=status,
+        invitations=invitation_lines(console, viewer, query["tz"]),
+        inviting=inviting(viewer, teams),
+        made=showing.made,
+        mails=console.mailer is not None,
+        fault=showing.fault,
+        status=showing.status,
     )
 
 
@@ -301,7 +315,7 @@ class _Found:
             _called(user) if self._names_only else user.name,
             "" if self._names_only else user.email,
             user.role.value,
-            _ROLE_NAMES[user.role],
+            ROLE_NAMES[user.role],
             user.team,
             user.active,
             user.user_id == self._viewer.user_id,

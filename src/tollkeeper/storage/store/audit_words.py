@@ -6,34 +6,15 @@ No secret, hash or token ever gets into a record: each names what it takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from tollkeeper.domain.alerts import AlertState
 from tollkeeper.domain.audit import Action, Target, changed
+from tollkeeper.storage.store.audit_lines import Line, Said, Told
 
 if TYPE_CHECKING:
     from tollkeeper.storage.store.store import SqlStore
-
-Said = Mapping[str, Any]
-"""The arguments of a method by their names."""
-
-
-class Told(NamedTuple):
-    """What an entry says, all but who did it. ``by_user_id`` names a person who acts by being
-    the one whom it is about: whoever has just signed in."""
-
-    action: Action
-    target: Target
-    detail: Mapping[str, Any] = {}
-    by_user_id: str = ""
-
-
-class Line(NamedTuple):
-    """How a change is told: ``after`` gets the arguments, what ``before`` saw, and the result."""
-
-    after: Callable[[Said, Any, Any], Iterable[Told]]
-    before: Callable[[SqlStore, Said], Any] = lambda store, said: None
 
 
 def _org_named(said: Said, before: Any, result: Any) -> Iterable[Told]:
@@ -116,6 +97,30 @@ def _user_moved(said: Said, before: Any, result: Any) -> Iterable[Told]:
     moved = changed({"team": user.team}, {"team": teams.get(said["team_id"], "")})
     if moved:
         yield Told(Action.USER_TEAM, Target("user", user.user_id), moved)
+
+
+def _invited(said: Said, before: Any, result: Any) -> Iterable[Told]:
+    invitation = said["invitation"]
+    detail = {
+        "role": str(invitation.role),
+        "team": invitation.team,
+        "expires_at_us": invitation.expires_at_us,
+    }
+    yield Told(Action.INVITE, Target("invitation", invitation.invitation_id), detail)
+
+
+def _invited_again(said: Said, before: Any, result: Any) -> Iterable[Told]:
+    until = {"expires_at_us": said["expires_at_us"]}
+    yield Told(Action.INVITE_AGAIN, Target("invitation", said["invitation_id"]), until)
+
+
+def _invitation_revoked(said: Said, before: Any, result: Any) -> Iterable[Told]:
+    yield Told(Action.INVITE_REVOKE, Target("invitation", said["invitation_id"]))
+
+
+def _invitation_accepted(said: Said, before: Any, result: Any) -> Iterable[Told]:
+    if result is not None:
+        yield Told(Action.INVITE_ACCEPT, Target("invitation", result.invitation_id))
 
 
 # --------------------------------------------------------------------- keys and sessions
@@ -339,6 +344,10 @@ LINES: Final[Mapping[str, Line]] = {
     "set_user_role": Line(_role_given, _user),
     "set_user_name": Line(_user_named, _user),
     "set_user_team": Line(_user_moved, _user_and_teams),
+    "add_invitation": Line(_invited),
+    "renew_invitation": Line(_invited_again),
+    "revoke_invitation": Line(_invitation_revoked),
+    "accept_invitation": Line(_invitation_accepted),
     "add_key": Line(_key_added),
     "rotate_key": Line(_key_rotated),
     "revoke_key": Line(_key_revoked, _key),

@@ -38,6 +38,7 @@ from tollkeeper.storage.store.store_address import StoreAddress
 from tollkeeper.storage.store.stored_alerts import StoredAlerts
 from tollkeeper.storage.store.stored_audit import StoredAudit, audited
 from tollkeeper.storage.store.stored_identities import StoredIdentities
+from tollkeeper.storage.store.stored_invitations import StoredInvitations
 from tollkeeper.storage.store.stored_passwords import StoredPasswords
 from tollkeeper.storage.store.stored_people import StoredPeople
 from tollkeeper.storage.store.stored_raises import StoredRaises
@@ -64,7 +65,13 @@ def open_sql_store(at: StoreAddress) -> SqlStore:
 
 @audited
 class SqlStore(
-    StoredPeople, StoredPasswords, StoredIdentities, StoredAlerts, StoredRaises, StoredAudit
+    StoredPeople,
+    StoredInvitations,
+    StoredPasswords,
+    StoredIdentities,
+    StoredAlerts,
+    StoredRaises,
+    StoredAudit,
 ):
     """Who may do what, in an SQL database. Safe to use from several threads.
 

@@ -24,7 +24,8 @@ from tollkeeper.domain.audit import (
 )
 from tollkeeper.ports import User
 from tollkeeper.storage.store import audit_rows
-from tollkeeper.storage.store.audit_words import LINES, Line, Told
+from tollkeeper.storage.store.audit_lines import Line, Told
+from tollkeeper.storage.store.audit_words import LINES
 from tollkeeper.storage.store.transactions import Transactions
 
 _UNKNOWN = frozenset({ActorKind.ANYBODY, ActorKind.SYSTEM})

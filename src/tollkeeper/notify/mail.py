@@ -1,0 +1,94 @@
+"""E-mail through one mail server: plain text, to one address at a time."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Callable
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate, make_msgid
+from typing import Final, NamedTuple
+
+from tollkeeper.clock import now_us
+from tollkeeper.outgoing import trusting
+
+TRY_S: Final = 15.0
+TLS_PORT: Final = 465
+"""The port on which TLS is spoken from the first byte."""
+
+
+class MailServer(NamedTuple):
+    """Where mail goes out. ``sender`` is the address that it comes from."""
+
+    host: str
+    port: int
+    sender: str
+    user: str = ""
+    password: str = ""
+    starttls: bool = True
+
+    def __repr__(self) -> str:
+        return f"MailServer({self.host}:{self.port})"
+
+
+class SmtpMailer:
+    """Sends mails, each over a connection of its own. ``ca_file`` names further authorities."""
+
+    def __init__(self, server: MailServer, ca_file: str = "") -> None:
+        self._server = server
+        self._tls: Callable[[], ssl.SSLContext] = lambda: trusting(ca_file)
+
+    def send(self, to: str, subject: str, text: str) -> None:
+        """Send one mail. Raises OSError, in words, and with nothing of the mail or the password."""
+        message = message_of(self._server.sender, to, subject, text)
+        server = self._server
+        try:
+            with self._connected() as smtp:
+                if server.user:
+                    smtp.login(server.user, server.password)
+                smtp.send_message(message)
+        except smtplib.SMTPAuthenticationError as error:
+            raise OSError("the mail server does not take the user and password") from error
+        except smtplib.SMTPRecipientsRefused as error:
+            raise OSError("the mail server does not take this address") from error
+        except smtplib.SMTPException as error:
+            raise OSError(f"the mail server does not take the mail: {_kind(error)}") from error
+        except ssl.SSLCertVerificationError as error:
+            raise OSError(f"its certificate is not good: {error.verify_message}") from error
+        except OSError as error:
+            raise OSError(f"no mail server answers at {server.host}:{server.port}") from error
+
+    def _connected(self) -> smtplib.SMTP:
+        server = self._server
+        if server.port == TLS_PORT:
+            return smtplib.SMTP_SSL(server.host, server.port, timeout=TRY_S, context=self._tls())
+        smtp = smtplib.SMTP(server.host, server.port, timeout=TRY_S)
+        try:
+            if server.starttls:
+                smtp.starttls(context=self._tls())
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+
+def message_of(sender: str, to: str, subject: str, text: str) -> EmailMessage:
+    """Make a mail. Raises ValueError for an address or a subject that would be another header."""
+    if any(not each.isprintable() for each in (sender, to, subject)):
+        raise ValueError("an address or a subject holds a control character")
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Address("Tollkeeper", addr_spec=sender)
+    message["To"] = Address(addr_spec=to)
+    message["Subject"] = subject
+    message["Date"] = formatdate(now_us() / 1_000_000)
+    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text)
+    return message
+
+
+def _kind(error: smtplib.SMTPException) -> str:
+    code = getattr(error, "smtp_code", None)
+    return f"it answers {code}" if code else type(error).__name__
