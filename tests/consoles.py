@@ -134,6 +134,7 @@ class RunningConsole:
         public_url: str = "http://localhost:4000",
         passwords: bool = True,
         clients: Sequence[OidcClient] = (),
+        mask_people: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder: Folder = open_folder(folder)
@@ -187,6 +188,7 @@ class RunningConsole:
             terms=lambda: Terms(self.prices.book, self.prices.accounts, self.plans, self.rules),
             static=StaticFiles(),
             counters=ConsoleCounters(),
+            mask_people=mask_people,
             hasher=self.hasher,
             sign_on=SignOn(clients),
             passwords=passwords,

@@ -35,7 +35,8 @@ HOSTILE = (
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """A company whose callers named everything as an attacker would."""
-    with company(tmp_path_factory.mktemp("attacked"), list(entries())) as made:
+    folder = tmp_path_factory.mktemp("attacked")
+    with company(folder, list(entries()), TOLLKEEPER_PRIVACY__MASK_PEOPLE="false") as made:
         for number, name in enumerate(HOSTILE):
             if len(name) <= 64 and name.isprintable():
                 made.issue(f"{name}{number}"[:64], "olive@acme.com")

@@ -54,6 +54,8 @@ GET    /alerts                    s 3 3 + + + s s s s s
 POST   /alerts/{alert_id}/acknowledge s 3 3 + 3 + s s s s s
 POST   /alerts/channels/{channel}/test s 3 3 3 3 + s s s s s
 GET    /settings/audit            s 3 3 3 + + s s s s s
+POST   /unmask                    s 3 3 3 + + s s s s s
+POST   /mask                      s 3 3 3 + + s s s s s
 GET    /budgets/ask               s + + + + + s s s s s
 POST   /budgets/ask               s + + + + + s s s s s
 POST   /budgets/ask/overdraft     s 3 3 + 3 + s s s s s

@@ -12,6 +12,7 @@ from stores import issue_key
 from tollkeeper.console.access import OPERATOR_HEADER
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.routes import ROUTES
+from tollkeeper.domain.access import Role
 from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
 from tollkeeper.domain.audit import AuditEntry
 from tollkeeper.domain.budgets import BudgetScope
@@ -22,6 +23,7 @@ from tollkeeper.services import audit, sign_in
 EXCEPTIONS: Final[Mapping[str, str]] = {
     "POST /theme": "is remembered in a cookie",
     "POST /zone": "is remembered in a cookie",
+    "POST /mask": "only makes one see less; the unmasking says until when it could have lasted",
     "POST /budgets/try": "only looks",
     "POST /api/v1/budget-replays": "only looks",
     "POST /alerts/channels/{channel}/test": "sends a test message, and changes nothing",
@@ -52,6 +54,7 @@ class Step(NamedTuple):
 BUDGET: Final = {"name": "b", "scope": "org", "limit": "100 USD", "window": "month"}
 MORE: Final = {"amount": "1 USD", "reason": "a good reason"}
 STEPS: Final = (
+    Step("POST /unmask", {"reason": "a runaway script"}, "people.unmask"),
     Step("POST /team/new", {"team_alias": "litellm"}, "team.add"),
     Step("POST /user/new", {"user_email": "l@acme.com"}, "user.add"),
     Step("POST /key/generate", {"key_alias": "litellm", "user_id": "<alice>"}, "key.issue"),
@@ -102,6 +105,16 @@ STEPS: Final = (
     Step("POST /api/v1/keys", {"name": "k", "user": "alice@acme.com"}, "key.issue"),
     Step("POST /api/v1/keys/{key_id}/rotate", {"overlap_s": 0}, "key.rotate"),
     Step("DELETE /api/v1/keys/{key_id}", {}, "key.revoke"),
+    Step("POST /people/teams", {"name": "by page"}, "team.add"),
+    Step("POST /people/teams/{team_id}", {"name": "renamed by page"}, "team.rename"),
+    Step("POST /people/users", {"email": "page@acme.com"}, "user.add"),
+    Step("POST /people/users/{user_id}", {"role": "lead"}, "user.role"),
+    Step("POST /people/users/{user_id}/end-password", {}, "password.remove"),
+    Step("POST /api/v1/teams", {"name": "by api"}, "team.add"),
+    Step("POST /api/v1/teams/{team_id}", {"active": False}, "team.deactivate"),
+    Step("POST /api/v1/users", {"email": "api@acme.com"}, "user.add"),
+    Step("POST /api/v1/users/{user_id}", {"active": False}, "user.deactivate"),
+    Step("DELETE /api/v1/users/{user_id}/password", {}, "password.remove"),
 )
 
 
@@ -139,7 +152,7 @@ class Desk:
     def _filled(self, value: Any, things: Mapping[str, str]) -> Any:
         if isinstance(value, list):
             return [self._filled(each, things) for each in value]
-        if value == 0:
+        if value == 0 and value is not False:
             return things["version"]
         known = {
             "<budget>": "{budget_id}",
@@ -192,6 +205,12 @@ class Desk:
         limit = RateRule(f"limit-{number}", f"limit {number}", BudgetScope.KEY, parallel=1)
         store.set_rate_rule(StoredRateRule(limit, now_us, "a"))
         yield "{limit_id}", limit.rule_id
+        if "{user_id}" in path or "{team_id}" in path:
+            yield "{team_id}", store.add_team(f"team {number}", now_us).team_id
+            email = f"person-{number}@acme.com"
+            user_id = store.add_user(email, "P", Role.MEMBER, None, now_us).user_id
+            store.set_password(user_id, "not a hash", now_us)
+            yield "{user_id}", user_id
         yield "{key_id}", issue_key(console.folder, "root@acme.com").record.key.key_id
         key = AlertKey("budget", budget["id"], "", now_us, 8_000)
         alert = Alert(

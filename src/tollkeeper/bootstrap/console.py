@@ -160,6 +160,7 @@ def _console(
         terms=lambda: prices.terms,
         static=StaticFiles(),
         counters=ConsoleCounters(),
+        mask_people=configuration.settings.privacy.mask_people,
         mailer=mailer_of(configuration),
         hasher=Argon2Hasher(),
         passwords=configuration.settings.sign_in.passwords,

@@ -106,6 +106,12 @@ class AdoptionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group_min: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 5
 
 
+class PrivacyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``mask_people`` lets reports show other people under pseudonyms, until somebody says why."""
+
+    mask_people: bool = True
+
+
 class RateLimitOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule of ``rate_limits``: whose calls are counted, and how many there may be."""
 
@@ -140,6 +146,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sign_in: SignInOptions = SignInOptions()
     mail: MailOptions = MailOptions()
     adoption: AdoptionOptions = AdoptionOptions()
+    privacy: PrivacyOptions = PrivacyOptions()
     sandbox: Literal["auto", "on", "off"] = "auto"
     timezone: str = "UTC"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

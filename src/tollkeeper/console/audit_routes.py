@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
+from tollkeeper.console import masking
 from tollkeeper.console.access import Auth
 from tollkeeper.console.api import audit as api
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.pages import audit as pages
 from tollkeeper.console.route import Route, Tenant, page
+from tollkeeper.services.unmasking import UNMASKERS
 
 PAGES: Final = (
     Route(
         *("GET", pages.PATH, Kind.PAGE, Auth.SESSION),
         *(pages.READERS, Tenant.ORG, page(pages.audit)),
+    ),
+    Route(
+        *("POST", "/unmask", Kind.FORM, Auth.SESSION_FORM),
+        *(UNMASKERS, Tenant.OWN, masking.unmask),
+    ),
+    Route(
+        *("POST", "/mask", Kind.FORM, Auth.SESSION_FORM),
+        *(UNMASKERS, Tenant.OWN, masking.mask),
     ),
 )
 

@@ -36,6 +36,7 @@ from tollkeeper.console.answers import (
 )
 from tollkeeper.console.audited import actor_of, is_failed_sign_in, note_export
 from tollkeeper.console.encodings import ENCODINGS, SMALLEST_BYTES, compressed, preferred
+from tollkeeper.console.masking import seen_by, unmasking_notice
 from tollkeeper.console.own_paths import own_path
 from tollkeeper.console.problems import PROBLEM_TYPE, Problem, numbered, problem, problem_of
 from tollkeeper.console.rendering import View, address, render
@@ -159,9 +160,16 @@ class Endpoint:
     ) -> Answer:
         self._admit(found, asked)
         with acting(actor_of(found.access, asked)):
+            self._mask(found, asked, path)
             answer = handler(self._console, found.access, question)
             note_export(self._console.store, answer, path, question.query, wanted)
             return answer
+
+    def _mask(self, found: _Found, asked: Asked, path: str) -> None:
+        """Let other people stand under pseudonyms; LiteLLM's clients know their users by id."""
+        if self._rule.kind is not Kind.LITELLM:
+            api = self._rule.kind is Kind.API
+            found.access = seen_by(self._console, found.access, asked, path, api=api)
 
     async def _body(self, request: Request) -> tuple[Mapping[str, Any], str]:
         """Read the body as this kind of route takes it, and the form's token."""
@@ -219,6 +227,7 @@ class Endpoint:
             form_token=form_token(console.vault, access.cookie) if access.cookie else "",
             notice=console.ledger_fault(),
             org=console.org,
+            unmasking=unmasking_notice(console, access, zone),
             swap=request.headers.get("x-swap") == "main",
         )
 

@@ -57,6 +57,7 @@ class View(NamedTuple):
     notice: str
     org: str
     swap: bool
+    unmasking: Mapping[str, str] = {}
 
 
 def environment(static: Callable[[str], str]) -> Environment:

@@ -30,6 +30,7 @@ from tollkeeper.services.audit import AuditWatch, FailedSignIns
 from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import Repricer
+from tollkeeper.services.unmasking import Unmaskings
 
 if TYPE_CHECKING:
     from tollkeeper.console.counters import ConsoleCounters
@@ -151,6 +152,8 @@ class Console:
     attempts: Attempts = field(default_factory=Attempts)
     failed_sign_ins: FailedSignIns = field(default_factory=FailedSignIns)
     audit_watch: AuditWatch = field(default_factory=AuditWatch)
+    mask_people: bool = True
+    unmaskings: Unmaskings = field(default_factory=Unmaskings)
     alerting: Alerting = field(default=NOBODY_TOLD, repr=False)
     adoption: PublicationMemory = field(repr=False, kw_only=True)
     budget_gauges: Callable[[], dict[str, tuple[str, float]]] = dict

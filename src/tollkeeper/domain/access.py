@@ -121,9 +121,13 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A signed-in person, or an admin key, as the console sees it."""
+    """A signed-in person, or an admin key, as the console sees it.
+
+    ``sees_names`` tells whether reports name other people to them, or show pseudonyms.
+    """
 
     user_id: str
     name: str
     role: Role
     scope: Scope
+    sees_names: bool = True

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question, csv_file
 from tollkeeper.console.api.reading import check_names, viewer_of
+from tollkeeper.console.masking import ledger_for
 from tollkeeper.console.shared import Console
 from tollkeeper.reports import call as call_report
 from tollkeeper.reports import calls as calls_report
@@ -27,7 +28,8 @@ def calls(console: Console, access: Access, question: Question) -> Answer:
     if wanted not in FORMATS:
         raise BadQuestion("format", f"{quoted(wanted)} is none; {one_of(FORMATS)}")
     asked = calls_question(question.query, console.now_us(), console.zone)
-    page = calls_report.calls(console.ledger, viewer_of(access).scope, asked)
+    viewer = viewer_of(access)
+    page = calls_report.calls(ledger_for(console, viewer), viewer.scope, asked)
     document = calls_document(page)
     headers = {}
     if page.next_cursor:
@@ -49,6 +51,8 @@ def call_columns() -> tuple[str, ...]:
 def call(console: Console, access: Access, question: Question) -> Answer:
     """Explain one call. One of another team and one that there is not look the same."""
     check_names(question.query, ())
-    detail = call_report.call(console.ledger, viewer_of(access).scope, question.path["call_id"])
+    viewer = viewer_of(access)
+    ledger = ledger_for(console, viewer)
+    detail = call_report.call(ledger, viewer.scope, question.path["call_id"])
     explained = [each.explained(console.explain(each.entry)) for each in detail.entries]
     return Document(call_document(replace(detail, entries=tuple(explained))))

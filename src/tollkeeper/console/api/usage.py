@@ -7,6 +7,7 @@ from typing import Final
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, File, Question, csv_file
 from tollkeeper.console.api.reading import viewer_of
+from tollkeeper.console.masking import ledger_for, unranked
 from tollkeeper.console.shared import Console
 from tollkeeper.reports import usage as report
 from tollkeeper.reports.answers import usage_columns, usage_document, usage_rows
@@ -24,7 +25,9 @@ def usage(console: Console, access: Access, question: Question) -> Answer:
     if wanted not in FORMATS:
         raise BadQuestion("format", f"{quoted(wanted)} is none; {one_of(FORMATS)}")
     asked = usage_question(question.query, console.now_us(), console.zone)
-    answer = report.usage(console.ledger, viewer_of(access).scope, asked)
+    viewer = viewer_of(access)
+    asked = unranked(console, viewer, asked)
+    answer = report.usage(ledger_for(console, viewer), viewer.scope, asked)
     if wanted == "json":
         return Document(usage_document(answer))
     columns, rows = usage_columns(answer), usage_rows(answer)

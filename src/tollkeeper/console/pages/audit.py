@@ -24,6 +24,8 @@ ROWS: Final = 50
 ROWS_OF_A_FILE: Final = 100_000
 _FILTERS: Final = ("actor", "action", "target", "from", "to")
 _SUBJECTS: Final = tuple(sorted({each.partition(".")[0] for each in Action}))
+_TIME: Final = "_us"
+_ALWAYS_US: Final = 253_402_300_799_999_999
 _CHANGE: Final = frozenset({"from", "to"})
 
 
@@ -162,7 +164,7 @@ class _Writer:
             action=entry.action,
             target=name or entry.target_id or "—",
             target_kind=entry.target_kind,
-            details=tuple(_details(entry.data)),
+            details=tuple(_details(entry.data, self._zone)),
             hash=entry.hash.hex(),
         )
 
@@ -179,16 +181,27 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def _details(data: Mapping[str, Any]) -> list[DetailLine]:
+def _details(data: Mapping[str, Any], zone: ZoneInfo) -> list[DetailLine]:
+    """Give what an entry says, its name first, without what is empty or says nothing to people."""
     found = []
-    for name, value in data.items():
+    for name in sorted(data, key=lambda each: (each != "name", each)):
+        value = data[name]
+        if name == "sections" or value in (None, "", [], {}):
+            continue
         if isinstance(value, Mapping) and set(value) == _CHANGE:
-            text = f"{_plain(value['from'])} → {_plain(value['to'])}"
+            before, after = (_said(name, value[each], zone) for each in ("from", "to"))
+            text = f"{before} → {after}"
         else:
-            text = _plain(value)
-        if text and name != "sections":  # marks of the configuration, which say nothing to people
-            found.append(DetailLine(name.replace("_", " "), text))
+            text = _said(name, value, zone)
+        found.append(DetailLine(name.removesuffix(_TIME).replace("_", " "), text))
     return found
+
+
+def _said(name: str, value: Any, zone: ZoneInfo) -> str:
+    """Write a value; times as people read them."""
+    if not name.endswith(_TIME) or not isinstance(value, int):
+        return _plain(value)
+    return _moment(zones.local_time(value, zone)) if 0 < value < _ALWAYS_US else "no end"
 
 
 def _plain(value: Any) -> str:

@@ -14,6 +14,7 @@ from tollkeeper.console import remedies, words
 from tollkeeper.console.bills import Bill, bills_of, model_of
 from tollkeeper.console.charts.call_timeline import Span, call_timeline
 from tollkeeper.console.links import Links
+from tollkeeper.console.masking import ledger_for
 from tollkeeper.console.shared import Console, Query
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.budget_book import Book
@@ -85,13 +86,14 @@ class CallPage:
 
 def call(console: Console, viewer: Viewer, query: Query) -> CallPage:
     """Answer ``GET /calls/{call_id}``. Raises LookupError where the viewer may see no such call."""
-    found = report.call(console.ledger, viewer.scope, query["call_id"])
+    found = report.call(ledger_for(console, viewer), viewer.scope, query["call_id"])
     found = replace(
         found,
         entries=tuple(each.explained(console.explain(each.entry)) for each in found.entries),
     )
     zone = zones.zone_info(query["tz"])
-    budgets = tuple(_budgets(console, viewer, _last_attempt(found)))
+    whole = found if viewer.sees_names else report.call(console.ledger, viewer.scope, found.call_id)
+    budgets = tuple(_budgets(console, viewer, _last_attempt(whole)))
     return _page(found, zone, console.now_us(), budgets)
 
 

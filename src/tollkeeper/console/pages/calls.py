@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 from tollkeeper.console.first_call import FirstCall, first_call
 from tollkeeper.console.heads import Head, head_of, label
 from tollkeeper.console.links import Choice, Links, time_of
+from tollkeeper.console.masking import ledger_for
 from tollkeeper.console.rendering import address
 from tollkeeper.console.rows import CallLine, lines_of
 from tollkeeper.console.shared import Console, Query, Table
@@ -130,9 +131,10 @@ def calls(console: Console, viewer: Viewer, query: Query) -> CallsPage:
     asked = _asked(query)
     question = calls_question(asked, now_us)
     assert question.period is not None  # noqa: S101 - _asked names one
-    found = report.calls(console.ledger, viewer.scope, question)
+    ledger = ledger_for(console, viewer)
+    found = report.calls(ledger, viewer.scope, question)
     totals = usage(
-        console.ledger,
+        ledger,
         viewer.scope,
         UsageQuestion(question.period, _TOTALS, filters=question.filters),
     )
@@ -141,7 +143,7 @@ def calls(console: Console, viewer: Viewer, query: Query) -> CallsPage:
     newest = links.calls()
     first_page = not question.cursor
     nothing = first_page and not found.rows
-    ever = not nothing or bool(report.newest(console.ledger, viewer.scope, (), 1).rows)
+    ever = not nothing or bool(report.newest(ledger, viewer.scope, (), 1).rows)
     return CallsPage(
         report=found,
         head=head_of(viewer, question.period, links, "/calls", names),

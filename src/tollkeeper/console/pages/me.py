@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from tollkeeper.console import words
 from tollkeeper.console.budget_lines import BudgetWriter, OwnLine
@@ -14,7 +14,7 @@ from tollkeeper.console.pages.overview import Row, rows_of
 from tollkeeper.console.rows import CallLine, lines_of
 from tollkeeper.console.shared import Console, Query
 from tollkeeper.domain.access import Scope, Viewer
-from tollkeeper.reports import zones
+from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.me import SpentToday, spent_today
 from tollkeeper.reports.overview import OverviewQuestion, overview
 from tollkeeper.reports.period import period_named
@@ -22,8 +22,17 @@ from tollkeeper.services import connect
 from tollkeeper.services.budget_documents import names_of
 from tollkeeper.services.budget_standings import own_onlooker, own_rows
 from tollkeeper.services.connect import Connection, Snippet, ToolSettings
+from tollkeeper.services.unmasking import told
 
 PERIOD: Final = "30d"
+
+
+class UnmaskingLine(NamedTuple):
+    """That somebody saw people by name: when, who, and why."""
+
+    when: str
+    who: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class MePage:
     claude: Snippet
     tools: tuple[ToolSettings, ...]
     budgets: tuple[OwnLine, ...] = ()
+    unmaskings: tuple[UnmaskingLine, ...] = ()
     limits: tuple[LimitLine, ...] = ()
     as_of: str = ""
 
@@ -87,8 +97,20 @@ def me(console: Console, viewer: Viewer, query: Query) -> MePage:
         claude=connect.claude_status_line(),
         tools=connect.tool_settings(to),
         budgets=BudgetWriter(names_of(console.store), zone, now_us).own(own),
+        unmaskings=_unmaskings(console, zone) if console.mask_people else (),
         limits=tuple(
             limit_line(each) for each in own_limits(console, onlooker.callers or (), viewer.user_id)
         ),
         as_of=f"{zones.local_time(now_us, zones.zone_info(zone)):%H:%M:%S}",
     )
+
+
+def _unmaskings(console: Console, zone: str) -> tuple[UnmaskingLine, ...]:
+    """List when people were seen by name lately, and by whom."""
+    found = []
+    for entry in told(console.store):
+        at = zones.local_time(entry.at_us, zones.zone_info(zone))
+        reason = str(entry.data.get("reason", ""))
+        when = f"{formatting.day(at.date())}, {at:%H:%M}"
+        found.append(UnmaskingLine(when, entry.actor_name or entry.actor_kind, reason))
+    return tuple(found)

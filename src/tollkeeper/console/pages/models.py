@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 from tollkeeper.console import words
 from tollkeeper.console.heads import Head, head_of
 from tollkeeper.console.links import Links, time_of
+from tollkeeper.console.masking import ledger_for
 from tollkeeper.console.shared import Console, Query, Redirect, Table
 from tollkeeper.console.terms import FIELDS, PlanLine, RuleLine, plan_line, read_rule, rule_lines
 from tollkeeper.domain.access import Role, Viewer
@@ -137,7 +138,7 @@ def _page(
     period = read_period(asked, now_us, query["tz"])
     filters = parse_filters(asked["filter"])
     answer = usage(
-        console.ledger,
+        ledger_for(console, viewer),
         viewer.scope,
         UsageQuestion(
             period, _METRICS, ("provider", "model"), filters, ("-cost_usd",), limit=MODELS_MAX

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from tollkeeper.console.figures import Figure, Measure, figures_of, measures_of
 from tollkeeper.console.first_call import FirstCall, first_call
 from tollkeeper.console.heads import Head, head_of
 from tollkeeper.console.links import Choice, Links, time_of, value_of
+from tollkeeper.console.masking import ledger_for, ranks_names
 from tollkeeper.console.rows import CallLine, lines_of
 from tollkeeper.console.series import Chart, chart_of
 from tollkeeper.console.shared import Console, Query, Table
@@ -153,7 +154,9 @@ def overview(console: Console, viewer: Viewer, query: Query) -> OverviewPage:
     """Answer ``GET /``."""
     now_us = console.now_us()
     question = overview_question(_report_query(query), now_us)
-    found = report.overview(console.ledger, viewer.scope, question, now_us)
+    found = report.overview(ledger_for(console, viewer), viewer.scope, question, now_us)
+    if question.dimension == "user" and ranks_names(console, viewer):
+        found = replace(found, parts=tuple(sorted(found.parts, key=lambda part: part.name)))
     links = Links(time_of(query), question.period.zone, question.filters, question.dimension)
     return _page(console, viewer, found, links, all_rows=query.get("rows") == "all")
 

@@ -1,0 +1,107 @@
+"""Reports in which other people stand under pseudonyms.
+
+The ledger's table is masked before anything is grouped, filtered or sorted by it: no question
+can get behind a pseudonym, and a pseudonym can be used as a person is, to filter by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final
+
+import ibis
+
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.ports import NO_JOBS, NO_VALUES, Ledger, Position, Vault
+from tollkeeper.reports import bindings
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+PREFIX: Final = "person "
+CHARS: Final = 8
+_PURPOSE: Final = "pseudonyms of people"
+_SALT: Final = "mask_salt"
+_OWN: Final = "mask_own"
+
+
+def salt_of(vault: Vault) -> str:
+    """Give what makes a deployment's pseudonyms, which last as long as its key file."""
+    return vault.mac(b"", purpose=_PURPOSE).hex()
+
+
+def pseudonym(salt: str, user_id: str) -> str:
+    """Give the pseudonym of a person; nobody has none."""
+    if not user_id:
+        return ""
+    digest = hashlib.md5((salt + user_id).encode(), usedforsecurity=False)
+    return PREFIX + digest.hexdigest()[:CHARS]
+
+
+class MaskedLedger:
+    """The ``Ledger`` port as somebody sees it who sees no other person's name.
+
+    ``user_id`` and ``user_name`` are pseudonyms, but for ``own_id``. Two of them on one ledger
+    are alike, so that queries are built once for all viewers.
+    """
+
+    def __init__(self, ledger: Ledger, salt: str, own_id: str) -> None:
+        self.engine = ledger.engine
+        self._ledger = ledger
+        self._values = {_SALT: salt, _OWN: own_id}
+
+    def __hash__(self) -> int:
+        return hash((MaskedLedger, self._ledger))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MaskedLedger) and other._ledger == self._ledger
+
+    def entries(self) -> ir.Table:
+        table = self._ledger.entries()
+        own = table.user_id == bindings.text(_OWN)
+        who = (table.user_id == "").ifelse(table.user_name, table.user_id)
+        digest = (bindings.text(_SALT) + who).hexdigest("md5")
+        masked = ibis.literal(PREFIX) + digest.left(CHARS)
+        return table.mutate(
+            user_id=(own | (table.user_id == "")).ifelse(table.user_id, masked),
+            user_name=(own | (who == "")).ifelse(table.user_name, masked),
+        )
+
+    def run(
+        self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
+    ) -> list[dict[str, Any]]:
+        return self._ledger.run(expression, {**values, **self._values})
+
+    def tag(self, table: ir.Table, key: str) -> ir.StringValue:
+        return self._ledger.tag(table, key)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        return self._ledger.snapshot()
+
+    def positions(self) -> Mapping[str, int]:
+        return self._ledger.positions()
+
+    def append(
+        self,
+        entries: Sequence[LedgerEntry],
+        position: Position | None,
+        jobs: Mapping[str, str] = NO_JOBS,
+    ) -> int:
+        raise TypeError("what is masked is only read")
+
+    def forget(self, segments: Sequence[str]) -> None:
+        raise TypeError("what is masked is only read")
+
+    def jobs(self, names: Sequence[str]) -> Mapping[str, str]:
+        return self._ledger.jobs(names)
+
+    def known(self, entry_ids: Sequence[str], started_at_us: int) -> frozenset[str]:
+        return self._ledger.known(entry_ids, started_at_us)
+
+    def maintain(self) -> None:
+        raise TypeError("what is masked is only read")
+
+    def close(self) -> None:
+        raise TypeError("what is masked is only read")
