@@ -44,7 +44,7 @@ class OneKey(SigningKeys):
         return [EC]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=4))
 @example({"aud": [CLIENT_ID, CLIENT_ID]})
 @example({"exp": 10**400})
@@ -76,7 +76,7 @@ SAID = st.dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(SAID, SAID)
 def test_only_what_a_source_says_of_its_own_address_is_believed(
     claims: dict[str, Any], userinfo: dict[str, Any]
@@ -91,7 +91,7 @@ def test_only_what_a_source_says_of_its_own_address_is_believed(
             assert source["email_verified"] is True or source["email_verified"] == "true"
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(max_size=5), JSON), st.text(max_size=20))
 def test_any_place_of_a_claim_leads_somewhere_or_nowhere(said: dict[str, Any], place: str) -> None:
     found(said, place)
