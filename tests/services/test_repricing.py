@@ -405,3 +405,15 @@ def test_months_and_runs_outlive_the_store(tmp_path: Path) -> None:
     again.keep_pricing_run(PricingRun(NOW_US + 1, None, "book-2"))
     assert again.last_pricing_run() == PricingRun(NOW_US + 1, None, "book-2", 0, 0)
     again.close()
+
+
+def test_what_is_booked_stands_in_the_audit_log(ledger: Ledger, store: SqlStore) -> None:
+    desk = Desk(ledger, store, book("old", {"red": "1"}))
+    desk.load([called(START_US + n, "red", Usage({"input": 10}), desk.book) for n in range(3)])
+    desk.book = book("newer", {"red": "2"})
+    before = store.audit_head().seq
+    desk.reprice()
+    desk.reprice()  # nothing is left to correct
+    (entry,) = store.audit_after(before, 10)
+    assert (entry.action, entry.target_id) == ("prices.reprice", "newer")
+    assert entry.data["entries"] == 3
