@@ -42,6 +42,7 @@ COLUMNS = (
     *("id", "key_id", "secret", "secret_hmac", "pepper_version", "kind", "user_id", "team_id"),
     *("created_at", "created_by", "created_at_us", "revoked_at", "active", "state", "org"),
     *("spend", "max_budget", "allowed_routes", "scope", "viewer", "key", "token", "__class__"),
+    *("earlier_hmac", "earlier_until_us", "rotated_at", "rotated_by", "budgets", "use", "rules"),
 )
 
 
@@ -302,6 +303,17 @@ def test_a_rotation_changes_nothing_but_the_secret_and_the_end(
     key = console.virtual_key.record.key
     reply = rotate(console, key.key_id, data)
     assert (reply.status, reply.json()["code"]) == (status, code)
+    record = console.store.key(key.key_id)
+    assert record is not None
+    assert record.key == key
+
+
+def test_no_column_is_slipped_into_a_rotation(console: RunningConsole) -> None:
+    key = console.virtual_key.record.key
+    columns = (*COLUMNS, *KEY, "team", "role", "models", "providers", "networks", "tags", "budget")
+    for column in columns:
+        reply = rotate(console, key.key_id, {column: "x"}, "member")
+        assert (reply.status, reply.json()["code"]) == (422, "bad_question"), column
     record = console.store.key(key.key_id)
     assert record is not None
     assert record.key == key
