@@ -224,3 +224,20 @@ def test_the_mark_is_another_one_as_soon_as_anything_shown_has_changed(
     marks.append(show(running).mark)
     assert len(set(marks)) == len(marks)
     assert f'data-alerts="{marks[-1]}"' in running.get("/alerts", running.session("admin")).text
+
+
+def test_a_channel_that_fails_says_since_when_and_why(running: RunningConsole) -> None:
+    store, now_us = running.store, running.now_us
+    for number, fault in enumerate(("answered with status 503", "answered with status 500")):
+        made = message_of("test", "t", "", now_us + number, message_id=f"m{number}")
+        store.add_message(made)
+        failed = Delivery(made.message_id, "ops", DeliveryState.WAITING, 2, now_us, now_us + number)
+        store.address(made.message_id, [failed._replace(fault=fault)])
+    (line,) = show(running).channels
+    assert line.state.name == "Failing"
+    assert line.fault.startswith("since ")
+    assert line.fault.endswith(": answered with status 500")
+    assert all(each.again for each in show(running).deliveries)
+    store.set_channel(ChannelState("ops", delivered_at_us=now_us + 9))
+    (line,) = show(running).channels
+    assert (line.state.name, line.fault) == ("Open", "")

@@ -33,5 +33,5 @@ def heat_map(rows: Sequence[Sequence[Decimal | None]], columns: int) -> Markup:
             )
     return Markup(  # noqa: S704 - numbers only
         f'<svg class="heat" viewBox="0 0 {columns * width} {len(rows) * height}"'
-        f' aria-hidden="true" focusable="false">{"".join(cells)}</svg>'
+        f' preserveAspectRatio="none" aria-hidden="true" focusable="false">{"".join(cells)}</svg>'
     )

@@ -14,7 +14,7 @@ from tollkeeper.console.shared import Console, Query, Redirect
 from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.domain.alerts import BUDGET_RULE, STANDING, Alert, AlertState
 from tollkeeper.domain.anomalies import AnomalyRule
-from tollkeeper.domain.deliveries import DeliveryState, Told
+from tollkeeper.domain.deliveries import DeliveryState, Failed, Told, troubles
 from tollkeeper.domain.errors import Refused
 from tollkeeper.reports import formatting, zones
 from tollkeeper.services.alert_documents import deliveries_by_alert
@@ -65,7 +65,7 @@ RULES: Final[Mapping[str, words.Word]] = {
 RULE_STATES: Final[Mapping[str, words.Word]] = {
     "quiet": words.Word("Quiet", "Nothing unusual.", "good"),
     "fired": words.Word("Fired", "It found something.", "bad"),
-    "unknown": words.Word("Cannot tell", "There is not enough history.", "warn"),
+    "unknown": words.Word("Cannot tell", "There is not enough history."),
     "off": words.Word("Off", "Switched off in tollkeeper.yaml."),
 }
 
@@ -113,7 +113,7 @@ class ChannelLine(NamedTuple):
 
 
 class DeliveryLine(NamedTuple):
-    """One message on its way to one channel."""
+    """One message on its way to one channel. ``again`` says when it is tried next, "" if never."""
 
     delivery_id: str
     when: str
@@ -126,6 +126,7 @@ class DeliveryLine(NamedTuple):
     status: str
     took: str
     fault: str
+    again: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ def _page(
     is_open = [it for it in found if it.state in STANDING]
     shows_all = query.get("show") == "all" or not is_open
     shown = found if shows_all else is_open
-    told = deliveries_by_alert(store, shown)
+    told, deliveries = deliveries_by_alert(store, shown), store.deliveries(DELIVERIES_MAX)
     may = viewer.role in ACKNOWLEDGERS
     return AlertsPage(
         lines=tuple(_alert(it, told.get(it.alert_id, ()), times, may=may) for it in shown),
@@ -198,8 +199,8 @@ def _page(
         shows_all=shows_all,
         over_count=len(found) - len(is_open),
         rules=_rules(console, len(store.budgets())),
-        channels=_channels(console, times),
-        deliveries=tuple(_delivery(it, times) for it in store.deliveries(DELIVERIES_MAX)),
+        channels=_channels(console, deliveries, times),
+        deliveries=tuple(_delivery(it, times) for it in deliveries),
         may_test=viewer.role in TESTERS,
         mark=mark,
         done=_done(found, console, query),
@@ -248,14 +249,25 @@ def _rule(state: RuleState) -> RuleLine:
     return RuleLine(RULES[state.rule], RULE_STATES[state.state], state.detail)
 
 
-def _channels(console: Console, times: _Times) -> tuple[ChannelLine, ...]:
+def _channels(
+    console: Console, deliveries: Iterable[Told], times: _Times
+) -> tuple[ChannelLine, ...]:
     states = {it.channel: it for it in console.store.channel_states()}
+    failing = troubles(_failed(deliveries), states)
     lines = []
     for channel in console.alerting.mailing().channels.values():
         known = states.get(channel.name)
-        state = words.Word("Open", "It gets messages.", "good")
+        trouble = failing.get(channel.name)
+        state, fault = words.Word("Open", "It gets messages.", "good"), ""
         if known is not None and known.closed_at_us:
-            state = words.Word("Closed", "It gets nothing until a test arrives.", "bad")
+            state, fault = (
+                words.Word("Closed", "It gets nothing until a test arrives.", "bad"),
+                known.fault,
+            )
+        elif trouble is not None:
+            since = times.short(trouble.since_us)
+            state = words.Word("Failing", "What failed is tried again for three days.", "warn")
+            fault = f"since {since}: {trouble.fault}"
         gets = "everything" if channel.events == ("*",) else ", ".join(channel.events)
         delivered_us = known.delivered_at_us if known else None
         lines.append(
@@ -266,15 +278,24 @@ def _channels(console: Console, times: _Times) -> tuple[ChannelLine, ...]:
                 f"{gets}, once a day" if channel.is_digest else gets,
                 state,
                 times.short(delivered_us) if delivered_us else "",
-                known.fault if known else "",
+                fault,
             )
         )
     return tuple(lines)
 
 
+def _failed(deliveries: Iterable[Told]) -> Iterable[Failed]:
+    for delivery, message in deliveries:
+        if delivery.fault and delivery.attempts:
+            yield Failed(
+                delivery.channel, delivery.changed_at_us, message.created_at_us, delivery.fault
+            )
+
+
 def _delivery(told: Told, times: _Times) -> DeliveryLine:
     delivery, message = told
     took = formatting.duration(delivery.latency_ms) if delivery.latency_ms is not None else ""
+    is_waiting = delivery.state is DeliveryState.WAITING
     return DeliveryLine(
         f"{delivery.message_id}.{delivery.channel}",
         times.short(delivery.changed_at_us),
@@ -287,6 +308,7 @@ def _delivery(told: Told, times: _Times) -> DeliveryLine:
         "" if delivery.status is None else str(delivery.status),
         took,
         delivery.fault,
+        times.short(delivery.next_at_us) if delivery.fault and is_waiting else "",
     )
 
 
