@@ -104,6 +104,32 @@ def test_an_overdraft_is_one_button(capped: Company, visit: Visits) -> None:
     ada.require_calm()
 
 
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_what_was_given_is_taken_back_where_it_is_shown(
+    capped: Company, visit: Visits, size: dict[str, int]
+) -> None:
+    each = budget(f"b-{size['width']}", 1_000, name="All of us", unit=Unit.REQUESTS, window=DAILY)
+    with closing(bootstrap.open_store(capped.data)) as store:
+        store.add_budget(each, clock.now_us(), "test")
+        overdrafts.allow(store, each.budget_id, "5 requests", OPERATOR, clock.now_us())
+        overdrafts.take(store, each.budget_id, "", OPERATOR, clock.now_us())
+    olive = visit(capped, viewport=size).sign_in()
+    olive.page.goto(f"/budget/{each.budget_id}")
+    row = olive.page.locator("#raises tbody tr")
+    expect(row).to_contain_text("Counts")
+    olive.require_calm()
+    assert olive.faint_texts() == {}
+    row.locator("summary").click()
+    row.get_by_label("Why").fill("The release is out")
+    row.get_by_role("button", name="End this raise now").click()
+    expect(olive.page.get_by_role("status").first).to_contain_text("It is taken back")
+    expect(row).to_contain_text("Taken back")
+    expect(row).to_contain_text(ADMIN)
+    expect(row.get_by_role("button")).to_have_count(0)
+    olive.require_calm()
+    assert olive.faint_texts() == {}
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_how_the_pages_look(
