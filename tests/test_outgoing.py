@@ -130,12 +130,13 @@ def test_a_proxy_that_is_named_is_a_tunnel_and_tls_is_with_the_server() -> None:
         for addresses in ([], ["93.184.215.14"]):
             client = OutsideClient(
                 ca_file,
-                proxy_for=lambda target: proxy.url(),
+                proxy_for=lambda target: proxy.url("bot:p%40ss@"),
                 resolve=_resolving(addresses),
                 try_s=5.0,
             )
             assert post(client, url).status == 204  # names lead back here at the test's proxy
         assert proxy.heads[0].startswith(f"CONNECT sso.acme.com:{receiver.port} ".encode())
+        assert b"\r\nProxy-Authorization: Basic Ym90OnBAc3M=" in proxy.heads[0]
         seen = len(proxy.heads)
         inside = OutsideClient(
             ca_file, proxy_for=lambda target: proxy.url(), resolve=_resolving(["10.0.0.1"])

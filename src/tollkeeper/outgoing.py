@@ -10,11 +10,12 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tollkeeper.domain.outside import Target, may_connect, target_of
 
@@ -130,7 +131,11 @@ class PinnedConnection(HTTPConnection):
         self.sock = plain = socket.create_connection(place, CONNECT_S)  # so that it can hang up
         host = f"[{self._target.host}]" if ":" in self._target.host else self._target.host
         authority = f"{host}:{self._target.port}".encode()
-        plain.sendall(b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (authority, authority))
+        lines = b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n" % (authority, authority)
+        if parts.username:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+            lines += b"Proxy-Authorization: Basic %b\r\n" % b64encode(pair)
+        plain.sendall(lines + b"\r\n")
         head = b""
         while b"\r\n\r\n" not in head:
             # One byte at a time: what follows the head belongs to TLS.
