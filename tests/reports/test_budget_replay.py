@@ -21,6 +21,7 @@ from tollkeeper.ports import Ledger, Position
 from tollkeeper.reports import budget_replay
 from tollkeeper.reports.budget_replay import replay
 from tollkeeper.reports.questions import BadQuestion
+from tollkeeper.services.budget_spending import spender_of
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 HOUR = 3_600_000_000
@@ -157,7 +158,25 @@ def test_nothing_in_the_ledger_refuses_nothing(fill: Filler) -> None:
     assert (found.calls, found.refused, found.windows, found.whom) == (0, 0, (), ())
 
 
-def test_the_model_is_the_one_that_was_routed_to(fill: Filler) -> None:
+def test_the_model_is_the_one_that_live_admission_goes_by(fill: Filler) -> None:
+    entries = [
+        call(0, model_requested="fast", model_asked="gpt-4.1", model_served="gpt-4.1-mini"),
+        call(1, model_requested="gpt-4.1", model_asked="claude-x", model_served="claude-x-1"),
+        call(2, model_requested="openai/gpt-4.1", model_asked="gpt-4.1", model_served=""),
+    ]
+    filled = fill(entries)
+    for match in ("gpt-4.1", "gpt-4.1*", "gpt-4.1-mini", "fast", "claude-x", "claude-*"):
+        for each in (False, True):
+            one = budget(scope=BudgetScope.MODEL, match=match, each=each)
+            live = [one.entity_of(spender_of(entry)) for entry in entries]
+            assert filled.replay(one).calls == sum(entity is not None for entity in live)
+            refused = filled.replay(one._replace(limit=0)).windows
+            assert {window.entity for window in refused} == set(live) - {None}
+    exempt = budget(exempt_models=("gpt-4.1",))
+    assert filled.replay(exempt).calls == 1
+
+
+def test_older_entries_do_not_say_what_was_asked_for(fill: Filler) -> None:
     entries = [
         call(0, model_requested="openai/gpt-4.1", model_served="gpt-4.1-2025-04-14"),
         call(1, model_requested="fast", model_served="gpt-4.1-mini"),
@@ -187,6 +206,31 @@ def test_pages_never_cut_a_moment(fill: Filler, monkeypatch: pytest.MonkeyPatch)
     entries = [call(at // 5, CENT) for at in range(23)]
     found = fill(entries).replay(budget(limit=10 * CENT))
     assert (found.calls, found.refused) == (23, 13)
+
+
+def test_those_that_may_still_fit_are_asked_for_alone(
+    fill: Filler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget_replay, "PAGE_ROWS", 4)
+    costs = [60, 50, 50, 50, 50, 45, 41, 30, 5, 50, 9, 0, 2, 5, 1]
+    entries = [
+        call(at, cost * CENT, user_id=f"u-{at % 2}", user_name=f"name {at}")
+        for at, cost in enumerate(costs)
+    ]
+    taken_back = entries[5]._replace(
+        entry_id="c1", corrects=entries[5].entry_id, revision=1, sign=-1,
+        cost_nanos=-45 * CENT, input_tokens=-48, output_tokens=-14,
+    )  # fmt: skip
+    anew = taken_back._replace(entry_id="c2", sign=1, cost_nanos=3 * CENT)
+    filled = fill([*entries, taken_back, anew, call(99, None)])
+    found = filled.replay(budget(limit=DOLLAR))
+    # Let through: 60, then 3 (it was 45), 30, 5, 0, 2 cents. Of the last 5 and 1, nothing fits.
+    assert (found.refused, found.unpriced) == (9, 1)
+    assert found.refused_amount == (4 * 50 + 41 + 50 + 9 + 5 + 1) * CENT
+    assert [window.first_us for window in found.windows] == [START + 1]
+    assert sum(each.calls for each in found.whom) == 9
+    names = {each.who: each.who_name for each in found.whom}
+    assert names == {"u-0": "name 14", "u-1": "name 13"}
 
 
 def test_what_is_left_rolls_over(fill: Filler) -> None:

@@ -7,7 +7,7 @@ by the order of their beginnings, and what was refused does not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.budget_windows import ENDLESS, Window, WindowRule
@@ -26,18 +26,23 @@ class Sums(NamedTuple):
     unpriced: int = 0
 
 
-class PastCall(NamedTuple):
-    """One call as it was. ``amount`` is in the budget's unit, None where it is unknown.
+PastCall = tuple[int, str | None, int | None, str, str]
+"""One call as it was, as a plain tuple, because a million of them may be looked at: when it
+began (epoch microseconds), on whose balance it counts (None: on none), its amount in the
+budget's unit (None where it is unknown), whose call it was (a person's id, or a key's where
+there is none) and what they are called."""
 
-    ``entity`` is None for one that the budget does not count. ``who`` is a person's id, or a
-    key's where there is none.
-    """
 
-    at_us: int
-    entity: str | None
-    amount: int | None
-    who: str = ""
-    who_name: str = ""
+class PastCalls(NamedTuple):
+    """Calls of one entity and one person or key that are all refused, the first and the last."""
+
+    entity: str
+    who: str
+    who_name: str
+    calls: int
+    amount: int
+    first_us: int
+    last_us: int
 
 
 class WindowRefusals(NamedTuple):
@@ -105,7 +110,7 @@ class Replayer:
         self._refused = self._refused_amount = self._refusing = 0
         self._kept: list[WindowRefusals] = []
         self._whom: dict[str, list[int]] = {}
-        self._names: dict[str, str] = {}
+        self._names: dict[str, tuple[int, str]] = {}  # of the last call that was refused
         self._left_before: dict[str, int] | None = None
         self._window = Window(start_us, start_us)
         self._sums: Mapping[str, Sums] = {}
@@ -125,20 +130,60 @@ class Replayer:
             entity for entity, each in sums.items() if each.amount > self._room[entity]
         )
 
-    def take(self, call: PastCall) -> None:
-        """Let a call through, or refuse it. Calls come by the order of their beginnings."""
-        if call.amount is None or call.entity is None:
+    def take(self, calls: Iterable[PastCall], tight: frozenset[str]) -> None:
+        """Let calls of tight entities through, or refuse them, in the order in which they began."""
+        room = self._room
+        refused: dict[tuple[str, str], list[int]] = {}
+        names: dict[tuple[str, str], str] = {}
+        for at_us, entity, amount, who, who_name in calls:
+            if amount is None or entity is None or entity not in tight:
+                continue
+            left = room[entity]
+            if amount <= left:
+                room[entity] = left - amount
+                continue
+            key = entity, who
+            found = refused.get(key)
+            if found is None:
+                refused[key] = [1, amount, at_us, at_us]
+            else:
+                found[0] += 1
+                found[1] += amount
+                found[3] = at_us
+            names[key] = who_name
+        for (entity, who), (count, amount, first_us, last_us) in refused.items():
+            self._refuse(
+                PastCalls(entity, who, names[entity, who], count, amount, first_us, last_us)
+            )
+
+    def most_room(self, tight: frozenset[str]) -> int:
+        """Say what a call may come to at most that still fits somewhere."""
+        return max(self._room[entity] for entity in tight)
+
+    def refuse(self, many: Iterable[PastCalls], tight: frozenset[str]) -> None:
+        """Refuse calls that fit nowhere any more, all at once, in whatever order."""
+        for calls in many:
+            if calls.entity in tight:
+                self._refuse(calls)
+
+    def _refuse(self, refused: PastCalls) -> None:
+        entity, who, who_name, calls, amount, first_us, last_us = refused
+        found = self._found.get(entity)
+        if found is None:
+            self._found[entity] = [calls, amount, first_us]
+        else:
+            found[0] += calls
+            found[1] += amount
+            if first_us < found[2]:
+                found[2] = first_us
+        whom = self._whom.get(who)
+        if whom is None:
+            self._whom[who], self._names[who] = [calls, amount], (last_us, who_name)
             return
-        if call.amount <= self._room[call.entity]:
-            self._room[call.entity] -= call.amount
-            return
-        found = self._found.setdefault(call.entity, [0, 0, call.at_us])
-        found[0] += 1
-        found[1] += call.amount
-        whom = self._whom.setdefault(call.who, [0, 0])
-        whom[0] += 1
-        whom[1] += call.amount
-        self._names[call.who] = call.who_name
+        whom[0] += calls
+        whom[1] += amount
+        if last_us >= self._names[who][0]:
+            self._names[who] = last_us, who_name
 
     def pass_over(self, sums: Mapping[str, Sums], tight: frozenset[str]) -> bool:
         """Let all calls of a part of the window through at once, if they fit together."""
@@ -167,7 +212,7 @@ class Replayer:
 
     def result(self) -> Replay:
         """Give what was found, whoever would have been refused most first."""
-        whom = [Refusals(who, self._names[who], *found) for who, found in self._whom.items()]
+        whom = [Refusals(who, self._names[who][1], *found) for who, found in self._whom.items()]
         return Replay(
             self._budget,
             *self._span,
