@@ -157,3 +157,21 @@ def test_somebody_is_invited_listed_and_uninvited(run: CommandLine) -> None:
     said = run("users", "invite", "new@acme.com", "--mail").out
     assert "Not mailed: no mail server is configured" in said
     assert "/join?token=" in said
+
+
+def test_a_table_of_people_is_tried_and_taken_over(run: CommandLine, tmp_path: Path) -> None:
+    run("users", "add", "boss@acme.com", "--role", "admin")
+    table = tmp_path / "people.csv"
+    table.write_bytes("\ufeffemail;name;team\r\nalice@acme.com;Älice;core\r\n".encode())
+    tried = run("users", "import", str(table), "--dry-run").out
+    assert "+ team core" in tried
+    assert "+ alice@acme.com: name 'Älice', role 'member', team 'core'" in tried
+    assert "1 people would be added, 0 changed" in tried
+    assert len(run("users", "list", "--json").json()) == 1
+    done = run("users", "import", str(table), "--json").json()
+    assert (done["done"], done["rows"], done["faults"]) == (True, 1, [])
+    assert [user["team"] for user in run("users", "list", "--json").json()] == ["core", None]
+    table.write_text("email,role\nx@acme.com,boss\n")
+    failed = run("users", "import", str(table))
+    assert failed.code == 1
+    assert "line 2: 'boss' is no role" in failed.out

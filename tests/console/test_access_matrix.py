@@ -11,6 +11,7 @@ from budget_desks import budget
 from consoles import OPERATOR_TOKEN, PEOPLE, Reply, RunningConsole, Session, running_console
 from stores import issue_key
 from tollkeeper.console.access import FORM_HEADER, OPERATOR_HEADER
+from tollkeeper.console.attempts import Attempts
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.routes import ROUTES, Route
 from tollkeeper.console.static_files import PREFIX
@@ -228,6 +229,8 @@ class Callers:
     def ask(self, route: Route, caller: str) -> Reply:
         """Ask for a route with everything that it takes."""
         fresh = route.path == "/logout" or route.path.startswith("/account/")
+        # Callers share an address, and whoever brings no good link counts against it.
+        object.__setattr__(self.console.console, "attempts", Attempts())
         headers = self.headers(caller, fresh=fresh)
         direct = caller in {"command line", "this machine"}
         target = route.path

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tollkeeper import bootstrap
-from tollkeeper.cli import invitations, moments, output
+from tollkeeper.cli import invitations, moments, output, people_import
 from tollkeeper.cli.context import DataOption, JsonOption, opened
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.access import Role
@@ -30,6 +30,11 @@ app.command(
     epilog="[bold]Examples[/bold]\n\ntollkeeper users invite alice@acme.com --team core\n\n"
     "tollkeeper users invite bob@acme.com --role finance --mail",
 )(invitations.invite)
+app.command(
+    "import",
+    epilog="[bold]Examples[/bold]\n\ntollkeeper users import people.csv --dry-run\n\n"
+    "tollkeeper users import people.csv",
+)(people_import.import_people)
 app.command("invitations")(invitations.list_invitations)
 app.command(
     "uninvite",
