@@ -128,7 +128,7 @@ def test_what_the_directory_reads_is_what_the_store_reads(
         for change in (
             lambda: store.set_user_active(alice.user_id, False, NOW),
             lambda: store.set_team_active(team.team_id, False),
-            lambda: store.set_user_team(bob.user_id, team.team_id),
+            lambda: store.set_user_team(bob.user_id, team.team_id, NOW),
             lambda: store.rename_team(team.team_id, "discovery", NOW),
             lambda: store.set_org_name("Acme Inc"),
             lambda: store.set_user_active(alice.user_id, True, NOW),
