@@ -207,6 +207,7 @@ def test_the_page_says_what_one_may_issue(running: RunningConsole) -> None:
     shown = show(running, "member")
     assert shown.may_issue
     assert "Models: gpt-*; providers: all." in shown.bounds
+    assert shown.lifetimes[0] == ("", "As late as allowed")
     assert issue(running, "member", name="x", budget="60/month").status == 403
     lead = show(running, "lead")
     assert (lead.may_issue, lead.bounds) == (False, ())

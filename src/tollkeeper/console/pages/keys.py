@@ -35,6 +35,7 @@ OVERLAPS: Final = (
     *(("24", "For a day"), ("1", "For an hour"), ("72", "For three days"), ("168", "For a week")),
     ("0", "Not at all"),
 )
+_LATEST: Final = "As late as allowed"
 _HOUR_US: Final = 3_600_000_000
 _DAY_US: Final = 86_400_000_000
 
@@ -203,7 +204,7 @@ def _page(
         may_choose=may_choose,
         is_admin=viewer.role is Role.ADMIN,
         form=_form(viewer, query),
-        lifetimes=LIFETIMES,
+        lifetimes=(("", _LATEST), *LIFETIMES[1:]) if bounds else LIFETIMES,
         overlaps=OVERLAPS,
         bounds=bounds,
         emails=_emails(console, viewer, issuer) if may_choose else (),
