@@ -16,6 +16,7 @@ import stores
 from stores import DAY, MINUTE, NOW, new_key
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.months import ClosedMonth
+from tollkeeper.domain.people import NewUser
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.repricing import PricingRun
 from tollkeeper.ports import KeyRecord, Membership, Session, Store, Team
@@ -166,6 +167,29 @@ def test_memberships_never_overlap_though_the_clock_goes_back(store: Store) -> N
         Membership(user_id, "search", NOW, NOW + MINUTE),
         Membership(user_id, "search", NOW + MINUTE, None),
     ]
+
+
+def test_many_people_are_added_at_once_or_none(store: Store) -> None:
+    core = store.add_team("core", NOW)
+    new = [
+        NewUser("a@acme.com", "A", Role.LEAD, core.team_id),
+        NewUser("b@acme.com", "B", Role.MEMBER, None),
+    ]
+    ids = store.add_users(new, NOW)
+    assert [(u.user_id, u.email, u.role, u.team, u.active) for u in store.users()] == [
+        (ids[0], "a@acme.com", Role.LEAD, "core", True),
+        (ids[1], "b@acme.com", Role.MEMBER, "", True),
+    ]
+    assert store.memberships() == [
+        Membership(ids[0], "core", NOW, None),
+        Membership(ids[1], "", NOW, None),
+    ]
+    before = store.users()
+    for wrong in (new[0], NewUser("d@acme.com", "D", Role.MEMBER, "nobody")):
+        with pytest.raises((ValueError, LookupError)):
+            store.add_users([NewUser("c@acme.com", "C", Role.MEMBER, None), wrong], NOW)
+    assert store.users() == before
+    assert store.add_users([], NOW) == []
 
 
 def test_a_team_is_part_of_another_one_and_of_none_again(store: Store) -> None:

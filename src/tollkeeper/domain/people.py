@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -29,6 +29,15 @@ class User:
     team: str
     active: bool
     created_at_us: int
+
+
+class NewUser(NamedTuple):
+    """Somebody to be added, with the address in lower case."""
+
+    email: str
+    name: str
+    role: Role
+    team_id: str | None
 
 
 class Membership(NamedTuple):
@@ -132,6 +141,9 @@ class People(Protocol):
         user_id: str = "",
     ) -> User:
         """Add a person. Their id is minted where none is given; one that is given must be free."""
+
+    def add_users(self, new: Sequence[NewUser], now_us: int) -> list[str]:
+        """Add many people at once, with ids that are minted; give these, in their order."""
 
     def users(self) -> list[User]: ...
     def user(self, user_id: str) -> User | None: ...

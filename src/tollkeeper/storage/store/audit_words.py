@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tollkeeper.domain.alerts import AlertState
 from tollkeeper.domain.audit import Action, Target, changed
+from tollkeeper.storage.store.audit_invitations import (
+    invitation_accepted,
+    invitation_revoked,
+    invited,
+    invited_again,
+)
 from tollkeeper.storage.store.audit_lines import Line, Said, Told
+from tollkeeper.storage.store.audit_many import people_added, team_names
 
 if TYPE_CHECKING:
     from tollkeeper.storage.store.store import SqlStore
@@ -97,30 +104,6 @@ def _user_moved(said: Said, before: Any, result: Any) -> Iterable[Told]:
     moved = changed({"team": user.team}, {"team": teams.get(said["team_id"], "")})
     if moved:
         yield Told(Action.USER_TEAM, Target("user", user.user_id), moved)
-
-
-def _invited(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    invitation = said["invitation"]
-    detail = {
-        "role": str(invitation.role),
-        "team": invitation.team,
-        "expires_at_us": invitation.expires_at_us,
-    }
-    yield Told(Action.INVITE, Target("invitation", invitation.invitation_id), detail)
-
-
-def _invited_again(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    until = {"expires_at_us": said["expires_at_us"]}
-    yield Told(Action.INVITE_AGAIN, Target("invitation", said["invitation_id"]), until)
-
-
-def _invitation_revoked(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    yield Told(Action.INVITE_REVOKE, Target("invitation", said["invitation_id"]))
-
-
-def _invitation_accepted(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    if result is not None:
-        yield Told(Action.INVITE_ACCEPT, Target("invitation", result.invitation_id))
 
 
 # --------------------------------------------------------------------- keys and sessions
@@ -340,14 +323,15 @@ LINES: Final[Mapping[str, Line]] = {
     "rename_team": Line(_team_renamed, _team),
     "set_team_parent": Line(_team_nested, _team_and_names),
     "add_user": Line(_user_added),
+    "add_users": Line(people_added, team_names),
     "set_user_active": Line(_user_switched, _user),
     "set_user_role": Line(_role_given, _user),
     "set_user_name": Line(_user_named, _user),
     "set_user_team": Line(_user_moved, _user_and_teams),
-    "add_invitation": Line(_invited),
-    "renew_invitation": Line(_invited_again),
-    "revoke_invitation": Line(_invitation_revoked),
-    "accept_invitation": Line(_invitation_accepted),
+    "add_invitation": Line(invited),
+    "renew_invitation": Line(invited_again),
+    "revoke_invitation": Line(invitation_revoked),
+    "accept_invitation": Line(invitation_accepted),
     "add_key": Line(_key_added),
     "rotate_key": Line(_key_rotated),
     "revoke_key": Line(_key_revoked, _key),

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
-from tollkeeper.domain.people import Membership
+from tollkeeper.domain.people import Membership, NewUser
 from tollkeeper.storage.store.people_schema import memberships
 from tollkeeper.storage.store.schema import teams, users
 
@@ -36,6 +36,22 @@ def note(db: Connection, user_id: str, at_us: int) -> None:
         db.execute(
             insert(memberships).values(user_id=user_id, from_us=at_us, team_id=team_id, team=team)
         )
+
+
+def note_new(db: Connection, ids: Sequence[str], new: Sequence[NewUser], at_us: int) -> None:
+    """Begin the first stretch of people who were just added."""
+    names = {row.team_id: row.name for row in db.execute(select(teams.c.team_id, teams.c.name))}
+    rows = [
+        {
+            "user_id": user_id,
+            "from_us": at_us,
+            "team_id": each.team_id,
+            "team": names[each.team_id] if each.team_id else "",
+        }
+        for user_id, each in zip(ids, new, strict=True)
+    ]
+    if rows:
+        db.execute(insert(memberships), rows)
 
 
 def note_team(db: Connection, team_id: str, at_us: int) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.ids import IdMint
-from tollkeeper.domain.people import Membership, Team, User
+from tollkeeper.domain.people import Membership, NewUser, Team, User
 from tollkeeper.storage.store import memberships, teams, users
 from tollkeeper.storage.store.transactions import Touches, Transactions
 
@@ -61,6 +61,12 @@ class StoredPeople:
             added = users.add_user(db, mint_id, email, name, role, team_id, now_us)
             memberships.note(db, added.user_id, now_us)
             return added
+
+    def add_users(self, new: Sequence[NewUser], now_us: int) -> list[str]:
+        with self._transactions.write(Touches.PEOPLE) as (db, _):
+            ids = users.add_users(db, self._mint(now_us), new, now_us)
+            memberships.note_new(db, ids, new, now_us)
+            return ids
 
     def users(self) -> list[User]:
         with self._transactions.read() as db:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from tollkeeper.domain.access import Role
+from tollkeeper.domain.people import NewUser
 from tollkeeper.ports import User
 from tollkeeper.storage.store.schema import teams, users
 from tollkeeper.storage.store.teams import require_team
@@ -41,6 +42,26 @@ def add_user(
         )
     )
     return require_user(db, user_id)
+
+
+def add_users(
+    db: Connection, mint_id: Callable[[], str], new: Sequence[NewUser], now_us: int
+) -> list[str]:
+    """Add many people; whoever is taken or of no team makes the database refuse all."""
+    ids = [mint_id() for _ in new]
+    rows = [
+        {
+            "user_id": user_id,
+            **each._asdict(),
+            "role": each.role.value,
+            "active": True,
+            "created_at_us": now_us,
+        }
+        for user_id, each in zip(ids, new, strict=True)
+    ]
+    if rows:
+        db.execute(insert(users), rows)
+    return ids
 
 
 def all_users(db: Connection) -> list[User]:
