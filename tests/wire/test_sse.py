@@ -17,6 +17,7 @@ from tollkeeper.wire.sse import (
     data_of,
     event_around,
     events_in,
+    first_place,
 )
 
 
@@ -134,3 +135,9 @@ def test_recent_events_are_read_in_one_go_however_they_are_written() -> None:
     for region in (plain, named):
         data = [text for text in sse.all_data(region) if text]
         assert [text.replace(b"\n", b"") for text in data] == [b'{"a":1}', b'{"a":2}']
+
+
+@given(st.text("ab", max_size=12), st.sampled_from(("a", "ab", "aa", "aba", '"a"')))
+def test_the_first_place_is_the_same_from_behind(text: str, word: str) -> None:
+    region, sought = text.encode(), word.encode()
+    assert first_place(region, sought) == region.find(sought)

@@ -16,7 +16,14 @@ from tollkeeper.wire.json_body import JsonReader
 from tollkeeper.wire.late_reading import End
 from tollkeeper.wire.lenient_json import Shape, is_present, merged_objects
 from tollkeeper.wire.readings import Reading
-from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, data_of, event_around
+from tollkeeper.wire.sse import (
+    EventStream,
+    Glimpse,
+    RecentEvents,
+    data_of,
+    event_around,
+    first_place,
+)
 
 MESSAGE_END: Final = End(b"message_stop")
 
@@ -86,7 +93,7 @@ class MessageStreamReader:
 
     def _until_stop(self, region: bytes) -> bytes:
         """Cut a region at the end marker, unless the words only stand in a text."""
-        at = region.find(b"message_stop")
+        at = first_place(region, b"message_stop")
         while at >= 0:
             start, end = event_around(region, at)
             event, _ = _EVENT.read(data_of(region[start:end]))

@@ -92,8 +92,8 @@ def _models_in(region: bytes) -> list[bytes]:
     """Give the models that are named; mostly it is one, in every event."""
     at = region.find(_MODEL)
     first = _MODEL_NAMED.match(region, at) if at >= 0 else None
-    if first is not None and region.count(first[0]) == region.count(_MODEL):
-        return [first[1]]
+    if first is not None and b"".join(region.split(first[0])).rfind(_MODEL) < 0:
+        return [first[1]]  # nothing is left that could name another; counting takes longer
     return _MODEL_NAMED.findall(region)
 
 

@@ -15,7 +15,15 @@ import msgspec
 from tollkeeper.wire.json_lines import LineStream, line_around, lines_in
 from tollkeeper.wire.lenient_json import Shape
 from tollkeeper.wire.readings import Reading
-from tollkeeper.wire.sse import EventStream, Glimpse, RecentEvents, all_data, data_of, event_around
+from tollkeeper.wire.sse import (
+    EventStream,
+    Glimpse,
+    RecentEvents,
+    all_data,
+    data_of,
+    event_around,
+    first_place,
+)
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -108,8 +116,12 @@ class ObjectStreamReader(Generic[T]):
 
     def _marked(self, region: bytes, start: int) -> int:
         """Give the first place of a mark, -1 where there is none."""
-        found = [at for mark in self._rule.marks if (at := region.find(mark, start)) >= 0]
-        return min(found) if found else -1
+        marks = self._rule.marks
+        if start:
+            places = [region.find(mark, start) for mark in marks]
+        else:
+            places = [first_place(region, mark) for mark in marks]
+        return min((at for at in places if at >= 0), default=-1)
 
     def _take(self, region: bytes, at: int) -> None:
         """Look at the objects that are marked, until one is the last."""
