@@ -19,6 +19,13 @@ from tollkeeper.storage.store.audit_invitations import (
 )
 from tollkeeper.storage.store.audit_lines import Line, Said, Told
 from tollkeeper.storage.store.audit_many import people_added, team_names
+from tollkeeper.storage.store.audit_raises import (
+    more_asked,
+    overdraft_allowed,
+    overdraft_taken,
+    raise_ended,
+    request_decided,
+)
 
 if TYPE_CHECKING:
     from tollkeeper.storage.store.store import SqlStore
@@ -262,41 +269,6 @@ def _budget_changed(said: Said, before: Any, result: Any) -> Iterable[Told]:
         yield Told(Action.BUDGET_CHANGE, Target("budget", budget.budget_id), detail)
 
 
-def _more_asked(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    asked = said["request"]
-    detail = {name: getattr(asked, name) for name in ("entity", "amount", "until_us", "reason")}
-    detail |= {"request_id": asked.request_id}
-    yield Told(Action.BUDGET_ASK, Target("budget", asked.budget_id), detail)
-
-
-def _request_decided(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    if result:
-        decision = said["decision"]
-        names = ("approved", "amount", "until_us", "note", "via")
-        detail = {name: getattr(decision, name) for name in names}
-        yield Told(Action.BUDGET_DECIDE, Target("budget request", decision.request_id), detail)
-
-
-def _raise_ended(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    if result:
-        end = said["end"]
-        detail = {"via": end.via, "note": end.note}
-        yield Told(Action.BUDGET_END_RAISE, Target("budget raise", end.raise_id), detail)
-
-
-def _overdraft_taken(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    if result:
-        taken = said["taken"]
-        detail = {name: getattr(taken, name) for name in ("entity", "amount", "until_us")}
-        yield Told(Action.BUDGET_OVERDRAFT, Target("budget", taken.budget_id), detail)
-
-
-def _overdraft_allowed(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    allowed = said["allowed"]
-    detail = {"amount": allowed.amount, "part_bp": allowed.part_bp}
-    yield Told(Action.BUDGET_ALLOW_OVERDRAFT, Target("budget", allowed.budget_id), detail)
-
-
 # --------------------------------------------------------------------- months, runs, alerts
 
 
@@ -353,11 +325,11 @@ LINES: Final[Mapping[str, Line]] = {
     "remove_rate_rule": Line(_rate_rule_removed, _rate_rule),
     "add_budget": Line(_budget_added),
     "change_budget": Line(_budget_changed, _budget),
-    "add_budget_request": Line(_more_asked),
-    "decide_budget_request": Line(_request_decided),
-    "end_budget_raise": Line(_raise_ended),
-    "add_overdraft": Line(_overdraft_taken),
-    "allow_overdraft": Line(_overdraft_allowed),
+    "add_budget_request": Line(more_asked),
+    "decide_budget_request": Line(request_decided),
+    "end_budget_raise": Line(raise_ended),
+    "add_overdraft": Line(overdraft_taken),
+    "allow_overdraft": Line(overdraft_allowed),
     "close_month": Line(_month_closed),
     "reopen_month": Line(_month_reopened),
     "move_alert": Line(_alert_moved),
