@@ -22,7 +22,7 @@ PATH: Final = "/settings/audit"
 READERS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
 ROWS: Final = 50
 ROWS_OF_A_FILE: Final = 100_000
-_FILTERS: Final = ("actor", "action", "target", "from", "to")
+_FILTERS: Final = ("actor", "what", "target", "from", "to")  # a field "action" hides the form's
 _SUBJECTS: Final = tuple(sorted({each.partition(".")[0] for each in Action}))
 _TIME: Final = "_us"
 _ALWAYS_US: Final = 253_402_300_799_999_999
@@ -97,7 +97,7 @@ def audit(console: Console, viewer: Viewer, query: Query) -> AuditPage:
     filters = {name: query.get(name, "").strip()[:200] for name in _FILTERS}
     wanted = AuditQuestion(
         actor=filters["actor"],
-        action=filters["action"],
+        action=filters["what"],
         target=_target_id(console, filters["target"]),
         since_us=_day_us("from", filters["from"], zone),
         until_us=_day_us("to", filters["to"], zone, following=True),
