@@ -135,7 +135,7 @@ class Page(HTMLParser):
 PAGES = (
     *("/", "/?by=tool", "/?by=tag:feature", "/?by=user&rows=all", "/?by=team", "/?by=provider"),
     *("/calls", "/calls?outcome=upstream_error", "/keys?show=all", "/me", "/login?token=x"),
-    "/account",
+    *("/account", "/people?show=all"),
 )
 
 
