@@ -18,8 +18,8 @@ from urllib.parse import urlencode
 import uvloop
 
 from alert_desks import NotingNotifier, channel
-from ledger_entries import ledger_entry
 from hashers import CountingHasher
+from ledger_entries import ledger_entry
 from ledgers import SMALL
 from stores import NOW, Folder, add_person, issue_key, open_folder
 from tollkeeper import clock

@@ -24,11 +24,11 @@ from sqlalchemy import (
 
 from tollkeeper.storage.store.alert_schema import alerts as alerts
 from tollkeeper.storage.store.audit_schema import audit_log as audit_log
+from tollkeeper.storage.store.identity_schema import identities as identities
+from tollkeeper.storage.store.identity_schema import spent_states as spent_states
 from tollkeeper.storage.store.invitation_schema import invitations as invitations
 from tollkeeper.storage.store.key_schema import key_networks as key_networks
 from tollkeeper.storage.store.key_schema import key_rotations as key_rotations
-from tollkeeper.storage.store.identity_schema import identities as identities
-from tollkeeper.storage.store.identity_schema import spent_states as spent_states
 from tollkeeper.storage.store.password_schema import passwords as passwords
 from tollkeeper.storage.store.password_schema import session_beginnings as session_beginnings
 from tollkeeper.storage.store.people_schema import memberships as memberships
