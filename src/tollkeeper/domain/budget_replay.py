@@ -197,7 +197,7 @@ class Replayer:
     def end(self) -> None:
         """End the window, when all its calls were taken."""
         left = {}
-        for entity, each in self._sums.items():
+        for entity, each in sorted(self._sums.items()):  # engines give them in any order
             refused, amount, first_us = self._found.get(entity, (0, 0, 0))
             left[entity] = self._limit(entity) - (each.amount - amount)
             if refused:

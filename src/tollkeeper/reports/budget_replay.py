@@ -169,7 +169,7 @@ class _Past:
         All is kept in local names: a million rows may come by here.
         """
         within = replace(self._selection, start_us=page.start_us, end_us=page.end_us)
-        in_usd = self._budget.unit is Unit.USD
+        in_usd, key_of, entities = self._budget.unit is Unit.USD, self._key_of, self._entities
         call_id, attempt, at_us, entity, amount, unpriced, who, name = "", 0, 0, None, 0, 0, "", ""
         for row in self._ledger.run(_rows(self._ledger, self._shape(within)), within.values()):
             if row["call_id"] == call_id and row["attempt"] == attempt:
@@ -180,7 +180,8 @@ class _Past:
                 yield at_us, entity, None if unpriced and in_usd else amount, who, name
             call_id, attempt, at_us = row["call_id"], row["attempt"], row["at_us"]
             amount, unpriced = row["amount"] or 0, row["unpriced"]
-            entity, who, name = self._entity(row), row["who"], row["who_name"]
+            who, name, key = row["who"], row["who_name"], key_of(row)
+            entity = entities[key] if key in entities else self._entity(row)
         if call_id:
             yield at_us, entity, None if unpriced and in_usd else amount, who, name
 
