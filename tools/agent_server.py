@@ -19,6 +19,7 @@ HOST: Final = "127.0.0.1"
 USER: Final = "alice@acme.com"
 TEAM: Final = "core"
 _START_S: Final = 60.0
+_NAMED: Final = {"X-Tollkeeper-Unmask-Reason": "whom a trial of an agent is booked on"}
 _STOP_S: Final = 20.0
 _SETTLED_S: Final = 2.0
 """So long no further call may turn up before a run's calls are taken for all."""
@@ -93,7 +94,7 @@ class Server:
         return list(answer["calls"])
 
     def _get(self, path: str, key: str = "") -> bytes:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Authorization": f"Bearer {key}", **_NAMED} if key else {}
         connection = HTTPConnection(HOST, self.port, timeout=_START_S)
         try:
             connection.request("GET", path, headers=headers)

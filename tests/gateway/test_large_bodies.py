@@ -144,6 +144,8 @@ def test_many_large_bodies_at_once_share_one_limit(
         if answer == "never":
             assert gateway.gateway is not None
             gateway.gateway.signal(signal.SIGTERM)
+            # Two signals of one kind become one where the first has not been taken yet.
+            _wait_until(lambda: '"draining"' in gateway.logs())
             gateway.gateway.signal(signal.SIGTERM)
             for sender in senders:
                 sender.join(60)
