@@ -22,7 +22,7 @@ logger = logging.getLogger("tollkeeper")
 _QUEUE_LINES_MAX = 10_000
 _TEXT_CHARS_MAX = 4_000
 _SECRET = re.compile(
-    r"tk_(?:live|admin)_[0-9A-Za-z_]+"  # our keys
+    r"tk_(?:live|admin|scim)_[0-9A-Za-z_]+"  # our keys and tokens
     r"|\bsk-[0-9A-Za-z_-]{8,}|\bAIza[0-9A-Za-z_-]{8,}|\bgsk_[0-9A-Za-z]{8,}"  # vendors' keys
     r"|(?i:bearer\s+)[0-9A-Za-z._~+/=-]{8,}"
     r"|(?<=[?&]key=)[^&\s\"']+"

@@ -29,7 +29,7 @@ _TOKEN: Final = re.compile(
     r"(tk_(live|admin)_([0-9A-Za-z]{8})_([0-9A-Za-z]{32}))([0-9A-Za-z]{6})", re.ASCII
 )
 _SECRET_PARTS: Final = re.compile(r"[0-9A-Za-z]+", re.ASCII)
-_LIKE_A_KEY: Final = re.compile(r"tk_(?:live|admin)_[0-9A-Za-z_]*", re.IGNORECASE)
+_LIKE_A_KEY: Final = re.compile(r"tk_(?:live|admin|scim)_[0-9A-Za-z_]*", re.IGNORECASE)
 
 
 class KeyToken(NamedTuple):
@@ -48,8 +48,8 @@ def parse(token: str) -> KeyToken | None:
     match = _TOKEN.fullmatch(token)
     if match is None:
         return None
-    body, kind, key_id, secret, checksum = match.groups()
-    if _checksum(body) != checksum:
+    body, kind, key_id, secret, given = match.groups()
+    if checksum(body) != given:
         return None
     return KeyToken(_KIND_OF[kind], key_id, secret)
 
@@ -60,7 +60,7 @@ def build(kind: KeyKind, key_id: str, secret: str) -> str:
         if len(part) != length or not _SECRET_PARTS.fullmatch(part):
             raise ValueError(f"a key part must be {length} base62 characters")
     body = f"{_PREFIX_OF[kind]}{key_id}_{secret}"
-    return body + _checksum(body)
+    return body + checksum(body)
 
 
 def holds_key(text: str) -> bool:
@@ -73,7 +73,8 @@ def without_keys(text: str) -> str:
     return _LIKE_A_KEY.sub("tk_…", text)
 
 
-def _checksum(body: str) -> str:
+def checksum(body: str) -> str:
+    """Give the six characters at the end of a token, by all that stands before them."""
     rest = zlib.crc32(body.encode("ascii"))
     digits = []
     for _ in range(_CHECKSUM_CHARS):

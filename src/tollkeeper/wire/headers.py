@@ -87,7 +87,7 @@ _REPLY_DROPPED: Final = _HOP_BY_HOP | {
 }
 _OWN_PREFIX: Final = b"x-tollkeeper-"
 _KEY_MARK: Final = PREFIX.encode()
-_OWN_KEY: Final = re.compile(rb"tk_(?:live|admin)_", re.IGNORECASE)
+_OWN_KEY: Final = re.compile(rb"tk_(?:live|admin|scim)_", re.IGNORECASE)
 _HARMLESS_OPTIONS: Final = frozenset({b"close", b"keep-alive", b""})
 _IDENTITY: Final = b"accept-encoding: identity"
 _NAMES_MAX: Final = 2_000
