@@ -39,6 +39,7 @@ from tollkeeper.domain.people import User as User
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.rate_limits import RateRule, RateRules
 from tollkeeper.domain.repricing import PricingRuns
+from tollkeeper.domain.scim import ScimBook
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -255,10 +256,8 @@ class Notifier(Protocol):
     """Sends messages to channels."""
 
     def send(self, channel: Channel, message: Message, link: str, now_us: int) -> Outcome:
-        """Try once to send a message, with a link to its page; say what became of it.
-
-        Whatever goes wrong is an outcome, and shows neither the address nor a secret.
-        """
+        """Try once to send a message, with a link to its page; whatever goes wrong is an outcome,
+        and shows neither the address nor a secret."""
 
 
 # ----------------------------------------------------------------------------- store
@@ -269,6 +268,7 @@ class Store(
     Invitations,
     Passwords,
     Identities,
+    ScimBook,
     ClosedMonths,
     PricingRuns,
     Budgets,

@@ -76,6 +76,10 @@ class Action(enum.StrEnum):
     INVITE_AGAIN = "invitation.resend"
     INVITE_REVOKE = "invitation.revoke"
     INVITE_ACCEPT = "invitation.accept"
+    USER_PROVISION = "user.provision"
+    TEAM_PROVISION = "team.provision"
+    SCIM_TOKEN_MAKE = "scim_token.make"  # noqa: S105 - a word
+    SCIM_TOKEN_REVOKE = "scim_token.revoke"  # noqa: S105 - a word
     KEY_ISSUE = "key.issue"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"

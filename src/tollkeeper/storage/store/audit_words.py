@@ -26,6 +26,15 @@ from tollkeeper.storage.store.audit_raises import (
     raise_ended,
     request_decided,
 )
+from tollkeeper.storage.store.audit_scim import (
+    group_called,
+    scim_group,
+    scim_token,
+    scim_user,
+    token_made,
+    token_revoked,
+    user_called,
+)
 from tollkeeper.storage.store.audit_untold import UNTOLD as UNTOLD
 
 if TYPE_CHECKING:
@@ -305,6 +314,10 @@ LINES: Final[Mapping[str, Line]] = {
     "renew_invitation": Line(invited_again),
     "revoke_invitation": Line(invitation_revoked),
     "accept_invitation": Line(invitation_accepted),
+    "add_scim_token": Line(token_made),
+    "revoke_scim_token": Line(token_revoked, scim_token),
+    "set_scim_user": Line(user_called, scim_user),
+    "set_scim_group": Line(group_called, scim_group),
     "add_key": Line(_key_added),
     "rotate_key": Line(_key_rotated),
     "revoke_key": Line(_key_revoked, _key),

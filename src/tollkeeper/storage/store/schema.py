@@ -51,6 +51,9 @@ from tollkeeper.storage.store.schema_parts import bounded as _bounded
 from tollkeeper.storage.store.schema_parts import length as _length
 from tollkeeper.storage.store.schema_parts import metadata as metadata
 from tollkeeper.storage.store.schema_parts import one_of as _one_of
+from tollkeeper.storage.store.scim_schema import scim_groups as scim_groups
+from tollkeeper.storage.store.scim_schema import scim_tokens as scim_tokens
+from tollkeeper.storage.store.scim_schema import scim_users as scim_users
 
 orgs = Table(
     "orgs",

@@ -42,6 +42,7 @@ from tollkeeper.storage.store.stored_invitations import StoredInvitations
 from tollkeeper.storage.store.stored_passwords import StoredPasswords
 from tollkeeper.storage.store.stored_people import StoredPeople
 from tollkeeper.storage.store.stored_raises import StoredRaises
+from tollkeeper.storage.store.stored_scim import StoredScim
 from tollkeeper.storage.store.transactions import Touches, Transactions
 
 
@@ -69,6 +70,7 @@ class SqlStore(
     StoredInvitations,
     StoredPasswords,
     StoredIdentities,
+    StoredScim,
     StoredAlerts,
     StoredRaises,
     StoredAudit,
