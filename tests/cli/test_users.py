@@ -175,3 +175,23 @@ def test_a_table_of_people_is_tried_and_taken_over(run: CommandLine, tmp_path: P
     failed = run("users", "import", str(table))
     assert failed.code == 1
     assert "line 2: 'boss' is no role" in failed.out
+
+
+def test_scim_is_off_until_a_token_is_made(run: CommandLine) -> None:
+    run("users", "add", "alice@acme.com")
+    assert run("users", "scim-tokens").out.startswith("SCIM is off.")
+    made = run("users", "scim-token", "okta", "--url", "https://toll.acme.com/", "--json").json()
+    assert re.fullmatch(r"tk_scim_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}", made["token"])
+    assert made["url"] == "https://toll.acme.com/scim/v2"
+    shown = run("users", "scim-token", "entra", "--url", "https://toll.acme.com").out
+    assert shown.startswith("tk_scim_")
+    assert "Base URL: https://toll.acme.com/scim/v2" in shown
+    ended = run("users", "scim-revoke", made["token"])  # a token that leaked, pasted whole
+    assert ended.out == f"Revoked the SCIM token {made['id']} (okta).\n"
+    listed = run("users", "scim-tokens", "--json").json()
+    assert sorted((each["name"], each["state"]) for each in listed) == [
+        ("entra", "active"),
+        ("okta", "revoked"),
+    ]
+    assert made["token"] not in run("users", "scim-tokens").out
+    assert run("users", "scim-revoke", "nothing").code == 1

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tollkeeper import bootstrap
-from tollkeeper.cli import invitations, moments, output, people_import
+from tollkeeper.cli import invitations, moments, output, people_import, scim
 from tollkeeper.cli.context import DataOption, JsonOption, opened
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.access import Role
@@ -40,6 +40,15 @@ app.command(
     "uninvite",
     epilog="[bold]Example[/bold]\n\ntollkeeper users uninvite 01981e4c-0000-7000-8000-000000000000",
 )(invitations.uninvite)
+app.command(
+    "scim-token",
+    epilog="[bold]Examples[/bold]\n\ntollkeeper users scim-token okta\n\n"
+    "tollkeeper users scim-token entra --url https://toll.acme.com",
+)(scim.make_token)
+app.command("scim-tokens")(scim.list_tokens)
+app.command("scim-revoke", epilog="[bold]Example[/bold]\n\ntollkeeper users scim-revoke 8hLWYrAX")(
+    scim.revoke_token
+)
 EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's address.")]
 
 

@@ -35,6 +35,18 @@ def clean_name(text: str, what: str) -> str:
     return name
 
 
+def clean_text(text: str, what: str, chars_max: int) -> str:
+    """Give a text as ``clean_name`` does, of up to so many characters; "" stays as it is."""
+    cleaned = unicodedata.normalize("NFC", text).strip()
+    _require_short_and_visible(cleaned, what, chars_max)
+    return cleaned
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text could be the id of a person or a team."""
+    return len(text) <= ID_CHARS_MAX and _ID.fullmatch(text) is not None
+
+
 def clean_email(text: str) -> str:
     """Give an e-mail address in lower case."""
     email = unicodedata.normalize("NFC", text).strip().lower()
@@ -46,7 +58,7 @@ def clean_email(text: str) -> str:
 
 def require_id(text: str, what: str) -> None:
     """Refuse an id from elsewhere that could not stand in an address or a log as it is."""
-    if len(text) > ID_CHARS_MAX or not _ID.fullmatch(text):
+    if not is_id(text):
         raise BadRequest(
             f"{what} is 1 to {ID_CHARS_MAX} letters, digits and '._@+:-', and begins with a "
             "letter or a digit"
