@@ -131,6 +131,19 @@ def test_somebody_switched_off_comes_back_by_an_admins_invitation_alone(folder: 
     assert (user.active, user.role, user.team, user.name) == (True, Role.MEMBER, "core", "New One")
 
 
+def test_an_older_invitation_opens_nothing_after_somebody_is_switched_off(folder: Folder) -> None:
+    """The account was made another way while the link lay in a mailbox."""
+    made, other = invite(folder), invite(folder, "other@acme.com")
+    person = add_person(folder.store, "new@acme.com", "core")
+    people.deactivate_user(folder.store, "new@acme.com", NOW + 1)
+    with pytest.raises(KeyRejected):
+        accept(folder, made, NOW + 2)
+    kept = folder.store.user(person.user_id)
+    assert kept is not None
+    assert not kept.active
+    assert accept(folder, other, NOW + 2).user.email == "other@acme.com"
+
+
 def test_a_lead_invites_members_into_the_own_team_alone(folder: Folder) -> None:
     lead = lead_of(folder)
     people.add_team(folder.store, "other", NOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.errors import BadRequest, Conflict, NotFound
+from tollkeeper.domain.invitations import InvitationState
 from tollkeeper.ports import Store, Team, User
 from tollkeeper.services import names
 
@@ -143,7 +144,8 @@ def change_role(store: Store, email: str, role: Role, now_us: int) -> User:
 
 
 def deactivate_user(store: Store, email: str, now_us: int) -> tuple[User, int]:
-    """Switch a person off: sessions end, all keys are revoked for good.
+    """Switch a person off: sessions end, all keys are revoked for good, and so are invitations
+    of their address, which would let them in again.
 
     Gives the person, and how many keys that were. Raises Conflict for the last active admin.
     """
@@ -154,6 +156,9 @@ def deactivate_user(store: Store, email: str, now_us: int) -> tuple[User, int]:
         store.set_user_active(user.user_id, False, now_us)
         store.end_sessions_of(user.user_id)
         revoked = store.revoke_keys_of(user.user_id, now_us)
+        for each in store.invitations():
+            if each.email == user.email and each.state(now_us) is InvitationState.OPEN:
+                store.revoke_invitation(each.invitation_id, now_us)
         return find_user(store, email), revoked
 
 
