@@ -24,6 +24,7 @@ from tollkeeper.domain.rate_limits import RateRule, StoredRateRule
 from tollkeeper.services import invitations, sign_in
 
 # + gets in · s is sent to sign in · 1 is 401 · 3 is 403 · 4 is 404, as if there were nothing.
+# Whoever has a SCIM token is in test_scim_access.py.
 # No provider of single sign-on is configured here; test_sign_on.py has one.
 CALLERS = (
     *("nobody", "member", "lead", "finance", "auditor", "admin"),
@@ -151,6 +152,23 @@ POST   /api/v1/invitations/{invitation_id}/resend 1 3 4 3 3 + 3 + + 1 1
 DELETE /api/v1/invitations/{invitation_id} 1 3 4 3 3 + 3 + + 1 1
 GET    /api/v1/me                 1 + + + + + + 3 1 1 1
 GET    /api/v1/openapi.json       + + + + + + + + + + +
+GET    /scim/v2/ServiceProviderConfig 1 1 1 1 1 1 1 1 1 1 1
+GET    /scim/v2/ResourceTypes 1 1 1 1 1 1 1 1 1 1 1
+GET    /scim/v2/ResourceTypes/{name} 1 1 1 1 1 1 1 1 1 1 1
+GET    /scim/v2/Schemas 1 1 1 1 1 1 1 1 1 1 1
+GET    /scim/v2/Schemas/{urn} 1 1 1 1 1 1 1 1 1 1 1
+GET    /scim/v2/Users 1 1 1 1 1 1 1 1 1 1 1
+POST   /scim/v2/Users 1 1 1 1 1 1 1 1 1 1 1
+GET    /scim/v2/Users/{user_id} 1 1 1 1 1 1 1 1 1 1 1
+PUT    /scim/v2/Users/{user_id} 1 1 1 1 1 1 1 1 1 1 1
+PATCH  /scim/v2/Users/{user_id} 1 1 1 1 1 1 1 1 1 1 1
+DELETE /scim/v2/Users/{user_id} 1 1 1 1 1 1 1 1 1 1 1
+GET    /scim/v2/Groups 1 1 1 1 1 1 1 1 1 1 1
+POST   /scim/v2/Groups 1 1 1 1 1 1 1 1 1 1 1
+GET    /scim/v2/Groups/{team_id} 1 1 1 1 1 1 1 1 1 1 1
+PUT    /scim/v2/Groups/{team_id} 1 1 1 1 1 1 1 1 1 1 1
+PATCH  /scim/v2/Groups/{team_id} 1 1 1 1 1 1 1 1 1 1 1
+DELETE /scim/v2/Groups/{team_id} 1 1 1 1 1 1 1 1 1 1 1
 GET    /static/{name:path}        + + + + + + + + + + +
 GET    /favicon.ico               + + + + + + + + + + +
 GET    /internal/metrics          4 4 4 4 4 4 4 4 + 4 +

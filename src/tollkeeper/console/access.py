@@ -17,8 +17,9 @@ from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import KeyKind, Role, Scope, Viewer, VirtualKey
 from tollkeeper.domain.errors import KeyRejected, NotAllowed, UnknownRoute
 from tollkeeper.domain.networks import address_of
+from tollkeeper.domain.scim import ScimToken
 from tollkeeper.ports import User, Vault
-from tollkeeper.services import keys, sign_in
+from tollkeeper.services import keys, scim_tokens, sign_in
 from tollkeeper.services.keys import Issuer
 from tollkeeper.services.people_changes import led_teams
 
@@ -44,6 +45,7 @@ class Auth(enum.Enum):
     MANAGEMENT_WRITE = "session form or admin key"
     KEY_OR_SESSION = "virtual key or session"
     KEY_OR_SESSION_FORM = "virtual key or session form"
+    SCIM = "SCIM token"
     DIRECT = "this machine"  # over the socket itself, never through the gateway
 
 
@@ -66,7 +68,8 @@ class Asked(NamedTuple):
 class Access(NamedTuple):
     """Who asks. ``viewer`` is None for anybody; ``issuer`` says how far keys may reach.
 
-    ``cookie`` and ``session_hash`` are set for a session, ``key`` for a key.
+    ``cookie`` and ``session_hash`` are set for a session, ``key`` for a key, ``scim_token`` for
+    a token, which is no viewer and has no role.
     """
 
     viewer: Viewer | None = None
@@ -74,6 +77,7 @@ class Access(NamedTuple):
     cookie: str = ""
     session_hash: bytes = b""
     key: VirtualKey | None = None
+    scim_token: ScimToken | None = None
 
 
 ANYBODY: Final = Access()
@@ -105,6 +109,8 @@ def identify(console: Console, auth: Auth, asked: Asked) -> Access:
             if by_key is not None:
                 return by_key
             return _with_form_token(console, asked, _required(_by_session(console, asked)))
+        case Auth.SCIM:
+            return _by_scim_token(console, asked)
         case Auth.MANAGEMENT | Auth.MANAGEMENT_WRITE:
             found = _by_operator(console, asked) or _by_admin_key(console, asked)
             if found is not None:
@@ -251,6 +257,14 @@ def _by_admin_key(console: Console, asked: Asked) -> Access | None:
     _require_from(key, asked)
     viewer = Viewer(key.user_id, f"key {key.key_id}", Role.ADMIN, Scope(console.org))
     return Access(viewer, keys.issuer_of_key(key), key=key)
+
+
+def _by_scim_token(console: Console, asked: Asked) -> Access:
+    scheme, _, token = asked.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise KeyRejected("send the token as 'Authorization: Bearer tk_scim_…'", code="key_missing")
+    found = scim_tokens.verify(console.store, console.vault, token.strip())
+    return Access(scim_token=found)
 
 
 def _by_virtual_key(console: Console, asked: Asked) -> Access | None:

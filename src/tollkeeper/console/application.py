@@ -21,6 +21,7 @@ from tollkeeper.console.routes import NOBODY, ROUTES, is_on_loop, require_comple
 from tollkeeper.console.shared import Console
 
 _API: Final = "/api/"
+_SCIM: Final = "/scim/"
 _ELSEWHERE: Final = "none"
 """The label under which requests are counted that no route takes."""
 
@@ -68,7 +69,7 @@ class ConsoleApplication:
         self._table = Table(routes)
         templates = environment(console.static.address)
         self._endpoints = {route.rule: Endpoint(console, templates, route.rule) for route in routes}
-        for kind in (Kind.PAGE, Kind.API):
+        for kind in (Kind.PAGE, Kind.API, Kind.SCIM):
             rule = _public(kind)
             self._endpoints.setdefault(rule, Endpoint(console, templates, rule))
 
@@ -99,6 +100,8 @@ class ConsoleApplication:
         """Say that there is nothing at this path, or that it takes other methods."""
         path = request.scope["path"]
         kind = Kind.API if path.startswith(_API) else Kind.PAGE
+        if path.startswith(_SCIM):
+            kind = Kind.SCIM
         endpoint = self._endpoints[_public(kind)]
         if not found or any(each.route.auth is Auth.DIRECT for each in found):
             return await endpoint.refuse(request, 404, "not_found", "there is no such page")

@@ -22,9 +22,11 @@ _SECRET: Final = frozenset({"key", "api_key", "api-key", "access_token", "token"
 def actor_of(access: Access, asked: Asked) -> Actor:
     """Say who asks, and from where the gateway says that the request came."""
     address = asked.headers.get(_FORWARDED, "").partition(",")[0].strip()
-    viewer, key = access.viewer, access.key
+    viewer, key, token = access.viewer, access.key, access.scim_token
     if key is not None:
         return Actor(ActorKind.KEY, key.name, key.key_id, address)
+    if token is not None:
+        return Actor(ActorKind.SCIM, token.name, token.token_id, address)
     if viewer is None:
         return Actor(ActorKind.ANYBODY, "", "", address)
     if not viewer.user_id and viewer.name == OPERATOR:

@@ -47,9 +47,17 @@ from tollkeeper.console.requests import (
     read_json,
     without_token,
 )
+from tollkeeper.console.scim_words import (
+    BODY_BYTES_MAX,
+    MEDIA_TYPE,
+    MEDIA_TYPES,
+    error_document,
+    scim_status,
+)
 from tollkeeper.console.shared import Console, HasTable, Page, Redirect
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import KeyRejected, NotAllowed
+from tollkeeper.domain.scim import ScimRefused
 from tollkeeper.reports.export import csv_lines
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.zones import zone_info
@@ -70,9 +78,11 @@ class Kind(enum.Enum):
     FORM = "form"
     API = "api"
     LITELLM = "litellm"  # an API whose errors LiteLLM's clients read
+    SCIM = "scim"  # bodies, answers and errors as RFC 7644 has them
 
 
-_FOR_PROGRAMS: Final = frozenset({Kind.API, Kind.LITELLM})
+_FOR_PROGRAMS: Final = frozenset({Kind.API, Kind.LITELLM, Kind.SCIM})
+_ROLELESS: Final = frozenset({Auth.PUBLIC, Auth.PUBLIC_FORM, Auth.DIRECT, Auth.SCIM})
 
 Async = Callable[[Console, Access, Request], Awaitable[ASGIApp | Page]]
 """A handler that runs on the loop and makes its own response, or gives a page."""
@@ -88,7 +98,7 @@ class Rule(NamedTuple):
 
 def allow(rule: Rule, access: Access) -> None:
     """Raise NotAllowed unless the route is open to this role."""
-    if rule.auth in {Auth.PUBLIC, Auth.PUBLIC_FORM, Auth.DIRECT}:
+    if rule.auth in _ROLELESS:
         return
     viewer = access.viewer
     if viewer is None or viewer.role not in rule.roles:
@@ -166,8 +176,9 @@ class Endpoint:
             return answer
 
     def _mask(self, found: _Found, asked: Asked, path: str) -> None:
-        """Let other people stand under pseudonyms; LiteLLM's clients know their users by id."""
-        if self._rule.kind is not Kind.LITELLM:
+        """Let other people stand under pseudonyms; LiteLLM's clients know their users by id, and
+        whoever comes by SCIM is nobody who looks at reports."""
+        if self._rule.kind not in {Kind.LITELLM, Kind.SCIM}:
             api = self._rule.kind is Kind.API
             found.access = seen_by(self._console, found.access, asked, path, api=api)
 
@@ -178,6 +189,8 @@ class Endpoint:
         if self._rule.kind is Kind.FORM:
             fields = await read_form(request)
             return without_token(fields), fields.get(FORM_FIELD, "")
+        if self._rule.kind is Kind.SCIM:
+            return await read_json(request, MEDIA_TYPES, BODY_BYTES_MAX), ""
         return await read_json(request), ""
 
     # ------------------------------------------------------------------ answering
@@ -187,7 +200,10 @@ class Endpoint:
             case Redirect():
                 return RedirectResponse(own_path(answer.path), 303)
             case Document():
-                response = _json(request, answer.data, answer.status)
+                if answer.status == 204:
+                    return Response(status_code=204)
+                media_type = MEDIA_TYPE if self._rule.kind is Kind.SCIM else JSON
+                response = _json(request, answer.data, answer.status, media_type)
                 response.headers.update(answer.headers)
                 return response
             case File():
@@ -248,7 +264,8 @@ class Endpoint:
             )
         if isinstance(error, KeyRejected) and self._leads_to_sign_in(request):
             return self._to_sign_in(request)
-        return self._told(request, access, told)
+        fault = error.fault if isinstance(error, ScimRefused) else ""
+        return self._told(request, access, told, fault)
 
     def _leads_to_sign_in(self, request: Request) -> bool:
         """Tell whether somebody who is signed out wants a page that they can have afterwards."""
@@ -272,10 +289,14 @@ class Endpoint:
         after = own_path(here) if request.method in {"GET", "HEAD"} else ""
         return RedirectResponse(address(SIGN_IN, {"next": "" if after == "/" else after}), 303)
 
-    def _told(self, request: Request, access: Access, told: Problem) -> Response:
+    def _told(self, request: Request, access: Access, told: Problem, fault: str = "") -> Response:
         if self._is_for_people(request):
             html = render(self._templates, told.template, told, self._view(request, access))
             response = Response(html, told.status, media_type=HTML)
+        elif self._rule.kind is Kind.SCIM:
+            status = scim_status(told.status)
+            words = error_document(status, told.code, told.detail, fault)
+            response = Response(_dumped(words), status, media_type=MEDIA_TYPE)
         elif request.query_params.get("format") == "line":
             response = PlainTextResponse(f"tollkeeper: {told.detail}\n", told.status)
         else:
@@ -319,8 +340,8 @@ def _format(rule: Rule, query: Mapping[str, str]) -> str:
     return wanted
 
 
-def _json(request: Request, data: JsonData, status: int) -> Response:
-    return _sized(request, _dumped(data), JSON, status)
+def _json(request: Request, data: JsonData, status: int, media_type: str = JSON) -> Response:
+    return _sized(request, _dumped(data), media_type, status)
 
 
 def _dumped(data: JsonData) -> bytes:

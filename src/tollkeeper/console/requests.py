@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -70,12 +70,14 @@ async def read_form(request: Request) -> dict[str, str]:
     return fields
 
 
-async def read_json(request: Request) -> Mapping[str, Any]:
+async def read_json(
+    request: Request, types: Collection[str] = (_JSON,), bytes_max: int = BODY_BYTES_MAX
+) -> Mapping[str, Any]:
     """Read a JSON object; no body at all is an empty one. Raises BadRequest or TooLarge."""
-    body = await _body(request)
+    body = await _body(request, bytes_max)
     if not body:
         return {}
-    if _media_type(request) != _JSON:
+    if _media_type(request) not in types:
         raise UnreadableBody(f"send the body as {_JSON}")
     try:
         data = msgspec.json.decode(body)
@@ -114,12 +116,12 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > BODY_BYTES_MAX:
-            raise TooLarge(f"the body is larger than {BODY_BYTES_MAX >> 10} KB")
+        if size > bytes_max:
+            raise TooLarge(f"the body is larger than {bytes_max >> 10} KB")
         parts.append(part)
     return b"".join(parts)

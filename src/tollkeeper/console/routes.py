@@ -42,6 +42,7 @@ from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.litellm.routes import LITELLM
 from tollkeeper.console.pages import call, calls, keys, models, overview, sign_in
 from tollkeeper.console.route import Route, Tenant, api_delete, api_get, api_post, form_at, page_at
+from tollkeeper.console.scim.routes import SCIM
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role
 
@@ -179,14 +180,15 @@ OTHERS: Final = (
     ),
 )
 
-ROUTES: Final = (*LITELLM, *PAGES, *API, *OTHERS)
+ROUTES: Final = (*LITELLM, *PAGES, *API, *SCIM, *OTHERS)
 
-_ROLELESS: Final = frozenset({Auth.PUBLIC, Auth.PUBLIC_FORM, Auth.DIRECT})
+_ROLELESS: Final = frozenset({Auth.PUBLIC, Auth.PUBLIC_FORM, Auth.DIRECT, Auth.SCIM})
 _FORMS: Final = frozenset({Auth.PUBLIC_FORM, Auth.SESSION_FORM})
 _GUARDED: Final = _FORMS | {Auth.MANAGEMENT_WRITE, Auth.KEY_OR_SESSION_FORM}
-_PATH: Final = re.compile(r"/|(?:/(?:[a-z0-9_.-]+|\{[a-z_]+\}))*(?:/\{[a-z_]+:path\})?")
+_PATH: Final = re.compile(r"/|(?:/(?:[A-Za-z0-9_.-]+|\{[a-z_]+\}))*(?:/\{[a-z_]+:path\})?")
 _READS: Final = "GET"
-_WRITES: Final = frozenset({"POST", "DELETE"})
+_SCIM_WRITES: Final = frozenset({"PUT", "PATCH"})
+_WRITES: Final = frozenset({"POST", "DELETE"}) | _SCIM_WRITES
 
 
 class IncompleteRoute(TypeError):
@@ -207,7 +209,8 @@ def require_complete(routes: Sequence[Route]) -> None:
 
 def _fault(route: Route) -> str:
     """Say what is wrong with a route, "" if nothing is."""
-    if route.method != _READS and route.method not in _WRITES:
+    methods = _WRITES if route.kind is Kind.SCIM else _WRITES - _SCIM_WRITES
+    if route.method != _READS and route.method not in methods:
         return "this method is not used here"
     if not _PATH.fullmatch(route.path):
         return "the path cannot be read"
@@ -220,6 +223,10 @@ def _fault(route: Route) -> str:
 
 def _fault_of_writes(route: Route) -> str:
     """Say what is wrong with how a route is guarded against other sites' pages."""
+    if (route.kind is Kind.SCIM) != (route.auth is Auth.SCIM):
+        return "a SCIM token opens SCIM, and nothing else does"
+    if route.auth is Auth.SCIM:
+        return ""  # no browser sends such a token by itself
     if (route.method in _WRITES) != (route.auth in _GUARDED):
         return "what changes something needs a form's token or a key, and nothing else does"
     if (route.kind is Kind.FORM) != (route.auth in _FORMS):
