@@ -113,6 +113,38 @@ def test_each_page_gets_the_calls_of_its_scope_alone(fresh: RunningConsole) -> N
     }
 
 
+def test_live_calls_name_nobody_until_somebody_says_why(tmp_path: Path) -> None:
+    """As the list of calls, to which they are added: who looks on sees pseudonyms."""
+    with running_console(tmp_path, mask_people=True) as masked:
+        auditor = masked.session("auditor")
+        streams = {
+            who: Stream(masked, masked.session(who))
+            for who in ("member", "lead", "finance", "auditor", "admin")
+        }
+        for stream in streams.values():
+            stream.next("figures")
+        masked.load(masked.entry_of("member", call_id="first"))
+        alice = masked.users["member"]
+        for who, stream in streams.items():
+            (row,) = stream.next("call")["calls"]
+            (listed,) = masked.get("/api/v1/calls", masked.session(who)).json()["calls"]
+            assert row["user_id"] == listed["user_id"]
+            assert row["user_name"] == listed["user_name"]
+            assert (row["user_name"] == alice.email) == (who == "member")
+        masked.post("/unmask", {"reason": "a script spends at night"}, auditor)
+        masked.load(masked.entry_of("member", call_id="second"))
+        for who, stream in streams.items():
+            (row,) = stream.next("call")["calls"]
+            assert (row["user_name"] == alice.email) == (who in {"member", "auditor"})
+        masked.post("/mask", {}, auditor)  # while the page stays open
+        masked.load(masked.entry_of("member", call_id="third"))
+        (row,) = streams["auditor"].next("call")["calls"]
+        assert alice.email not in repr(row)
+        assert alice.user_id not in repr(row)
+        for stream in streams.values():
+            stream.close()
+
+
 def test_figures_are_those_of_the_scope(fresh: RunningConsole) -> None:
     fresh.load(fresh.entry_of("member", cost_nanos=10**9))
     fresh.load(fresh.entry_of("other member", cost_nanos=2 * 10**9))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consoles import OPERATOR_TOKEN, RunningConsole, running_console
+from stores import issue_key
 from tollkeeper.console.access import OPERATOR_HEADER
 from tollkeeper.console.masking import REASON_HEADER
+from tollkeeper.domain.access import KeyKind
 from tollkeeper.domain.audit import AuditQuestion
 from tollkeeper.reports.masking import pseudonym, salt_of
 from tollkeeper.services.unmasking import LASTS_US
@@ -82,6 +85,21 @@ def test_nobody_gets_behind_a_pseudonym_by_a_filter(console: RunningConsole, sai
     for target in (f"{BY_USER}&filter=user:{named}", f"/api/v1/calls?filter=user:{named}"):
         answer = console.get(target, console.session("admin")).json()
         assert answer.get("rows", answer.get("calls")) == []
+
+
+def test_a_name_without_an_id_is_masked_too_also_for_a_key_of_nobody(
+    tmp_path: Path,
+) -> None:
+    with running_console(tmp_path, mask_people=True) as made:
+        made.load(made.entry_of("member", call_id="of before", user_id="", user_name="Old Alice"))
+        nobody = issue_key(made.folder, kind=KeyKind.ADMIN)
+        assert not nobody.record.key.user_id
+        as_nobody = {"authorization": f"Bearer {nobody.token}"}
+        for headers in (as_nobody, made.session("admin").headers):
+            for target in ("/api/v1/calls", "/api/v1/calls/of%20before", BY_USER):
+                reply = made.send("GET", target, headers=headers)
+                assert reply.status == 200, reply.text
+                assert "Old Alice" not in reply.text
 
 
 def test_one_sees_oneself_by_name(console: RunningConsole) -> None:

@@ -24,6 +24,7 @@ from tollkeeper.console.access import Access, visitor
 from tollkeeper.console.alert_marks import LOOK_S, MARK_CHARS, alerts_mark
 from tollkeeper.console.dispatch import zone_of
 from tollkeeper.console.live import Listener
+from tollkeeper.console.masking import names_for
 from tollkeeper.console.pages.alerts import READERS
 from tollkeeper.console.requests import parameters
 from tollkeeper.console.shared import Console
@@ -150,7 +151,8 @@ class EventStream:
         fresh = self._listener.take()
         if not fresh.rows and not fresh.omitted:
             return []
-        rows = [call_row_document(row) for row in fresh.rows]
+        name = names_for(self._console, self._viewer, self._listener.session_hash)
+        rows = [call_row_document(name(row)) for row in fresh.rows]
         data = {"calls": rows, "omitted": fresh.omitted}
         return [_event("call", data, self._console.hub.event_id(fresh.last))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +14,8 @@ from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.errors import KeyRejected
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
-from tollkeeper.reports.masking import MaskedLedger, salt_of
+from tollkeeper.reports.calls import CallRow
+from tollkeeper.reports.masking import MaskedLedger, masked_row, salt_of
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.usage import UsageQuestion
 from tollkeeper.services import unmasking
@@ -54,6 +56,20 @@ def ledger_for(console: Console, viewer: Viewer) -> Ledger:
     if viewer.sees_names:
         return console.ledger
     return MaskedLedger(console.ledger, salt_of(console.vault), viewer.user_id)
+
+
+def names_for(
+    console: Console, viewer: Viewer, session_hash: bytes
+) -> Callable[[CallRow], CallRow]:
+    """Give what makes a live call fit for a viewer: as it is, or with a pseudonym in it.
+
+    It is asked for anew before each event: seeing names ends while a page stays open.
+    """
+    sees_all = not console.mask_people or viewer.scope.user_id is not None
+    if sees_all or console.unmaskings.of(session_hash, console.now_us()) is not None:
+        return lambda row: row
+    salt = salt_of(console.vault)
+    return lambda row: masked_row(row, salt, viewer.user_id)
 
 
 def ranks_names(console: Console, viewer: Viewer) -> bool:
