@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from sso_desk import Desk
-from stores import HOUR, add_person
+from stores import HOUR, NOW, add_person
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.oidc import GroupRule, SignInRefused
-from tollkeeper.services import people, sign_in, single_sign_on
+from tollkeeper.services import invitations, people, sign_in, single_sign_on
+from tollkeeper.services.invitations import Inviter
 from wicked_provider import WickedProvider
 
 BY_GROUP = (
@@ -63,6 +64,34 @@ def test_a_person_who_was_added_before_is_bound_by_a_verified_address(desk: Desk
     assert (found.user_id, found.role, found.team) == (alice.user_id, Role.FINANCE, "core")
     (identity,) = desk.store.identities_of(alice.user_id)
     assert (identity.issuer, identity.provider) == (desk.wicked.issuer, "acme")
+
+
+def test_a_lead_who_opened_the_own_invitation_does_not_become_its_owner(desk: Desk) -> None:
+    """The link was for somebody else, who comes by the provider later, and in a higher role."""
+    store, vault = desk.store, desk.vault
+    lead = add_person(store, "lead@acme.com", "core", Role.LEAD)
+    by = Inviter(lead.email, lead.user_id, frozenset({"core"}))
+    made = invitations.invite(store, vault, by, "boss@acme.com", Role.MEMBER, "core", NOW)
+    token = made.path.partition("=")[2]
+    opened = invitations.accept(store, vault, token, "Boss", NOW)
+    store.set_password(opened.user.user_id, "a hash of the lead's", NOW)
+    desk.set(rules=BY_GROUP)
+    boss = desk.sign_in(email="boss@acme.com", groups=["search", "admins"])
+    assert (boss.user_id, boss.role) == (opened.user.user_id, Role.ADMIN)
+    assert store.password(boss.user_id) is None
+    assert sign_in.visit(store, vault, opened.cookie, desk.now_us) is None
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.LEAD])
+def test_who_had_a_password_before_keeps_it_where_no_lead_had_their_link(
+    desk: Desk, role: Role
+) -> None:
+    user = add_person(desk.store, "alice@acme.com", "core", role)
+    desk.store.set_password(user.user_id, "a hash", NOW)
+    desk.sign_in(email="alice@acme.com")
+    assert desk.store.password(user.user_id) is not None
+    desk.sign_in(email="alice@acme.com")  # nor later
+    assert desk.store.password(user.user_id) is not None
 
 
 @pytest.mark.parametrize("verified", [False, None, "false", "True", 1, [], {}])

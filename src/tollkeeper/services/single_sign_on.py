@@ -177,10 +177,28 @@ def _newcomer(
         user = people.add_user(store, email, now_us, name=_name(arrival), role=granted.role)
         user = _as_granted(store, user, granted, now_us)
         logger.info("person added by single sign-on", extra={"user_id": user.user_id})
+    else:
+        _take_back(store, user)
     store.add_identity(
         Identity(arrival.issuer, arrival.subject, user.user_id, provider.name, now_us, now_us)
     )
     return user
+
+
+def _take_back(store: Store, user: User) -> None:
+    """End what a lead may have got of an account before the owner of its address came.
+
+    A lead who invites may have the link in hand, and open it: with a password of theirs they
+    would go on as the owner, in every role that the owner's groups give.
+    """
+    if any(
+        each.email == user.email
+        and each.accepted_at_us is not None
+        and each.role is Role.MEMBER
+        for each in store.invitations()
+    ):
+        store.remove_password(user.user_id)
+        store.end_sessions_of(user.user_id)
 
 
 def _as_granted(store: Store, user: User, granted: Granted, now_us: int) -> User:
