@@ -131,17 +131,31 @@ def test_somebody_switched_off_comes_back_by_an_admins_invitation_alone(folder: 
     assert (user.active, user.role, user.team, user.name) == (True, Role.MEMBER, "core", "New One")
 
 
-def test_an_older_invitation_opens_nothing_after_somebody_is_switched_off(folder: Folder) -> None:
-    """The account was made another way while the link lay in a mailbox."""
-    made, other = invite(folder), invite(folder, "other@acme.com")
-    person = add_person(folder.store, "new@acme.com", "core")
-    people.deactivate_user(folder.store, "new@acme.com", NOW + 1)
+@pytest.mark.parametrize("by_lead", [False, True])
+def test_an_invitation_of_before_switches_nobody_on_again(folder: Folder, by_lead: bool) -> None:
+    """Somebody came in another way while their link lay unused, and was let go."""
+    people.add_team(folder.store, "core", NOW)
+    made = invite(folder, team="core", by=lead_of(folder) if by_lead else OPERATOR)
+    other = invite(folder, "other@acme.com")
+    for email in ("new@acme.com", "other@acme.com"):
+        people.add_user(folder.store, email, NOW, role=Role.FINANCE)
+        people.deactivate_user(folder.store, email, NOW)
+    assert made.invitation._replace(revoked_at_us=NOW) in folder.store.invitations()
     with pytest.raises(KeyRejected):
-        accept(folder, made, NOW + 2)
-    kept = folder.store.user(person.user_id)
-    assert kept is not None
-    assert not kept.active
-    assert accept(folder, other, NOW + 2).user.email == "other@acme.com"
+        accept(folder, made)
+    with pytest.raises(KeyRejected):
+        accept(folder, other)
+    assert not people.find_user(folder.store, "new@acme.com").active
+    again = invite(folder, "new@acme.com", team="core")
+    assert accept(folder, again).user.active
+
+
+def test_a_leads_link_switches_nobody_on_again(folder: Folder) -> None:
+    made = invite(folder, team="core", by=lead_of(folder))
+    user = people.add_user(folder.store, "new@acme.com", NOW)
+    folder.store.set_user_active(user.user_id, False, NOW)
+    with pytest.raises(KeyRejected):
+        accept(folder, made)
 
 
 def test_a_lead_invites_members_into_the_own_team_alone(folder: Folder) -> None:

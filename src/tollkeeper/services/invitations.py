@@ -152,7 +152,7 @@ def accept(store: Store, vault: Vault, token: str, name: str, now_us: int) -> Si
         if spent is None or not _is_backed(store, spent):
             raise _rejected()
         user = store.user_with_email(spent.email)
-        if user is not None and user.active:
+        if user is not None and (user.active or not _is_of_an_admin(store, spent)):
             raise _rejected()
         called = name.strip()
         if user is None:
@@ -207,14 +207,20 @@ def _require_free(store: Store, by: Inviter, address: str) -> None:
 
 def _is_backed(store: Store, invitation: Invitation) -> bool:
     """Tell whether who made an invitation could make it now."""
-    if not invitation.invited_by_id:
+    if _is_of_an_admin(store, invitation):
         return True
     user = store.user(invitation.invited_by_id)
     if user is None or not user.active:
         return False
-    if user.role is Role.ADMIN:
-        return True
     return _is_own(Inviter(user.email, user.user_id, _led(store, user)), invitation)
+
+
+def _is_of_an_admin(store: Store, invitation: Invitation) -> bool:
+    """Tell whether an invitation is an admin's: they alone switch somebody on again."""
+    if not invitation.invited_by_id:
+        return True
+    user = store.user(invitation.invited_by_id)
+    return user is not None and user.active and user.role is Role.ADMIN
 
 
 def _led(store: Store, user: User) -> frozenset[str]:

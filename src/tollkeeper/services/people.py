@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.errors import BadRequest, Conflict, NotFound
-from tollkeeper.domain.invitations import InvitationState
+from tollkeeper.domain.invitations import Invitation
 from tollkeeper.ports import Store, Team, User
 from tollkeeper.services import names
 
@@ -145,7 +145,7 @@ def change_role(store: Store, email: str, role: Role, now_us: int) -> User:
 
 def deactivate_user(store: Store, email: str, now_us: int) -> tuple[User, int]:
     """Switch a person off: sessions end, all keys are revoked for good, and so are invitations
-    of their address, which would let them in again.
+    of their address that are not accepted yet, which would switch them on again.
 
     Gives the person, and how many keys that were. Raises Conflict for the last active admin.
     """
@@ -156,9 +156,9 @@ def deactivate_user(store: Store, email: str, now_us: int) -> tuple[User, int]:
         store.set_user_active(user.user_id, False, now_us)
         store.end_sessions_of(user.user_id)
         revoked = store.revoke_keys_of(user.user_id, now_us)
-        for each in store.invitations():
-            if each.email == user.email and each.state(now_us) is InvitationState.OPEN:
-                store.revoke_invitation(each.invitation_id, now_us)
+        for invitation in store.invitations():
+            if invitation.email == user.email and not _is_over(invitation):
+                store.revoke_invitation(invitation.invitation_id, now_us)
         return find_user(store, email), revoked
 
 
@@ -213,6 +213,10 @@ def _require_another_admin(store: Store, user: User) -> None:
             f"{user.email!r} is the last active admin; make somebody else an admin first",
             code="last_admin",
         )
+
+
+def _is_over(invitation: Invitation) -> bool:
+    return invitation.accepted_at_us is not None or invitation.revoked_at_us is not None
 
 
 def _revoke_management_keys(store: Store, user: User, now_us: int) -> None:
