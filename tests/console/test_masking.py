@@ -181,3 +181,22 @@ def test_litellms_clients_know_their_users_by_id(console: RunningConsole) -> Non
     )
     assert reply.status == 200
     assert console.users["member"].user_id in reply.text
+
+
+def test_a_browser_gets_litellms_answers_by_name_only_while_it_sees_names(
+    console: RunningConsole,
+) -> None:
+    session = console.sign_in("admin")
+    alice = console.users["member"].user_id
+    targets = (
+        *("/spend/logs", f"/spend/logs?user_id={alice}", f"/user/info?user_id={alice}"),
+        f"/global/spend/report?internal_user_id={alice}",
+    )
+    for target in targets:
+        reply = console.get(target, session)
+        assert (reply.status, reply.json()["code"]) == (403, "names_masked")
+        assert "alice" not in reply.text
+    assert console.get("/user/info", session).status == 200  # about oneself
+    assert console.get("/global/spend/report", session).status == 200
+    console.post("/unmask", {"reason": WHY}, session)
+    assert all(console.get(target, session).status == 200 for target in targets)

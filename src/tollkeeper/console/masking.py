@@ -11,7 +11,7 @@ from tollkeeper.console.answers import Answer, Question
 from tollkeeper.console.own_paths import HOME, own_path
 from tollkeeper.console.shared import Console, Redirect
 from tollkeeper.domain.access import Viewer
-from tollkeeper.domain.errors import KeyRejected
+from tollkeeper.domain.errors import KeyRejected, NotAllowed
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.calls import CallRow
@@ -56,6 +56,18 @@ def ledger_for(console: Console, viewer: Viewer) -> Ledger:
     if viewer.sees_names:
         return console.ledger
     return MaskedLedger(console.ledger, salt_of(console.vault), viewer.user_id)
+
+
+def require_names(console: Console, access: Access) -> None:
+    """Raise NotAllowed for a session that sees pseudonyms, where an answer would name people.
+
+    Keys get such answers: programs know their users by id, and no page of ours asks for them.
+    """
+    if access.session_hash and console.mask_people and unmasking_of(console, access) is None:
+        raise NotAllowed(
+            "this names people: say why on a page of reports first, or ask with an admin key",
+            code="names_masked",
+        )
 
 
 def names_for(

@@ -10,6 +10,7 @@ from typing import Any, Final
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
 from tollkeeper.console.api.reading import check_names, viewer_of
+from tollkeeper.console.masking import require_names
 from tollkeeper.console.shared import Console
 from tollkeeper.domain import key_tokens
 from tollkeeper.domain.access import Scope
@@ -68,6 +69,7 @@ def logs(console: Console, access: Access, question: Question) -> Answer:
     """List calls, newest first, at most a thousand; sums by the day where two dates are given."""
     query = question.query
     check_names(query, _LOGS)
+    require_names(console, access)
     filters = _filters(console, query, {"user_id": "user", "request_id": "call"})
     scope = viewer_of(access).scope
     period = _period(console, query) if any(query.get(name) for name in _DAYS) else None
@@ -84,6 +86,8 @@ def report(console: Console, access: Access, question: Question) -> Answer:
     """Sum up spend by day and team, by day and customer, or by key."""
     query = question.query
     check_names(query, _REPORT)
+    if query.get("internal_user_id"):
+        require_names(console, access)
     group = query.get("group_by", "team")
     filters = _filters(console, query, {"internal_user_id": "user", "customer_id": "customer"})
     period, scope = _period(console, query), viewer_of(access).scope

@@ -22,6 +22,7 @@ from tollkeeper.console.litellm.owners import (
 )
 from tollkeeper.console.litellm.spending import spent_usd, with_spend
 from tollkeeper.console.litellm.teams import team_with_spend
+from tollkeeper.console.masking import require_names
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import BadRequest, NotAllowed
@@ -75,6 +76,8 @@ def info(console: Console, access: Access, question: Question) -> Answer:
     if not user_id:
         raise BadRequest("say whom: /user/info?user_id=…", code="bad_field")
     user = user_with_id(store, user_id)
+    if user.user_id != viewer_of(access).user_id:
+        require_names(console, access)
     book = BoundBook(console, console.now_us())
     document = user_document(console, user, book)
     if document["spend"] is None:
