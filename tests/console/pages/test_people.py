@@ -60,6 +60,17 @@ def test_a_member_sees_names_and_roles_of_the_own_team_alone(running: RunningCon
     assert names(show(running, "member")) == {"": ["alice"]}
 
 
+@pytest.mark.parametrize("who", ["member", "lead"])
+def test_other_teams_are_nowhere_in_the_page_as_data(running: RunningConsole, who: str) -> None:
+    other = running.store.team_named("other")
+    assert other is not None
+    target = f"/people?saved={other.team_id}"
+    for form in ("", "&format=json"):
+        reply = running.get(target + form, running.session(who))
+        assert reply.status == 200
+        assert "other" not in reply.text.lower().replace("another", "")
+
+
 def test_a_lead_sees_the_teams_within_their_own(running: RunningConsole) -> None:
     people.nest_team(running.store, "other", "core")
     assert list(names(show(running, "lead"))) == ["core", "other"]

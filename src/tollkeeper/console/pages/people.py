@@ -209,10 +209,12 @@ def _switch(form: Query) -> bool | None:
 def show(console: Console, viewer: Viewer, query: Query, showing: Showing = _PLAIN) -> PeoplePage:
     """Make the page."""
     names_only = viewer.scope.user_id is not None
-    teams = console.store.teams()
+    teams, may_change = console.store.teams(), viewer.role in KEEPERS
     shown = [user for user in console.store.users() if _sees(console, viewer, user)]
     found = _Found(console, viewer, query, shown, names_only)
-    cards = found.cards([team for team in teams if _sees_team(console, viewer, team)])
+    seen = [team for team in teams if _sees_team(console, viewer, team)]
+    offered = [team for team in teams if team.active] if may_change else []
+    cards = found.cards(seen)
     return PeoplePage(
         cards=cards,
         people=sum(user.active for user in shown),
@@ -222,13 +224,13 @@ def show(console: Console, viewer: Viewer, query: Query, showing: Showing = _PLA
         query=found.text,
         shows_all=found.shows_all,
         names_only=names_only,
-        may_change=viewer.role in KEEPERS,
-        team_names=tuple(team.name for team in teams if team.active),
-        parents=tuple(team.name for team in teams if team.active and not team.parent),
+        may_change=may_change,
+        team_names=tuple(team.name for team in offered),
+        parents=tuple(team.name for team in offered if not team.parent),
         roles=tuple((role.value, name) for role, name in ROLES),
         ledger_answers=found.seen is not None,
         form=query if showing.fault else {},
-        saved=_name_of(query.get("saved", ""), shown, teams),
+        saved=_name_of(query.get("saved", ""), shown, seen),
         invitations=invitation_lines(console, viewer, query["tz"]),
         inviting=inviting(viewer, teams),
         made=showing.made,
