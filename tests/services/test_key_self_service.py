@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import stores
-from stores import DAY, NOW, Folder, add_person, issue_key
+from budget_desks import DOLLAR
+from stores import DAY, HOUR, NOW, Folder, add_person, issue_key
 from tollkeeper.domain.access import KeyKind, Role
-from tollkeeper.domain.budgets import BudgetScope, Mode
+from tollkeeper.domain.budgets import Amounts, BudgetScope, Mode
 from tollkeeper.domain.errors import BadRequest, Conflict, NotAllowed
+from tollkeeper.domain.leases import Charge
 from tollkeeper.domain.self_service import Cap, SelfService, cap_of_words, cap_words
 from tollkeeper.services import keys
 from tollkeeper.services.idempotent_keys import IssuedOnce
 from tollkeeper.services.key_caps import caps_of_keys
 from tollkeeper.services.key_self_service import Desk, bounds_words, issue, require_end
 from tollkeeper.services.keys import Issuer, KeyRequest
+from tollkeeper.storage.store.sqlite_budgets import open_sqlite_budgets
 
 ALICE = "alice@acme.com"
 RULE = SelfService(
@@ -118,6 +122,36 @@ def test_all_keys_of_a_person_together_stay_below_the_total(folder: Folder, alic
     refused(folder, alice, "budget_ceiling", "0.01/month")
     keys.revoke(folder.store, first.record.key.key_id, keys.OPERATOR, NOW)
     wanted(folder, alice, "50/month")
+
+
+def spend(folder: Folder, key_id: str, amount: int) -> None:
+    """Let a key spend by its own budget, as a gateway books it."""
+    ((_, row),) = caps_of_keys(folder.store, NOW + HOUR)[key_id]
+    with closing(open_sqlite_budgets(folder.data.store)) as authority:
+        charges = [Charge(row.key, row.window_end_us, amount)]
+        assert authority.hold(f"call of {key_id}", "gateway", charges, NOW + HOUR) is None
+        assert authority.settle(f"call of {key_id}", Amounts(amount, 0, 1), NOW + HOUR)
+
+
+def test_what_a_revoked_key_has_spent_is_not_given_again(folder: Folder, alice: Issuer) -> None:
+    """Otherwise a person revokes a key when its budget is spent, and issues the next one."""
+    first = wanted(folder, alice).issued.record.key.key_id
+    spend(folder, first, 40 * DOLLAR)
+    keys.revoke(folder.store, first, alice, NOW + HOUR)
+    assert "40" in refused(folder, alice, "budget_ceiling", at_us=NOW + HOUR)  # of 80, 50 wanted
+    wanted(folder, alice, "40/month", at_us=NOW + HOUR)
+    refused(folder, alice, "budget_ceiling", "0.01/month", at_us=NOW + HOUR)
+    wanted(folder, alice, "40/month", at_us=NOW + 40 * DAY)  # the next month is another
+
+
+def test_an_address_is_the_same_however_it_is_composed(folder: Folder) -> None:
+    person = keys.issuer_of_user(add_person(folder.store, "ren\u00e9@acme.com"))
+    rules = (FREE._replace(keys_max=1),)
+    for email in ("ren\u00e9@acme.com", "REN\u00c9@acme.com ", "rene\u0301@acme.com"):
+        if folder.store.keys():
+            refused(folder, person, "too_many_keys", rules=rules, email=email)
+        else:
+            wanted(folder, person, rules=rules, email=email)
 
 
 def test_a_key_without_a_budget_leaves_nothing_for_another(folder: Folder, alice: Issuer) -> None:

@@ -59,6 +59,22 @@ def hard_caps(store: Store, key_id: str, now_us: int) -> list[Cap]:
     ]
 
 
+def spent_of_keys(store: Store, key_ids: Sequence[str], alike: Cap, now_us: int) -> int:
+    """Sum up what keys have spent in this window, calls on their way included, by budgets of
+    their own in the unit and window of ``alike``. A revoked key spends nothing more, and what it
+    spent is not given back by that."""
+    spent = 0
+    caps = caps_of_keys(store, now_us) if key_ids else NO_CAPS
+    for key_id in key_ids:
+        rows = [
+            row.posted + row.held
+            for budget, row in caps.get(key_id, ())
+            if (budget.unit, budget.window.kind) == (alike.unit, alike.window)
+        ]
+        spent += max(rows, default=0)
+    return spent
+
+
 def cap_document(budget: Budget, row: Balance) -> dict[str, Any]:
     """Give a key's budget as data: amounts are decimal strings in its unit."""
     return {

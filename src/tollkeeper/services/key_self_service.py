@@ -12,9 +12,9 @@ from tollkeeper.domain.budget_words import amount_words
 from tollkeeper.domain.errors import BadRequest, NotAllowed
 from tollkeeper.domain.self_service import Cap, SelfService, cap_words, rule_for
 from tollkeeper.ports import KeyRecord, Store, Vault
-from tollkeeper.services import keys
+from tollkeeper.services import keys, names
 from tollkeeper.services.idempotent_keys import IssuedOnce, is_made, issue_once
-from tollkeeper.services.key_caps import hard_caps, make_cap
+from tollkeeper.services.key_caps import hard_caps, make_cap, spent_of_keys
 from tollkeeper.services.key_documents import key_state
 from tollkeeper.services.keys import Issuer, KeyRequest
 
@@ -152,13 +152,10 @@ def _require_room(
             raise NotAllowed(f"a key may spend at most {_per(most)}", code="budget_ceiling")
     if not request.email:
         return  # a team's key: nobody's own
-    user = store.user_with_email(request.email.strip().lower())
-    own = [] if user is None else store.keys_of(user.user_id)
-    own = [
-        each
-        for each in own
-        if key_state(each, now_us) == "active" and each.key.kind is KeyKind.VIRTUAL
-    ]
+    user = store.user_with_email(names.clean_email(request.email))
+    found = [] if user is None else store.keys_of(user.user_id)
+    every = [each for each in found if each.key.kind is KeyKind.VIRTUAL]
+    own = [each for each in every if key_state(each, now_us) == "active"]
     if len(own) >= rule.keys_max:
         raise NotAllowed(
             f"there are {len(own)} keys already, and {rule.keys_max} are allowed: revoke one",
@@ -166,13 +163,16 @@ def _require_room(
         )
     if rule.total_budget_max is not None and cap is not None:
         _require_alike(cap, rule.total_budget_max)
-        _require_total(store, own, rule.total_budget_max, cap, now_us)
+        ended = [each.key.key_id for each in every if each not in own]
+        spent = spent_of_keys(store, ended, rule.total_budget_max, now_us)
+        _require_total(store, own, spent, rule.total_budget_max, cap, now_us)
 
 
 def _require_total(
-    store: Store, own: Sequence[KeyRecord], total: Cap, cap: Cap, now_us: int
+    store: Store, own: Sequence[KeyRecord], spent: int, total: Cap, cap: Cap, now_us: int
 ) -> None:
-    taken = 0
+    """Refuse a budget above what neither keys of now may spend nor former ones have spent."""
+    taken = spent
     for each in own:
         alike = [
             found.amount
