@@ -161,7 +161,7 @@ def test_no_rotated_key_has_more_than_who_rotates_it_and_than_before(
     ).record.key
     issuer = issuer_for(folder, who, role, reach)
     with suppress(Refused):
-        require_end(bounds, issuer, ends_us, NOW)
+        require_end(folder.store, bounds, issuer, before.key_id, ends_us, NOW)
         rotation = Rotation(before.key_id, 0, ends_us)
         key = rotate(folder.store, folder.vault, rotation, issuer, NOW).record.key
         require_within(key, issuer)

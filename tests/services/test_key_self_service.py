@@ -13,7 +13,7 @@ from budget_desks import DOLLAR
 from stores import DAY, HOUR, NOW, Folder, add_person, issue_key
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.budgets import Amounts, BudgetScope, Mode
-from tollkeeper.domain.errors import BadRequest, Conflict, NotAllowed
+from tollkeeper.domain.errors import BadRequest, Conflict, NotAllowed, NotFound
 from tollkeeper.domain.leases import Charge
 from tollkeeper.domain.self_service import Cap, SelfService, cap_of_words, cap_words
 from tollkeeper.services import keys
@@ -208,12 +208,25 @@ def test_an_operator_gives_any_key_a_budget_and_no_manager_one(
         wanted(folder, keys.OPERATOR, "5/day", rules=(), email="", kind=KeyKind.ADMIN)
 
 
-def test_a_rotation_gets_no_end_beyond_the_bounds(alice: Issuer) -> None:
-    require_end((RULE,), alice, None, NOW)
-    require_end((RULE,), alice, NOW + 90 * DAY, NOW)
-    require_end((), alice, NOW + 900 * DAY, NOW)
+def test_a_rotation_gets_no_end_beyond_the_bounds(folder: Folder, alice: Issuer) -> None:
+    key_id = wanted(folder, alice, rules=()).issued.record.key.key_id
+    for rules, ends_us in (((RULE,), None), ((RULE,), NOW + 90 * DAY), ((), NOW + 900 * DAY)):
+        require_end(folder.store, rules, alice, key_id, ends_us, NOW)
     with pytest.raises(NotAllowed):
-        require_end((RULE,), alice, NOW + 92 * DAY, NOW)
+        require_end(folder.store, (RULE,), alice, key_id, NOW + 92 * DAY, NOW)
+
+
+def test_no_key_comes_back_beyond_the_bounds_by_a_rotation(folder: Folder, alice: Issuer) -> None:
+    """It would be one key more than there may be, with models and a budget of another time."""
+    made = wanted(folder, alice, rules=(FREE,), expires_at_us=NOW + DAY).issued.record
+    late_us, ends_us = NOW + 2 * DAY, NOW + 30 * DAY
+    with pytest.raises(NotAllowed, match="expired"):
+        require_end(folder.store, (RULE,), alice, made.key.key_id, ends_us, late_us)
+    for rules, issuer in (((), alice), ((RULE,), keys.OPERATOR)):
+        require_end(folder.store, rules, issuer, made.key.key_id, ends_us, late_us)
+    stranger = keys.issuer_of_user(add_person(folder.store, "bob@acme.com"))
+    with pytest.raises(NotFound):
+        require_end(folder.store, (RULE,), stranger, made.key.key_id, ends_us, late_us)
 
 
 def test_bounds_are_told_in_sentences() -> None:

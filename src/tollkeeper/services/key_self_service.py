@@ -79,16 +79,25 @@ def rule_of(rules: Sequence[SelfService], issuer: Issuer) -> SelfService | None:
 
 
 def require_end(
-    rules: Sequence[SelfService], issuer: Issuer, ends_us: int | None, now_us: int
+    store: Store,
+    rules: Sequence[SelfService],
+    issuer: Issuer,
+    key_id: str,
+    ends_us: int | None,
+    now_us: int,
 ) -> None:
     """Raise NotAllowed where somebody may not give a key that is there this new end.
 
-    Without one (None) the key keeps the end that it has, and nobody gets anything new.
+    Without one (None) the key keeps the end that it has, and nobody gets anything new. Within
+    bounds a key that has expired stays so: it would be one key more, with rights and a budget of
+    before. Raises NotFound as ``keys.managed_key``.
     """
-    if ends_us is not None:
-        rule = rule_of(rules, issuer)
-        if rule is not None:
-            _require_lifetime(rule, ends_us, now_us)
+    rule = None if ends_us is None else rule_of(rules, issuer)
+    if rule is None or ends_us is None:
+        return
+    _require_lifetime(rule, ends_us, now_us)
+    if key_state(keys.managed_key(store, key_id, issuer), now_us) == "expired":
+        raise NotAllowed("this key has expired: issue another one", code="key_ended")
 
 
 def bounds_words(rule: SelfService) -> list[str]:

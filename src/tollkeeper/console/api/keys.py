@@ -125,12 +125,10 @@ def rotate_key(console: Console, access: Access, question: Question) -> Answer:
     """
     check_names(question.query, ())
     body = read_body(question.body, RotationBody)
-    require_end(
-        console.self_service(), issuer_of(access), _end_us(body.expires_at), console.now_us()
-    )
-    overlap_us = body.overlap_s * 1_000_000
-    wanted = Rotation(question.path["key_id"], overlap_us, _end_us(body.expires_at))
     issuer, now_us = issuer_of(access), console.now_us()
+    key_id, ends_us = question.path["key_id"], _end_us(body.expires_at)
+    require_end(console.store, console.self_service(), issuer, key_id, ends_us, now_us)
+    wanted = Rotation(key_id, body.overlap_s * 1_000_000, ends_us)
     once = question.headers.get(IDEMPOTENCY_KEY)
     headers = {}
     if once is None:

@@ -111,8 +111,9 @@ def rotate_key(console: Console, viewer: Viewer, form: Query) -> KeysPage:
         if hours not in {value for value, _ in OVERLAPS}:
             raise BadRequest("choose how long the secret before stays good")
         ends_us = _end_us(form.get("days", ""), now_us)
-        require_end(console.self_service(), issuer, ends_us, now_us)
-        wanted = Rotation(form["key_id"], int(hours) * _HOUR_US, ends_us)
+        rules, key_id = console.self_service(), form["key_id"]
+        require_end(console.store, rules, issuer, key_id, ends_us, now_us)
+        wanted = Rotation(key_id, int(hours) * _HOUR_US, ends_us)
         once = form.get("once") or secrets.token_urlsafe(16)
         issued, _ = rotate_once(console.store, console.vault, wanted, issuer, once, now_us)
     except NotFound:
