@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
@@ -275,6 +276,31 @@ def test_failed_sign_ins_are_recorded_together_and_only_if_there_were_some(
     assert sum(entry.data["failures"].values()) == 2_000
     assert len(entry.data["failures"]) <= audit.WAYS_MAX + 1
     assert len(entry.data["addresses"]) <= audit.ADDRESSES_MAX
+
+
+def test_sign_ins_are_counted_while_the_store_is_away_and_none_is_forgotten(
+    store: SqlStore,
+) -> None:
+    """They are counted on the loop that answers everybody: it must not wait for the store."""
+    failed = audit.FailedSignIns()
+
+    class Away:
+        def add_audit(self, record: Record) -> AuditEntry:
+            counting = threading.Thread(
+                target=failed.count, args=("link_rejected", "192.0.2.2"), daemon=True
+            )
+            counting.start()
+            counting.join(10)
+            assert not counting.is_alive(), "counting waits for the store"
+            raise OSError("the store is away")
+
+    failed.count("password_rejected", "192.0.2.1")
+    with pytest.raises(OSError, match="away"):
+        failed.record(cast(SqlStore, Away()))
+    failed.record(store)
+    (entry,) = written(store)
+    assert entry.data["failures"] == {"password_rejected": 1, "link_rejected": 1}
+    assert entry.data["addresses"] == ["192.0.2.1", "192.0.2.2"]
 
 
 def test_other_settings_are_recorded_by_the_names_of_their_sections(

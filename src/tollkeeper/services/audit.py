@@ -222,36 +222,63 @@ class FailedSignIns:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ways: Counter[str] = Counter()
-        self._addresses: set[str] = set()
-        self._more = 0
+        self._counted = _Counted()
 
     def count(self, way: str, address: str) -> None:
-        """Count one: ``way`` is the code of the refusal."""
+        """Count one: ``way`` is the code of the refusal. Never waits for the store."""
         with self._lock:
-            if way in self._ways or len(self._ways) < WAYS_MAX:
-                self._ways[way] += 1
-            else:
-                self._ways["other"] += 1
-            if len(self._addresses) < ADDRESSES_MAX or address in self._addresses:
-                self._addresses.add(address)
-            else:
-                self._more += 1
+            self._counted.add(way, 1)
+            self._counted.came_from(address)
 
     def record(self, log: AuditLog) -> None:
         """Record what was counted, if anything was. It stays counted where that fails."""
         with self._lock:
-            if not self._ways:
-                return
-            detail = {
-                "failures": dict(self._ways),
-                "addresses": sorted(self._addresses - {""}),
-                "from_further_addresses": self._more,
-            }
-            log.add_audit(Record(_NOBODY, Action.SIGN_IN_FAILED, Target("sign-in"), detail))
-            self._ways.clear()
-            self._addresses.clear()
-            self._more = 0
+            taken, self._counted = self._counted, _Counted()
+        if not taken.ways:
+            return
+        try:
+            # The lock is not held: who signs in is counted on the loop that answers everybody,
+            # and the store may be away for minutes.
+            target = Target("sign-in")
+            log.add_audit(Record(_NOBODY, Action.SIGN_IN_FAILED, target, taken.document()))
+        except BaseException:
+            with self._lock:
+                self._counted.take_in(taken)
+            raise
+
+
+class _Counted:
+    """Sign-ins that failed, by their ways and where they came from, within bounds."""
+
+    def __init__(self) -> None:
+        self.ways: Counter[str] = Counter()
+        self.addresses: set[str] = set()
+        self.more = 0
+
+    def add(self, way: str, times: int) -> None:
+        known = way in self.ways or len(self.ways) < WAYS_MAX
+        self.ways[way if known else "other"] += times
+
+    def came_from(self, address: str) -> None:
+        if len(self.addresses) < ADDRESSES_MAX or address in self.addresses:
+            self.addresses.add(address)
+        else:
+            self.more += 1
+
+    def take_in(self, other: _Counted) -> None:
+        """Count what another has counted, too."""
+        for way, times in other.ways.items():
+            self.add(way, times)
+        for address in other.addresses:
+            self.came_from(address)
+        self.more += other.more
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "failures": dict(self.ways),
+            "addresses": sorted(self.addresses - {""}),
+            "from_further_addresses": self.more,
+        }
 
 
 # --------------------------------------------------------------------- the configuration
