@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tollkeeper.domain.access import Role
+from tollkeeper.domain.errors import BadRequest
 from tollkeeper.domain.invitations import Invitation
 from tollkeeper.notify.mail import MailServer, SmtpMailer, message_of
 from tollkeeper.services import invitation_mails
 from tollkeeper.services.invitations import Made
+from tollkeeper.services.names import clean_email
 
 LINK = "/join?token=" + "t" * 43
 
@@ -127,3 +129,28 @@ def test_an_address_with_a_line_end_is_refused(evil: str) -> None:
     for to, subject in ((evil, "s"), ("a@b.example", evil)):
         with pytest.raises(ValueError, match="control character"):
             message_of("bot@acme.com", to, subject, "t")
+
+
+_ODD = st.text(st.sampled_from("ab.:[]{}!#%\u00e9=?_-+*/`|~^$&"), min_size=1, max_size=8)
+
+
+@settings(deadline=None, max_examples=200)
+@given(_ODD, _ODD)
+@example("a", "[x")
+@example("a", ":b")
+@example(":[", "b")
+@example("&", "[*")
+def test_an_odd_address_is_mailed_or_refused_and_the_link_is_shown(local: str, host: str) -> None:
+    """An account may have an address that no mail goes to: its link must not be lost by that."""
+    try:
+        to = clean_email(f"{local}@{host}")
+    except BadRequest:
+        return
+    try:
+        mail = message_of("bot@acme.com", to, "s", "t")
+        assert mail.as_bytes().partition(b"\r\n\r\n")[0].count(b"\r\nTo: ") == 1
+    except ValueError:
+        unsent = SmtpMailer(MailServer("127.0.0.1", 1, "bot@acme.com"))
+        invited = made()
+        invited = invited._replace(invitation=invited.invitation._replace(email=to))
+        assert invitation_mails.send(unsent, invited, "Acme", "http://x")

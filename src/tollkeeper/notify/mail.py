@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Callable
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -79,14 +80,22 @@ def message_of(sender: str, to: str, subject: str, text: str) -> EmailMessage:
     if any(not each.isprintable() for each in (sender, to, subject)):
         raise ValueError("an address or a subject holds a control character")
     message = EmailMessage(policy=SMTP)
-    message["From"] = Address("Tollkeeper", addr_spec=sender)
-    message["To"] = Address(addr_spec=to)
+    message["From"] = _address(sender, "Tollkeeper")
+    message["To"] = _address(to)
     message["Subject"] = subject
     message["Date"] = formatdate(now_us() / 1_000_000)
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)
     return message
+
+
+def _address(text: str, name: str = "") -> Address:
+    try:
+        return Address(name, addr_spec=text)
+    except (MessageError, ValueError, AttributeError, IndexError):
+        # The library's parser fails in all these ways on what is no address.
+        raise ValueError("mail cannot be sent to such an address") from None
 
 
 def _kind(error: smtplib.SMTPException) -> str:
