@@ -177,6 +177,28 @@ def test_a_lead_invites_members_into_the_own_team_alone(folder: Folder) -> None:
         invite(folder, "boss@acme.com", team="core", by=lead)
 
 
+def test_a_lead_floods_nobody_with_mails(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invitations, "LINKS_PER_HOUR_MAX", 3)
+    store, vault, lead = folder.store, folder.vault, lead_of(folder)
+    made = invite(folder, team="core", by=lead)
+    with pytest.raises(Conflict, match="wait a minute"):
+        invitations.resend(store, vault, lead, made.invitation.invitation_id, NOW + 1)
+    with pytest.raises(Conflict, match="wait a minute"):
+        invite(folder, team="core", by=lead)
+    revoked = invitations.revoke(store, lead, made.invitation.invitation_id, NOW)
+    with pytest.raises(Conflict, match="wait a minute"):
+        invite(folder, revoked.email, team="core", by=lead)
+    invite(folder, team="core")  # an admin knows what they do
+    for number in range(2):
+        invite(folder, f"{number}@acme.com", team="core", by=lead)
+    with pytest.raises(Conflict, match="in an hour"):
+        invite(folder, "one.more@acme.com", team="core", by=lead)
+    later = NOW + invitations.AGAIN_US + 60 * 60 * 1_000_000
+    assert invitations.invite(
+        store, vault, lead, "one.more@acme.com", Role.MEMBER, "core", later
+    ).invitation
+
+
 def test_a_link_opens_nothing_once_its_maker_may_no_longer_invite(folder: Folder) -> None:
     lead = lead_of(folder)
     people.add_team(folder.store, "other", NOW)

@@ -22,6 +22,13 @@ from tollkeeper.services.sign_in import SignedIn
 LINK_PATH: Final = "/join?token="
 INVITERS: Final = frozenset({Role.ADMIN, Role.LEAD})
 OPEN_MAX: Final = 10_000
+LINKS_PER_HOUR_MAX: Final = 100
+"""How many people a lead may invite, or send a link again, in an hour: each may be a mail."""
+
+AGAIN_US: Final = 60 * 1_000_000
+"""How long a lead waits before the same address gets another link."""
+
+_HOUR_US: Final = 3600 * 1_000_000
 _TOKEN_BYTES: Final = 32
 _TOKEN_CHARS: Final = 43
 _PURPOSE: Final = "invitation"
@@ -69,8 +76,8 @@ def invite(
 ) -> Made:
     """Invite an address. An invitation of it that is still open ends.
 
-    Raises Conflict where somebody has this address, NotAllowed for a role or team that the
-    inviter cannot give, NotFound and BadRequest as for a new person.
+    Raises Conflict where somebody has this address or a lead is too fast, NotAllowed for a role
+    or team that the inviter cannot give, NotFound and BadRequest as for a new person.
     """
     address = names.clean_email(email)
     with store.together():
@@ -79,6 +86,7 @@ def invite(
         if found is not None and not found.active:
             raise BadRequest(f"team {found.name!r} is deactivated", code="team_inactive")
         _require_free(store, by, address)
+        _require_pace(store, by, address, now_us)
         before = open_invitations(store, now_us)
         if len(before) >= OPEN_MAX:
             raise Conflict("too many invitations are open; revoke some", code="invitations_full")
@@ -109,6 +117,7 @@ def resend(store: Store, vault: Vault, by: Inviter, invitation_id: str, now_us: 
                 f"this invitation is {found.state(now_us)}; invite again", code="invitation_over"
             )
         _require_free(store, by, found.email)
+        _require_pace(store, by, found.email, now_us)
         token, until_us = secrets.token_urlsafe(_TOKEN_BYTES), now_us + LIFETIME_US
         store.renew_invitation(invitation_id, _hashed(vault, token), until_us)
     return Made(found._replace(expires_at_us=until_us), LINK_PATH + token)
@@ -203,6 +212,25 @@ def _require_free(store: Store, by: Inviter, address: str) -> None:
     user = store.user_with_email(address)
     if user is not None and (user.active or by.teams is not None):
         raise Conflict(f"there is a user {address!r} already", code="user_exists")
+
+
+def _require_pace(store: Store, by: Inviter, address: str, now_us: int) -> None:
+    """Raise Conflict where a lead would have mails sent faster than people are invited."""
+    if by.teams is None:
+        return
+    lately = 0
+    for each in store.invitations():
+        age_us = now_us - (each.expires_at_us - LIFETIME_US)  # of its newest link
+        if each.email == address and age_us < AGAIN_US:
+            raise Conflict(
+                f"{address!r} was sent a link a moment ago; wait a minute", code="invited_just_now"
+            )
+        lately += age_us < _HOUR_US and each.invited_by_id == by.user_id
+    if lately >= LINKS_PER_HOUR_MAX:
+        raise Conflict(
+            f"a lead invites {LINKS_PER_HOUR_MAX} people in an hour at most; ask an admin",
+            code="invitations_full",
+        )
 
 
 def _is_backed(store: Store, invitation: Invitation) -> bool:
