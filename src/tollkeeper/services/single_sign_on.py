@@ -192,9 +192,7 @@ def _take_back(store: Store, user: User) -> None:
     would go on as the owner, in every role that the owner's groups give.
     """
     if any(
-        each.email == user.email
-        and each.accepted_at_us is not None
-        and each.role is Role.MEMBER
+        each.email == user.email and each.accepted_at_us is not None and each.role is Role.MEMBER
         for each in store.invitations()
     ):
         store.remove_password(user.user_id)
