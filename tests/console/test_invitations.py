@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from consoles import RunningConsole, running_console
-from tollkeeper.domain.access import Role
+from stores import DAY, NOW, issue_key
+from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.services import people
 
 LINK = re.compile(r"http://localhost:4000(/join\?token=[A-Za-z0-9_-]{43})")
@@ -113,3 +115,41 @@ def test_a_mailed_link_is_shown_to_nobody(running: RunningConsole) -> None:
     page = running.post("/people/invitations", {"email": "full@acme.com"}, admin)
     assert "does not take this address" in page.text
     assert LINK.search(page.text)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"networks": ("203.0.113.0/24",)},
+        {"models": ("gpt-*",)},
+        {"providers": ("openai",)},
+        {"expires_at_us": NOW + DAY},
+    ],
+)
+def test_a_bounded_management_key_makes_nobody_who_has_no_bounds(
+    running: RunningConsole, bounds: dict[str, Any]
+) -> None:
+    """By a link of its own it would be an admin in a browser: for ever, and from everywhere."""
+    key = issue_key(running.folder, kind=KeyKind.ADMIN, **bounds)
+    headers = {"authorization": f"Bearer {key.token}"}
+    body = {"email": f"x-{key.record.key.key_id}@acme.com", "role": "admin"}
+    open_one = running.send(
+        "POST",
+        "/api/v1/invitations",
+        {**body, "mail": False},
+        headers={"authorization": f"Bearer {running.admin_key.token}"},
+    ).json()
+    before = running.store.audit_head().seq
+    for path, data in (
+        ("/api/v1/invitations", {**body, "mail": False}),
+        ("/api/v1/invitations", {**body, "role": "lead", "team": "core"}),
+        (f"/api/v1/invitations/{open_one['id']}/resend", {}),
+        ("/api/v1/users", body),
+        (f"/api/v1/users/{running.users['member'].user_id}", {"role": "finance"}),
+        ("/user/new", {"user_email": body["email"], "user_role": "proxy_admin"}),
+    ):
+        reply = running.send("POST", path, data, headers=headers)
+        assert (reply.status, reply.json()["code"]) == (403, "rights_exceeded"), path
+    assert running.store.audit_head().seq == before
+    member = {"email": f"m-{key.record.key.key_id}@acme.com", "team": "core"}
+    assert running.send("POST", "/api/v1/users", member, headers=headers).status == 201

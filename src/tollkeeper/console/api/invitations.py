@@ -9,13 +9,21 @@ import msgspec
 from tollkeeper.clock import second_text
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
-from tollkeeper.console.api.reading import PAGING, check_names, list_page, read_body, viewer_of
+from tollkeeper.console.api.reading import (
+    PAGING,
+    check_names,
+    issuer_of,
+    list_page,
+    read_body,
+    viewer_of,
+)
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.invitations import Invitation
 from tollkeeper.services import invitation_mails
 from tollkeeper.services import invitations as service
 from tollkeeper.services.invitations import Made
+from tollkeeper.services.role_bounds import require_may_give
 
 
 class InvitationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +48,7 @@ def invite(console: Console, access: Access, question: Question) -> Answer:
     """Invite an address. The link is mailed, or given this once where it was not."""
     check_names(question.query, ())
     body = read_body(question.body, InvitationBody)
+    require_may_give(issuer_of(access), body.role)
     by = service.inviter_of(viewer_of(access))
     made = service.invite(
         *(console.store, console.vault, by, body.email, body.role, body.team, console.now_us())
@@ -51,6 +60,9 @@ def resend(console: Console, access: Access, question: Question) -> Answer:
     """Make another link for an invitation; the one before opens nothing more."""
     check_names(question.query, ())
     by, invitation_id = service.inviter_of(viewer_of(access)), question.path["invitation_id"]
+    for each in service.seen_invitations(console.store, by):
+        if each.invitation_id == invitation_id:
+            require_may_give(issuer_of(access), each.role)
     made = service.resend(console.store, console.vault, by, invitation_id, console.now_us())
     return Document(_made(console, made, mail=True))
 

@@ -9,11 +9,19 @@ import msgspec
 from tollkeeper.clock import second_text
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
-from tollkeeper.console.api.reading import PAGING, check_names, list_page, read_body, viewer_of
+from tollkeeper.console.api.reading import (
+    PAGING,
+    check_names,
+    issuer_of,
+    list_page,
+    read_body,
+    viewer_of,
+)
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.ports import Store, Team, User
 from tollkeeper.services import passwords, people, people_changes
+from tollkeeper.services.role_bounds import require_may_give
 
 
 class NewTeamBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +83,7 @@ def add_user(console: Console, access: Access, question: Question) -> Answer:
     """Add a person."""
     check_names(question.query, ())
     body = read_body(question.body, NewUserBody)
+    require_may_give(issuer_of(access), body.role)
     added = people.add_user(
         *(console.store, body.email, console.now_us()),
         name=body.name,
@@ -91,6 +100,8 @@ def change_user(console: Console, access: Access, question: Question) -> Answer:
     """
     check_names(question.query, ())
     body = read_body(question.body, UserBody)
+    if body.role is not None:
+        require_may_give(issuer_of(access), body.role)
     changed = people_changes.change_user(
         *(console.store, question.path["user_id"], console.now_us()),
         **msgspec.structs.asdict(body),

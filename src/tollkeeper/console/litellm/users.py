@@ -25,9 +25,10 @@ from tollkeeper.console.litellm.teams import team_with_spend
 from tollkeeper.console.masking import require_names
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role
-from tollkeeper.domain.errors import BadRequest, NotAllowed
+from tollkeeper.domain.errors import BadRequest
 from tollkeeper.ports import User
 from tollkeeper.services import people
+from tollkeeper.services.role_bounds import require_may_give
 from tollkeeper.telemetry import logger
 
 _NO_BOUNDS = Bounds(None, "", None, None, None)
@@ -41,7 +42,8 @@ def new(console: Console, access: Access, question: Question) -> Answer:
     with_key = question.body.get("auto_create_key") is not False
     fields.flag("auto_create_key")
     user_id, email = fields.text("user_id"), fields.text("user_email")
-    role, name = _role(access, role_of(fields.text("user_role"))), fields.text("user_alias")
+    role, name = role_of(fields.text("user_role")), fields.text("user_alias")
+    require_may_give(issuer_of(access), role)
     team_id = _team_id(fields)
     bounds = read_bounds(fields)
     require_no_models(fields, "user")
@@ -106,18 +108,6 @@ def user_document(console: Console, user: User, book: BoundBook) -> dict[str, An
         "created_at": second_text(user.created_at_us),
         **book.of(user_owner(user)),
     }
-
-
-def _role(access: Access, role: Role) -> Role:
-    """Refuse an admin or auditor, who has no bounds, made by a key that has some."""
-    issuer = issuer_of(access)
-    bounded = issuer.models or issuer.providers or issuer.expires_at_us is not None
-    if role is not Role.MEMBER and bounded:
-        raise NotAllowed(
-            "this admin key is bounded, and an admin or auditor would not be",
-            code="rights_exceeded",
-        )
-    return role
 
 
 def _team_id(fields: Fields) -> str:
