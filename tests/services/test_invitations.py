@@ -11,6 +11,7 @@ import pytest
 import stores
 from stores import DAY, NOW, Folder, add_person
 from tollkeeper.domain.access import Role
+from tollkeeper.domain.audit import Action, AuditQuestion
 from tollkeeper.domain.errors import BadRequest, Conflict, KeyRejected, NotAllowed, NotFound
 from tollkeeper.domain.invitations import LIFETIME_US, InvitationState
 from tollkeeper.services import invitations, people, sign_in
@@ -212,6 +213,14 @@ def test_a_link_opens_nothing_once_its_maker_may_no_longer_invite(folder: Folder
         accept(folder, made)
     people.activate_user(folder.store, "lead@acme.com", NOW)
     assert accept(folder, made).user.team == "core"
+
+
+def test_revoking_twice_is_told_once(folder: Folder) -> None:
+    made = invite(folder)
+    for _ in range(3):
+        invitations.revoke(folder.store, OPERATOR, made.invitation.invitation_id, NOW)
+    told = folder.store.audit(AuditQuestion(action=Action.INVITE_REVOKE))
+    assert [each.target_id for each in told] == [made.invitation.invitation_id]
 
 
 def test_a_team_that_is_off_takes_nobody(folder: Folder) -> None:

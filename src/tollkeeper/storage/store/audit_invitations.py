@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tollkeeper.domain.audit import Action, Target
 from tollkeeper.storage.store.audit_lines import Said, Told
+
+if TYPE_CHECKING:
+    from tollkeeper.storage.store.store import SqlStore
 
 
 def invited(said: Said, before: Any, result: Any) -> Iterable[Told]:
@@ -26,9 +29,19 @@ def invited_again(said: Said, before: Any, result: Any) -> Iterable[Told]:
     yield Told(Action.INVITE_AGAIN, Target("invitation", said["invitation_id"]), until)
 
 
+def open_invitation(store: SqlStore, said: Said) -> bool:
+    """Tell whether an invitation was neither accepted nor revoked before."""
+    return any(
+        each.accepted_at_us is None and each.revoked_at_us is None
+        for each in store.invitations()
+        if each.invitation_id == said["invitation_id"]
+    )
+
+
 def invitation_revoked(said: Said, before: Any, result: Any) -> Iterable[Told]:
-    """Say which invitation was revoked."""
-    yield Told(Action.INVITE_REVOKE, Target("invitation", said["invitation_id"]))
+    """Say which invitation was revoked; revoking it twice changes nothing."""
+    if before:
+        yield Told(Action.INVITE_REVOKE, Target("invitation", said["invitation_id"]))
 
 
 def invitation_accepted(said: Said, before: Any, result: Any) -> Iterable[Told]:

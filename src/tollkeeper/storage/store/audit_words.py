@@ -16,6 +16,7 @@ from tollkeeper.storage.store.audit_invitations import (
     invitation_revoked,
     invited,
     invited_again,
+    open_invitation,
 )
 from tollkeeper.storage.store.audit_lines import Line, Said, Told
 from tollkeeper.storage.store.audit_many import people_added, team_names
@@ -312,7 +313,7 @@ LINES: Final[Mapping[str, Line]] = {
     "set_user_team": Line(_user_moved, _user_and_teams),
     "add_invitation": Line(invited),
     "renew_invitation": Line(invited_again),
-    "revoke_invitation": Line(invitation_revoked),
+    "revoke_invitation": Line(invitation_revoked, open_invitation),
     "accept_invitation": Line(invitation_accepted),
     "add_scim_token": Line(token_made),
     "revoke_scim_token": Line(token_revoked, scim_token),
