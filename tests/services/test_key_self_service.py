@@ -107,6 +107,18 @@ def test_nothing_beyond_the_bounds_is_issued(folder: Folder, alice: Issuer) -> N
     assert narrow.record.key.tags == {"app": "x", "cost_center": "rd"}
 
 
+@pytest.mark.parametrize(
+    "spelt", [" cost_center", "cost_center ", "\tcost_center", "\u00a0cost_center"]
+)
+def test_a_fixed_tag_has_no_other_spelling(folder: Folder, alice: Issuer, spelt: str) -> None:
+    for tags in ({"cost_center": "rd", spelt: "sales"}, {spelt: "sales"}):
+        try:
+            key = wanted(folder, alice, "0.01/month", tags=tags).issued.record.key
+        except (NotAllowed, BadRequest):
+            continue
+        assert key.tags["cost_center"] == "rd"
+
+
 def test_whoever_no_rule_fits_issues_nothing(folder: Folder, alice: Issuer) -> None:
     leads = RULE._replace(roles=frozenset({Role.LEAD}))
     elsewhere = RULE._replace(teams=("sales",))

@@ -144,10 +144,11 @@ def _require_lifetime(rule: SelfService, ends_us: int, now_us: int) -> None:
 
 
 def _fixed_tags(fixed: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    asked = names.clean_tags(wanted)  # as they are kept: a name has no second spelling
     for name, value in fixed.items():
-        if wanted.get(name, value) != value:
+        if asked.get(name, value) != value:
             raise NotAllowed(f"the tag {name} is {value!r}, and stays so", code="tag_fixed")
-    return {**wanted, **fixed}
+    return {**asked, **fixed}
 
 
 def _require_room(

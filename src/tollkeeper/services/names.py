@@ -103,6 +103,8 @@ def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
             raise BadRequest("a tag has no name")
         _require_short_and_visible(key, "a tag's name", TAG_KEY_CHARS_MAX)
         _require_short_and_visible(value, f"the value of tag {key!r}", TAG_VALUE_CHARS_MAX)
+        if key.strip() in cleaned:
+            raise BadRequest(f"the tag {key.strip()!r} is given twice")
         cleaned[key.strip()] = value.strip()
     return cleaned
 
