@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from companies import ADMIN, Company
+from served import Served
 
 WAIT_MS: Final = 20_000
 """How long something may take to show up; tests share the machine with each other."""
@@ -87,7 +88,7 @@ _CONTRAST: Final = """
 class Visitor:
     """One browser profile at one deployment. Faults of its pages are kept, and none may be."""
 
-    def __init__(self, browser: Browser, company: Company, **options: Any) -> None:
+    def __init__(self, browser: Browser, company: Company | Served, **options: Any) -> None:
         options.setdefault("viewport", WIDE)
         self.company = company
         self.context: BrowserContext = browser.new_context(base_url=company.url, **options)

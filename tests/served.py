@@ -41,6 +41,11 @@ class Served:
         self.log: list[str] = []
         self.environment = {"TOLLKEEPER_LISTEN__PORT": str(self.port), **environment}
 
+    @property
+    def url(self) -> str:
+        """Where browsers find it, as its own links say it."""
+        return f"http://localhost:{self.port}"
+
     def start(self, *role: str, first: bool | None = None) -> None:
         """Start everything or one role, and wait until it answers.
 
