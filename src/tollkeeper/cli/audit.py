@@ -82,7 +82,7 @@ def list_entries(
     question = _question(actor, action, target, since, until)
     with opened(data) as (store, _):
         found = store.audit(question._replace(most=limit))
-        name_of = _names(store)
+        name_of = audit.names_of_targets(store)
         if follow:
             _follow(store, question, found, as_json=as_json)
             return
@@ -198,7 +198,7 @@ def _follow(
     """Print what was found, the oldest first, and then what is added."""
     last = store.audit_head().seq
     while True:
-        name_of = _names(store)
+        name_of = audit.names_of_targets(store)
         for entry in reversed(found):
             if as_json:
                 output.print_json_line(audit.entry_document(entry, name_of))
@@ -220,12 +220,6 @@ def _cells(entry: AuditEntry, name_of: Any) -> tuple[str, ...]:
         f"{entry.target_kind} {target}".strip(),
         "" if entry.detail == "{}" else entry.detail,
     )
-
-
-def _names(store: Store) -> Any:
-    users = {user.user_id: user.email for user in store.users()}
-    teams = {team.team_id: team.name for team in store.teams()}
-    return audit.names_of_targets(users, teams)
 
 
 def _good(verdict: Verdict, kept: int | None) -> str:

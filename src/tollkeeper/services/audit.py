@@ -32,7 +32,7 @@ from tollkeeper.domain.audit import (
     walked,
 )
 from tollkeeper.domain.errors import BadRequest
-from tollkeeper.ports import Vault
+from tollkeeper.ports import Store, Vault
 from tollkeeper.telemetry import logger
 
 BATCH: Final = 2_000
@@ -355,13 +355,16 @@ def export_row(entry: AuditEntry) -> dict[str, object]:
     return row
 
 
-def names_of_targets(
-    users: Mapping[str, str], teams: Mapping[str, str]
-) -> Callable[[str, str], str]:
-    """Give what finds a target's name, of people (e-mail by id) and teams (name by id)."""
+def names_of_targets(store: Store) -> Callable[[str, str], str]:
+    """Give what finds a target's name of now: the e-mail of people and of invitations, the name
+    of teams, "" for all else."""
+    names = {
+        "user": {user.user_id: user.email for user in store.users()},
+        "team": {team.team_id: team.name for team in store.teams()},
+        "invitation": {each.invitation_id: each.email for each in store.invitations()},
+    }
 
     def name_of(kind: str, target_id: str) -> str:
-        known = {"user": users, "team": teams}.get(kind, {})
-        return known.get(target_id, "")
+        return names.get(kind, {}).get(target_id, "")
 
     return name_of

@@ -30,9 +30,7 @@ def list_entries(console: Console, access: Access, question: Question) -> Answer
     if "cursor" in query:
         wanted = wanted._replace(before_seq=_number("cursor", query["cursor"]))
     found = console.store.audit(wanted._replace(most=limit + 1))
-    users = {user.user_id: user.email for user in console.store.users()}
-    teams = {team.team_id: team.name for team in console.store.teams()}
-    name_of = service.names_of_targets(users, teams)
+    name_of = service.names_of_targets(console.store)
     return Document(
         {
             "entries": [service.entry_document(entry, name_of) for entry in found[:limit]],

@@ -148,7 +148,7 @@ class _Writer:
 
     def __init__(self, console: Console, zone: ZoneInfo) -> None:
         self._zone = zone
-        self.name_of = _names(console)
+        self.name_of = service.names_of_targets(console.store)
 
     def line(self, entry: AuditEntry) -> EntryLine:
         """Write one entry."""
@@ -218,12 +218,6 @@ def _plain(value: Any) -> str:
 
 def _moment(at: datetime) -> str:
     return f"{formatting.day(at.date())}, {at:%H:%M}"
-
-
-def _names(console: Console) -> Any:
-    users = {user.user_id: user.email for user in console.store.users()}
-    teams = {team.team_id: team.name for team in console.store.teams()}
-    return service.names_of_targets(users, teams)
 
 
 def _target_id(console: Console, said: str) -> str:
