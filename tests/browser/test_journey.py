@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Locator
 
-from browsers import NARROW, Page, Visitor, expect
+from browsers import NARROW, WIDE, Page, Visitor, expect
 from canaries import PLANTED
 from command_line import Ended, run_command
 from served import Served, served
@@ -50,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_from_the_first_link_to_a_colleagues_call(
     server: Served, visit: Callable[..., Visitor], tmp_path: Path
 ) -> None:
-    admin, member = visit(server), visit(server, viewport=NARROW)
+    admin, member = visit(server), visit(server)
     come_in(admin, server.link)
     set_password(admin, ADMIN_PASSWORD)
     invitation = invite(admin)
@@ -72,6 +73,8 @@ def test_from_the_first_link_to_a_colleagues_call(
     for visitor, open_pages in ((admin, OPEN_TO_ADMINS), (member, OPEN_TO_MEMBERS)):
         offered = visitor.page.get_by_role("navigation", name="Main").get_by_role("link")
         assert [text.strip() for text in offered.all_inner_texts()] == list(open_pages)
+    look_on_a_phone(admin, "/", "/calls", "/people", "/keys", "/settings/audit", "/me")
+    look_on_a_phone(member, "/", "/calls", "/people", "/keys", "/me")
     sign_in_again(admin, ADMIN, ADMIN_PASSWORD)
     sign_in_again(member, MEMBER, MEMBER_PASSWORD)
 
@@ -181,19 +184,21 @@ def member_sees_their_call(member: Visitor, call_id: str) -> None:
     expect(page.locator("#rows a.cover")).to_have_count(1)
     expect(page.locator("#rows a.cover")).to_have_attribute("href", re.compile(call_id))
     row = page.locator("#rows tbody tr")
-    for text in (NAME, TEAM, "claude-code", "echo"):
-        expect(row).to_contain_text(text)
+    require_seen(row, NAME, TEAM, "claude-code", "echo")
     member.require_calm()
     page.goto(f"/calls/{call_id}")
     facts = page.locator("dl.facts")
-    for text in (NAME, TEAM, "claude-code 2.1.332", "laptop"):
-        expect(facts).to_contain_text(text)
+    require_seen(facts, NAME, TEAM, "claude-code 2.1.332", "laptop")
     member.require_calm()
-    for path in ("/", "/me"):
-        page.goto(path)
-        expect(page.locator("#recent a.cover")).to_have_count(1)
-        expect(page.locator("#recent")).to_contain_text("claude-code")
-        member.require_calm()
+    page.goto("/?by=tool")
+    expect(page.locator("#recent a.cover")).to_have_count(1)
+    require_seen(page.locator("#recent"), NAME, TEAM, "echo")
+    require_seen(page.locator("#parts"), "claude-code")
+    member.require_calm()
+    page.goto("/me")
+    expect(page.locator("#recent a.cover")).to_have_count(1)
+    require_seen(page.locator("#recent"), NAME, TEAM, "claude-code", "echo")
+    member.require_calm()
     expect(page.locator("#head")).to_contain_text(f"team {TEAM}")
     expect(page.locator("#seen")).to_have_count(0)
 
@@ -240,7 +245,21 @@ def admin_finds_it_in_the_audit_log(admin: Visitor) -> None:
     page.goto("/settings/audit")
     for action in ("team.add", "invitation.make", "key.issue", "people.unmask"):
         expect(page.locator("tbody")).to_contain_text(action)
+    invited = page.locator("tbody tr").filter(has_text="invitation.make")
+    expect(invited).to_contain_text(MEMBER)
     admin.require_calm()
+
+
+def look_on_a_phone(visitor: Visitor, *paths: str) -> None:
+    """Everything fits, and the menu shows where one is."""
+    visitor.page.set_viewport_size(NARROW)
+    for path in paths:
+        visitor.page.goto(path)
+        visitor.require_calm()
+        place = visitor.page.locator(".nav [aria-current]").bounding_box()
+        assert place
+        assert 0 <= place["x"] <= NARROW["width"] - place["width"], path
+    visitor.page.set_viewport_size(WIDE)
 
 
 # ------------------------------------------------------------------ what a member may not
@@ -286,6 +305,12 @@ def answer(page: Page, path: str, form: dict[str, Any] | None = None) -> int:
     """Give the status of the answer to what a page of this browser may ask for."""
     reply = page.request.get(path) if form is None else page.request.post(path, form=form)
     return reply.status
+
+
+def require_seen(where: Locator, *texts: str) -> None:
+    """Fail unless all of these can be seen; what a style hides cannot."""
+    for text in texts:
+        expect(where).to_contain_text(text, use_inner_text=True)
 
 
 def until_shown(page: Page, path: str, what: str) -> None:

@@ -12,6 +12,8 @@ from markupsafe import Markup, escape
 from tollkeeper.reports import formatting
 
 _MONTHS_SHOWN_MAX: Final = 13
+_SHORT_CHARS: Final = 6
+"""Amounts of so many characters fit beside a chart; longer ones, of tiny sums, need more room."""
 _WIDE: Final = Markup('class="wide" ')  # CSS leaves these out where there is little room
 
 
@@ -26,12 +28,14 @@ class DayLabel(NamedTuple):
 def money_axis(axis: Sequence[Decimal]) -> Markup:
     """Write the amounts of an axis from the top down, each at the height of its grid line."""
     last = max(1, len(axis) - 1)
+    amounts = [formatting.money_axis(amount) for amount in axis]
     texts = "".join(
-        f'<text x="100%" y="{100 * index // last}%">{formatting.money_axis(amount)}</text>'
-        for index, amount in enumerate(axis)
+        f'<text x="100%" y="{100 * index // last}%">{amount}</text>'
+        for index, amount in enumerate(amounts)
     )
+    kind = "yaxis long" if max(map(len, amounts), default=0) > _SHORT_CHARS else "yaxis"
     return Markup(  # noqa: S704 - numbers as the product writes them
-        f'<svg class="yaxis" aria-hidden="true" focusable="false">{texts}</svg>'
+        f'<svg class="{kind}" aria-hidden="true" focusable="false">{texts}</svg>'
     )
 
 

@@ -344,4 +344,11 @@ function arrived() {
   else listen();
 }
 arrived();
+
+/* ---------- on a phone the menu is a row that scrolls: show where one is ---------- */
+const here = document.querySelector('.nav [aria-current]');
+if (here) {
+  const row = here.closest('ul'), place = here.getBoundingClientRect(), all = row.getBoundingClientRect();
+  row.scrollLeft += place.left - all.left - (all.width - place.width) / 2;
+}
 })();
