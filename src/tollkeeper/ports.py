@@ -28,11 +28,12 @@ from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.months import ClosedMonths
 from tollkeeper.domain.oidc import Identities
 from tollkeeper.domain.passwords import Passwords
+from tollkeeper.domain.people import ChangedKey as ChangedKey
 from tollkeeper.domain.people import KeyRecord as KeyRecord
+from tollkeeper.domain.people import Keys, People
 from tollkeeper.domain.people import Membership as Membership
 from tollkeeper.domain.people import NewKey as NewKey
 from tollkeeper.domain.people import NewSecret as NewSecret
-from tollkeeper.domain.people import People
 from tollkeeper.domain.people import Session as Session
 from tollkeeper.domain.people import Team as Team
 from tollkeeper.domain.people import User as User
@@ -265,6 +266,7 @@ class Notifier(Protocol):
 
 class Store(
     People,
+    Keys,
     Invitations,
     Passwords,
     Identities,
@@ -295,19 +297,6 @@ class Store(
     def revision(self) -> int: ...
     def together(self) -> AbstractContextManager[None]:
         """Make all that this thread does inside happen, or nothing, with no writer between."""
-
-    def add_key(self, new: NewKey, now_us: int) -> KeyRecord: ...
-    def keys(self) -> list[KeyRecord]: ...
-    def keys_of(self, user_id: str) -> list[KeyRecord]: ...
-    def key(self, key_id: str) -> KeyRecord | None: ...
-    def rotate_key(self, new: NewSecret, now_us: int) -> None:
-        """Give a key a new secret; the one that it has becomes the earlier one."""
-
-    def revoke_key(self, key_id: str, now_us: int) -> None:
-        """Revoke a key for good. One that is revoked already keeps its date."""
-
-    def revoke_keys_of(self, user_id: str, now_us: int) -> int:
-        """Revoke all keys of a person; say how many were not revoked before."""
 
     def add_login_link(
         self, token_hash: bytes, user_id: str, created_at_us: int, expires_at_us: int

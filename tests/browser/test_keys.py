@@ -1,4 +1,4 @@
-"""Keys: issued once, pasted into a tool, used, and revoked."""
+"""Keys: issued once, pasted into a tool, used, changed, rotated and revoked."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def test_is_shown_once_works_and_is_revoked(olive: Visitor) -> None:
     assert not TOKEN.search(page.content())
     row = page.locator("#list tbody tr").filter(has_text="ci runner")
     expect(row).to_contain_text("olive@acme.com")
+    row.locator("summary", has_text="Change").click()
     row.locator("summary", has_text="Revoke").click()
     expect(row.get_by_text("This cannot be undone.")).to_be_visible()
     row.get_by_role("button", name="Revoke for good").click()
@@ -59,6 +60,7 @@ def test_is_rotated_and_both_secrets_call(olive: Visitor) -> None:
     first = issue(olive, "nightly job")
     page.goto("/keys")
     row = page.locator("#list tbody tr").filter(has_text="nightly job")
+    row.locator("summary", has_text="Change").click()
     row.locator("summary", has_text="Rotate").click()
     row.get_by_label("The secret of now stays good").select_option(label="For an hour")
     row.get_by_role("button", name="Rotate").click()
@@ -77,6 +79,33 @@ def test_is_rotated_and_both_secrets_call(olive: Visitor) -> None:
     expect(page.locator("#list tbody tr").filter(has_text="nightly job")).to_contain_text(
         "Two secrets"
     )
+
+
+def test_is_changed_and_calls_go_by_it(olive: Visitor) -> None:
+    page = olive.page
+    token = issue(olive, "team laptop")
+    page.goto("/keys")
+    row = page.locator("#list tbody tr").filter(has_text="team laptop")
+    row.locator("summary", has_text="Change").click()
+    row.get_by_label("Name").fill("old laptop")
+    row.get_by_label("Only from networks").fill("nowhere")
+    olive.require_calm()
+    row.get_by_role("button", name="Save").click()
+    row = page.locator("#list tbody tr").filter(has_text="team laptop")
+    expect(row.get_by_role("alert")).to_contain_text("nowhere")
+    expect(row.get_by_label("Name")).to_have_value("old laptop")
+    assert olive.company.call(token).status == 200
+
+    row.get_by_label("Only from networks").fill("192.0.2.0/24")
+    row.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").filter(has_text="is changed")).to_contain_text("old laptop")
+    row = page.locator("#list tbody tr").filter(has_text="old laptop")
+    expect(row).to_contain_text("from 192.0.2.0/24")
+    deadline_s = time.monotonic() + 10
+    while olive.company.call(token).status != 403:
+        assert time.monotonic() < deadline_s, "the key still works from elsewhere"
+        time.sleep(0.1)
+    assert [fault for fault in olive.faults if "400" not in fault] == []
 
 
 @pytest.mark.parametrize(
@@ -139,7 +168,7 @@ def test_limits_hold_for_the_issued_key(olive: Visitor) -> None:
     page.goto("/keys")
     page.get_by_label("Name", exact=True).fill("narrow")
     page.get_by_text("Limit what it may use").click()
-    page.get_by_label("Models").fill("gpt-*")
+    page.locator("#models").fill("gpt-*")
     page.get_by_role("button", name="Issue key").click()
     token = page.get_by_role("region", name="The new key").inner_text().strip()
     PLANTED.plant("the secret of key narrow", token.rpartition("_")[2])

@@ -26,6 +26,7 @@ STEPS: Final = (
     ("users link alice@acme.com --url http://localhost", "sign_in.link"),
     ("users scim-token okta --url http://localhost", "scim_token.make"),
     ("keys issue --user alice@acme.com --name laptop", "key.issue"),
+    ("keys change <key> --name desktop", "key.change"),
     ("keys rotate <key>", "key.rotate"),
     ("keys revoke <key>", "key.revoke"),
     ("users deactivate alice@acme.com", "user.deactivate"),

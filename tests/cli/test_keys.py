@@ -231,3 +231,29 @@ def test_a_key_has_a_budget_of_its_own_and_the_list_says_what_is_left(run: Comma
     run("keys", "rotate", key["id"])
     (again,) = run("keys", "list", "--json").json()
     assert again["budgets"] == key["budgets"]
+
+
+def test_a_key_is_changed_in_what_is_named(run: CommandLine) -> None:
+    made = run("keys", "issue", *ALICE, "--create", "--json").json()
+    limits = ("--model", "gpt-*", "--network", "10.0.0.0/8", "--tag", "app=chat", "--expires", "9d")
+    row = run("keys", "change", made["id"], "--name", "desktop", *limits, "--json").json()
+    assert (row["name"], row["models"], row["networks"]) == ("desktop", ["gpt-*"], ["10.0.0.0/8"])
+    assert (row["tags"], row["providers"]) == ({"app": "chat"}, [])
+    told = run("keys", "change", made["key"], "--model", "", "--tag", "", "--expires", "never")
+    assert told.out.splitlines() == [
+        f"Key {made['id']} (desktop) from now on:",
+        "Models: all",
+        "Providers: all",
+        "Only from: 10.0.0.0/8",
+        "Tags: none",
+        "Expires: never",
+    ]
+    assert run("keys", "change", made["id"]).code == 2
+    assert (
+        "the key would have expired"
+        in run("keys", "change", made["id"], "--expires", "2001-01-01").err
+    )
+    assert run("keys", "change", "nothing1", "--name", "x").code == 1
+    run("keys", "revoke", made["id"])
+    ended = run("keys", "change", made["id"], "--name", "x")
+    assert (ended.code, "only a key that works" in ended.err) == (1, True)

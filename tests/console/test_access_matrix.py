@@ -49,6 +49,7 @@ POST   /models/rules              s 3 3 + 3 + s s s s s
 POST   /models/rules/{rule_id}/end s 3 3 + 3 + s s s s s
 GET    /keys                      s + + + + + s s s s s
 POST   /keys                      s + + 3 3 + s s s s s
+POST   /keys/{key_id}/change      s + + 3 3 + s s s s s
 POST   /keys/{key_id}/revoke      s + + 3 3 + s s s s s
 POST   /keys/{key_id}/rotate      s + + 3 3 + s s s s s
 GET    /adoption                  s 3 + + + + s s s s s
@@ -137,6 +138,7 @@ GET    /api/v1/audit              1 3 3 3 + + 3 + + 1 1
 GET    /api/v1/keys               1 + + + + + 3 + + 1 1
 POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1
+POST   /api/v1/keys/{key_id}      1 + + 3 3 + 3 + + 1 1
 POST   /api/v1/keys/{key_id}/rotate 1 + + 3 3 + 3 + + 1 1
 DELETE /api/v1/keys/{key_id}      1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/teams              1 + + + + + 3 + + 1 1
@@ -191,6 +193,7 @@ _BODIES: Mapping[str, object] = {
     "/api/v1/users": {"email": "alice@acme.com"},
     "/api/v1/users/{user_id}": {},
     "/api/v1/budgets/{budget_id}/overdraft": {},
+    "/api/v1/keys/{key_id}": {"name": "k"},
     "/api/v1/keys/{key_id}/rotate": {"overlap_s": 0},
     "/api/v1/budgets/{budget_id}/overdraft/allow": {"amount": "none"},
 }

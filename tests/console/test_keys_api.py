@@ -284,6 +284,56 @@ def test_a_rotation_that_is_sent_again_gives_the_same_secret(fresh: RunningConso
     assert (other.status, other.json()["code"]) == (409, "idempotency_key_reused")
 
 
+def change(console: RunningConsole, key_id: str, data: Any, who: str = "") -> Any:
+    """Change a key over the API: with the management key, or as somebody who has signed in."""
+    sent = console.as_admin_key
+    if who:
+        session = console.session(who)
+        sent = session.headers | {FORM_HEADER: session.form_token}
+    return console.send("POST", f"/api/v1/keys/{key_id}", data, headers=sent)
+
+
+def test_a_key_is_changed_field_by_field(fresh: RunningConsole) -> None:
+    made = issue(fresh, KEY).json()
+    limits = {"models": ["gpt-*"], "networks": ["10.0.0.0/8"], "tags": {"app": "chat"}}
+    ends = {"expires_at": "2099-01-31T12:00:00Z"}
+    reply = change(fresh, made["id"], {**limits, **ends}, "member")
+    assert reply.status == 200
+    expected = {**made, **limits, **ends}
+    expected.pop("key")
+    assert reply.json() == expected
+    renamed = change(fresh, made["id"], {"name": "desktop"}).json()
+    assert renamed == {**expected, "name": "desktop"}
+    freed = change(fresh, made["id"], {"models": [], "networks": [], "expires_at": None}).json()
+    assert (freed["models"], freed["networks"], freed["expires_at"]) == ([], [], None)
+    assert freed["tags"] == {"app": "chat"}
+    assert change(fresh, made["id"], {"name": "mine"}, "other member").status == 404
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({"name": ""}, 400),
+        ({"user": "mallory@acme.com"}, 422),
+        ({"team": "other"}, 422),
+        ({"role": "admin"}, 422),
+        ({"budget": "1/month"}, 422),
+        ({"models": "gpt-*"}, 422),
+        ({"expires_at": "2001-01-01T00:00:00Z"}, 400),
+        ({"expires_at": "2099-01-01T00:00:00"}, 422),
+        ({"networks": ["everywhere"]}, 400),
+    ],
+    ids=str,
+)
+def test_a_change_that_makes_no_sense_changes_nothing(
+    fresh: RunningConsole, data: Any, status: int
+) -> None:
+    made = issue(fresh, KEY).json()
+    before = fresh.store.key(made["id"])
+    assert change(fresh, made["id"], data).status == status
+    assert fresh.store.key(made["id"]) == before
+
+
 @pytest.mark.parametrize(
     ("data", "status", "code"),
     [

@@ -1,4 +1,4 @@
-"""Rotated keys, and keys that are bound to networks, on every engine and for the gateway."""
+"""Keys that are rotated, changed or bound to networks, on every engine and for the gateway."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import stores
 from stores import DAY, HOUR, NOW, Folder, add_person, new_key
 from tollkeeper.domain.networks import Networks
-from tollkeeper.ports import KeyRecord, NewSecret
+from tollkeeper.ports import ChangedKey, KeyRecord, NewSecret
 
 BEFORE = new_key("AAAAAAAA").secret_hmac
 LATER = b"n" * 32
@@ -79,5 +79,44 @@ def test_the_gateway_learns_of_a_rotation_and_of_networks(folder: Folder) -> Non
         assert after == found(folder).key
         assert after.networks == before.networks
         assert (after.secret_hmac, after.earlier_hmac) == (LATER, BEFORE)
+    finally:
+        directory.close()
+
+
+CHANGED = ChangedKey(
+    *("AAAAAAAA", "desktop", NOW + DAY, ("gpt-*",), ("openai",), {"app": "chat"}, ("10.0.0.0/8",)),
+)
+
+
+def test_a_changed_key_is_the_same_key_with_other_limits(folder: Folder) -> None:
+    user = add_person(folder.store)
+    made = folder.store.add_key(new_key("AAAAAAAA", user_id=user.user_id), NOW)
+    folder.store.change_key(CHANGED)
+    expected = replace(
+        made.key,
+        name="desktop",
+        expires_at_us=NOW + DAY,
+        models=("gpt-*",),
+        providers=("openai",),
+        tags={"app": "chat"},
+        networks=Networks(("10.0.0.0/8",)),
+    )
+    assert found(folder) == replace(made, key=expected)
+    folder.store.change_key(replace(CHANGED, networks=(), tags={}, expires_at_us=None))
+    assert found(folder).key == replace(expected, networks=None, tags={}, expires_at_us=None)
+    with pytest.raises(LookupError):
+        folder.store.change_key(replace(CHANGED, key_id="BBBBBBBB"))
+
+
+def test_the_gateway_learns_of_a_change(folder: Folder) -> None:
+    user = add_person(folder.store)
+    folder.store.add_key(new_key("AAAAAAAA", user_id=user.user_id), NOW)
+    directory = stores.key_directory(folder.data)
+    try:
+        asyncio.run(directory.fetch("AAAAAAAA"))
+        folder.store.change_key(CHANGED)
+        asyncio.run(directory.refresh())
+        assert directory.known("AAAAAAAA") is None
+        assert asyncio.run(directory.fetch("AAAAAAAA")) == found(folder).key
     finally:
         directory.close()

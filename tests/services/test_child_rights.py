@@ -1,9 +1,10 @@
-"""W7: whoever makes a key, by issuing or by rotating one, gives away no more than they have."""
+"""W7: whoever issues, changes or rotates a key gives away no more than they have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import pytest
@@ -18,6 +19,7 @@ from tollkeeper.domain.networks import Networks, address_of
 from tollkeeper.domain.self_service import SelfService, cap_of_words
 from tollkeeper.services import keys
 from tollkeeper.services.key_caps import hard_caps
+from tollkeeper.services.key_changes import KeyChange, change
 from tollkeeper.services.key_rotation import Rotation, rotate
 from tollkeeper.services.key_self_service import Desk, issue, require_end
 from tollkeeper.services.keys import Issuer, KeyRequest
@@ -173,3 +175,79 @@ def test_no_rotated_key_has_more_than_who_rotates_it_and_than_before(
         )
         assert key.expires_at_us == (ends_us or before.expires_at_us)
     keys.revoke(folder.store, before.key_id, keys.OPERATOR, NOW)
+
+
+changes = st.builds(
+    KeyChange,
+    st.just(""),
+    name=st.sampled_from([None, "renamed"]),
+    expires_at_us=ends,
+    endless=st.booleans(),
+    models=st.none() | globs,
+    providers=st.none() | globs,
+    networks=st.none() | networks,
+    tags=st.sampled_from([None, {}, {"cost_center": "rd"}, {"cost_center": "x"}]),
+)
+
+
+@examples
+@given(st.sampled_from(EMAILS), roles, reaches, requests, changes, rules)
+def test_no_changed_key_has_more_than_before_or_than_who_changes_it(
+    folder: Folder,
+    who: str,
+    role: Role,
+    reach: tuple[object, ...],
+    request: KeyRequest,
+    wanted: KeyChange,
+    bounds: list[SelfService],
+) -> None:
+    if request.kind is KeyKind.VIRTUAL and not request.email and not request.team:
+        return
+    before = issue(Desk(folder.store, folder.vault, (), "UTC"), request, None, keys.OPERATOR, NOW)
+    was = before.issued.record.key
+    issuer = issuer_for(folder, who, role, reach)
+    desk = Desk(folder.store, folder.vault, bounds, "UTC")
+    with suppress(Refused):
+        key = change(desk, replace(wanted, key_id=was.key_id), issuer, NOW).key
+        assert (key.kind, key.user_id, key.team) == (was.kind, was.user_id, was.team)
+        assert key.secret_hmac == was.secret_hmac
+        if not reaches_no_further(key, was):
+            require_within(key, issuer)
+            require_within_rule(key, role, issuer, bounds)
+    keys.revoke(folder.store, was.key_id, keys.OPERATOR, NOW)
+
+
+def reaches_no_further(key: VirtualKey, was: VirtualKey) -> bool:
+    """Tell whether a key may do nothing that it could not do before."""
+    ended_us = was.expires_at_us
+    return (
+        key.tags == was.tags
+        and (ended_us is None or (key.expires_at_us or ended_us + 1) <= ended_us)
+        and all(not may(key.models, each) or may(was.models, each) for each in MODELS)
+        and all(not may(key.providers, each) or may(was.providers, each) for each in MODELS)
+        and all(
+            key_is_good_from(was, address) or not key_is_good_from(key, address)
+            for address in ADDRESSES
+        )
+    )
+
+
+def key_is_good_from(key: VirtualKey, text: str) -> bool:
+    return key.networks is None or address_of(text) in key.networks
+
+
+def require_within_rule(
+    key: VirtualKey, role: Role, issuer: Issuer, bounds: list[SelfService]
+) -> None:
+    """Fail unless the first rule that fits whoever changed a key gives all of it."""
+    if role is Role.ADMIN or not bounds:
+        return
+    rule = next(each for each in bounds if each.fits(role, issuer.team))
+    within_rule = Issuer("", role, issuer.user_id, issuer.team, rule.models, rule.providers)
+    require_within(key, within_rule)
+    assert rule.tags.items() <= key.tags.items()
+    assert key.networks is not None or not rule.networks_required
+    assert rule.key_budget_max is None, "a key without a budget got more"
+    if key.user_id:
+        assert key.expires_at_us is not None
+        assert key.expires_at_us <= rule.latest_end_us(NOW)

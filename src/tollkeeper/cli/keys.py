@@ -1,4 +1,4 @@
-"""``tollkeeper keys``: issue, list, rotate and revoke virtual keys."""
+"""``tollkeeper keys``: issue, list, change, rotate and revoke virtual keys."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ import typer
 from tollkeeper.cli import moments, output
 from tollkeeper.cli.budget_options import configured_zone
 from tollkeeper.cli.context import DataOption, JsonOption, opened
+from tollkeeper.cli.key_options import (
+    ModelOption,
+    NetworkOption,
+    ProviderOption,
+    TagOption,
+    key_id_of,
+    tags_of,
+)
 from tollkeeper.clock import now_us
-from tollkeeper.domain import key_tokens
 from tollkeeper.domain.access import KeyKind
 from tollkeeper.domain.budget_words import UnclearWords, amount_words
 from tollkeeper.domain.budgets import Balance, Budget
@@ -20,6 +27,8 @@ from tollkeeper.domain.self_service import Cap, cap_of_words
 from tollkeeper.ports import KeyRecord, Store
 from tollkeeper.services import keys, people
 from tollkeeper.services.key_caps import KeyCaps, caps_of_keys
+from tollkeeper.services.key_changes import KeyChange
+from tollkeeper.services.key_changes import change as change_key
 from tollkeeper.services.key_documents import emails_of, key_document, key_state
 from tollkeeper.services.key_rotation import Rotation
 from tollkeeper.services.key_rotation import rotate as rotate_key
@@ -27,7 +36,7 @@ from tollkeeper.services.key_self_service import Desk
 from tollkeeper.services.key_self_service import issue as issue_key
 
 app = typer.Typer(
-    help="Issue, list, rotate and revoke virtual keys.",
+    help="Issue, list, change, rotate and revoke virtual keys.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,
@@ -43,22 +52,6 @@ tollkeeper keys issue --team search --name indexer --model 'gpt-4.1*' --budget 5
 tollkeeper keys issue --role admin --name terraform --expires 90d --json
 """
 
-ModelOption = Annotated[
-    list[str] | None,
-    typer.Option("--model", metavar="GLOB", help="Only these models; may be repeated."),
-]
-ProviderOption = Annotated[
-    list[str] | None,
-    typer.Option("--provider", metavar="GLOB", help="Only these providers; may be repeated."),
-]
-NetworkOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--network",
-        metavar="CIDR",
-        help="Only from this network or address, e.g. 10.0.0.0/8; may be repeated.",
-    ),
-]
 BudgetOption = Annotated[
     str,
     typer.Option(
@@ -66,10 +59,6 @@ BudgetOption = Annotated[
         metavar="AMOUNT/WINDOW",
         help="What the key alone may spend: 50/month, '20 USD/day', '1M tokens/week'.",
     ),
-]
-TagOption = Annotated[
-    list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="Put on every call; may be repeated."),
 ]
 
 
@@ -115,7 +104,7 @@ def issue(
         expires_at_us=moments.end_us(expires, now) if expires else None,
         models=model or (),
         providers=provider or (),
-        tags=_tags(tag or []),
+        tags=tags_of(tag or []),
         networks=network or (),
     )
     with opened(data, create=create) as (store, vault), store.together():
@@ -168,7 +157,7 @@ def revoke(
     data: DataOption = None,
 ) -> None:
     """Revoke a key for good. Gateways stop accepting it within a second."""
-    key_id = _key_id(key)
+    key_id = key_id_of(key)
     now = now_us()
     with opened(data) as (store, _):
         record = keys.revoke(store, key_id, keys.OPERATOR, now)
@@ -180,6 +169,53 @@ def revoke(
     else:
         since = moments.local(record.revoked_at_us)
         output.print_line(f"Key {key_id} ({record.key.name}) has been revoked since {since}.")
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\ntollkeeper keys change 8hLWYrAX --name desktop\n\n"
+    "tollkeeper keys change 8hLWYrAX --model 'gpt-4.1*' --network 10.0.0.0/8 --expires 90d\n\n"
+    "tollkeeper keys change 8hLWYrAX --model '' --expires never --tag app=chat --json"
+)
+def change(
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, or the whole key.")],
+    name: Annotated[str, typer.Option("--name", help="What the key is for.")] = "",
+    model: ModelOption = None,
+    provider: ProviderOption = None,
+    network: NetworkOption = None,
+    tag: TagOption = None,
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="WHEN", help="90d, 12h, 2027-01-31 or never.")
+    ] = "",
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Change a key's name, end, limits or tags. Gateways go by it within a second.
+
+    What is not named stays as it is. What is named is replaced, and '' takes it away:
+    --model '' allows all models, --tag '' leaves no tags.
+    """
+    now, endless = now_us(), expires.strip().lower() == "never"
+    wanted = KeyChange(
+        key_id_of(key),
+        name or None,
+        moments.end_us(expires, now) if expires and not endless else None,
+        endless,
+        _replaced(model),
+        _replaced(provider),
+        _replaced(network),
+        None if tag is None else tags_of(_replaced(tag) or []),
+    )
+    if wanted == KeyChange(wanted.key_id):
+        raise typer.BadParameter(
+            "say what is to change: --name, --model, --provider, --network, --tag or --expires"
+        )
+    with opened(data) as (store, vault):
+        record = change_key(Desk(store, vault, (), "UTC"), wanted, keys.OPERATOR, now)
+        row = key_document(record, emails_of(store), now, caps_of_keys(store, now))
+    if as_json:
+        output.print_json(row)
+    else:
+        _print_changed(record, row)
 
 
 @app.command(
@@ -215,7 +251,7 @@ def rotate(
     """
     now = now_us()
     wanted = Rotation(
-        _key_id(key),
+        key_id_of(key),
         0 if overlap.strip() == "0" else moments.span_us(overlap),
         moments.end_us(expires, now) if expires else None,
     )
@@ -232,12 +268,19 @@ def rotate(
         )
 
 
-def _key_id(text: str) -> str:
-    """Take the id from what was typed: an id, or a whole key."""
-    parts = key_tokens.parse(text)
-    if parts is None and text.startswith(key_tokens.PREFIX):
-        raise NotFound("that is not a whole key; give all of it, or its id", code="key_malformed")
-    return text if parts is None else parts.key_id
+def _replaced(texts: list[str] | None) -> list[str] | None:
+    """Give what replaces a list: nothing where only '' was said, None where nothing was."""
+    return None if texts is None else [text for text in texts if text]
+
+
+def _print_changed(record: KeyRecord, row: Mapping[str, Any]) -> None:
+    output.print_line(f"Key {row['id']} ({row['name']}) from now on:")
+    output.print_line(f"Models: {', '.join(row['models']) or 'all'}")
+    output.print_line(f"Providers: {', '.join(row['providers']) or 'all'}")
+    output.print_line(f"Only from: {', '.join(row['networks']) or 'everywhere'}")
+    tags = ", ".join(f"{name}={value}" for name, value in row["tags"].items())
+    output.print_line(f"Tags: {tags or 'none'}")
+    output.print_line(f"Expires: {moments.local(record.key.expires_at_us, 'never')}")
 
 
 def _add_owners(store: Store, request: keys.KeyRequest, now: int) -> None:
@@ -322,13 +365,3 @@ def _print_table(
         ],
         "No keys yet. Issue one with: tollkeeper keys issue --user EMAIL --name NAME --create",
     )
-
-
-def _tags(texts: list[str]) -> dict[str, str]:
-    tags: dict[str, str] = {}
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--tag")
-        tags[name] = value
-    return tags

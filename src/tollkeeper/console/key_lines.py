@@ -32,6 +32,8 @@ _ANY_MODEL: Final = "any model"
 class KeyLine(NamedTuple):
     """One key of the list. ``reach`` says what it may use, ``limits`` the same in full.
 
+    ``models``, ``providers`` and ``tags`` are as the form to change it has them, None for what
+    that cannot say.
     ``networks`` are those from which it may be used, "" for all. ``earlier_until`` says until
     when the secret before a rotation works too. ``tools`` are those of the same days as the
     cost. ``cap`` says what is left of the tightest
@@ -58,6 +60,10 @@ class KeyLine(NamedTuple):
     calls_href: str
     may_revoke: bool
     may_rotate: bool
+    may_change: bool
+    models: str | None
+    providers: str | None
+    tags: str | None
     networks: str
     earlier_until: str
     tools: str
@@ -116,6 +122,10 @@ class KeyLines:
             calls_href=self._links.narrowed("key", key.key_id).calls(),
             may_revoke=key.key_id in self._revocable and record.revoked_at_us is None,
             may_rotate=key.key_id in self._revocable and state in {"active", "expired"},
+            may_change=key.key_id in self._revocable and state == "active",
+            models=_listed(key.models),
+            providers=_listed(key.providers),
+            tags=_listed([f"{name}={value}" for name, value in key.tags.items()]),
             networks="" if key.networks is None else ", ".join(key.networks.texts),
             earlier_until=self._moment(self._still(key.earlier_until_us)),
             tools=", ".join(self._tools.get(key.key_id, ())),
@@ -155,6 +165,11 @@ class KeyLines:
             return ""
         local = zones.local_time(at_us, self._zone)
         return f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"
+
+
+def _listed(items: Sequence[str]) -> str | None:
+    """Write a list as forms have it; None where a comma is part of an item."""
+    return None if any("," in each for each in items) else ", ".join(items)
 
 
 def _reach(models: Sequence[str], providers: Sequence[str]) -> str:

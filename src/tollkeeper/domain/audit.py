@@ -81,6 +81,7 @@ class Action(enum.StrEnum):
     SCIM_TOKEN_MAKE = "scim_token.make"  # noqa: S105 - a word
     SCIM_TOKEN_REVOKE = "scim_token.revoke"  # noqa: S105 - a word
     KEY_ISSUE = "key.issue"
+    KEY_CHANGE = "key.change"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"
     PASSWORD_SET = "password.set"  # noqa: S105 - a word

@@ -99,6 +99,19 @@ class NewSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedKey:
+    """What a key is to be from now on. Its owner, kind and secret stay as they are."""
+
+    key_id: str
+    name: str
+    expires_at_us: int | None
+    models: tuple[str, ...]
+    providers: tuple[str, ...]
+    tags: Mapping[str, str]
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A console session. The cookie holds a secret of which only the hash is stored.
 
@@ -111,6 +124,26 @@ class Session:
     last_seen_at_us: int
     expires_at_us: int
     began_with: str = "link"
+
+
+class Keys(Protocol):
+    """Where keys are kept. Unknown ids raise LookupError."""
+
+    def add_key(self, new: NewKey, now_us: int) -> KeyRecord: ...
+    def keys(self) -> list[KeyRecord]: ...
+    def keys_of(self, user_id: str) -> list[KeyRecord]: ...
+    def key(self, key_id: str) -> KeyRecord | None: ...
+    def change_key(self, new: ChangedKey) -> None:
+        """Change what a key is called, may do and until when."""
+
+    def rotate_key(self, new: NewSecret, now_us: int) -> None:
+        """Give a key a new secret; the one that it has becomes the earlier one."""
+
+    def revoke_key(self, key_id: str, now_us: int) -> None:
+        """Revoke a key for good. One that is revoked already keeps its date."""
+
+    def revoke_keys_of(self, user_id: str, now_us: int) -> int:
+        """Revoke all keys of a person; say how many were not revoked before."""
 
 
 class People(Protocol):

@@ -45,7 +45,7 @@ def issue(
     with desk.together():
         rule = rule_of(desk.rules, issuer)
         if rule is not None:
-            request, issuer = _within_rule(rule, request, issuer, now_us)
+            request, issuer = within_rule(rule, request, issuer, now_us)
             if request.kind is KeyKind.VIRTUAL:
                 cap = cap or rule.default_cap()
         if once and is_made(desk.store, desk.vault, request, issuer, once):
@@ -119,10 +119,13 @@ def bounds_words(rule: SelfService) -> list[str]:
     return said
 
 
-def _within_rule(
+def within_rule(
     rule: SelfService, request: KeyRequest, issuer: Issuer, now_us: int
 ) -> tuple[KeyRequest, Issuer]:
-    """Give the request with what is fixed, and its issuer with rights of the rule's reach."""
+    """Give the request with what is fixed, and its issuer with rights of the rule's reach.
+
+    Raises NotAllowed for what the rule does not give.
+    """
     if rule.networks_required and not request.networks:
         raise NotAllowed("say from which networks the key may be used", code="networks_required")
     ends_us = request.expires_at_us
@@ -149,6 +152,24 @@ def _fixed_tags(fixed: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str
         if asked.get(name, value) != value:
             raise NotAllowed(f"the tag {name} is {value!r}, and stays so", code="tag_fixed")
     return {**asked, **fixed}
+
+
+def require_capped(store: Store, rule: SelfService, key_id: str, now_us: int) -> None:
+    """Raise NotAllowed where a key that is there has no budget such as the rule's."""
+    most = rule.key_budget_max or rule.total_budget_max
+    if most is None:
+        return
+    limits = [
+        cap.amount
+        for cap in hard_caps(store, key_id, now_us)
+        if (cap.unit, cap.window) == (most.unit, most.window)
+    ]
+    if not limits or (rule.key_budget_max is not None and min(limits) > most.amount):
+        raise NotAllowed(
+            f"a key may spend at most {_per(most)}, and nothing holds this one to that; ask an "
+            "admin to give it a budget",
+            code="budget_ceiling",
+        )
 
 
 def _require_room(

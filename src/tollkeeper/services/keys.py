@@ -126,7 +126,7 @@ def issue(
     """
     secret = chosen.secret if chosen else random_secret()
     with store.together():  # the owner cannot be switched off between the look and the write
-        wanted = _checked(store, request, issuer, now_us, person_lifetime_us)
+        wanted = checked(store, request, issuer, now_us, person_lifetime_us)
         key_id = chosen.key_id if chosen else _free_id(store)
         new = replace(wanted, key_id=key_id, secret_hmac=vault.key_hmac(secret.encode()))
         record = store.add_key(new, now_us)
@@ -268,10 +268,13 @@ def _require_good(
     return key
 
 
-def _checked(
+def checked(
     store: Store, request: KeyRequest, issuer: Issuer, now_us: int, lifetime_us: int | None
 ) -> NewKey:
-    """Give the key as asked for, within its issuer's rights, still without id and secret."""
+    """Give the key as asked for, within its issuer's rights, still without id and secret.
+
+    Raises as ``issue``.
+    """
     user, team_id = _owner(store, request)
     require_may_issue(issuer, request.kind, user, request.team)
     if request.kind is KeyKind.VIRTUAL and user is None and team_id is None:

@@ -11,9 +11,12 @@ from consoles import RunningConsole, running_console
 from tollkeeper.console.access import viewer_of_user
 from tollkeeper.console.pages import keys as page
 from tollkeeper.console.pages.keys import KeysPage
+from tollkeeper.console.shared import Redirect
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import NotAllowed, NotFound
 from tollkeeper.domain.self_service import SelfService, cap_of_words
+from tollkeeper.services import keys
+from tollkeeper.services.keys import KeyRequest
 
 
 @pytest.fixture
@@ -215,3 +218,63 @@ def test_the_page_says_what_one_may_issue(running: RunningConsole) -> None:
     assert issue(running, "lead", name="x").status == 403
     assert show(running, "admin").may_issue
     assert show(running, "auditor").denied == ""
+
+
+def change(running: RunningConsole, who: str, key_id: str, **form: str) -> KeysPage | Redirect:
+    viewer = viewer_of_user("acme", running.users[who])
+    return page.change_key(running.console, viewer, {"tz": "UTC", "key_id": key_id, **form})
+
+
+def test_a_key_is_changed_by_whoever_may_revoke_it(running: RunningConsole) -> None:
+    key_id = running.virtual_key.record.key.key_id
+    form = {"name": "desktop", "models": "gpt-*", "networks": "10.0.0.0/8", "tags": "app=chat"}
+    done = change(running, "member", key_id, days="90", providers="", **form)
+    assert done == Redirect(f"/keys?changed={key_id}")
+    shown = show(running, "member", changed=key_id)
+    (line,) = [each for each in shown.lines if each.key_id == key_id]
+    assert (shown.changed, line.name, line.reach) == ("desktop", "desktop", "gpt-*")
+    assert (line.networks, line.tags, line.may_change) == ("10.0.0.0/8", "app=chat", True)
+    assert line.expires
+    assert isinstance(change(running, "member", key_id, days="never"), Redirect)
+    (line,) = [each for each in show(running, "member").lines if each.key_id == key_id]
+    assert (line.expires, line.name) == ("", "desktop")
+    with pytest.raises(NotFound):
+        change(running, "other member", key_id, name="mine")
+    refused = change(running, "auditor", key_id, name="mine")
+    assert isinstance(refused, KeysPage)
+    assert refused.status == 403
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [({"name": ""}, 400), ({"days": "1"}, 400), ({"tags": "chat"}, 400), ({"networks": "x"}, 400)],
+)
+def test_what_is_wrong_with_a_change_is_said_beside_what_was_typed(
+    running: RunningConsole, form: dict[str, str], status: int
+) -> None:
+    key_id = running.virtual_key.record.key.key_id
+    shown = change(running, "member", key_id, **form)
+    assert isinstance(shown, KeysPage)
+    assert shown.status == status
+    assert shown.change_fault
+    assert shown.change_form.items() >= form.items()
+
+
+def test_the_form_leaves_alone_what_it_cannot_say(running: RunningConsole) -> None:
+    viewer = viewer_of_user("acme", running.users["admin"])
+    request = KeyRequest("k", email="alice@acme.com", models=("gpt-[4,5]",), tags={"a": "b, c=d"})
+    record = keys.issue(
+        *(running.store, running.console.vault, request, keys.OPERATOR, running.now_us)
+    ).record
+    (line,) = [each for each in show(running, "admin").lines if each.key_id == record.key.key_id]
+    assert (line.models, line.providers, line.tags) == (None, "", None)
+    reply = running.get("/keys", running.session("admin"))
+    assert f'id="providers-{line.key_id}"' in reply.text
+    assert f'id="models-{line.key_id}"' not in reply.text
+    assert isinstance(
+        page.change_key(running.console, viewer, {"tz": "UTC", "key_id": line.key_id, "name": "n"}),
+        Redirect,
+    )
+    found = running.store.key(line.key_id)
+    assert found is not None
+    assert (found.key.models, found.key.tags) == (("gpt-[4,5]",), {"a": "b, c=d"})

@@ -1,4 +1,4 @@
-"""``/api/v1/keys``: list, issue, rotate and revoke keys."""
+"""``/api/v1/keys``: list, issue, change, rotate and revoke keys."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.zones import epoch_us_of
 from tollkeeper.services import keys as service
 from tollkeeper.services.key_caps import caps_of_keys
+from tollkeeper.services.key_changes import KeyChange, change
 from tollkeeper.services.key_documents import emails_of, key_document
 from tollkeeper.services.key_rotation import OVERLAP_US, Rotation, rotate, rotate_once
 from tollkeeper.services.key_self_service import Desk, issue, require_end
@@ -52,6 +53,19 @@ class NewKeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags: dict[str, str] = {}
     expires_at: datetime | None = None
     budget: str = ""
+
+
+class KeyChangeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/v1/keys/{key_id}``. What is left out stays as it is; an empty list
+    takes a limit away, ``expires_at`` null the end.
+    """
+
+    name: str | None = None
+    models: list[str] | None = None
+    providers: list[str] | None = None
+    networks: list[str] | None = None
+    tags: dict[str, str] | None = None
+    expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class RotationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +128,29 @@ def issue_key(console: Console, access: Access, question: Question) -> Answer:
     row = _document(console, issued.record, now_us)
     headers["Location"] = f"/api/v1/keys/{issued.record.key.key_id}"
     return Document({"key": issued.token, **row}, 201, headers)
+
+
+def change_key(console: Console, access: Access, question: Question) -> Answer:
+    """Change a key's name, end, limits and tags; fields that are left out stay as they are.
+
+    Whoever may revoke a key may take from it; nobody gives it what they could not issue.
+    """
+    check_names(question.query, ())
+    body = read_body(question.body, KeyChangeBody)
+    ends = None if body.expires_at is msgspec.UNSET else body.expires_at
+    wanted = KeyChange(
+        question.path["key_id"],
+        body.name,
+        _end_us(ends),
+        body.expires_at is None,
+        body.models,
+        body.providers,
+        body.networks,
+        body.tags,
+    )
+    desk = Desk(console.store, console.vault, console.self_service(), console.zone)
+    now_us = console.now_us()
+    return Document(_document(console, change(desk, wanted, issuer_of(access), now_us), now_us))
 
 
 def rotate_key(console: Console, access: Access, question: Question) -> Answer:

@@ -150,6 +150,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         headers=(keys.IDEMPOTENCY_KEY,),
     ),
     ("GET", "/api/v1/keys/{key_id}"): Operation("getKey", (), named("Key")),
+    ("POST", "/api/v1/keys/{key_id}"): Operation(
+        "changeKey", (), named("Key"), body="KeyChangeBody"
+    ),
     ("POST", "/api/v1/keys/{key_id}/rotate"): Operation(
         *("rotateKey", (), named("IssuedKey")),
         body="RotationBody",

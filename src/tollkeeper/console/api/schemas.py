@@ -11,7 +11,7 @@ import msgspec
 
 from tollkeeper.console.api import budget_requests
 from tollkeeper.console.api.invitations import InvitationBody
-from tollkeeper.console.api.keys import NewKeyBody, RotationBody
+from tollkeeper.console.api.keys import KeyChangeBody, NewKeyBody, RotationBody
 from tollkeeper.console.api.people import BODIES as PEOPLE_BODIES
 from tollkeeper.console.api.price_rules import NewPriceRuleBody
 from tollkeeper.console.api.rate_limits import RateLimitBody
@@ -84,6 +84,7 @@ def components() -> dict[str, Schema]:
             *PEOPLE_BODIES,
             InvitationBody,
             NewKeyBody,
+            KeyChangeBody,
             RotationBody,
             NewPriceRuleBody,
             RateLimitBody,

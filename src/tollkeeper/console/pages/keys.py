@@ -1,10 +1,10 @@
-"""The keys: get one, see who has which and what it spent, rotate, revoke."""
+"""The keys: get one, see who has which and what it spent, change, rotate, revoke."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, NamedTuple
 
 from tollkeeper.console.access import issuer_of
@@ -21,6 +21,7 @@ from tollkeeper.services import connect
 from tollkeeper.services import keys as service
 from tollkeeper.services.connect import Connection, ToolSettings
 from tollkeeper.services.key_caps import caps_of_keys
+from tollkeeper.services.key_changes import KeyChange, change
 from tollkeeper.services.key_rotation import Rotation, rotate_once
 from tollkeeper.services.key_self_service import (
     Desk,
@@ -35,6 +36,7 @@ OVERLAPS: Final = (
     *(("24", "For a day"), ("1", "For an hour"), ("72", "For three days"), ("168", "For a week")),
     ("0", "Not at all"),
 )
+NEVER: Final = "never"
 _LATEST: Final = "As late as allowed"
 _HOUR_US: Final = 3_600_000_000
 _DAY_US: Final = 86_400_000_000
@@ -55,9 +57,11 @@ class Issued(NamedTuple):
 class KeysPage:
     """The keys that the viewer may see.
 
-    ``form`` has what was typed, or what is usual. ``emails`` and ``teams`` are suggestions.
+    ``form`` has what was typed, or what is usual. ``ends`` are those that a key may be given
+    instead of its own. ``emails`` and ``teams`` are suggestions.
     ``issued`` is a new key, shown once; ``fault`` says why none was issued. ``done`` is the
-    name of a key that was just revoked.
+    name of a key that was just revoked, ``changed`` of one that was just changed.
+    ``change_fault`` says why a key was not changed, and ``change_form`` what was typed.
     """
 
     template: ClassVar[str] = "keys.html"
@@ -71,6 +75,7 @@ class KeysPage:
     is_admin: bool
     form: Mapping[str, str]
     lifetimes: tuple[tuple[str, str], ...]
+    ends: tuple[tuple[str, str], ...]
     overlaps: tuple[tuple[str, str], ...]
     bounds: tuple[str, ...]
     emails: tuple[str, ...]
@@ -78,7 +83,10 @@ class KeysPage:
     tools: tuple[ToolSettings, ...]
     ledger_answers: bool
     done: str = ""
+    changed: str = ""
     fault: str = ""
+    change_fault: str = ""
+    change_form: Mapping[str, str] = field(default_factory=dict)
     issued: Issued | None = field(default=None, repr=False)
     status: int = 200
 
@@ -124,6 +132,33 @@ def rotate_key(console: Console, viewer: Viewer, form: Query) -> KeysPage:
     return _page(console, viewer, {"tz": form["tz"]}, issued=issued, rotated=True)
 
 
+def change_key(console: Console, viewer: Viewer, form: Query) -> KeysPage | Redirect:
+    """Answer ``POST /keys/{key_id}/change``. Fields that are left out stay as they are."""
+    issuer = issuer_of(console, viewer)
+    now_us = console.now_us()
+    days = form.get("days", "")
+    try:
+        wanted = KeyChange(
+            form["key_id"],
+            form.get("name"),
+            None if days == NEVER else _end_us(days, now_us),
+            days == NEVER,
+            _list_if_said(form, "models"),
+            _list_if_said(form, "providers"),
+            _list_if_said(form, "networks"),
+            _tags(form["tags"]) if "tags" in form else None,
+        )
+        desk = Desk(console.store, console.vault, console.self_service(), console.zone)
+        record = change(desk, wanted, issuer, now_us)
+    except NotFound:
+        raise
+    except Refused as refused:
+        plain = {"tz": form["tz"]}
+        page = _page(console, viewer, plain, status=refused.status)
+        return replace(page, change_fault=refused.message, change_form=form)
+    return Redirect(f"/keys?changed={record.key.key_id}")
+
+
 def revoke_key(console: Console, viewer: Viewer, form: Query) -> Redirect:
     """Answer ``POST /keys/{key_id}/revoke``."""
     record = service.revoke(
@@ -162,6 +197,21 @@ def _end_us(days: str, now_us: int) -> int | None:
     if days not in {value for value, _ in LIFETIMES}:
         raise BadRequest("choose when the key expires")
     return (now_us // _DAY_US + 1 + int(days)) * _DAY_US if days else None
+
+
+def _list_if_said(form: Query, name: str) -> tuple[str, ...] | None:
+    return _list(form[name]) if name in form else None
+
+
+def _tags(text: str) -> dict[str, str]:
+    """Read ``team=search, app=chat``."""
+    tags: dict[str, str] = {}
+    for part in _list(text):
+        name, sign, value = part.partition("=")
+        if not sign or not name.strip():
+            raise BadRequest(f"{part!r} is not name=value", code="bad_tags")
+        tags[name.strip()] = value.strip()
+    return tags
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -206,6 +256,7 @@ def _page(
         is_admin=viewer.role is Role.ADMIN,
         form=_form(viewer, query),
         lifetimes=(("", _LATEST), *LIFETIMES[1:]) if bounds else LIFETIMES,
+        ends=((NEVER, _LATEST if bounds else "Never"), *LIFETIMES[1:]),
         overlaps=OVERLAPS,
         bounds=bounds,
         emails=_emails(console, viewer, issuer) if may_choose else (),
@@ -213,6 +264,7 @@ def _page(
         tools=connect.tool_settings(Connection(console.public_url)),
         ledger_answers=uses is not None,
         done=done.name if done else "",
+        changed=next((each.name for each in shown if each.key_id == query.get("changed")), ""),
         fault=fault,
         issued=None if issued is None else _issued(console, viewer, issued, lines, rotated),
         status=status,

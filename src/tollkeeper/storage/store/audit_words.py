@@ -152,6 +152,24 @@ def _key_revoked(said: Said, before: Any, result: Any) -> Iterable[Told]:
         yield Told(Action.KEY_REVOKE, Target("key", said["key_id"]), {"name": before.key.name})
 
 
+def _key_to_change(store: SqlStore, said: Said) -> Any:
+    return store.key(said["new"].key_id)
+
+
+def _key_changed(said: Said, before: Any, result: Any) -> Iterable[Told]:
+    new, key = said["new"], before.key
+    was = {
+        "name": key.name,
+        "expires_at_us": key.expires_at_us,
+        "models": key.models,
+        "providers": key.providers,
+        "networks": () if key.networks is None else key.networks.texts,
+        "tags": key.tags,
+    }
+    detail = changed(was, {name: getattr(new, name) for name in was})
+    yield Told(Action.KEY_CHANGE, Target("key", new.key_id), {"name": key.name, **detail})
+
+
 def _key_rotated(said: Said, before: Any, result: Any) -> Iterable[Told]:
     new = said["new"]
     detail = {"earlier_until_us": new.earlier_until_us, "expires_at_us": new.expires_at_us}
@@ -320,6 +338,7 @@ LINES: Final[Mapping[str, Line]] = {
     "set_scim_user": Line(user_called, scim_user),
     "set_scim_group": Line(group_called, scim_group),
     "add_key": Line(_key_added),
+    "change_key": Line(_key_changed, _key_to_change),
     "rotate_key": Line(_key_rotated),
     "revoke_key": Line(_key_revoked, _key),
     "revoke_keys_of": Line(_keys_revoked, _good_keys_of),

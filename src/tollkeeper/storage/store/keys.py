@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 
-from tollkeeper.ports import KeyRecord, NewKey, NewSecret
+from tollkeeper.ports import ChangedKey, KeyRecord, NewKey, NewSecret
 from tollkeeper.storage.store.key_schema import key_networks, key_rotations
 from tollkeeper.storage.store.rows import virtual_key, write_globs, write_tags
 from tollkeeper.storage.store.schema import orgs, teams, users, virtual_keys
@@ -42,9 +42,7 @@ def add_key(db: Connection, new: NewKey, now_us: int, revision: int) -> KeyRecor
             changed_revision=revision,
         )
     )
-    if new.networks:
-        bound = {"key_id": new.key_id, "networks": write_globs(new.networks)}
-        db.execute(insert(key_networks).values(bound))
+    _bind(db, new.key_id, new.networks)
     return require_key(db, new.key_id)
 
 
@@ -70,6 +68,25 @@ def require_key(db: Connection, key_id: str) -> KeyRecord:
     if found is None:
         raise LookupError(f"no key with id {key_id!r}")
     return found
+
+
+def change_key(db: Connection, new: ChangedKey, revision: int) -> None:
+    """Change what a key is called, may do and until when."""
+    require_key(db, new.key_id)
+    db.execute(
+        update(virtual_keys)
+        .where(virtual_keys.c.key_id == new.key_id)
+        .values(
+            name=new.name,
+            expires_at_us=new.expires_at_us,
+            models=write_globs(new.models),
+            providers=write_globs(new.providers),
+            tags=write_tags(new.tags),
+            changed_revision=revision,
+        )
+    )
+    db.execute(delete(key_networks).where(key_networks.c.key_id == new.key_id))
+    _bind(db, new.key_id, new.networks)
 
 
 def rotate_key(db: Connection, new: NewSecret, now_us: int, revision: int) -> None:
@@ -116,6 +133,12 @@ def revoke_keys_of(db: Connection, user_id: str, now_us: int, revision: int) -> 
         .where(virtual_keys.c.user_id == user_id, virtual_keys.c.revoked_at_us.is_(None))
         .values(revoked)
     ).rowcount
+
+
+def _bind(db: Connection, key_id: str, networks: Sequence[str]) -> None:
+    if networks:
+        bound = {"key_id": key_id, "networks": write_globs(tuple(networks))}
+        db.execute(insert(key_networks).values(bound))
 
 
 def _select() -> Select[*tuple[Any, ...]]:

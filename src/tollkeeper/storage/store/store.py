@@ -18,7 +18,7 @@ from tollkeeper.domain.months import ClosedMonth
 from tollkeeper.domain.price_rules import StoredRule
 from tollkeeper.domain.rate_limits import StoredRateRule
 from tollkeeper.domain.repricing import PricingRun
-from tollkeeper.ports import KeyRecord, NewKey, NewSecret, Session, User
+from tollkeeper.ports import ChangedKey, KeyRecord, NewKey, NewSecret, Session, User
 from tollkeeper.storage.store import (
     books,
     budgets,
@@ -122,6 +122,10 @@ class SqlStore(
     def key(self, key_id: str) -> KeyRecord | None:
         with self._read() as db:
             return keys.key(db, key_id)
+
+    def change_key(self, new: ChangedKey) -> None:
+        with self._write() as (db, revision):
+            keys.change_key(db, new, revision)
 
     def rotate_key(self, new: NewSecret, now_us: int) -> None:
         with self._write() as (db, revision):
