@@ -106,6 +106,7 @@ class Served:
             assert stream is not None
             stream.close()
         PLANTED.require_none_in("".join(self.log).encode(), "the log of serve")
+        assert [line for line in self.log if "leaked" in line] == [], "a library complains"
         return code
 
     def pid_of(self, name: str) -> int | None:

@@ -77,7 +77,11 @@ def _run(work: Awaitable[None], *, supervised: bool) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_OBJECTS, 20, 20)
-        await work
+        try:
+            await work
+        finally:
+            # Else DuckDB's library finds its objects alive at the end, and says so at length.
+            gc.unfreeze()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(bounded())
