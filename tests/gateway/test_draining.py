@@ -67,6 +67,8 @@ def _refuses(gateway: Deployment) -> bool:
     try:
         with RawConnection(gateway.port):
             return False
+    except ConnectionResetError:
+        return False  # it still waited to be accepted when the port was closed
     except ConnectionRefusedError:
         return True
 
