@@ -10,7 +10,7 @@ import codecs
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import BadRequest, Conflict, Refused
@@ -152,6 +152,15 @@ def _change(store: Store, change: Change, now_us: int) -> None:
 # ------------------------------------------------------------------ reading
 
 
+class _Reader(Protocol):
+    """What ``csv.reader`` gives; its own type has no public name."""
+
+    @property
+    def line_num(self) -> int: ...
+
+    def __next__(self) -> list[str]: ...
+
+
 def _rows(table: bytes) -> tuple[list[Row], list[Fault]]:
     text = _text(table)
     first = text.partition("\n")[0]
@@ -203,7 +212,7 @@ def _text(table: bytes) -> str:
         ) from None
 
 
-def _lines(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]] | Fault]:
+def _lines(reader: _Reader) -> Iterator[tuple[int, list[str]] | Fault]:
     """Give each line with the number at which it ends; a fault ends the reading."""
     while True:
         try:
@@ -211,9 +220,9 @@ def _lines(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]] | Faul
         except StopIteration:
             return
         except csv.Error as error:
-            yield Fault(reader.line_num, f"cannot be read: {error}")  # type: ignore[attr-defined]
+            yield Fault(reader.line_num, f"cannot be read: {error}")
             return
-        yield reader.line_num, cells  # type: ignore[attr-defined]
+        yield reader.line_num, cells
 
 
 # ------------------------------------------------------------------ comparing

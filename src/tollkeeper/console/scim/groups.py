@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
 from tollkeeper.console.scim.documents import GROUP_NAMES, group_document, read_group
-from tollkeeper.console.scim.listing import chosen, page_of, wanted_filter
+from tollkeeper.console.scim.listing import page_of, told, wanted_filter
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.scim_filters import member
 from tollkeeper.domain.scim_patches import patched, read_operations
@@ -70,6 +68,4 @@ def delete_group(console: Console, access: Access, question: Question) -> Answer
 
 
 def _told(console: Console, question: Question, group: Group, status: int) -> Document:
-    document: dict[str, Any] = group_document(console.public_url, group)
-    headers = {"Location": str(document["meta"]["location"])}
-    return Document(chosen(question.query, document), status, headers)
+    return told(question.query, group_document(console.public_url, group), status)

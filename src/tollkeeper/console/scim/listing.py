@@ -67,6 +67,12 @@ def page_of(
     )
 
 
+def told(query: Query, resource: dict[str, Any], status: int) -> Document:
+    """Answer with one resource, as far as it is wanted, and where it is (RFC 7644, 3.1)."""
+    headers = {"Location": str(resource["meta"]["location"])}
+    return Document(chosen(query, resource), status, headers)
+
+
 def chosen(query: Query, resource: dict[str, Any]) -> dict[str, Any]:
     """Give of a resource what ``attributes`` or ``excludedAttributes`` leave."""
     only, without = _names(query, "attributes"), _names(query, "excludedAttributes")

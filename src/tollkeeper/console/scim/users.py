@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tollkeeper.console.access import Access
 from tollkeeper.console.answers import Answer, Document, Question
@@ -12,7 +13,7 @@ from tollkeeper.console.scim.documents import (
     read_user,
     user_document,
 )
-from tollkeeper.console.scim.listing import chosen, page_of, sought, wanted_filter
+from tollkeeper.console.scim.listing import page_of, sought, told, wanted_filter
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.scim_filters import Filter
@@ -100,11 +101,9 @@ def _teams(store: Store) -> Mapping[str, Team]:
     return {team.name: team for team in store.teams() if team.team_id not in removed}
 
 
-def _document(console: Console, person: Person) -> dict[str, object]:
+def _document(console: Console, person: Person) -> dict[str, Any]:
     return user_document(console.public_url, person, _teams(console.store))
 
 
 def _told(console: Console, question: Question, person: Person, status: int) -> Document:
-    document = _document(console, person)
-    headers = {"Location": str(document["meta"]["location"])}  # type: ignore[index]
-    return Document(chosen(question.query, document), status, headers)
+    return told(question.query, _document(console, person), status)
