@@ -55,7 +55,7 @@ def module_watched(
         configuration = usual_configuration(rough.url) | {"listen": _issue(authority, folder)}
         limits = {"TOLLKEEPER_TIMEOUTS__HEAD_S": "2"}
         with deployment(folder, rough.url, configuration, **limits) as made:
-            yield Watched(made, rough)
+            yield Watched(made, rough, _context(authority), NAME)
 
 
 @protocols
