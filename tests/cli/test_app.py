@@ -97,6 +97,21 @@ def test_wrong_usage_ends_with_two(tmp_path: Path, arguments: list[str]) -> None
     assert "Traceback" not in ended.err
 
 
+def test_whoever_stops_reading_is_told_nothing() -> None:
+    """As after ``tollkeeper … | head``: no complaint about the pipe, not even at the end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "tollkeeper", "prices", "--help"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert ended.stderr == b""
+
+
 def test_a_mistyped_verb_is_suggested(tmp_path: Path) -> None:
     assert "Did you mean 'keys'" in run_command("keyz", "list", folder=tmp_path).err
 
