@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import getpass
 import importlib
-import os
-import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple
@@ -102,19 +100,7 @@ def command_line() -> typer.Typer:
 
 def main() -> None:
     """Run the command line."""
-    try:
-        command_line()(prog_name="tollkeeper")
-    finally:
-        _flush_output()
-
-
-def _flush_output() -> None:
-    """Write what is left. Whoever reads it may be gone (``| head``): that is no failure, and
-    without this the interpreter would complain about it at its end."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    command_line()(prog_name="tollkeeper")
 
 
 def _show_version(wanted: bool) -> None:
