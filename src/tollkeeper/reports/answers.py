@@ -168,9 +168,9 @@ def overview_document(page: Overview) -> dict[str, Any]:
     """Give the first page as data."""
     return {
         "as_of": time_text(page.now_us),
-        "month": _comparison(page.month),
-        "period": _comparison(page.stretch),
-        "today": _comparison(page.today),
+        "month": comparison_document(page.month),
+        "period": comparison_document(page.stretch),
+        "today": comparison_document(page.today),
         "by": page.question.dimension,
         "days": [day.isoformat() for day in page.days],
         "parts": [_part(part) for part in page.parts],
@@ -195,7 +195,8 @@ def live_figures_document(figures: LiveFigures) -> dict[str, Any]:
     }
 
 
-def _comparison(found: Comparison) -> dict[str, Any]:
+def comparison_document(found: Comparison) -> dict[str, Any]:
+    """Give a stretch of time beside the one before it."""
     return {
         **_period(found.period),
         "now": _sums(found.now),

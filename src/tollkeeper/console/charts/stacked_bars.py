@@ -47,16 +47,16 @@ def stacked_bars(series: Sequence[Series], days: int, partial_day: int | None) -
     ``partial_day`` is the index of the day that still runs; it is drawn by paths of its own
     (class ``partial``), so that CSS can fade it without veiling the grid.
     """
-    heights = [[_drawn(value) for value in each.values] for each in series]
+    heights = [[drawn(value) for value in each.values] for each in series]
     totals = [sum(column) for column in zip(*heights, strict=True)] if heights else []
     axis = ticks(Decimal(max(totals, default=0)))
-    tops = _tops(heights, axis[-1])
+    upper = tops(heights, axis[-1])
     paths = []
     for index, each in enumerate(series):
-        floor = tops[index - 1] if index else [0] * days
+        floor = upper[index - 1] if index else [0] * days
         for partial in (False, True):
             chosen = [day for day in range(days) if (day == partial_day) is partial]
-            path = _path(floor, tops[index], chosen, dense=days > DENSE_DAYS)
+            path = _path(floor, upper[index], chosen, dense=days > DENSE_DAYS)
             if path:
                 mark = " partial" if partial else ""
                 paths.append(f'<path class="bar s{each.slot}{mark}" d="{path}"/>')
@@ -71,11 +71,12 @@ def stacked_bars(series: Sequence[Series], days: int, partial_day: int | None) -
     )
 
 
-def _drawn(value: Amount) -> Decimal:
+def drawn(value: Amount) -> Decimal:
+    """Give the height of an amount: none for what is unknown or below zero."""
     return Decimal(0) if value is None or value < 0 else value
 
 
-def _tops(heights: Sequence[Sequence[Decimal]], top: Decimal) -> list[list[int]]:
+def tops(heights: Sequence[Sequence[Decimal]], top: Decimal) -> list[list[int]]:
     """Give the upper edge of each series on each day, in units above the axis.
 
     Edges are rounded, not heights: the pieces of a bar meet, and the bar is as high as its sum.
