@@ -41,6 +41,7 @@ from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.rate_limits import RateRule, RateRules
 from tollkeeper.domain.repricing import PricingRuns
 from tollkeeper.domain.scim import ScimBook
+from tollkeeper.domain.statements import IssuedStatements
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -272,6 +273,7 @@ class Store(
     Identities,
     ScimBook,
     ClosedMonths,
+    IssuedStatements,
     PricingRuns,
     Budgets,
     BudgetRaises,

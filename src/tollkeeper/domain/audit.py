@@ -113,6 +113,7 @@ class Action(enum.StrEnum):
     BUDGET_WRITE_OFF = "budget.write_off"
     MONTH_CLOSE = "month.close"
     MONTH_REOPEN = "month.reopen"
+    STATEMENT_ISSUE = "statement.issue"
     ALERT_ACKNOWLEDGE = "alert.acknowledge"
     CONFIGURATION = "configuration.change"
     EXPORT = "data.export"

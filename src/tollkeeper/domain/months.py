@@ -52,6 +52,11 @@ def month_bounds_us(month: str, zone: ZoneInfo) -> tuple[int, int]:
     return round(start.timestamp()) * _US, round(end.timestamp()) * _US
 
 
+def month_named(at_us: int, zone: ZoneInfo) -> str:
+    """Name the month of a moment."""
+    return f"{datetime.fromtimestamp(at_us // _US, zone):%Y-%m}"
+
+
 def month_of(closed: Iterable[ClosedMonth], at_us: int) -> ClosedMonth | None:
     """Give the closed month that a moment lies in, or None if it lies in an open one."""
     for month in closed:

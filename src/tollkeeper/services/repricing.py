@@ -34,6 +34,7 @@ from tollkeeper.domain.repricing import (
     RepricingQuestion,
     RepricingStep,
 )
+from tollkeeper.domain.statements import IssuedStatements
 from tollkeeper.ports import Ledger
 from tollkeeper.services import audit
 from tollkeeper.services.loading import OnLoaded
@@ -51,7 +52,7 @@ class CurrentPrices(NamedTuple):
     accounts: Mapping[str, str]
 
 
-class MonthStore(ClosedMonths, AuditLog, Protocol):
+class MonthStore(ClosedMonths, IssuedStatements, AuditLog, Protocol):
     """The store as repricing needs it."""
 
     def together(self) -> AbstractContextManager[None]: ...
@@ -165,7 +166,9 @@ class Repricer:
     def _split(
         self, found: Iterable[_Found]
     ) -> tuple[list[_Found], list[tuple[ClosedMonth, _Found]]]:
-        months = self._store.closed_months()
+        issued = {each.month for each in self._store.issued_statements()}
+        # What changes in a month whose statement is issued stands in the next one's.
+        months = [each for each in self._store.closed_months() if each.month not in issued]
         open_ones: list[_Found] = []
         closed: list[tuple[ClosedMonth, _Found]] = []
         for each in found:

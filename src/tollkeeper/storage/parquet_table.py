@@ -19,25 +19,33 @@ _TYPES: Final = (
 )
 _NANO: Final = Decimal("0.000000001")
 _EXACT: Final = Context(prec=60)
+_AS_FOUND: Final[Mapping[str, type]] = {}
 
 
-def parquet_bytes(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> bytes:
+def parquet_bytes(
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+    kinds: Mapping[str, type] = _AS_FOUND,
+) -> bytes:
     """Write rows as a Parquet file.
 
     A column's type follows its values: true or false, 64-bit integer, decimal with nine
     digits after the point (ratios are rounded to them), UTC time, text; text where there is
-    no value at all. Values of several kinds in one column become texts.
+    no value at all. Values of several kinds in one column become texts. ``kinds`` says what
+    a column is where it has no value.
     """
-    table = pa.table({name: _array([row.get(name) for row in rows]) for name in columns})
+    table = pa.table(
+        {name: _array([row.get(name) for row in rows], kinds.get(name)) for name in columns}
+    )
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
 
 
-def _array(values: Sequence[object]) -> pa.Array:
+def _array(values: Sequence[object], otherwise: type | None) -> pa.Array:
     known = [value for value in values if value is not None]
     for kind, arrow in _TYPES:
-        if known and all(type(value) is kind for value in known):
+        if all(type(value) is kind for value in known) if known else kind is otherwise:
             if kind is Decimal:
                 values = [_nine_digits(value) for value in values]
             return pa.array(values, arrow)

@@ -306,6 +306,12 @@ def _month_closed(said: Said, before: Any, result: Any) -> Iterable[Told]:
     yield Told(Action.MONTH_CLOSE, Target("month", closed.month), {"zone": closed.zone})
 
 
+def _statement_issued(said: Said, before: Any, result: Any) -> Iterable[Told]:
+    issued = said["issued"]
+    detail = {"sha256": issued.sha256, "bytes": len(issued.document)}
+    yield Told(Action.STATEMENT_ISSUE, Target("month", issued.month), detail)
+
+
 def _month_reopened(said: Said, before: Any, result: Any) -> Iterable[Told]:
     yield Told(Action.MONTH_REOPEN, Target("month", said["month"]))
 
@@ -365,6 +371,7 @@ LINES: Final[Mapping[str, Line]] = {
     "add_overdraft": Line(overdraft_taken),
     "allow_overdraft": Line(overdraft_allowed),
     "close_month": Line(_month_closed),
+    "issue_statement": Line(_statement_issued),
     "reopen_month": Line(_month_reopened),
     "move_alert": Line(_alert_moved),
 }

@@ -211,6 +211,21 @@ closed_months = Table(
 )
 """Months of which no entry is corrected any more; their ends as they were when it was closed."""
 
+issued_statements = Table(
+    "issued_statements",
+    metadata,
+    Column("month", String(7), primary_key=True),
+    Column("issued_at_us", BigInteger, nullable=False),
+    Column("issued_by", String(EMAIL_CHARS_MAX), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    _length("month", 7, 7),
+    _bounded("issued_at_us", TIME_US_MAX),
+    _length("issued_by", EMAIL_CHARS_MAX),
+    _length("sha256", 64, 64),
+)
+"""Statements as they were issued: the text, deflated, and its hash. None is changed or deleted."""
+
 pricing_runs = Table(
     "pricing_runs",
     metadata,

@@ -17,7 +17,7 @@ from tollkeeper.domain.errors import ConfigError
 from tollkeeper.storage.store import sqlite_file
 from tollkeeper.storage.store.store_address import StoreAddress
 
-SCHEMA_HEAD: Final = "0016"
+SCHEMA_HEAD: Final = "0017"
 """The newest migration in ``migrations/versions``. Versions are numbers of four digits."""
 
 

@@ -43,6 +43,7 @@ from tollkeeper.storage.store.stored_passwords import StoredPasswords
 from tollkeeper.storage.store.stored_people import StoredPeople
 from tollkeeper.storage.store.stored_raises import StoredRaises
 from tollkeeper.storage.store.stored_scim import StoredScim
+from tollkeeper.storage.store.stored_statements import StoredStatements
 from tollkeeper.storage.store.transactions import Touches, Transactions
 
 
@@ -71,6 +72,7 @@ class SqlStore(
     StoredPasswords,
     StoredIdentities,
     StoredScim,
+    StoredStatements,
     StoredAlerts,
     StoredRaises,
     StoredAudit,
