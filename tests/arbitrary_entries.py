@@ -80,6 +80,7 @@ def plausible_entry(draw: st.DrawFn, moments: st.SearchStrategy[int]) -> LedgerE
         user_name=user and draw(st.sampled_from([f"{user}@acme.com", f"{user}@old.com"])),
         key_id=draw(st.sampled_from(["k1", "k2"])),
         session_id=draw(st.sampled_from(["s1", "s2", ""])),
+        end_customer=draw(st.sampled_from(["c1", ""])),
         tool=draw(st.sampled_from(["claude-code", ""])),
         provider=draw(st.sampled_from(["openai", "anthropic"])),
         model_requested="fast",

@@ -27,6 +27,10 @@ def group_of(entry: LedgerEntry, name: str, zone: ZoneInfo) -> Any:
         return (local.date() - timedelta(days=local.weekday())).isoformat()
     if name == "month":
         return f"{local:%Y-%m}"
+    if name == "weekday":
+        return local.isoweekday()
+    if name == "hour_of_day":
+        return local.hour
     if name == "model":
         return entry.model_served or entry.model_requested
     if name.startswith("tag:"):
@@ -101,6 +105,8 @@ def measures(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
     }
     found["cost_per_request_usd"] = divided(found["cost_usd"], found["requests"])
     found["cost_per_user_usd"] = divided(found["cost_usd"], found["users"])
+    found["customers"] = len({entry.end_customer for entry in entries} - {""})
+    found["cost_per_customer_usd"] = divided(found["cost_usd"], found["customers"])
     found["error_rate"] = divided(found["errors"], found["requests"])
     found["cached_share"] = divided(found["tokens_cached"], found["tokens_in"])
     return found

@@ -34,6 +34,7 @@ _TITLES: Final = {
     "cost_per_request_usd": "Per request",
     "cost_per_session_usd": "Per session",
     "cost_per_user_usd": "Per user",
+    "cost_per_customer_usd": "Per customer",
 }
 
 

@@ -42,12 +42,13 @@ _CACHE_LIVES: Final = ((u.CACHE_WRITE, "5m"), (u.CACHE_WRITE_1H, "1h"))
 def usage_document(answer: UsageAnswer) -> dict[str, Any]:
     """Give the document of ``GET /api/v1/usage``."""
     return {
-        "period": _period(answer.question.period),
+        "period": period_document(answer.question.period),
         "rows": [
-            {name: _json(name, value) for name, value in row.items()} for row in usage_rows(answer)
+            {name: json_of(name, value) for name, value in row.items()}
+            for row in usage_rows(answer)
         ],
         "totals": {
-            **{name: _json(name, value) for name, value in answer.totals.items()},
+            **{name: json_of(name, value) for name, value in answer.totals.items()},
             "unpriced": answer.unpriced,
             "unpriced_calls": answer.unpriced_calls,
             "unpriced_tokens": answer.unpriced_tokens,
@@ -182,7 +183,10 @@ def overview_document(page: Overview) -> dict[str, Any]:
 def spent_document(spent: SpentToday) -> dict[str, Any]:
     """Give what was spent today, for ``GET /me``."""
     sums = {name: getattr(spent, name) for name in _SPENT}
-    return {**_period(spent.period), **{name: _json(name, value) for name, value in sums.items()}}
+    return {
+        **period_document(spent.period),
+        **{name: json_of(name, value) for name, value in sums.items()},
+    }
 
 
 def live_figures_document(figures: LiveFigures) -> dict[str, Any]:
@@ -198,7 +202,7 @@ def live_figures_document(figures: LiveFigures) -> dict[str, Any]:
 def comparison_document(found: Comparison) -> dict[str, Any]:
     """Give a stretch of time beside the one before it."""
     return {
-        **_period(found.period),
+        **period_document(found.period),
         "now": _sums(found.now),
         "before": _sums(found.before),
         "change": _change(found.change),
@@ -207,7 +211,7 @@ def comparison_document(found: Comparison) -> dict[str, Any]:
 
 def _sums(sums: Sums) -> dict[str, Any]:
     found: dict[str, Any] = {
-        name: _json(name, getattr(sums, name))
+        name: json_of(name, getattr(sums, name))
         for name in (field.name for field in fields(sums))
         if name != "by_basis"
     }
@@ -239,7 +243,8 @@ def _change(change: Change) -> dict[str, Any]:
     return {"amount_usd": _amount(change.amount), "ratio": _share(change.ratio)}
 
 
-def _period(period: Period) -> dict[str, Any]:
+def period_document(period: Period) -> dict[str, Any]:
+    """Give a stretch of time: its name, both bounds in UTC, and its zone."""
     return {
         "name": period.name,
         "from": time_text(period.start_us),
@@ -248,7 +253,7 @@ def _period(period: Period) -> dict[str, Any]:
     }
 
 
-def _json(name: str, value: Value | str | bool) -> object:
+def json_of(name: str, value: Value | str | bool) -> object:
     """Give a value of a column; a column that is no measure holds a group's key."""
     kind = MEASURES[name].kind if name in MEASURES else None
     if not isinstance(value, Decimal):

@@ -147,6 +147,7 @@ def calls(ledger: Ledger, scope: Scope, question: CallsQuestion) -> CallsPage:
         period.start_us if period else None,
         period.end_us if period else None,
         question.filters,
+        period.zone if period else "",
     )
     values = selection.values()
     if question.cursor:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 TAG_PREFIX: Final = "tag:"
 TAG_KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-TIMES: Final = ("hour", "day", "week", "month")
+HOUR_OF_DAY: Final = "hour_of_day"
+WEEKDAY: Final = "weekday"
+TIMES: Final = ("hour", "day", "week", "month", HOUR_OF_DAY, WEEKDAY)
 
 COLUMNS: Final[Mapping[str, str]] = {
     "team": "team",

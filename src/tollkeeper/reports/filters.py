@@ -3,7 +3,8 @@
 Terms are separated by commas. Terms of one dimension are alternatives, different dimensions
 must all hold, ``-`` turns a term round. A value with a comma or a quote in it stands in
 double quotes, a quote inside is doubled: ``team:"R&D, Berlin"``. An empty value finds
-entries that have none.
+entries that have none. ``weekday:1`` (Monday) and ``hour_of_day:9`` are read off a clock on the
+wall, in the zone of the period that is asked about.
 """
 
 from __future__ import annotations
@@ -15,8 +16,15 @@ import ibis
 
 from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.ports import Ledger
-from tollkeeper.reports import bindings
-from tollkeeper.reports.dimensions import NAMES, TAG_PREFIX, check_dimension, dimension
+from tollkeeper.reports import bindings, zones
+from tollkeeper.reports.dimensions import (
+    HOUR_OF_DAY,
+    NAMES,
+    TAG_PREFIX,
+    WEEKDAY,
+    check_dimension,
+    dimension,
+)
 from tollkeeper.reports.questions import BadQuestion, one_of
 
 if TYPE_CHECKING:
@@ -24,7 +32,11 @@ if TYPE_CHECKING:
 
 TEXT_CHARS_MAX: Final = 8_000
 VALUES_MAX: Final = 256
-_INTEGERS: Final = {"status"}
+CLOCK: Final[Mapping[str, tuple[int, int]]] = {WEEKDAY: (1, 7), HOUR_OF_DAY: (0, 23)}
+"""What a clock on the wall shows, and its first and last number."""
+
+_INTEGERS: Final = {"status", *CLOCK}
+CLOCK_SLOT: Final = "clock_"
 _FLAGS: Final = {"streamed"}
 _FLAG_WORDS: Final = {"true": True, "false": False, "yes": True, "no": False}
 _STATUS_MAX: Final = 999
@@ -43,12 +55,16 @@ class Filter(NamedTuple):
 
 
 class FilterShape(NamedTuple):
-    """What of a filter is part of the SQL text. ``slots`` is a power of two."""
+    """What of a filter is part of the SQL text. ``slots`` is a power of two.
+
+    ``changes`` counts the slots that a clock needs.
+    """
 
     dimension: str
     negated: bool
     slots: int
     or_empty: bool
+    changes: int = 0
 
 
 # ----------------------------------------------------------------------------- text
@@ -60,7 +76,9 @@ def parse_filters(text: str) -> tuple[Filter, ...]:
         raise BadQuestion("filter", f"at most {TEXT_CHARS_MAX} characters")
     found: dict[tuple[str, bool], list[str]] = {}
     for name, negated, value in _terms(text):
-        values = found.setdefault((check_dimension("filter", name), negated), [])
+        if name not in CLOCK:
+            check_dimension("filter", name)
+        values = found.setdefault((name, negated), [])
         if value not in values:
             values.append(value)
     filters = tuple(Filter(name, tuple(values), no) for (name, no), values in found.items())
@@ -137,6 +155,10 @@ def _check_values(each: Filter) -> None:
             value.isascii() and value.isdigit() and int(value[:9]) <= _STATUS_MAX
         ):
             raise BadQuestion("filter", f"{each.dimension} is a number: {each.dimension}:429")
+        if each.dimension in CLOCK:
+            first, last = CLOCK[each.dimension]
+            if not first <= int(value) <= last:
+                raise BadQuestion("filter", f"{each.dimension} is a number, {first} to {last}")
         if each.dimension in _FLAGS and value.lower() not in _FLAG_WORDS:
             raise BadQuestion("filter", f"{each.dimension} is true or false")
         if value not in _WORDS.get(each.dimension, (value,)):
@@ -146,10 +168,14 @@ def _check_values(each: Filter) -> None:
 # ----------------------------------------------------------------------------- expressions
 
 
-def filter_shape(each: Filter) -> FilterShape:
-    """Give the part of a filter that is SQL text. The number of slots is rounded up."""
+def filter_shape(each: Filter, changes: int = 0) -> FilterShape:
+    """Give the part of a filter that is SQL text. The number of slots is rounded up.
+
+    ``changes`` is how often the clocks of the zone are changed in what is asked about.
+    """
     slots = 1 << (len(each.values) - 1).bit_length() if each.values else 0
-    return FilterShape(each.dimension, each.negated, slots, "" in each.values)
+    needed = changes if each.dimension in CLOCK else 0
+    return FilterShape(each.dimension, each.negated, slots, "" in each.values, needed)
 
 
 def filter_values(filters: Iterable[Filter]) -> Mapping[str, object]:
@@ -166,7 +192,12 @@ def filter_expression(
     ledger: Ledger, table: ir.Table, index: int, shape: FilterShape
 ) -> ir.BooleanValue:
     """Give the condition of the ``index``-th filter."""
-    value = dimension(ledger, table, shape.dimension)
+    if shape.dimension == WEEKDAY:
+        value = zones.local_weekday(table.started_at, shape.changes, CLOCK_SLOT)
+    elif shape.dimension == HOUR_OF_DAY:
+        value = zones.local_hour_of_day(table.started_at, shape.changes, CLOCK_SLOT)
+    else:
+        value = dimension(ledger, table, shape.dimension)
     slots = [_slot(shape.dimension)(f"filter_{index}_{slot}") for slot in range(shape.slots)]
     holds = value.isin(slots)
     if shape.dimension in NAMES:  # people write names, links carry ids

@@ -103,6 +103,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "cost_per_request_usd": _ratio("cost_usd", "requests", Kind.MONEY_RATIO),
     "cost_per_session_usd": _ratio("cost_usd", "sessions", Kind.MONEY_RATIO),
     "cost_per_user_usd": _ratio("cost_usd", "users", Kind.MONEY_RATIO),
+    "cost_per_customer_usd": _ratio("cost_usd", "customers", Kind.MONEY_RATIO),
     "error_rate": _ratio("errors", "requests"),
     "cached_share": _ratio("tokens_cached", "tokens_in"),
 }

@@ -98,7 +98,7 @@ def overview(ledger: Ledger, scope: Scope, question: OverviewQuestion, now_us: i
     period = question.period
     days = period.days()
     with ledger.snapshot():
-        month, today, stretch = _compared(
+        month, today, stretch = compared(
             ledger,
             scope,
             question.filters,
@@ -132,7 +132,7 @@ def overview(ledger: Ledger, scope: Scope, question: OverviewQuestion, now_us: i
     )
 
 
-def _compared(
+def compared(
     ledger: Ledger, scope: Scope, filters: tuple[Filter, ...], periods: Sequence[Period]
 ) -> list[Comparison]:
     """Compare each period with the one before it, all in one pass over the entries."""
@@ -144,7 +144,7 @@ def _compared(
     ]
     bounds = sorted({bound for span in spans for bound in span})
     inner = tuple(bounds[1:-1])
-    selection = Selection(scope, bounds[0], bounds[-1], filters)
+    selection = Selection(scope, bounds[0], bounds[-1], filters, periods[0].zone)
     shape, values = selection.shape(), selection.values()
     values |= zones.interval_values(inner, queries.BOUNDARY)
     rows = ledger.run(queries.by_interval(ledger, shape, len(inner)), values)
@@ -172,7 +172,10 @@ def _compared(
 def _part_rows(
     ledger: Ledger, scope: Scope, question: OverviewQuestion, previous: Period
 ) -> list[dict[str, Any]]:
-    selection = Selection(scope, previous.start_us, question.period.end_us, question.filters)
+    period = question.period
+    selection = Selection(
+        *(scope, previous.start_us, period.end_us, question.filters), zone=period.zone
+    )
     query = queries.by_part(ledger, selection.shape(), question.dimension, PARTS_MAX)
     values = selection.values() | {
         "now_start": zones.moment_of(question.period.start_us),
@@ -191,7 +194,9 @@ def _by_day(
 ) -> list[tuple[Decimal | None, ...]]:
     """Give the daily costs of each key, and last those of everything else."""
     period = question.period
-    selection = Selection(scope, period.start_us, period.end_us, question.filters)
+    selection = Selection(
+        *(scope, period.start_us, period.end_us, question.filters), zone=period.zone
+    )
     found = period.offsets()
     query = queries.by_day(
         ledger,

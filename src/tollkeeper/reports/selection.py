@@ -10,15 +10,18 @@ import ibis
 
 from tollkeeper.domain.access import Scope
 from tollkeeper.ports import Ledger
-from tollkeeper.reports import bindings
+from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.filters import (
+    CLOCK,
+    CLOCK_SLOT,
     Filter,
     FilterShape,
     filter_expression,
     filter_shape,
     filter_values,
 )
-from tollkeeper.reports.zones import moment_of
+from tollkeeper.reports.questions import BadQuestion
+from tollkeeper.reports.zones import Offsets, moment_of
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -38,29 +41,42 @@ class SelectionShape(NamedTuple):
 class Selection:
     """Entries within the scope, started in [``start_us``, ``end_us``), that pass the filters.
 
-    A bound that is None is open.
+    A bound that is None is open. ``zone`` is where the clock hangs that filters may ask about.
     """
 
     scope: Scope
     start_us: int | None = None
     end_us: int | None = None
     filters: tuple[Filter, ...] = ()
+    zone: str = ""
+
+    def _clock(self) -> Offsets | None:
+        """Give what the clock is set to, if filters ask about it. Raises BadQuestion."""
+        if not any(each.dimension in CLOCK for each in self.filters):
+            return None
+        if self.start_us is None or self.end_us is None or not self.zone:
+            raise BadQuestion("filter", "weekday and hour_of_day need a period")
+        return zones.offsets(self.zone, self.start_us // 1_000_000, -(-self.end_us // 1_000_000))
 
     def shape(self) -> SelectionShape:
         """Give what the SQL text depends on."""
-        teams = self.scope.teams
+        teams, clock = self.scope.teams, self._clock()
+        changes = len(clock.changes) if clock else 0
         return SelectionShape(
             teams=None if teams is None else filter_shape(Filter("team", tuple(teams))).slots,
             one_user=self.scope.user_id is not None,
             from_start=self.start_us is not None,
             to_end=self.end_us is not None,
-            filters=tuple(filter_shape(each) for each in self.filters),
+            filters=tuple(filter_shape(each, changes) for each in self.filters),
         )
 
     def values(self) -> dict[str, object]:
         """Give the values for the slots of ``selected``."""
         found = dict(filter_values(self.filters))
         found["org"] = self.scope.org
+        clock = self._clock()
+        if clock is not None:
+            found |= zones.offset_values(clock, CLOCK_SLOT)
         teams = sorted(self.scope.teams or ())
         for slot in range(self.shape().teams or 0):
             found[f"team_{slot}"] = teams[min(slot, len(teams) - 1)]

@@ -53,9 +53,9 @@ Key = str | int | bool | None
 class UsageQuestion:
     """What is asked. Raises BadQuestion when a name or a number is not allowed.
 
-    ``group_by`` holds times (hour, day, week, month) and dimensions. ``order`` holds names
-    from ``metrics`` or ``group_by``, with ``-`` before a name for descending; empty means
-    times ascending, then the first metric descending.
+    ``group_by`` holds times (hour, day, week, month, hour_of_day, weekday) and dimensions.
+    ``order`` holds names from ``metrics`` or ``group_by``, with ``-`` before a name for
+    descending; empty means times ascending, then the first metric descending.
     """
 
     period: Period
@@ -102,9 +102,10 @@ class UsageRow:
 
     ``keys`` has one value for each ``group_by``: a text, number or flag, None where a tag is
     absent; ``2026-11-01`` for a day or the Monday of a week, ``2026-11`` for a month, an ISO
-    time with offset for an hour. ``names`` has the latest known names of ids (``user``,
-    ``key``). ``values`` has one value for each metric; money is Decimal USD, None when
-    unknown. ``unpriced`` counts the entries whose cost is unknown and thus in no sum.
+    time with offset for an hour, 0 to 23 for an hour of the day and 1 to 7 for a weekday from
+    Monday. ``names`` has the latest known names of ids (``user``, ``key``). ``values`` has one
+    value for each metric; money is Decimal USD, None when unknown. ``unpriced`` counts the
+    entries whose cost is unknown and thus in no sum.
     """
 
     keys: Mapping[str, Key]
@@ -153,7 +154,9 @@ class _Asking:
 
     def __init__(self, ledger: Ledger, scope: Scope, question: UsageQuestion) -> None:
         period = question.period
-        selection = Selection(scope, period.start_us, period.end_us, question.filters)
+        selection = Selection(
+            *(scope, period.start_us, period.end_us, question.filters), zone=period.zone
+        )
         self.ledger = ledger
         self.question = question
         self.shape = selection.shape()

@@ -9,7 +9,7 @@ import ibis
 
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
-from tollkeeper.reports.dimensions import NAMES, dimension
+from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, TIMES, WEEKDAY, dimension
 from tollkeeper.reports.measures import aggregates, is_request
 from tollkeeper.reports.percentiles import percentiles
 from tollkeeper.reports.period import Period
@@ -41,7 +41,7 @@ class Order(NamedTuple):
 
 def group_shape(selection: SelectionShape, group_by: tuple[str, ...], period: Period) -> GroupShape:
     """Give the shape of a grouping; only what the asked times need is part of it."""
-    zoned = bool({"hour", "day", "week"} & set(group_by))
+    zoned = any(name in TIMES and name != "month" for name in group_by)
     return GroupShape(
         selection,
         group_by,
@@ -126,5 +126,9 @@ def _group(ledger: Ledger, table: ir.Table, name: str, shape: GroupShape) -> ir.
             return zones.local_week(table.started_at, shape.changes)
         case "month":
             return zones.interval(table.started_at, shape.months, _MONTH_SLOT)
+        case _ if name == WEEKDAY:
+            return zones.local_weekday(table.started_at, shape.changes)
+        case _ if name == HOUR_OF_DAY:
+            return zones.local_hour_of_day(table.started_at, shape.changes)
         case _:
             return dimension(ledger, table, name)

@@ -115,34 +115,35 @@ def offsets(zone_name: str, start_s: int, end_s: int) -> Offsets:
 # ------------------------------------------------------------------------- expressions
 
 
-def offset_values(found: Offsets) -> dict[str, object]:
-    """Give the values for the slots of ``local_seconds``."""
-    values: dict[str, object] = {"offset_0": found.first_s}
+def offset_values(found: Offsets, slot: str = "") -> dict[str, object]:
+    """Give the values for the slots of local times; ``slot`` begins the names of others."""
+    values: dict[str, object] = {f"{slot}offset_0": found.first_s}
     for index, change in enumerate(found.changes, start=1):
-        values[f"change_{index}"] = change.at_s
-        values[f"offset_{index}"] = change.offset_s
+        values[f"{slot}change_{index}"] = change.at_s
+        values[f"{slot}offset_{index}"] = change.offset_s
     return values
 
 
-def _offset(seconds: ir.NumericValue, changes: int) -> ir.NumericValue:
+def _offset(seconds: ir.NumericValue, changes: int, slot: str = "") -> ir.NumericValue:
+    offsets_s = [bindings.integer(f"{slot}offset_{index}") for index in range(changes + 1)]
     if not changes:
-        return bindings.integer("offset_0")
+        return offsets_s[0]
     branches = (
-        (seconds < bindings.integer(f"change_{index}"), bindings.integer(f"offset_{index - 1}"))
+        (seconds < bindings.integer(f"{slot}change_{index}"), offsets_s[index - 1])
         for index in range(1, changes + 1)
     )
-    return ibis.cases(*branches, else_=bindings.integer(f"offset_{changes}"))
+    return ibis.cases(*branches, else_=offsets_s[changes])
 
 
-def local_day(started_at: ir.TimestampValue, changes: int) -> ir.IntegerValue:
+def local_day(started_at: ir.TimestampValue, changes: int, slot: str = "") -> ir.IntegerValue:
     """Number the local calendar days (0 is 1970-01-01). ``changes`` is how many slots to use."""
     seconds = started_at.epoch_seconds()
-    return ((seconds + _offset(seconds, changes)) // DAY_S).cast("int64")
+    return ((seconds + _offset(seconds, changes, slot)) // DAY_S).cast("int64")
 
 
-def local_week(started_at: ir.TimestampValue, changes: int) -> ir.IntegerValue:
+def local_week(started_at: ir.TimestampValue, changes: int, slot: str = "") -> ir.IntegerValue:
     """Give the day number of the Monday that starts the local week."""
-    return ((local_day(started_at, changes) + 3) // 7).cast("int64") * 7 - 3
+    return ((local_day(started_at, changes, slot) + 3) // 7).cast("int64") * 7 - 3
 
 
 def local_hour(started_at: ir.TimestampValue, changes: int) -> ir.IntegerValue:
@@ -153,6 +154,27 @@ def local_hour(started_at: ir.TimestampValue, changes: int) -> ir.IntegerValue:
     seconds = started_at.epoch_seconds()
     offset = _offset(seconds, changes)
     return (((seconds + offset) // HOUR_S) * HOUR_S - offset).cast("int64")
+
+
+def local_weekday(started_at: ir.TimestampValue, changes: int, slot: str = "") -> ir.IntegerValue:
+    """Number the local days of the week: 1 is Monday, 7 is Sunday."""
+    return local_day(started_at, changes, slot) - local_week(started_at, changes, slot) + 1
+
+
+def local_hour_of_day(
+    started_at: ir.TimestampValue, changes: int, slot: str = ""
+) -> ir.IntegerValue:
+    """Give the hour on the clock, 0 to 23. An hour that comes twice has one number."""
+    seconds = started_at.epoch_seconds()
+    hours = ((seconds + _offset(seconds, changes, slot)) // HOUR_S).cast("int64")
+    return hours - local_day(started_at, changes, slot) * 24
+
+
+def local_second(started_at: ir.TimestampValue, changes: int) -> ir.IntegerValue:
+    """Give the second of the day that a clock on the wall shows, 0 to 86,399."""
+    seconds = started_at.epoch_seconds()
+    shifted = (seconds + _offset(seconds, changes)).cast("int64")
+    return shifted - local_day(started_at, changes) * DAY_S
 
 
 def interval(started_at: ir.TimestampValue, boundaries: int, slot: str) -> ir.IntegerValue:
