@@ -215,6 +215,13 @@ class Deployment:
         assert self.gateway is not None
         return "".join(self.gateway.log)
 
+    def says(self, text: str, wait_s: float = 10.0) -> bool:
+        """Tell whether the log has a text. What was just written may still be on its way."""
+        deadline_s = time.monotonic() + wait_s
+        while text not in self.logs() and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        return text in self.logs()
+
     def finish(self) -> None:
         """Stop what still runs, then look for secrets where there must be none."""
         if self.gateway is not None:
