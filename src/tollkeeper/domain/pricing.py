@@ -123,6 +123,13 @@ class PriceBook:
             plan = self._plan(provider, model, conditions_of(usage), at_us)
         return plan.price(usage)
 
+    def plan(self, place: str, model: str, conditions: Conditions, at_us: int) -> PricePlan:
+        """Give the plan that holds at a time under some conditions."""
+        plan = self._plans.get((place, model, *conditions))
+        if plan is None or not plan.since_us <= at_us < plan.until_us:
+            plan = self._plan(place, model, conditions, at_us)
+        return plan
+
     def plans(self, provider: str, model: str, at_us: int, tier: str = "") -> list[PricePlan]:
         """Give all plans that a call may be billed by, the one of the tier it asks for first.
 

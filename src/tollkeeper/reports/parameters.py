@@ -10,6 +10,7 @@ from tollkeeper.reports.filters import parse_filters
 from tollkeeper.reports.overview import OverviewQuestion
 from tollkeeper.reports.period import Period, period_between, period_named
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
+from tollkeeper.reports.savings import SavingsQuestion
 from tollkeeper.reports.usage import UsageQuestion
 
 DEFAULT_PERIOD: Final = "30d"
@@ -18,6 +19,7 @@ _TIME: Final = ("period", "from", "to", "tz")
 USAGE: Final = ("metrics", "group_by", *_TIME, "filter", "order", "limit", "format")
 CALLS: Final = (*_TIME, "filter", "limit", "cursor", "finished_after", "format")
 ADOPTION: Final = ("team", "format")
+SAVINGS: Final = (*_TIME, "filter", "from_model", "to_model", "format")
 OVERVIEW: Final = ("by", *_TIME, "filter", "format")
 _TEXT_CHARS_MAX: Final = 10_000
 
@@ -69,6 +71,19 @@ def adoption_team(parameters: Mapping[str, str]) -> str:
     """Read which team alone is asked about; "" for all. Raises BadQuestion for anything else."""
     _check_names(parameters, ADOPTION)
     return parameters.get("team", "")
+
+
+def savings_question(
+    parameters: Mapping[str, str], now_us: int, zone: str = DEFAULT_ZONE
+) -> SavingsQuestion:
+    """Read ``GET /api/v1/savings``. Raises BadQuestion."""
+    _check_names(parameters, SAVINGS)
+    return SavingsQuestion(
+        read_period(parameters, now_us, zone),
+        parse_filters(parameters.get("filter", "")),
+        parameters.get("from_model", "").strip(),
+        parameters.get("to_model", "").strip(),
+    )
 
 
 def read_period(

@@ -1,0 +1,125 @@
+"""Dear models for small calls: what the same tokens would have cost on the cheaper sibling."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.model_siblings import Sibling, cheaper_sibling
+from tollkeeper.domain.price_sums import sum_price
+from tollkeeper.ports import Ledger
+from tollkeeper.reports.filters import Filter
+from tollkeeper.reports.period import Period
+from tollkeeper.reports.savings_findings import (
+    GROUPS_MAX,
+    ZERO,
+    Finding,
+    Group,
+    Parts,
+    largest,
+    two_periods,
+)
+from tollkeeper.reports.savings_prices import (
+    SMALL,
+    SMALL_IN_TOKENS,
+    SMALL_OUT_TOKENS,
+    GroupsShape,
+    SavingsPrices,
+    by_price,
+    conditions_of_row,
+    cuts_of,
+    prices_wanted,
+    quantities_of,
+)
+
+NAME: Final = "small_calls"
+OUT_TOKENS: Final = SMALL_OUT_TOKENS
+IN_TOKENS: Final = SMALL_IN_TOKENS
+_EXTRA: Final = ("tool", "team")
+
+Siblings = Mapping[tuple[str, str], Sibling]
+"""Place in the book and model → the cheaper model of the same provider."""
+
+
+def small_calls(
+    ledger: Ledger,
+    scope: Scope,
+    period: Period,
+    filters: tuple[Filter, ...],
+    prices: SavingsPrices,
+    used: Mapping[str, Collection[str]],
+) -> Finding:
+    """Find small calls of dear models. ``used`` has the models in use, by the book's provider."""
+    both = two_periods(scope, period, filters)
+    shape = GroupsShape(both.selection.shape(), SMALL, 0, 0, _EXTRA, both=True, pieces=True)
+    wanted = ledger.run(prices_wanted(ledger, shape._replace(extra=())), both.values)
+    siblings = _siblings(wanted, prices, used, period.until_us)
+    cuts = cuts_of(
+        prices.book,
+        (
+            (place, sibling.model, conditions_of_row(row))
+            for row in wanted
+            for place in (prices.place_of(row),)
+            for sibling in (siblings.get((place, row["model"])),)
+            if sibling is not None
+        ),
+        *(both.selection.start_us or 0, period.end_us),
+    )
+    shape = shape._replace(edges=len(cuts.edges_us), steps=len(cuts.steps))
+    rows = ledger.run(by_price(ledger, shape), {**both.values, **cuts.values()})
+    now, before = Parts(), Parts()
+    in_use: dict[str, bool] = {}
+    for row in rows:
+        place = prices.place_of(row)
+        sibling = siblings.get((place, row["model"]))
+        if sibling is None:
+            continue
+        plan = prices.book.plan(
+            place, sibling.model, conditions_of_row(row), cuts.at_us(row["interval_"])
+        )
+        prompt = cuts.prompt_tokens(row["step_"])
+        cheaper = sum_price(plan, prompt, quantities_of(row), int(row["standing"]))
+        calls = int(row["calls"])
+        part = (row["model"], sibling.model, row["tool"], row["team"])
+        in_use[sibling.model] = sibling.in_use
+        (now if row["now_"] else before).add(
+            part,
+            calls,
+            usd=ZERO if cheaper.units is None else row["cost"],
+            units=-(cheaper.units or 0),
+            unknown=calls if cheaper.units is None else 0,
+        )
+    return Finding(
+        NAME,
+        now.total(),
+        before.total(),
+        largest(
+            Group(
+                {"model": model, "tool": tool, "team": team},
+                stake,
+                note=f"{sibling}, in use here" if in_use[sibling] else sibling,
+            )
+            for (model, sibling, tool, team), stake in now.stakes().items()
+        ),
+        more=len(rows) == GROUPS_MAX,
+    )
+
+
+def _siblings(
+    wanted: Iterable[Mapping[str, Any]],
+    prices: SavingsPrices,
+    used: Mapping[str, Collection[str]],
+    at_us: int,
+) -> dict[tuple[str, str], Sibling]:
+    found: dict[tuple[str, str], Sibling] = {}
+    seen: dict[tuple[str, str], Sibling | None] = {}
+    for row in wanted:
+        place, model = prices.place_of(row), row["model"]
+        base = place.partition("@")[0]
+        if (base, model) not in seen:
+            seen[base, model] = cheaper_sibling(prices.book, base, model, at_us, used.get(base, ()))
+        sibling = seen[base, model]
+        if sibling is not None:
+            found[place, model] = sibling
+    return found
