@@ -14,12 +14,14 @@ from loopback import HOST
 class OutgoingProxy:
     """Serves on a free port. ``heads`` holds the head of every request that it was asked.
 
-    ``answer``, if it is set, is what every request gets instead of a connection.
+    ``answer``, if it is set, is what every request gets instead of a connection. ``ports`` says
+    for ports of the outside world which one is meant here.
     """
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []
         self.answer: bytes | None = None
+        self.ports: dict[int, int] = {}
         self._listening = socket.create_server((HOST, 0))
         self.port = int(self._listening.getsockname()[1])
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -68,7 +70,7 @@ class OutgoingProxy:
             else:
                 port = urlsplit(target.decode()).port or 80
             # Names of the outside world lead back here: the network is off.
-            with socket.create_connection((HOST, port)) as there:
+            with socket.create_connection((HOST, self.ports.get(port, port))) as there:
                 there.sendall(data)
                 back = threading.Thread(target=_pump, args=(there, client), daemon=True)
                 back.start()

@@ -85,7 +85,18 @@ ALERT_POINTS: Final[Mapping[str, str]] = {
 }
 """On the way of an alert; ``tests/durability/test_alert_kills.py`` passes them all."""
 
-POINTS: Final[Mapping[str, str]] = {**GATEWAY_POINTS, **CONSOLE_POINTS, **ALERT_POINTS}
+DIGEST_POINTS: Final[Mapping[str, str]] = {
+    "digest.write.before": "a weekly digest is due, nothing is written",
+    "digest.write.after": "its message and its delivery are in the store",
+}
+"""On the way of a digest; ``tests/durability/test_digest_kills.py`` passes them."""
+
+POINTS: Final[Mapping[str, str]] = {
+    **GATEWAY_POINTS,
+    **CONSOLE_POINTS,
+    **ALERT_POINTS,
+    **DIGEST_POINTS,
+}
 
 
 def nowhere(place: str) -> None:

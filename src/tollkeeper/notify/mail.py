@@ -1,4 +1,4 @@
-"""E-mail through one mail server: plain text, to one address at a time."""
+"""E-mail through one mail server: plain text or HTML with pictures, to one address at a time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from email.utils import formatdate, make_msgid
 from typing import Final, NamedTuple
 
 from tollkeeper.clock import now_us
+from tollkeeper.domain.mails import Mail
 from tollkeeper.outgoing import trusting
 
 TRY_S: Final = 15.0
@@ -43,7 +44,13 @@ class SmtpMailer:
 
     def send(self, to: str, subject: str, text: str) -> None:
         """Send one mail. Raises OSError, in words, and with nothing of the mail or the password."""
-        message = message_of(self._server.sender, to, subject, text)
+        self._send(message_of(self._server.sender, to, subject, text))
+
+    def post(self, to: str, mail: Mail) -> None:
+        """Send a mail with pictures. Raises what ``send`` does, and ValueError."""
+        self._send(full_message(self._server.sender, to, mail))
+
+    def _send(self, message: EmailMessage) -> None:
         server = self._server
         try:
             with self._connected() as smtp:
@@ -75,7 +82,7 @@ class SmtpMailer:
         return smtp
 
 
-def message_of(sender: str, to: str, subject: str, text: str) -> EmailMessage:
+def message_of(sender: str, to: str, subject: str, text: str, message_id: str = "") -> EmailMessage:
     """Make a mail. Raises ValueError for an address or a subject that would be another header."""
     if any(not each.isprintable() for each in (sender, to, subject)):
         raise ValueError("an address or a subject holds a control character")
@@ -84,10 +91,36 @@ def message_of(sender: str, to: str, subject: str, text: str) -> EmailMessage:
     message["To"] = _address(to)
     message["Subject"] = subject
     message["Date"] = formatdate(now_us() / 1_000_000)
-    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    message["Message-ID"] = message_id or make_msgid(domain=_domain(sender))
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)
     return message
+
+
+def full_message(sender: str, to: str, mail: Mail) -> EmailMessage:
+    """Make a mail of text, HTML and the pictures in it. Raises ValueError as ``message_of``.
+
+    A mail with an id of its own has the same Message-ID whenever it is made.
+    """
+    identity = f"<{mail.message_id}@{_domain(sender)}>" if mail.message_id else ""
+    message = message_of(sender, to, mail.subject, mail.text, identity)
+    if not mail.html:
+        return message
+    message.add_alternative(mail.html, subtype="html")
+    html = message.get_payload()[1]  # type: ignore[index]  # the library calls it a payload
+    for picture in mail.pictures:
+        html.add_related(  # type: ignore[union-attr]  # it is the part that was just added
+            picture.png,
+            *("image", "png"),
+            cid=f"<{picture.cid}>",
+            disposition="inline",
+            filename=f"{picture.cid.partition('@')[0]}.png",
+        )
+    return message
+
+
+def _domain(sender: str) -> str:
+    return sender.rpartition("@")[2]
 
 
 def _address(text: str, name: str = "") -> Address:

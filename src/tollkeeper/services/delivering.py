@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import SystemRandom
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from tollkeeper.domain.budget_windows import zone_of
@@ -27,6 +28,7 @@ from tollkeeper.domain.deliveries import (
     after_try,
     channel_after,
 )
+from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import Notifier, Store
 from tollkeeper.services.outbox import enqueue, message_of
@@ -48,6 +50,12 @@ _DAY_MINUTES: Final = 1_440
 _draw: Final = SystemRandom().random
 
 
+Direct = Callable[[Told], Outcome]
+"""Tries once to send a message that goes to no channel."""
+
+NONE_DIRECT: Final[Mapping[str, Direct]] = MappingProxyType({})
+
+
 class Mailing(NamedTuple):
     """What the configuration says of messages.
 
@@ -66,7 +74,10 @@ class Mailing(NamedTuple):
 
 
 class Courier:
-    """Brings messages to channels. Used by one thread."""
+    """Brings messages to channels. Used by one thread.
+
+    ``direct`` says by their events how messages are sent that go to no channel.
+    """
 
     def __init__(
         self,
@@ -75,8 +86,10 @@ class Courier:
         mailing: Callable[[], Mailing],
         now_us: Callable[[], int],
         failpoint: FailPoint = nowhere,
+        direct: Mapping[str, Direct] = NONE_DIRECT,
     ) -> None:
         self._store = store
+        self._direct = direct
         self._notifier = notifier
         self._mailing = mailing
         self._now_us = now_us
@@ -141,6 +154,9 @@ class Courier:
     # ------------------------------------------------------------------ sending
 
     def _try(self, mailing: Mailing, states: Mapping[str, ChannelState], told: Told) -> Outcome:
+        direct = self._direct.get(told.message.event)
+        if direct is not None:
+            return tried_directly(direct, told)
         name = told.delivery.channel
         channel, state = mailing.channels.get(name), states.get(name)
         if channel is None:
@@ -154,6 +170,8 @@ class Courier:
         delivery = after_try(told.delivery, outcome, now_us, _draw())
         before = _state_of(self._store.channel_states(), delivery.channel)
         after = channel_after(before, delivery, outcome, now_us)
+        if told.message.event in self._direct:  # nobody could open it again
+            after = after._replace(closed_at_us=None)
         if not self._store.settle(delivery, after):
             return
         if outcome.fault:
@@ -178,6 +196,17 @@ def tried(
         return notifier.send(channel, message, mailing.link(message), now_us)
     except Exception:  # noqa: BLE001 - whatever it is, the other channels must be told
         logger.exception("sending failed", extra={"channel": channel.name})
+        return Outcome("could not be tried: a fault of ours, which has been logged")
+
+
+def tried_directly(direct: Direct, told: Told) -> Outcome:
+    """Try once to send what goes to no channel; a fault of ours is an outcome as well."""
+    try:
+        return direct(told)
+    except (LedgerUnavailable, OSError) as error:
+        return Outcome(f"cannot be put together now: {error}")
+    except Exception:  # noqa: BLE001 - whatever it is, everybody else must be told
+        logger.exception("sending failed", extra={"message": told.message.message_id})
         return Outcome("could not be tried: a fault of ours, which has been logged")
 
 
