@@ -44,6 +44,7 @@ def test_a_provider_is_read(tmp_path: Path) -> None:
       create_users: true
       email_domains: [Acme.com]
       allow_private: [Okta.internal]
+      session_h: 9
 """,
     )
     assert found.client_secret == SECRET
@@ -62,12 +63,13 @@ def test_a_provider_is_read(tmp_path: Path) -> None:
     assert found.takes("a@ACME.com")
     assert not found.takes("a@evil-acme.com")
     assert found.private_hosts == {"okta.internal"}
+    assert found.session_h == 9
 
 
 def test_what_is_left_out_is_strict(tmp_path: Path) -> None:
     (found,) = load(tmp_path, START)
     assert (found.rules, found.create_users, found.trusts_emails) == ((), False, False)
-    assert (found.label, found.signs_out) == ("okta", False)
+    assert (found.label, found.signs_out, found.session_h) == ("okta", False, 24)
 
 
 def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
@@ -124,6 +126,8 @@ def test_what_cannot_be_meant_is_refused(
         ('email_domains: ["@acme.com"]', "is no domain"),
         ('scopes: ["open id"]', "are at most 20 words"),
         ("allow_private: [a/b]", "is no host"),
+        ("session_h: 0", "is 1 to 168 hours"),
+        ("session_h: 169", "is 1 to 168 hours"),
         (f"label: {'x' * 41}", "is longer than 40"),
         ("claims: {group: x}", "did you mean 'groups'?"),
     ],

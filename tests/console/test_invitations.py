@@ -11,6 +11,7 @@ import pytest
 from consoles import RunningConsole, running_console
 from stores import DAY, NOW, issue_key
 from tollkeeper.domain.access import KeyKind, Role
+from tollkeeper.domain.audit import AuditQuestion
 from tollkeeper.services import people
 
 LINK = re.compile(r"http://localhost:4000(/join\?token=[A-Za-z0-9_-]{43})")
@@ -46,6 +47,10 @@ def test_an_invited_person_joins_and_is_signed_in(running: RunningConsole) -> No
     assert (user.name, user.role, user.team) == ("New One", Role.LEAD, "core")
     assert running.get(path).status == 404
     assert "This invitation is over" in running.get(path).text
+    newest = running.store.audit(AuditQuestion(actor="new@acme.com"))
+    assert [entry.action for entry in newest] == ["session.begin", "user.add", "invitation.accept"]
+    assert {(entry.actor_kind, entry.actor_id) for entry in newest} == {("person", user.user_id)}
+    assert {entry.address for entry in newest} == {"203.0.113.9"}
 
 
 def test_another_sites_page_cannot_make_somebody_join(running: RunningConsole) -> None:

@@ -8,17 +8,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consoles import Reply, RunningConsole, running_console
 from loopback import HOST
 from sso_desk import provider_of
-from stores import NOW, SECOND
+from stores import HOUR, NOW, SECOND
 from tollkeeper import clock
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.audit import Action, AuditQuestion
-from tollkeeper.domain.oidc import OidcProvider
+from tollkeeper.domain.oidc import GroupRule, OidcProvider
 from tollkeeper.outgoing import OutsideClient
 from tollkeeper.services import people
 from tollkeeper.sso.client import ProviderClient
@@ -74,7 +75,7 @@ def go(
     wicked: WickedProvider,
     after: str = "",
     cookie: str = "",
-    **claims: str,
+    **claims: Any,
 ) -> Reply:
     """Go to the provider and come back; ``cookie`` is one that the browser has already."""
     begun = console.get(START + (f"?next={after}" if after else ""))
@@ -145,6 +146,28 @@ def test_the_session_before_ends(console: RunningConsole, wicked: WickedProvider
     assert reply.status == 303
     assert console.get("/me?format=json", before).status == 401
     assert before.cookie not in reply.cookies[0]
+
+
+def test_what_somebody_lost_there_ends_here_within_hours(
+    tmp_path: Path, wicked: WickedProvider
+) -> None:
+    """The session is in use all the time; its end is what leads back to the provider."""
+    rules = (GroupRule("engineers", Role.LEAD, "core"),)
+    provider = replace(provider_of(wicked.issuer), rules=rules, session_h=4)
+    with signing_on(tmp_path, [provider]) as console:
+        cookie = go(console, wicked, groups=["engineers"]).cookies[0]
+        assert "Max-Age=14400;" in cookie
+        session = cookie.partition(";")[0]
+        for hour in range(4):
+            console.now_us = NOW + hour * HOUR
+            assert console.get("/api/v1/users", cookie=session).status == 200, hour
+        console.now_us = NOW + 4 * HOUR
+        assert console.get("/api/v1/users", cookie=session).status == 401
+        wicked.now_s = console.now_us // SECOND
+        try:
+            assert go(console, wicked, groups=["strangers"]).status == 403
+        finally:
+            wicked.now_s = NOW // SECOND
 
 
 def test_a_link_that_somebody_else_made_signs_nobody_in(

@@ -9,6 +9,7 @@ import pytest
 
 from consoles import PEOPLE, RunningConsole, Session, running_console
 from stores import issue_key
+from tollkeeper.services import people
 
 OUTSIDERS = ("other member", "other lead")
 INSIDERS = ("member", "lead", "finance", "auditor", "admin")
@@ -129,6 +130,25 @@ def test_a_lead_without_a_team_sees_their_own_alone(tmp_path: Path) -> None:
         )
         calls = console.get("/api/v1/calls", console.sign_in("lead")).json()["calls"]
         assert [each["call_id"] for each in calls] == ["own"]
+
+
+def test_a_new_team_does_not_get_a_former_teams_calls_by_its_name(tmp_path: Path) -> None:
+    with running_console(tmp_path) as console:
+        console.load(console.entry_of("member", call_id="of-core", team="core"))
+        people.rename_team(console.store, "core", "platform", console.now_us)
+        admin = console.as_admin_key
+        teams = {"of-new": {"name": "Core"}, "of-other": {"name": "core"}}
+        other = people.find_team(console.store, "other").team_id
+        for path, body in (("", teams["of-new"]), (f"/{other}", teams["of-other"])):
+            reply = console.send("POST", f"/api/v1/teams{path}", body, headers=admin)
+            assert (reply.status, reply.json()["code"]) == (409, "team_name_used")
+            assert "platform" in reply.json()["detail"]
+        olga = console.sign_in("other lead")
+        assert console.get("/api/v1/calls", olga).json()["calls"] == []
+        said = {"name": "core", "take_over": True}
+        assert console.send("POST", f"/api/v1/teams/{other}", said, headers=admin).status == 200
+        (call,) = console.get("/api/v1/calls", olga).json()["calls"]
+        assert call["call_id"] == "of-core"
 
 
 def test_a_key_shows_its_own_person_or_itself(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_any_table_is_planned_or_refused(rows: list[tuple[str, ...]], separator:
     out = io.StringIO()
     csv.writer(out, delimiter=separator).writerows([COLUMNS, *rows])
     text = out.getvalue().encode("utf-8", "replace")
-    plan = people_import._Planning([], []).plan(*people_import._rows(text))
+    plan = people_import._Planning([], [], {}).plan(*people_import._rows(text))
     assert (
         len(plan.faults) + plan.same + sum(each.kind in {"add", "change"} for each in plan.changes)
         >= plan.rows

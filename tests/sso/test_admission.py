@@ -221,6 +221,14 @@ def test_a_team_that_is_switched_off_is_not_given(desk: Desk) -> None:
     assert desk.sign_in(groups=["engineers", "search"]).team == ""
 
 
+def test_a_group_gives_no_team_that_was_another_ones_name(desk: Desk) -> None:
+    desk.set(rules=BY_GROUP)
+    people.ensure_team(desk.store, "search", desk.now_us)
+    people.rename_team(desk.store, "search", "find", desk.now_us)
+    assert desk.sign_in(groups=["engineers", "search"]).team == ""
+    assert [team.name for team in desk.store.teams()] == ["find"]
+
+
 def test_without_rules_roles_are_ours(desk: Desk) -> None:
     desk.set(rules=(), create_users=False)
     add_person(desk.store, "alice@acme.com", "core", Role.LEAD)

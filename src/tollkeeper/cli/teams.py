@@ -19,6 +19,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
+TakeOverOption = Annotated[
+    bool,
+    typer.Option(
+        "--take-over",
+        help="Take a name that another team had before, and see its calls of then.",
+    ),
+]
 NameArgument = Annotated[str, typer.Argument(metavar="TEAM", help="The team's name.")]
 
 
@@ -31,12 +38,13 @@ def add(
     parent: Annotated[
         str, typer.Option("--parent", metavar="TEAM", help="The team that it is part of.")
     ] = "",
+    take_over: TakeOverOption = False,
     as_json: JsonOption = False,
     data: DataOption = None,
 ) -> None:
     """Add a team. A lead of its parent sees both."""
     with opened(data, create=True) as (store, _):
-        team = people.add_team(store, name, now_us(), parent=parent)
+        team = people.add_team(store, name, now_us(), parent=parent, take_over=take_over)
     _print_done(team, f"Added team {_with_parent(team)}.", as_json)
 
 
@@ -94,12 +102,13 @@ def list_teams(as_json: JsonOption = False, data: DataOption = None) -> None:
 def rename(
     name: NameArgument,
     new_name: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")],
+    take_over: TakeOverOption = False,
     as_json: JsonOption = False,
     data: DataOption = None,
 ) -> None:
     """Rename a team. What it has spent so far keeps the old name in the ledger."""
     with opened(data) as (store, _):
-        team = people.rename_team(store, name, new_name, now_us())
+        team = people.rename_team(store, name, new_name, now_us(), take_over=take_over)
     _print_done(team, f"Renamed team {name} to {team.name}.", as_json)
 
 

@@ -12,11 +12,13 @@ import msgspec
 from tollkeeper.config import yaml_file
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import BadRequest
-from tollkeeper.domain.oidc import ISSUER_CHARS_MAX, NAME, GroupRule, OidcProvider
+from tollkeeper.domain.oidc import ISSUER_CHARS_MAX, NAME, SESSION_H, GroupRule, OidcProvider
 from tollkeeper.domain.outside import host_of, target_of
 from tollkeeper.services.names import clean_name
+from tollkeeper.services.sign_in import SESSION_LIFETIME_US
 
 PROVIDERS_MAX: Final = 10
+SESSION_H_MAX: Final = SESSION_LIFETIME_US // (3600 * 1_000_000)
 _SECTION: Final = ("sign_in", "oidc")
 _LABEL_CHARS_MAX: Final = 40
 _SECRET_CHARS_MAX: Final = 4_000
@@ -53,6 +55,7 @@ class OidcOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trust_emails: bool = False
     sign_out: bool = False
     allow_private: list[str] = []
+    session_h: int = SESSION_H
 
 
 def oidc_providers(
@@ -111,6 +114,7 @@ def _provider(
         trusts_emails=options.trust_emails,
         signs_out=options.sign_out,
         private_hosts=named,
+        session_h=_session_h(document, (*path, "session_h"), options.session_h),
     )
 
 
@@ -161,6 +165,12 @@ def _secret(document: yaml_file.Document, path: yaml_file.Path, options: OidcOpt
     if len(secret) > _SECRET_CHARS_MAX or not secret.isprintable():
         raise document.error(at, f"is one line of at most {_SECRET_CHARS_MAX} characters")
     return secret
+
+
+def _session_h(document: yaml_file.Document, path: yaml_file.Path, hours: int) -> int:
+    if not 1 <= hours <= SESSION_H_MAX:
+        raise document.error(path, f"is 1 to {SESSION_H_MAX} hours: no session lasts longer")
+    return hours
 
 
 def _scopes(

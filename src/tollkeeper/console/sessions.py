@@ -48,10 +48,11 @@ def begun(console: Console, access: Access, found: service.SignedIn, after: str)
 
 def with_session(console: Console, response: Response, found: service.SignedIn) -> Response:
     """Give a browser the cookie of a session, with an answer."""
+    session = found.session
     response.set_cookie(
         cookie_name(console),
         found.cookie,
-        max_age=service.SESSION_LIFETIME_US // 1_000_000,
+        max_age=(session.expires_at_us - session.created_at_us) // 1_000_000,
         secure=console.secure,
         httponly=True,
         samesite="lax",

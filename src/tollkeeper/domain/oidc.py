@@ -17,6 +17,9 @@ from tollkeeper.domain.errors import NotAllowed, UpstreamFailed
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 ISSUER_CHARS_MAX: Final = 500
 SUBJECT_CHARS_MAX: Final = 255
+SESSION_H: Final = 24
+"""How long a session from a provider lasts unless the configuration says otherwise, in hours."""
+
 EVERYBODY: Final = "*"
 """A group that everybody is in."""
 
@@ -43,7 +46,8 @@ class OidcProvider:
     ``groups_claim``, ``email_claim`` and ``name_claim`` say where a claim stands. Without
     ``rules`` roles are ours alone to give. ``domains`` are those that addresses must be of, all
     if there are none. ``trusts_emails`` takes addresses for verified of which nothing is said.
-    ``private_hosts`` may be inside.
+    ``private_hosts`` may be inside. After ``session_h`` hours people are sent there again, so that
+    what they lost there ends here too.
     """
 
     name: str
@@ -61,6 +65,7 @@ class OidcProvider:
     trusts_emails: bool = False
     signs_out: bool = False
     private_hosts: frozenset[str] = frozenset()
+    session_h: int = SESSION_H
 
     @property
     def gives_roles(self) -> bool:

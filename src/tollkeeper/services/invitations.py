@@ -11,7 +11,9 @@ import secrets
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from tollkeeper.acting import acting, actor
 from tollkeeper.domain.access import Role, Viewer
+from tollkeeper.domain.audit import Actor, ActorKind
 from tollkeeper.domain.errors import BadRequest, Conflict, KeyRejected, NotAllowed, NotFound
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.invitations import LIFETIME_US, Invitation, InvitationState
@@ -155,28 +157,45 @@ def accept(store: Store, vault: Vault, token: str, name: str, now_us: int) -> Si
     who made it; it does not say which. It never opens an account that is in use.
     """
     with store.together():
-        spent = None
-        if len(token) == _TOKEN_CHARS:
+        asked = store.invitation_with(_hashed(vault, token)) if len(token) == _TOKEN_CHARS else None
+        if asked is None:
+            raise _rejected()
+        before = store.user_with_email(asked.email)
+        user_id = _MINT.next(now_us // 1000) if before is None else before.user_id
+        with acting(_by_the_invited(asked, user_id)):
             spent = store.accept_invitation(_hashed(vault, token), now_us)
-        if spent is None or not _is_backed(store, spent):
-            raise _rejected()
-        user = store.user_with_email(spent.email)
-        if user is not None and (user.active or not _is_of_an_admin(store, spent)):
-            raise _rejected()
-        called = name.strip()
-        if user is None:
-            user = people.add_user(
-                *(store, spent.email, now_us), name=called, role=spent.role, team=spent.team
-            )
-        else:
-            user = people_changes.change_user(
-                *(store, user.user_id, now_us),
-                name=called or None,
-                role=spent.role,
-                team=spent.team,
-                active=True,
-            )
-        return sign_in.begin(store, vault, user, now_us, sign_in.LINK)
+            if spent is None or not _is_backed(store, spent):
+                raise _rejected()
+            user = store.user_with_email(spent.email)  # as it is now that others have to wait
+            if user is not None and (user.active or not _is_of_an_admin(store, spent)):
+                raise _rejected()
+            called = name.strip()
+            if user is None:
+                user = people.add_user(
+                    *(store, spent.email, now_us),
+                    name=called,
+                    role=spent.role,
+                    team=spent.team,
+                    user_id=user_id,
+                )
+            else:
+                user = people_changes.change_user(
+                    *(store, user.user_id, now_us),
+                    name=called or None,
+                    role=spent.role,
+                    team=spent.team,
+                    active=True,
+                )
+            return sign_in.begin(store, vault, user, now_us, sign_in.LINK)
+
+
+def _by_the_invited(invitation: Invitation, user_id: str) -> Actor:
+    """Say who acts while an invitation is accepted: whoever it is for, unless the browser is
+    signed in as somebody already, who then is who does it."""
+    by = actor()
+    if by.kind is not ActorKind.ANYBODY and by.kind is not ActorKind.SYSTEM:
+        return by
+    return Actor(ActorKind.PERSON, invitation.email, user_id, by.address)
 
 
 def require_own(by: Inviter, invitation: Invitation) -> None:

@@ -7,14 +7,24 @@ from tollkeeper.domain.errors import BadRequest, Conflict, NotFound
 from tollkeeper.domain.invitations import Invitation
 from tollkeeper.ports import Store, Team, User
 from tollkeeper.services import names
+from tollkeeper.services.former_names import former_names, require_unused
 
 TEAM = "the team's name"
 
 
-def add_team(store: Store, name: str, now_us: int, team_id: str = "", *, parent: str = "") -> Team:
+def add_team(
+    store: Store,
+    name: str,
+    now_us: int,
+    team_id: str = "",
+    *,
+    parent: str = "",
+    take_over: bool = False,
+) -> Team:
     """Add a team, under an id of its own where one is given, and as a part of ``parent``.
 
-    Raises Conflict when there is one of this name, whatever its case, or of this id.
+    Raises Conflict when there is one of this name, whatever its case, or of this id; and where
+    another team was called so before, unless its past is to be taken over.
     """
     cleaned = names.clean_name(name, TEAM)
     if team_id:
@@ -24,6 +34,8 @@ def add_team(store: Store, name: str, now_us: int, team_id: str = "", *, parent:
             raise Conflict(f"there is a team with id {team_id!r} already", code="team_exists")
         if store.team_named(cleaned) is not None:
             raise Conflict(f"there is a team {cleaned!r} already", code="team_exists")
+        if not take_over:
+            require_unused(former_names(store), cleaned)
         added = store.add_team(cleaned, now_us, team_id)
         return nest_team(store, added.name, parent) if parent else added
 
@@ -51,14 +63,19 @@ def nest_team(store: Store, name: str, parent: str) -> Team:
         return find_team(store, name)
 
 
-def rename_team(store: Store, name: str, new_name: str, now_us: int) -> Team:
-    """Rename a team. Entries and memberships of the past keep the old name."""
+def rename_team(
+    store: Store, name: str, new_name: str, now_us: int, *, take_over: bool = False
+) -> Team:
+    """Rename a team. Entries and memberships of the past keep the old name, which no other team
+    gets by accident: see ``add_team``."""
     cleaned = names.clean_name(new_name, TEAM)
     with store.together():
         team = find_team(store, name)
         holder = store.team_named(cleaned)
         if holder is not None and holder.team_id != team.team_id:
             raise Conflict(f"there is a team {cleaned!r} already", code="team_exists")
+        if not take_over:
+            require_unused(former_names(store), cleaned, team.team_id)
         store.rename_team(team.team_id, cleaned, now_us)
         return find_team(store, cleaned)
 

@@ -16,15 +16,17 @@ def change_team(
     name: str | None = None,
     parent: str | None = None,
     active: bool | None = None,
+    take_over: bool = False,
 ) -> Team:
     """Rename a team, make it part of another one ("" for none), switch it; None leaves as it is.
 
+    ``take_over`` lets it have a name that another team had before, with what stands under it.
     Raises NotFound for no such team, and what ``people`` raises.
     """
     with store.together():
         team = team_with_id(store, team_id)
         if name is not None and name != team.name:
-            team = people.rename_team(store, team.name, name, now_us)
+            team = people.rename_team(store, team.name, name, now_us, take_over=take_over)
         if parent is not None and parent != team.parent:
             team = people.nest_team(store, team.name, parent)
         if active is not None and active != team.active:

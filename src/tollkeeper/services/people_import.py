@@ -17,6 +17,7 @@ from tollkeeper.domain.errors import BadRequest, Conflict, Refused
 from tollkeeper.domain.people import NewUser
 from tollkeeper.ports import Store, Team, User
 from tollkeeper.services import names, people
+from tollkeeper.services.former_names import FormerNames, former_names, require_unused
 
 COLUMNS: Final = ("email", "name", "role", "team", "parent")
 BYTES_MAX: Final = 32 * 1024 * 1024
@@ -75,7 +76,7 @@ def plan_of(store: Store, table: bytes) -> Plan:
     Raises BadRequest for what is no such table at all.
     """
     rows, faults = _rows(table)
-    return _Planning(store.teams(), store.users()).plan(rows, faults)
+    return _Planning(store.teams(), store.users(), former_names(store)).plan(rows, faults)
 
 
 def take_over(
@@ -231,7 +232,8 @@ def _lines(reader: _Reader) -> Iterator[tuple[int, list[str]] | Fault]:
 class _Planning:
     """Compares lines with teams and people, which it counts on as it goes."""
 
-    def __init__(self, teams: Iterable[Team], users: Iterable[User]) -> None:
+    def __init__(self, teams: Iterable[Team], users: Iterable[User], formers: FormerNames) -> None:
+        self._formers = formers
         self._teams = {team.name.casefold(): team for team in teams}
         self._users = {user.email: user for user in users}
         self._lines: dict[str, int] = {}
@@ -264,6 +266,7 @@ class _Planning:
             yield from self._parent_changes(row, name, parent)
         team = self._teams.get(name.casefold())
         if team is None:
+            require_unused(self._formers, name)
             self._teams[name.casefold()] = Team("", name, True, 0, parent)
             yield Change(row.line, "add team", name, (("parent", "", parent),) if parent else ())
         elif not team.active:
@@ -282,6 +285,7 @@ class _Planning:
             raise BadRequest("a team cannot be part of itself")
         above = self._teams.get(parent.casefold())
         if above is None:
+            require_unused(self._formers, parent)
             self._teams[parent.casefold()] = Team("", parent, True, 0)
             yield Change(row.line, "add team", parent, ())
         elif above.parent:

@@ -34,6 +34,7 @@ FLOW_CHARS_MAX: Final = 3_900
 """What a browser keeps in one cookie, with its name and attributes."""
 
 BEGAN_WITH: Final = "oidc"
+_HOUR_US: Final = 3600 * 1_000_000
 _TOKEN_BYTES: Final = 32
 _SEALED: Final = "sign-in at a provider"
 _STATE: Final = "sign-in state"
@@ -97,7 +98,9 @@ def finish(
     returned = Returned(query.get("code", ""), query.get("error", ""), query.get("iss", ""))
     arrival = client.arrival(flow.request, returned, now_us)
     user = admit(store, client.provider, arrival, now_us)
-    return Arrived(sign_in.begin(store, vault, user, now_us, BEGAN_WITH), flow.next)
+    ends_us = now_us + client.provider.session_h * _HOUR_US
+    begun = sign_in.begin(store, vault, user, now_us, BEGAN_WITH, expires_at_us=ends_us)
+    return Arrived(begun, flow.next)
 
 
 def admit(store: Store, provider: OidcProvider, arrival: Arrival, now_us: int) -> User:
@@ -204,10 +207,10 @@ def _as_granted(store: Store, user: User, granted: Granted, now_us: int) -> User
     if granted.role is not None and granted.role is not user.role:
         user = _with_role(store, user, granted.role, now_us)
     if granted.team and granted.team.casefold() != user.team.casefold():
-        people.ensure_team(store, granted.team, now_us)
         try:
+            people.ensure_team(store, granted.team, now_us)
             user = people.move_user(store, user.email, granted.team, now_us)
-        except BadRequest as error:  # the team is switched off
+        except (BadRequest, Conflict) as error:  # it is switched off, or was another's name
             logger.warning("team not given by groups", extra={"reason": error.message})
     return user
 

@@ -25,18 +25,26 @@ from tollkeeper.services.role_bounds import require_may_give
 
 
 class NewTeamBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of ``POST /api/v1/teams``. ``parent`` names the team that it is part of."""
+    """The body of ``POST /api/v1/teams``. ``parent`` names the team that it is part of.
+
+    ``take_over`` gives it a name that another team had before, with the calls under that name.
+    """
 
     name: str
     parent: str = ""
+    take_over: bool = False
 
 
 class TeamBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of ``POST /api/v1/teams/{team_id}``: what is to change."""
+    """The body of ``POST /api/v1/teams/{team_id}``: what is to change.
+
+    ``take_over`` gives it a name that another team had before, with the calls under that name.
+    """
 
     name: str | None = None
     parent: str | None = None
     active: bool | None = None
+    take_over: bool = False
 
 
 class NewUserBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +72,11 @@ def add_team(console: Console, access: Access, question: Question) -> Answer:
     """Add a team, as a part of another one where ``parent`` names it."""
     check_names(question.query, ())
     body = read_body(question.body, NewTeamBody)
-    added = people.add_team(console.store, body.name, console.now_us(), parent=body.parent)
+    added = people.add_team(
+        *(console.store, body.name, console.now_us()),
+        parent=body.parent,
+        take_over=body.take_over,
+    )
     return Document(_team(added), 201)
 
 
