@@ -33,6 +33,21 @@ def test_the_path_of_a_call_names_what_exists() -> None:
             assert name in _names_in(module), f"{file} has no {name}"
 
 
+def test_security_tests_exist_and_every_case_has_some() -> None:
+    text = (ROOT / "docs" / "security-tests.md").read_text("utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| W")]
+    assert [cells[1].strip() for cells in rows] == [f"W{number}" for number in range(1, 23)]
+    for cells in rows:
+        named = re.findall(r"`([a-z0-9_/]+)(\.py)?`", cells[4])
+        assert named[0][1], "first the file, then its tests"
+        known: set[str] = set()
+        for name, ending in named:
+            if ending:
+                known = _names_in(ROOT / "tests" / f"{name}.py")
+            else:
+                assert name in known, f"{cells[1].strip()}: there is no test {name}"
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     for target in _LINK.findall(document.read_text("utf-8")):

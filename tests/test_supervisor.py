@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from tollkeeper import supervisor
 from tollkeeper.supervisor import UNUSABLE, Child, Supervisor
 
 CHILD = """
-import os, signal, sys, time
+import os, resource, signal, sys, time
 
 name, behaviour, log, ready_fd = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[5])
 
@@ -35,6 +36,8 @@ if behaviour == "slow":
     time.sleep(0.5)
 if behaviour.startswith("exit"):
     sys.exit(int(behaviour[4:]))
+if behaviour == "limits":
+    say(f"core dumps {resource.getrlimit(resource.RLIMIT_CORE)[0]}")
 say("ready")
 os.write(ready_fd, b"ready")
 os.close(ready_fd)
@@ -104,6 +107,22 @@ def test_one_that_comes_after_nobody_here_begins_at_once(family: Family) -> None
         stop_all()
 
     assert family.run(family.child("alone", after="missing"), meanwhile=meanwhile) == 0
+
+
+def test_no_child_leaves_its_memory_in_a_core_dump(family: Family) -> None:
+    """Keys, sessions and prompts would be in it."""
+
+    async def meanwhile() -> None:
+        await family.until("one ready")
+        stop_all()
+
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        assert family.run(family.child("one", "limits"), meanwhile=meanwhile) == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+    assert "one core dumps 0" in family.said()
 
 
 def test_one_that_waits_begins_also_when_the_other_has_died(family: Family) -> None:

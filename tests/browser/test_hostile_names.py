@@ -8,11 +8,15 @@ import pytest
 from playwright.sync_api import Browser
 
 from browsers import Visitor, expect
+from budget_desks import budget
 from companies import Company, company
 from ledger_entries import ledger_entry
-from tollkeeper import clock
+from tollkeeper import bootstrap, clock
+from tollkeeper.domain.alerts import Alert, AlertKey, AlertState
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.ledger import Basis, LedgerEntry
+from tollkeeper.domain.price_rules import PriceRule, StoredRule
+from tollkeeper.services import people
 
 pytestmark = pytest.mark.browser
 
@@ -26,6 +30,7 @@ HOSTILE = (
     "</textarea></title></style><iframe srcdoc='<script>parent.broken=1</script>'>",
     "<!--<base href=//evil.example>",
     "&lt;b&gt;&#60;script&#62;",
+    '<a hx-get="/keys" hx-on:click="window.broken=1" data-hx-post="/logout" data-swap="#x">x</a>',
     'a,b:"c" -d',
     "\u202eevil\u2066 \u0007\u2028 name",
     "x" * 400,
@@ -40,7 +45,32 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
         for number, name in enumerate(HOSTILE):
             if len(name) <= 64 and name.isprintable():
                 made.issue(f"{name}{number}"[:64], "olive@acme.com")
+        fill(made)
         yield made
+
+
+def fill(made: Company) -> None:
+    """Name teams, people, budgets, rules and alerts in the same way."""
+    store, now_us = bootstrap.open_store(made.data), clock.now_us()
+    try:
+        for number, name in enumerate(each for each in HOSTILE if len(each) <= 100):
+            if not name.isprintable():
+                continue
+            people.add_team(store, name, now_us)
+            email = f"person-{number}@acme.com"
+            people.add_user(store, email, now_us, name=name, team=name)
+            limited = budget(f"budget-{number}", name=name)
+            store.add_budget(limited, now_us, name)
+            rule = StoredRule(f"rule-{number}", PriceRule(name, discount_bp=1), now_us, name)
+            store.add_price_rule(rule)
+            key = AlertKey("budget", limited.budget_id, "", now_us, 8_000)
+            alert = Alert(
+                *(f"alert-{number}", key, AlertState.FIRED, now_us, 80, 100, name, name),
+                *(now_us, now_us),
+            )
+            store.add_alert(alert)
+    finally:
+        store.close()
 
 
 def entries() -> Iterator[LedgerEntry]:
@@ -87,7 +117,7 @@ def require_inert(visitor: Visitor) -> None:
         page.locator("main script, main iframe, main img, main [onload], main [onerror]").count()
         == 0
     )
-    assert page.locator("main [onmouseover], a[href^='javascript']").count() == 0
+    assert page.locator("main [onmouseover], a[href^='javascript'], [hx-get]").count() == 0
     visitor.require_calm()
 
 
@@ -136,4 +166,27 @@ def test_on_the_keys(victim: Visitor) -> None:
     page.goto(
         "/login?token=%22%3E%3Cscript%3Ewindow.broken=1%3C/script%3E&next=javascript:alert(1)"
     )
+    require_inert(victim)
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/people?show=all", "main"),
+        ("/budgets", "main"),
+        ("/budget/budget-0", "main"),
+        ("/budgets/ask?budget=budget-0", "main"),
+        ("/models", "main"),
+        ("/alerts", "main"),
+        ("/settings/audit", "main"),
+        ("/adoption", ""),
+        ("/me", ""),
+        ("/account", ""),
+    ],
+)
+def test_on_every_other_page(victim: Visitor, path: str, place: str) -> None:
+    victim.page.goto(path)
+    if place:
+        shown = victim.page.locator(place)
+        expect(shown).to_contain_text("<script>window.broken=1</script>")
     require_inert(victim)

@@ -255,7 +255,7 @@ class Callers:
         headers = self.headers(caller, fresh=fresh)
         direct = caller in {"command line", "this machine"}
         target = route.path
-        for name, value in self._places().items():
+        for name, value in self.places().items():
             target = target.replace(name, value)
         target = target.replace("{session_id}", self._session_id(headers))
         if route.kind is Kind.FORM:
@@ -293,7 +293,8 @@ class Callers:
         )
         return made.invitation.invitation_id
 
-    def _places(self) -> Mapping[str, str]:
+    def places(self) -> Mapping[str, str]:
+        """Give what stands for each part of a path that varies; each of them is there."""
         limit = RateRule("limit", "l", BudgetScope.KEY, parallel=1)  # one that is there each time
         self.console.store.set_rate_rule(StoredRateRule(limit, self.console.now_us, "alice"))
         return {
@@ -331,6 +332,32 @@ def test_every_route_stands_in_the_golden_table() -> None:
 def test_who_gets_in(callers: Callers, route: Route, caller: str) -> None:
     reply = callers.ask(route, caller)
     assert _outcome(reply) == EXPECTED[route.method, route.path][caller], reply
+
+
+@pytest.mark.parametrize("caller", ["nobody", "member"])
+def test_head_opens_no_more_than_get(callers: Callers, caller: str) -> None:
+    for route in ROUTES:
+        if route.method == "GET":
+            reply = callers.ask(route._replace(method="HEAD"), caller)
+            assert reply.body == b""
+            if route.kind is not Kind.FORM and reply.status != 401:  # why is in the body
+                expected = EXPECTED["GET", route.path][caller]
+                assert _outcome(reply) == expected, (route.path, reply)
+
+
+def test_no_get_changes_anything(callers: Callers) -> None:
+    """Also where one asks for it as a form of the same address would be sent."""
+    store = callers.console.store
+    session = callers.console.sign_in("admin")
+    places = callers.places()
+    before = (store.revision(), store.audit_head())
+    for path in dict.fromkeys(route.path for route in ROUTES):
+        target = path
+        for name, value in places.items():
+            target = target.replace(name, value)
+        callers.console.get(f"{target}?{_FIELDS.decode()}", session)
+        callers.console.get(target, session, x_http_method_override="POST")
+        assert (store.revision(), store.audit_head()) == before, path
 
 
 def _outcome(reply: Reply) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from canaries import PLANTED
 from protocols import ALL, OPENAI
 from raw_http import Answer, RawConnection, ask, get
 from rough_upstream import Conversation, RoughUpstream, json_reply
@@ -135,6 +136,24 @@ def test_a_fault_leaves_the_old_configuration_and_is_shown(watched: Watched, nam
     assert get(gateway.port, "/readyz").json()["configuration"] is True
     assert b"tollkeeper_configuration_faulty 0.0" in get(gateway.port, "/metrics").body
     assert ask(gateway.port, OPENAI.call(gateway.key)).json()["used"] == [1]
+
+
+def test_metrics_are_for_whoever_has_their_token(watched: Watched) -> None:
+    """As soon as there is one, this machine needs it too."""
+    gateway = watched.gateway
+    token = PLANTED.plant("the token of the metrics", "metrics-token-canary-61")
+    gateway.configure({**_with_key(gateway, 0), "metrics": {"token": token}})
+    _reload(gateway)
+    wrong = (None, "Bearer", "Bearer x", f"Bearer {token}x", f"bearer  {token}", f"Basic {token}x")
+    for given in wrong:
+        refused = get(gateway.port, "/metrics", {"authorization": given})
+        assert refused.status == 403, given
+        assert b"tollkeeper_" not in refused.body
+    good = {"authorization": f"Bearer {token}", "x-forwarded-for": "198.51.100.7"}
+    assert b"tollkeeper_" in get(gateway.port, "/metrics", good).body
+    gateway.configure(_with_key(gateway, 0))
+    _reload(gateway)
+    assert get(gateway.port, "/metrics").status == 200
 
 
 def test_a_file_that_is_gone_leaves_the_old_configuration(watched: Watched) -> None:

@@ -131,6 +131,17 @@ def test_a_forged_address_does_not_open_what_is_for_this_machine(watched: Watche
         assert get(watched.port, "/metrics", {"x-forwarded-for": value}).status == 403
 
 
+def test_health_says_the_same_few_words_to_everybody(watched: Watched) -> None:
+    ready = {"status", "draining", "journal", "store", "configuration"}
+    known, proxied = {"authorization": f"Bearer {watched.key}"}, {"x-forwarded-for": "10.1.1.1"}
+    for headers in ({}, known, proxied):
+        assert get(watched.port, "/healthz", headers).body == b'{"status":"ok"}'
+        answer = get(watched.port, "/readyz", headers).json()
+        assert set(answer) == ready
+        assert answer.pop("status") == "ready"
+        assert all(value is True or value is False for value in answer.values())
+
+
 def test_what_a_provider_says_is_cleaned(watched: Watched) -> None:
     answer = ask(watched.port, OPENAI.call(watched.key))
     assert answer.headers["x-request-id"] == "up-1"

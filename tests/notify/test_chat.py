@@ -51,6 +51,9 @@ def test_a_mail_arrives_with_title_text_and_link_and_no_header_of_its_own() -> N
         if part.get_content_maintype() == "text"
     )
     assert LINK in text
+    for part in parsed.walk():
+        if part.get_content_type() == "text/html":
+            assert b"<b>" not in part.get_payload(decode=True)
 
 
 def test_a_chat_gets_no_call_to_everybody() -> None:

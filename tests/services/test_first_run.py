@@ -13,6 +13,7 @@ import pytest
 import stores
 from stores import NOW, Folder
 from tollkeeper.domain.access import Role
+from tollkeeper.domain.errors import KeyRejected
 from tollkeeper.services import first_run, keys, people, sign_in
 from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
 
@@ -58,6 +59,23 @@ def test_an_empty_store_gets_what_a_first_call_needs(folder: Folder) -> None:
     token = made.sign_in_path.removeprefix(sign_in.LINK_PATH)
     assert sign_in.sign_in(folder.store, folder.vault, token, NOW).user == made.admin
     assert made.key_token not in repr(made)
+
+
+@pytest.mark.parametrize("late_us", [0, sign_in.LINK_LIFETIME_US])
+def test_after_the_first_start_only_its_link_leads_in_and_once(
+    folder: Folder, late_us: int
+) -> None:
+    """Whatever address it listens on: nobody has a password, and there is nothing to sign up."""
+    made = first_run.first_run(folder.store, folder.vault, NOW)
+    assert made is not None
+    assert folder.store.users_with_password() == frozenset()
+    assert folder.store.invitations() == []
+    assert folder.store.scim_tokens() == []
+    token = made.sign_in_path.removeprefix(sign_in.LINK_PATH)
+    if not late_us:
+        sign_in.sign_in(folder.store, folder.vault, token, NOW)
+    with pytest.raises(KeyRejected):
+        sign_in.sign_in(folder.store, folder.vault, token, NOW + late_us)
     assert token not in repr(made)
 
 

@@ -258,6 +258,20 @@ def test_keys_for_other_uses_sign_nothing(desk: Desk, wicked: WickedProvider) ->
     assert refused(desk).code == "sign_in_not_verified"
 
 
+@pytest.mark.parametrize("endpoint", ["token_endpoint", "jwks_uri", "userinfo_endpoint"])
+@pytest.mark.parametrize(
+    "inside", ["https://169.254.169.254/x", "https://10.0.0.1/x", "http://x.y/"]
+)
+def test_a_description_leads_to_nothing_inside(
+    desk: Desk, wicked: WickedProvider, endpoint: str, inside: str
+) -> None:
+    wicked.metadata = {endpoint: inside}
+    with pytest.raises(UpstreamFailed):
+        desk.sign_in()
+    assert desk.store.users() == []
+    assert set(wicked.asked) == {"/realm/.well-known/openid-configuration"}
+
+
 def test_a_provider_that_fails_is_not_asked_at_every_knock(
     desk: Desk, wicked: WickedProvider
 ) -> None:
