@@ -21,7 +21,8 @@ def pages_of(visitor: Visitor) -> list[str]:
     call = newest_call(visitor.page)
     failed = newest_call(visitor.page, "outcome:upstream_error,outcome:refused")
     other = ["/models", "/keys?show=all", "/budgets", "/alerts", "/people", "/me", "/account"]
-    return ["/", "/?by=team&rows=all", "/calls", call, failed, *other]
+    explored = ["/explore?group_by=team,tool", "/explore?group_by=team,tool,model&view=sankey"]
+    return ["/", "/?by=team&rows=all", *explored, "/calls", call, failed, *other]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -42,6 +42,7 @@ POST   /budget/new                1 3 3 3 3 + 3 + + 1 1
 GET    /spend/logs                1 3 3 3 3 + 3 + + 1 1
 GET    /global/spend/report       1 3 3 3 3 + 3 + + 1 1
 GET    /                          s + + + + + s s s s s
+GET    /explore                   s + + + + + s s s s s
 GET    /calls                     s + + + + + s s s s s
 GET    /calls/{call_id}           s + + + + + s s s s s
 GET    /models                    s + + + + + s s s s s

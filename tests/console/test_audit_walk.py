@@ -335,7 +335,10 @@ def test_what_fails_to_sign_in_is_counted_and_recorded_once(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/v1/usage?format=csv&group_by=team", "/calls?format=csv", "/settings/audit?format=csv"],
+    [
+        *("/api/v1/usage?format=csv&group_by=team", "/calls?format=csv"),
+        *("/settings/audit?format=csv", "/explore?format=csv"),
+    ],
 )
 def test_what_is_taken_away_is_recorded(desk: Desk, path: str) -> None:
     console = desk.console

@@ -133,6 +133,7 @@ class Page(HTMLParser):
 
 
 PAGES = (
+    *("/explore?group_by=team,tool,tag:feature&view=sankey", "/explore?group_by=user,key"),
     *("/", "/?by=tool", "/?by=tag:feature", "/?by=user&rows=all", "/?by=team", "/?by=provider"),
     *("/calls", "/calls?outcome=upstream_error", "/keys?show=all", "/me", "/login?token=x"),
     *("/account", "/people?show=all"),
@@ -193,6 +194,7 @@ def test_forms_come_back_as_text(hostile: RunningConsole, text: str) -> None:
     [
         *("/api/v1/calls?format=csv&limit=1000", "/calls?format=csv", "/?format=csv&by=model"),
         *("/api/v1/usage?format=csv&group_by=tool,tag:feature", "/?format=csv&by=tag:feature"),
+        "/explore?format=csv&group_by=tool,tag:feature&view=table",
     ],
 )
 def test_no_cell_of_a_file_is_a_formula(hostile: RunningConsole, target: str) -> None:

@@ -51,6 +51,8 @@ def rows(console: RunningConsole, target: str, **asked: Any) -> list[dict[str, A
     "target",
     [
         *("/?by=user", "/?by=user&format=json", "/?by=user&format=csv"),
+        *("/explore?group_by=user,key", "/explore?group_by=user&format=json"),
+        *("/explore?group_by=team,user&view=sankey", "/explore?group_by=user&format=csv"),
         *("/calls", "/calls?format=json", "/calls?format=csv", "/models"),
         *("/calls/call-member", "/calls/call-member?format=json"),
         *(BY_USER, f"{BY_USER}&format=csv", "/api/v1/calls", "/api/v1/calls?format=csv"),

@@ -40,8 +40,8 @@ def note_export(
     """Record that somebody takes a file away. Raises OSError, so that none leaves unrecorded."""
     if isinstance(answer, File):
         name = answer.name
-    elif wanted == "csv" and isinstance(answer, HasTable):
-        name = f"{path.strip('/').replace('/', ' ') or 'overview'}.csv"
+    elif wanted in {"csv", "parquet"} and isinstance(answer, HasTable):
+        name = f"{path.strip('/').replace('/', ' ') or 'overview'}.{wanted}"
     else:
         return
     asked = {each: value for each, value in query.items() if each not in _SECRET}

@@ -54,7 +54,7 @@ from tollkeeper.console.scim_words import (
     error_document,
     scim_status,
 )
-from tollkeeper.console.shared import Console, HasTable, Page, Redirect
+from tollkeeper.console.shared import Console, HasTable, Page, Redirect, Table
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.errors import KeyRejected, NotAllowed
 from tollkeeper.domain.scim import ScimRefused
@@ -67,7 +67,9 @@ HTML: Final = "text/html; charset=utf-8"
 JSON: Final = "application/json"
 THEMES: Final = ("light", "dark", "auto")
 SIGN_IN: Final = "/login"
-_FORMATS: Final = ("html", "json", "csv")
+_FILES: Final = frozenset({"csv", "parquet"})
+_PARQUET: Final = "application/vnd.apache.parquet"
+_FORMATS: Final = ("html", "json", *sorted(_FILES))
 _ME_FORMATS: Final = ("html", "json", "line")
 
 
@@ -216,15 +218,18 @@ class Endpoint:
         status = getattr(answer, "status", 200)
         if wanted == "json":
             return _json(request, page_document(answer), status)
-        if wanted == "csv":
+        if wanted in _FILES:
             if not isinstance(answer, HasTable):
                 raise BadQuestion("format", "this page is no table; html or json")
-            table = answer.table()
-            return self._written(
-                request, access, csv_file(table.name, csv_lines(table.columns, table.rows)), ""
-            )
+            return self._written(request, access, self._file(answer.table(), wanted), "")
         html = render(self._templates, answer.template, answer, self._view(request, access))
         return _sized(request, html.encode(), HTML, status)
+
+    def _file(self, table: Table, wanted: str) -> File:
+        if wanted == "csv":
+            return csv_file(table.name, csv_lines(table.columns, table.rows))
+        body = self._console.parquet(table.columns, table.rows)
+        return File(f"{table.name}.parquet", _PARQUET, body)
 
     def _view(self, request: Request, access: Access) -> View:
         console = self._console

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -48,7 +48,7 @@ class Head:
     fields: tuple[tuple[str, str], ...]
 
 
-_ADDRESSES: Final = {"/calls": Links.calls, "/models": Links.models}
+_ADDRESSES: Final = {"/calls": Links.calls, "/models": Links.models, "/explore": Links.explore}
 
 
 def head_of(
@@ -70,10 +70,10 @@ def head_of(
         first_day=period.first_day.isoformat(),
         last_day=last_day.isoformat(),
         chips=tuple(_chip(each, known, here(_rest(links, each))) for each in links.filters),
-        clear_href=here(Links(links.time, links.zone, (), links.by)),
+        clear_href=here(replace(links, filters=())),
         fields=tuple(
             (name, value)
-            for name, value in (*links.during().hidden_fields(), ("by", links.by))
+            for name, value in (*links.during().hidden_fields(), *links.also, ("by", links.by))
             if value and (name != "by" or path == "/")
         ),
     )
@@ -103,13 +103,15 @@ def label(dimension: str, value: str, names: dict[str, str]) -> str:
         return words.basis(value).name
     if dimension == "outcome":
         return words.outcome(value).name
+    if dimension == "weekday":
+        return words.WEEKDAYS[int(value) - 1]
+    if dimension == "hour_of_day":
+        return f"{int(value):02d}:00"
     return names.get(value, value)
 
 
 def _rest(links: Links, each: Filter) -> Links:
-    return Links(
-        links.time, links.zone, tuple(other for other in links.filters if other != each), links.by
-    )
+    return replace(links, filters=tuple(other for other in links.filters if other != each))
 
 
 def _chip(each: Filter, names: dict[str, str], href: str) -> Chip:

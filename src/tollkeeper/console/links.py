@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from tollkeeper.console.rendering import address
@@ -28,13 +29,14 @@ class Links:
     """Makes addresses that keep a view's time, zone, filters and dimension.
 
     ``time`` holds ``period``, or ``from`` and ``to``; ``by`` is the overview's dimension, "" for
-    the usual one.
+    the usual one; ``also`` is what else makes a view of Explore.
     """
 
     time: Mapping[str, str]
     zone: str
     filters: tuple[Filter, ...] = ()
     by: str = ""
+    also: tuple[tuple[str, str], ...] = ()
 
     def during(self, **time: str) -> Links:
         """Give links for another time."""
@@ -48,6 +50,22 @@ class Links:
         )
         return replace(self, time={"from": start, "to": end})
 
+    def between(self, start_us: int, end_us: int) -> Links:
+        """Give links for the time between two moments, as days where it is made of days."""
+        zone = zones.zone_info(self.zone)
+        first, last = zones.local_time(start_us, zone), zones.local_time(end_us - 1, zone)
+        after = last.date() + timedelta(days=1)
+        if (
+            zones.day_start(first.date(), zone) == start_us
+            and zones.day_start(after, zone) == end_us
+        ):
+            return self.during(**{"from": f"{first:%Y-%m-%d}", "to": f"{last:%Y-%m-%d}"})
+        start, end = (
+            zones.local_time(at_us, zone).isoformat(timespec="microseconds")
+            for at_us in (start_us, end_us)
+        )
+        return self.during(**{"from": start, "to": end})
+
     def narrowed(self, dimension: str, *values: str) -> Links:
         """Give links with one more filter; it takes the place of another of its dimension."""
         return replace(self, filters=(*without(self.filters, dimension), Filter(dimension, values)))
@@ -59,6 +77,10 @@ class Links:
     def overview(self, by: str | None = None) -> str:
         """Give the address of the first page, by another dimension if one is named."""
         return address("/", self._query() | {"by": self.by if by is None else by})
+
+    def explore(self, **changes: str | None) -> str:
+        """Give the address of Explore, with other parameters where some are named."""
+        return address("/explore", {**self._query(), **dict(self.also), **changes})
 
     def calls(self) -> str:
         """Give the address of the list of calls."""

@@ -40,7 +40,7 @@ from tollkeeper.console.api.reading import check_names
 from tollkeeper.console.budget_routes import PAGES as BUDGET_PAGES
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.litellm.routes import LITELLM
-from tollkeeper.console.pages import call, calls, keys, models, overview, sign_in
+from tollkeeper.console.pages import call, calls, explore, keys, models, overview, sign_in
 from tollkeeper.console.route import Route, Tenant, api_delete, api_get, api_post, form_at, page_at
 from tollkeeper.console.scim.routes import SCIM
 from tollkeeper.console.shared import Console
@@ -74,6 +74,7 @@ def _description(console: Console, access: Access, question: Question) -> Answer
 
 PAGES: Final = (
     page_at("/", EVERYBODY, Tenant.SCOPE, overview.overview),
+    page_at("/explore", EVERYBODY, Tenant.SCOPE, explore.explore),
     page_at("/calls", EVERYBODY, Tenant.SCOPE, calls.calls),
     page_at("/calls/{call_id}", EVERYBODY, Tenant.SCOPE, call.call),
     page_at("/models", EVERYBODY, Tenant.SCOPE, models.models),

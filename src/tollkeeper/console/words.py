@@ -85,6 +85,9 @@ _DIMENSIONS: Final[Mapping[str, Dimension]] = {
     "session": Dimension("Session", "sessions", "No session"),
     "outcome": Dimension("Outcome", "outcomes", "None"),
     "basis": Dimension("Basis", "bases", "None"),
+    "endpoint": Dimension("Endpoint", "endpoints", "No endpoint"),
+    "weekday": Dimension("Weekday", "weekdays", "None"),
+    "hour_of_day": Dimension("Hour", "hours", "None"),
 }
 
 QUANTITIES: Final[Mapping[str, tuple[str, str]]] = {
@@ -133,6 +136,10 @@ QUANTITIES: Final[Mapping[str, tuple[str, str]]] = {
     REQUESTS: ("Fee for the request", "request"),
 }
 """Quantity → what it is called, and what is counted."""
+
+WEEKDAYS: Final = (
+    *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+)
 
 _PER: Final = {
     1: "each",

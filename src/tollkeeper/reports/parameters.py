@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tollkeeper.reports.calls import CallsQuestion
+from tollkeeper.reports.explore_question import ROWS, ExploreQuestion
 from tollkeeper.reports.filters import parse_filters
 from tollkeeper.reports.overview import OverviewQuestion
 from tollkeeper.reports.period import Period, period_between, period_named
@@ -21,6 +22,11 @@ CALLS: Final = (*_TIME, "filter", "limit", "cursor", "finished_after", "format")
 ADOPTION: Final = ("team", "format")
 SAVINGS: Final = (*_TIME, "filter", "from_model", "to_model", "format")
 OVERVIEW: Final = ("by", *_TIME, "filter", "format")
+EXPLORED: Final = ("metric", "group_by", "grain", "view", "compare", "sort", "limit")
+"""What makes a view of Explore, besides its time and its filters."""
+
+EXPLORE: Final = (*EXPLORED, *_TIME, "filter", "format")
+NO_GROUPS: Final = "none"
 _TEXT_CHARS_MAX: Final = 10_000
 
 
@@ -64,6 +70,28 @@ def overview_question(
         period=read_period(parameters, now_us, zone),
         dimension=parameters.get("by") or "model",
         filters=parse_filters(parameters.get("filter", "")),
+    )
+
+
+def explore_question(
+    parameters: Mapping[str, str], now_us: int, zone: str = DEFAULT_ZONE
+) -> ExploreQuestion:
+    """Read a view of Explore. Models are the usual groups; ``group_by=none`` asks for none."""
+    _check_names(parameters, EXPLORE)
+    group_by = parameters.get("group_by") or "model"
+    compare = parameters.get("compare") or "previous"
+    if compare not in {"previous", "none"}:
+        raise BadQuestion("compare", f"{quoted(compare)} is none; previous or none")
+    return ExploreQuestion(
+        period=read_period(parameters, now_us, zone),
+        metric=parameters.get("metric") or "cost_usd",
+        group_by=() if group_by == NO_GROUPS else _names(group_by),
+        filters=parse_filters(parameters.get("filter", "")),
+        grain=parameters.get("grain", ""),
+        view=parameters.get("view") or "bars",
+        compare=compare == "previous",
+        sort=parameters.get("sort", ""),
+        limit=_number(parameters, "limit", ROWS),
     )
 
 

@@ -27,8 +27,12 @@ class DayLabel(NamedTuple):
 
 def money_axis(axis: Sequence[Decimal]) -> Markup:
     """Write the amounts of an axis from the top down, each at the height of its grid line."""
-    last = max(1, len(axis) - 1)
-    amounts = [formatting.money_axis(amount) for amount in axis]
+    return value_axis([formatting.money_axis(amount) for amount in axis])
+
+
+def value_axis(amounts: Sequence[str]) -> Markup:
+    """Write values in words from the top down, at equal distances."""
+    last = max(1, len(amounts) - 1)
     texts = "".join(
         f'<text x="100%" y="{100 * index // last}%">{amount}</text>'
         for index, amount in enumerate(amounts)
@@ -41,13 +45,18 @@ def money_axis(axis: Sequence[Decimal]) -> Markup:
 
 def day_axis(days: Sequence[date]) -> Markup:
     """Write some of the days, each under the middle of its bar."""
+    return step_axis(day_labels(days), len(days))
+
+
+def step_axis(labels: Sequence[DayLabel], count: int) -> Markup:
+    """Write some labels under the middle of their bars, of ``count`` bars in all."""
     texts = Markup().join(
         Markup('<text {}x="{}.{:02d}%" y="14">{}</text>').format(
             _WIDE if label.wide else "",
-            *divmod((2 * label.place + 1) * 5_000 // len(days), 100),
+            *divmod((2 * label.place + 1) * 5_000 // count, 100),
             escape(label.text),
         )
-        for label in day_labels(days)
+        for label in labels
     )
     return Markup('<svg class="xaxis" aria-hidden="true" focusable="false">{}</svg>').format(texts)
 

@@ -1,0 +1,225 @@
+"""The queries behind Explore, built once for each shape of a question.
+
+Groups are columns ``group_0``…, the latest names of ids ``name_0``…. What is measured stands
+beside it twice: ``<measure>_now`` and ``<measure>_before``, found in one pass over both periods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import ibis
+
+from tollkeeper.ports import Ledger
+from tollkeeper.reports import bindings, zones
+from tollkeeper.reports.dimensions import NAMES, dimension
+from tollkeeper.reports.measures import MEASURES, aggregates, is_request
+from tollkeeper.reports.percentiles import percentiles
+from tollkeeper.reports.selection import selected
+from tollkeeper.reports.usage_queries import GroupShape, group_columns
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_SHAPES_REMEMBERED: Final = 256
+SPAN: Final = "span"
+"""The slots of the two moments between both periods: the one before ends, this one begins."""
+
+_BEFORE, _GAP, _NOW = 0, 1, 2
+_SPAN_COLUMN: Final = "span_"
+_PLACE_COLUMN: Final = "place_"
+_FIRST_TEXT: Final = "name_"
+
+
+class PivotShape(NamedTuple):
+    """What is measured of which groups.
+
+    ``measures`` are those that SQL adds up, ``metric`` is what is asked about, ``compared``
+    tells that the selection spans the period before as well, with ``SPAN`` between them.
+    ``sort`` is value, change, requests or name; ``limit`` is how many groups are kept.
+    """
+
+    groups: GroupShape
+    measures: tuple[str, ...]
+    metric: str
+    compared: bool
+    sort: str = "name"
+    limit: int = 1
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def pivoted(ledger: Ledger, shape: PivotShape) -> ir.Table:
+    """Give the first groups in order, and in ``groups_`` how many there are in all."""
+    return _first(_wide(ledger, shape), shape)
+
+
+def _wide(ledger: Ledger, shape: PivotShape) -> ir.Table:
+    table, groups = _spanned(ledger, shape)
+    found = aggregates(table, shape.measures)
+    for index, name in enumerate(shape.groups.group_by):
+        if name in NAMES:
+            found[f"{_FIRST_TEXT}{index}"] = table[NAMES[name]].argmax(table.started_at)
+    stage = table.group_by(**groups).agg(**found)
+    return _by_span(stage, shape)
+
+
+def _spanned(ledger: Ledger, shape: PivotShape) -> tuple[ir.Table, dict[str, ir.Value]]:
+    """Give the entries of both periods, and the groups with the period that each is in."""
+    table = selected(ledger, shape.groups.selection)
+    span: ir.Value = ibis.literal(_NOW, "int64")
+    if shape.compared:
+        span = zones.interval(table.started_at, 2, SPAN)
+        table = table.filter(span != _GAP)
+        span = zones.interval(table.started_at, 2, SPAN)
+    return table, {**group_columns(ledger, table, shape.groups), _SPAN_COLUMN: span}
+
+
+def _by_span(stage: ir.Table, shape: PivotShape) -> ir.Table:
+    """Put what belongs to one group side by side: each cell is one row of the stage."""
+    now, before = stage[_SPAN_COLUMN] == _NOW, stage[_SPAN_COLUMN] == _BEFORE
+    found = {}
+    for name in stage.columns:
+        if name.startswith(_FIRST_TEXT):
+            found[name] = ibis.coalesce(stage[name].max(where=now), stage[name].max(where=before))
+        elif not name.startswith("group_") and name != _SPAN_COLUMN:
+            found[f"{name}_now"] = stage[name].max(where=now)
+            found[f"{name}_before"] = stage[name].max(where=before)
+    groups = [f"group_{index}" for index in range(len(shape.groups.group_by))]
+    return stage.group_by(groups).agg(**found) if groups else stage.agg(**found)
+
+
+def _first(wide: ir.Table, shape: PivotShape) -> ir.Table:
+    """Sort, count and cut. A group of which corrections took everything back is none."""
+    if not shape.groups.group_by:
+        return wide
+    stands = (wide.entries_now.fill_null(0) != 0) | (wide.entries_before.fill_null(0) != 0)
+    wide = wide.filter(stands)
+    wide = wide.mutate(groups_=wide.count().over(ibis.window()), **_sorted_by(wide, shape))
+    names = [
+        f"{_FIRST_TEXT}{index}"
+        for index, name in enumerate(shape.groups.group_by)
+        if name in NAMES and shape.sort == "name"
+    ]
+    names += [f"group_{index}" for index in range(len(shape.groups.group_by))]
+    order = [ibis.asc(name, nulls_first=False) for name in names]
+    if shape.sort != "name":
+        weight = [ibis.desc("order_", nulls_first=False)]
+        order = [*weight, ibis.desc("requests_now", nulls_first=False), *order]
+    return wide.order_by(order).limit(shape.limit)
+
+
+def _sorted_by(wide: ir.Table, shape: PivotShape) -> dict[str, ir.Value]:
+    if shape.sort == "name":
+        return {}
+    if shape.sort == "requests":
+        return {"order_": wide.requests_now}
+    now = _weight(wide, shape.metric, "now")
+    if shape.sort == "change":
+        now = (now.fill_null(0) - _weight(wide, shape.metric, "before").fill_null(0)).abs()
+    return {"order_": now}
+
+
+def _weight(wide: ir.Table, metric: str, span: str) -> ir.NumericValue:
+    """Give what a metric is sorted by; ratios as floating point, exact enough for an order."""
+    above, below = MEASURES[metric].ratio
+    if not above:
+        return wide[f"{metric}_{span}"]
+    parts = [wide[f"{name}_{span}"].cast("float64") for name in (above, below)]
+    return parts[0] / parts[1].nullif(0)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def pivoted_percentiles(ledger: Ledger, shape: PivotShape, kept: PivotShape | None) -> ir.Table:
+    """Give the percentile that ``shape.metric`` is of, for the groups that ``kept`` keeps.
+
+    Without ``kept`` for all entries; the column is ``value_now`` and ``value_before``.
+    """
+    table, groups = _spanned(ledger, shape)
+    if kept is not None:
+        table = _within(ledger, table, groups, kept, inside=True)
+        groups = {name: table[name] for name in groups}
+    table = table.filter(is_request(table))
+    groups = {name: table[name] if name in table.columns else groups[name] for name in groups}
+    return _by_span(_percentile(table, groups, shape.metric), shape)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def rest(ledger: Ledger, shape: PivotShape, kept: PivotShape) -> ir.Table:
+    """Give the measures of everything in no group that ``kept`` keeps, as one row."""
+    table, groups = _spanned(ledger, kept)
+    table = _within(ledger, table, groups, kept, inside=False)
+    span = {_SPAN_COLUMN: table[_SPAN_COLUMN]}
+    if MEASURES[shape.metric].percentile[0]:
+        table = table.filter(is_request(table))
+        stage = _percentile(table, {_SPAN_COLUMN: table[_SPAN_COLUMN]}, shape.metric)
+    else:
+        stage = table.group_by(**span).agg(**aggregates(table, shape.measures))
+    return _by_span(stage, shape)
+
+
+def _within(
+    ledger: Ledger,
+    table: ir.Table,
+    groups: Mapping[str, ir.Value],
+    kept: PivotShape,
+    *,
+    inside: bool,
+) -> ir.Table:
+    """Keep the entries of the first groups, or all others."""
+    first = pivoted(ledger, kept)
+    names = [f"group_{index}" for index in range(len(kept.groups.group_by))]
+    first = first.select(**{f"kept_{name}": first[name] for name in names})
+    table = table.mutate(**groups)
+    same = [table[name].identical_to(first[f"kept_{name}"]) for name in names]
+    return table.semi_join(first, same) if inside else table.anti_join(first, same)
+
+
+def _percentile(table: ir.Table, groups: Mapping[str, ir.Value], metric: str) -> ir.Table:
+    column, rank = MEASURES[metric].percentile
+    return percentiles(table, groups, column, (rank,)).rename(value=f"p{rank}")
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def by_step(
+    ledger: Ledger,
+    shape: GroupShape,
+    measures: tuple[str, ...],
+    metric: str,
+    dimensions: tuple[str, ...],
+    absent: tuple[tuple[bool, ...], ...],
+) -> ir.Table:
+    """Give the measures of each step of time for some groups, and for all others together.
+
+    ``shape`` groups by the step alone. ``absent`` has for each group one flag for each of its
+    keys: whether it is NULL, or the value of the slot ``part_<group>_<key>``. All that is in no
+    group has the place after the last.
+    """
+    table = selected(ledger, shape.selection)
+    if MEASURES[metric].percentile[0]:
+        table = table.filter(is_request(table))
+    place = _place(ledger, table, dimensions, absent)
+    groups = {**group_columns(ledger, table, shape), _PLACE_COLUMN: place}
+    if MEASURES[metric].percentile[0]:
+        return _percentile(table, groups, metric)
+    return table.group_by(**groups).agg(**aggregates(table, measures))
+
+
+def _place(
+    ledger: Ledger,
+    table: ir.Table,
+    dimensions: Sequence[str],
+    absent: Sequence[Sequence[bool]],
+) -> ir.Value:
+    values = [dimension(ledger, table, name) for name in dimensions]
+    branches = []
+    for index, flags in enumerate(absent):
+        holds: ir.Value = ibis.literal(True)
+        for place, (value, null) in enumerate(zip(values, flags, strict=True)):
+            slot = bindings.text(f"part_{index}_{place}").cast(value.type())
+            same = value.isnull() if null else value == slot
+            holds = same if not place else holds & same
+        branches.append((holds, ibis.literal(index, "int64")))
+    others = ibis.literal(len(absent), "int64")
+    return ibis.cases(*branches, else_=others) if branches else others
