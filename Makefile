@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WHEELS := --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check bench cap accuracy test-agents screenshots lock prices vocabulary clean
+.PHONY: help setup run demo test test-long check bench cap accuracy test-agents screenshots lock prices vocabulary clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,6 +15,9 @@ setup: $(VENV)/.run ## create .venv with pinned dependencies and the package
 
 run: setup ## start the gateway, the ledger and the dashboard on port 4000
 	@$(BIN)/tollkeeper serve $(ARGS)
+
+demo: setup ## start on a made-up company with 90 days of history; no credentials
+	@$(BIN)/tollkeeper demo $(ARGS)
 
 test: setup $(VENV)/.test ## install what the tests need and run the whole suite
 	@$(BIN)/python tools/system_packages.py test

@@ -33,6 +33,7 @@ class Verb(NamedTuple):
 VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
     {
         "serve": Verb("tollkeeper.cli.serve", "Start the gateway, the ledger and the dashboard."),
+        "demo": Verb("tollkeeper.cli.demo", "Try it on a made-up company, with no credentials."),
         "doctor": Verb("tollkeeper.cli.doctor", "Check everything, and say what to do."),
         "connect": Verb("tollkeeper.cli.connect", "Point a tool at the gateway, and try it."),
         "import": Verb("tollkeeper.cli.imports", "Take over the configuration of LiteLLM."),

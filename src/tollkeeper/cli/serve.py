@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -71,26 +72,39 @@ def serve(
     given = {path: value for path, value in options.items() if value is not None}
     configuration = config.load(file, config.environment(), given)
     config.hand_on(given)
-    raise typer.Exit(_serve(role, configuration))
+    raise typer.Exit(run(role, configuration))
 
 
-def _serve(role: Role, configuration: Configuration) -> int:
+class Extras(NamedTuple):
+    """What a deployment has beside its own processes: others, and a greeting of its own.
+
+    ``greet`` gives the greeting once the console answers as well.
+    """
+
+    greet: Callable[[], str]
+    children: Sequence[Child]
+
+
+def run(role: Role, configuration: Configuration, extras: Extras | None = None) -> int:
+    """Run the processes of a role until told to stop; give the exit code."""
     settings = configuration.settings
     data = DataFolder(Path(settings.data), settings.store)
     lock = folder_lock.hold(data.run / f"serve-{role}.lock")
     log = LogSink("supervisor", level=settings.log_level.upper())
     try:
         _make_socket_folder(data)
-        greeting = _prepare(configuration, data)
+        greeting = "" if extras else _prepare(configuration, data)
         children = _children(role, configuration, data)
         names = {child.name for child in children}
-        awaited = {child.name for child in children if child.after not in names}
+        awaited = {child.name for child in children if extras or child.after not in names}
+        if extras:
+            children = [*extras.children, *children]
 
         def on_ready(name: str) -> None:
             if name in awaited:
                 awaited.remove(name)
                 if not awaited:
-                    typer.echo(greeting)
+                    typer.echo(extras.greet() if extras else greeting)
 
         return asyncio.run(_run(children, on_ready))
     finally:

@@ -160,7 +160,7 @@ def _people(dice: Random, today: int, told: Stories) -> list[Person]:
             email = f"{first}.{last}@{DOMAIN}".lower()
             joined = today - dice.randrange(120, 900)
             agents = _agents(dice, plan, number, today, told)
-            left = told.leaver_day if number == plan.people - 1 and plan.people > 15 else None
+            left = told.leaver_day if number == plan.people - 1 and plan.people >= 18 else None
             found.append(
                 Person(
                     user_id=f"u-{first}-{last}".lower(),

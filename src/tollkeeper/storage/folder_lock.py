@@ -19,6 +19,10 @@ class FolderLock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    def fileno(self) -> int:
+        """Give the descriptor: a child that inherits it keeps the lock for as long as it lives."""
+        return self._descriptor
+
     def release(self) -> None:
         """Let others have the folder. The file stays; only the lock on it counts."""
         os.close(self._descriptor)
