@@ -56,7 +56,7 @@ def _works(folder: Path, count: int) -> Iterator[tuple[str, Callable[[], object]
     people.ensure_team(store, _TEAM, now_us)
     first = keys.issue(store, vault, KeyRequest("first", team=_TEAM), keys.OPERATOR, now_us)
     store.close()
-    tokens = _filled(data, vault, first.record.key.key_id, count)
+    tokens = fill_store(data, vault, first.record.key.key_id, count)
     directory = SqliteKeyDirectory(data.store)
     try:
         _ask_for_all(directory, tokens)
@@ -77,7 +77,7 @@ def _works(folder: Path, count: int) -> Iterator[tuple[str, Callable[[], object]
         directory.close()
 
 
-def _filled(data: DataFolder, vault: Vault, like: str, count: int) -> list[str]:
+def fill_store(data: DataFolder, vault: Vault, like: str, count: int) -> list[str]:
     """Fill the store with copies of a key, each with an id and a secret of its own."""
     made = {
         _random(key_tokens.KEY_ID_CHARS): _random(key_tokens.SECRET_CHARS) for _ in range(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -45,6 +45,21 @@ end
 """
 
 
+_KEYS_IN_TURN: Final = """\
+local requests, count = {{}}, 0
+function init(arguments)
+  for token in io.lines({tokens}) do
+    wrk.headers["Authorization"] = "Bearer " .. token
+    requests[#requests + 1] = wrk.format(nil, "/v1/chat/completions")
+  end
+end
+function request()
+  count = count % #requests + 1
+  return requests[count]
+end
+"""
+
+
 class Run(NamedTuple):
     """One run: answers per second, the target's processor time for each, the load core's use.
 
@@ -58,13 +73,23 @@ class Run(NamedTuple):
 
 
 def write_script(
-    path: Path, headers: Mapping[str, str], body: bytes, *, heads_differ: bool = False
+    path: Path,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    heads_differ: bool = False,
+    tokens: Sequence[str] = (),
 ) -> Path:
-    """Write what wrk is to send. With ``heads_differ`` no two requests have the same head."""
+    """Write what wrk is to send. With ``heads_differ`` no two requests have the same head;
+    with ``tokens`` these keys call in turn."""
     data = path.with_suffix(".body")
     data.write_bytes(body)
     lines = [f"wrk.headers[{_lua(name)}] = {_lua(value)}" for name, value in headers.items()]
     request = _ANOTHER_HEAD_EACH_TIME if heads_differ else ""
+    if tokens:
+        listed = path.with_suffix(".keys")
+        listed.write_text("\n".join(tokens) + "\n")
+        request = _KEYS_IN_TURN.format(tokens=_lua(str(listed)))
     path.write_text(_SCRIPT.format(body=_lua(str(data)), headers="\n".join(lines), request=request))
     return path
 

@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks import wrk
 from benchmarks.exact_loop import run_exactly
+from benchmarks.guessing import guesses
+from benchmarks.guessing import run as run_guesses
 from benchmarks.ledger_side import delays_s
 from benchmarks.open_loop import call_id_in, request_bytes, schedule
 from benchmarks.open_loop import run as run_open_loop
@@ -28,6 +30,7 @@ from benchmarks.processes import CouldNotRun
 from benchmarks.tools import proxy_requirements
 from benchmarks.upstream import Upstream, content_length
 from loopback import HOST
+from tollkeeper.domain import key_tokens
 
 
 @pytest.mark.parametrize(
@@ -145,6 +148,33 @@ def test_wrk_script_holds_headers_and_body(tmp_path: Path) -> None:
     assert "function request()" not in text
     path = wrk.write_script(tmp_path / "b.lua", {}, b"{}", heads_differ=True)
     assert "function request()" in path.read_text()
+
+
+def test_wrk_script_lets_keys_call_in_turn(tmp_path: Path) -> None:
+    path = wrk.write_script(tmp_path / "c.lua", {}, b"{}", tokens=["tk_a", "tk_b"])
+    assert path.with_suffix(".keys").read_text() == "tk_a\ntk_b\n"
+    assert json.dumps(str(path.with_suffix(".keys"))) in path.read_text()
+    assert "Bearer " in path.read_text()
+
+
+def test_guesses_are_never_the_same_and_a_share_has_its_checksum() -> None:
+    made = guesses(2_000, 0.1, 1, "a:1")
+    keys = [guess.partition(b"Bearer ")[2].split(b"\r")[0].decode() for guess in made]
+    assert len(set(keys)) == len(keys)
+    assert 140 < sum(key_tokens.parse(key) is not None for key in keys) < 260
+
+
+def test_guesses_are_counted_by_how_they_are_answered() -> None:
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Upstream, HOST, 0)
+        url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+        found = await run_guesses(url, guesses(50, 0.5, 1, "a:1"), 1_000.0, 0.3)
+        server.close()
+        assert found["per_s"] == pytest.approx(1_000, rel=0.1)
+        assert found["answered"]["200"] == round(found["per_s"] * 0.3)
+
+    run_exactly(work())
 
 
 def test_requirements_of_the_proxy_extra() -> None:
