@@ -10,9 +10,12 @@ controlling process does so for all workers.
 from __future__ import annotations
 
 import base64
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,9 @@ LOGIN = "sk-ant-oat01-canary-login-0004-Zm9vYmFyYmF6"
 """The login of a vendor's subscription, as a caller brings it."""
 
 STORE = "store.sqlite3"
+
+_PLACES_FOR_ONE = 50
+"""From so many places on, each core searches a share of them."""
 
 LAST_STEP = "tests/canaries.py::no_secret_turned_up_anywhere"
 
@@ -223,5 +229,20 @@ def _leaks(kept: Iterable[dict[str, Any]]) -> list[str] | None:
         everything.places += one["places"]
     if not everything.places:
         return None
-    places = dict.fromkeys(everything.places)
-    return [leak for place in places for leak in everything.in_place(Path(place))]
+    places = list(dict.fromkeys(everything.places))
+    if len(places) < _PLACES_FOR_ONE:
+        return _search(everything.secrets, everything.stored, places)
+    shares = os.cpu_count() or 1
+    with ProcessPoolExecutor(shares, get_context("spawn")) as pool:
+        found = [
+            pool.submit(_search, everything.secrets, everything.stored, places[share::shares])
+            for share in range(shares)
+        ]
+        return [leak for each in found for leak in each.result()]
+
+
+def _search(secrets: dict[str, str], stored: list[str], places: list[str]) -> list[str]:
+    """Search some places for every secret, in this process."""
+    searching = Canaries()
+    searching.secrets, searching.stored = secrets, stored
+    return [leak for place in places for leak in searching.in_place(Path(place))]

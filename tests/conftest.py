@@ -15,6 +15,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 
+_BEGIN_WITH = ("tests/durability/", "tests/clients/", "tests/services/test_repricing_kill.py")
+"""Tests that wait for many processes, one after the other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first: workers that are done take from the others' ends, and one
+    long test that begins last would keep everybody waiting."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_BEGIN_WITH))
+
+
 def _only_loopback(event: str, args: tuple[Any, ...]) -> None:
     if event not in {"socket.connect", "socket.sendto"}:
         return

@@ -101,3 +101,15 @@ def test_a_clean_session_says_that_it_searched(workers: int, tmp_path: Path) -> 
     code, said = session(tmp_path, PLANTS, clean, workers=workers)
     assert (code, PASSES in said) == (pytest.ExitCode.OK, True), said
     assert "3 passed" in said
+
+
+def test_many_places_are_shared_and_none_is_left_out(tmp_path: Path) -> None:
+    places = 61
+    each = "[(place / str(n)).mkdir() for n in range({0})]; "
+    each += "[(place / str(n) / 'log').write_text(SECRET) for n in (0, {0} // 2, {0} - 1)]"
+    kept = f"PLANTED.keep(*(place / str(n) for n in range({places})))"
+    leak = LEAK.format(secret=SECRET, leak=each.format(places), kept=kept)
+    code, said = session(tmp_path, PLANTS, leak)
+    assert (code, FAILS in said) == (pytest.ExitCode.TESTS_FAILED, True), said
+    for number in (0, places // 2, places - 1):
+        assert re.search(rf"the secret in .*/data/{number}/log", said), said
