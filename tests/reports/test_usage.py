@@ -44,8 +44,8 @@ CHECKED = [
     "cost_usd", "list_cost_usd", "saved_usd", "requests", "calls", "refusals", "errors",
     "disconnects", "unpriced", "entries", "tokens", "tokens_in", "tokens_out", "tokens_cached",
     "reasoning_tokens", "users", "keys", "sessions", "duration_p50_ms", "duration_p95_ms",
-    "ttft_p50_ms", "cost_per_request_usd", "cost_per_user_usd", "cost_per_customer_usd", "error_rate",
-    "cached_share", "customers",
+    "ttft_p50_ms", "cost_per_request_usd", "cost_per_user_usd", "cost_per_customer_usd",
+    "error_rate", "cached_share", "customers",
 ]  # fmt: skip
 NOW_US = zones.epoch_us_of(datetime(2026, 11, 18, tzinfo=UTC))
 _numbers = count()
@@ -94,9 +94,7 @@ def within(period: Period, entries: list[LedgerEntry]) -> list[LedgerEntry]:
 @settings(max_examples=150, deadline=None)
 @given(
     weeks_of_entries(),
-    st.sampled_from(
-        [[], ["hour"], ["day"], ["week"], ["month"], ["weekday", "hour_of_day"]]
-    ),
+    st.sampled_from([[], ["hour"], ["day"], ["week"], ["month"], ["weekday", "hour_of_day"]]),
     st.lists(st.sampled_from(DIMENSIONS), max_size=2, unique=True),
 )
 def test_groups_and_totals_equal_a_recount(

@@ -137,9 +137,7 @@ QUANTITIES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Quantity → what it is called, and what is counted."""
 
-WEEKDAYS: Final = (
-    *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-)
+WEEKDAYS: Final = (*("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),)
 
 _PER: Final = {
     1: "each",

@@ -8,7 +8,9 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +29,7 @@ from tollkeeper.domain.audit import AuditQuestion
 from tollkeeper.reports.measures import MEASURES, Kind
 from tollkeeper.reports.questions import BadQuestion
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "dashboard.md"
 TEAMS = ("core", "other", '<b>"R&D", Berlin</b>')
 TOOLS = ("codex", "claude-code", "")
 MODELS = tuple(f"model-{number}" for number in range(9))
@@ -244,6 +247,22 @@ def test_the_named_views_are_one_click_away_and_open(running: RunningConsole) ->
         if view.href.startswith("/explore"):
             assert re.search(rf'aria-current="true">{view.name}</a>', reply.text), view.name
     assert show(running, metric="tokens").kinds
+
+
+def test_the_documented_addresses_are_those_of_the_views(running: RunningConsole) -> None:
+    page = show(running, period="7d", filter="team:core")
+    text = DOCUMENT.read_text("utf-8")
+    documented = dict(
+        re.findall(r"^\| ([^|]+?)(?: \([^|]*\))? \| `(/\S+)` \|$", text, re.MULTILINE)
+    )
+    for view in (*page.views, *page.lenses):
+        asked = dict(parse_qsl(urlsplit(view.href).query))
+        assert asked.pop("tz", "UTC") == "UTC"
+        assert asked.pop("filter", "team:core") == "team:core"
+        known = urlsplit(documented[view.name])
+        wanted = dict(parse_qsl(known.query))
+        assert urlsplit(view.href).path == known.path
+        assert asked == ({"period": "7d"} | wanted if wanted else {})
 
 
 def test_every_metric_can_be_chosen_and_is_written_in_words(running: RunningConsole) -> None:
