@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from budget_desks import charge
 from ledger_entries import ledger_entry
 from ledgers import SMALL
 from stores import open_folder
+from tollkeeper.bootstrap import open_budget_authority
 from tollkeeper.console.colours import ColourBook
 from tollkeeper.console.digests.content import Digest, Sources
 from tollkeeper.console.digests.making import make_digest
 from tollkeeper.domain.access import Role
+from tollkeeper.domain.budgets import Amounts, Budget
 from tollkeeper.domain.digests import DigestSettings, Week
 from tollkeeper.domain.ledger import Basis, LedgerEntry
 from tollkeeper.ports import Position
@@ -102,3 +105,13 @@ def unpriced(at_us: int, **fields: Any) -> LedgerEntry:
     return ledger_entry(org=ORG, started_at_us=at_us, basis=Basis.UNPRICED, **fields)._replace(
         cost_nanos=None, list_cost_nanos=None, saved_nanos=None, unpriced_reason="no_price"
     )
+
+
+def spend(desk: DigestDesk, made: Budget, amount: int) -> None:
+    """Spend of a budget, in its window of now."""
+    authority = open_budget_authority(desk.folder.data)
+    entry_id = f"e-{made.budget_id}"
+    held = charge(made, amount, "", NOW_US)
+    assert authority.hold(entry_id, "g1", [held], NOW_US) is None
+    authority.settle(entry_id, Amounts(amount, 1, 1), NOW_US)
+    authority.close()

@@ -13,6 +13,7 @@ import pytest
 from tollkeeper import config
 from tollkeeper.config import budgets
 from tollkeeper.config.alert_options import NotifyOptions, WebhookOptions
+from tollkeeper.config.digest import DigestChatOptions
 from tollkeeper.config.oidc import OidcClaims, OidcOptions
 from tollkeeper.config.self_service import SelfServiceOptions
 from tollkeeper.config.settings import (
@@ -38,7 +39,7 @@ ROWS = {
 SECTIONS = ("providers", "models", "prices", "plans", "rate_limits", "budgets")
 LISTED = (
     *(PriceRuleOptions, PlanOptions, RateLimitOptions, NotifyOptions, WebhookOptions),
-    *(OidcOptions, OidcClaims, SelfServiceOptions),
+    *(OidcOptions, OidcClaims, SelfServiceOptions, DigestChatOptions),
 )
 
 

@@ -129,6 +129,7 @@ POST   /api/v1/budgets/{budget_id} 1 3 3 + 3 + 3 + + 1 1
 DELETE /api/v1/budgets/{budget_id} 1 3 3 + 3 + 3 + + 1 1
 POST   /api/v1/budgets/{budget_id}/top-up 1 3 3 + 3 + 3 + + 1 1
 GET    /api/v1/adoption           1 3 + + + + 3 + + 1 1
+GET    /api/v1/digest             1 3 + + + + 3 + + 1 1
 GET    /api/v1/alerts             1 3 3 + + + 3 + + 1 1
 POST   /api/v1/alerts/{alert_id}/acknowledge 1 3 3 + 3 + 3 + + 1 1
 GET    /api/v1/alerts/channels    1 3 3 + + + 3 + + 1 1

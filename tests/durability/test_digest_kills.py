@@ -77,13 +77,13 @@ def test_two_processes_at_once_send_each_digest_once(post: Post) -> None:
     assert post.states() == {DeliveryState.DELIVERED}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", [*DIGEST_POINTS, "outbox.claim.after"])
 def test_whoever_dies_before_sending_is_followed_by_one_that_sends_once(
     post: Post, place: str
 ) -> None:
     assert post.start(failpoint=place).wait(60) == KILLED
     assert post.start(DUE + CLAIM_US + 1).wait(60) == 0
-    assert sorted(post.arrived().elements())
     assert sorted(to for to, _ in post.arrived()) == sorted(PEOPLE)
     assert set(post.arrived().values()) == {1}
 

@@ -52,7 +52,7 @@ def test_the_same_digest_has_the_same_message_id_at_every_try() -> None:
     assert len(others) == 2
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(st.text(max_size=60), st.text(max_size=30))
 def test_no_subject_and_no_text_becomes_another_header(subject: str, text: str) -> None:
     mail = MAIL._replace(subject=subject, text=text, html=text or "x")

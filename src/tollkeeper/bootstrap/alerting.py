@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from tollkeeper import clock, config
+from tollkeeper.bootstrap.digests import ConsoleDigests
 from tollkeeper.bootstrap.mailing import mailing_of, senders_of
 from tollkeeper.config import Configuration
+from tollkeeper.console.digests.content import Sources
+from tollkeeper.domain.digests import EVENT
 from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.jobs.alerts import alert_jobs
@@ -107,6 +110,7 @@ class ConsoleAlerts:
         ledger: Ledger,
         org: str,
         failpoint: FailPoint,
+        digest_sources: Sources,
     ) -> None:
         self._store = store
         self._followed = FollowedMailing(
@@ -117,16 +121,23 @@ class ConsoleAlerts:
         figures = LedgerUsualFigures(ledger, org, zone)
         self._anomalies = Anomalies(store, figures, self._limits, clock.now_us)
         followed = self._followed
+        self._digests = ConsoleDigests(
+            digest_sources, followed.configuration, followed.notifier, failpoint
+        )
         self._courier = CourierThread(
-            Courier(store, followed.notifier, followed.mailing, clock.now_us, failpoint)
+            Courier(
+                *(store, followed.notifier, followed.mailing, clock.now_us, failpoint),
+                {EVENT: self._digests.send},
+            )
         )
         self.alerting = Alerting(followed.mailing, followed.notifier, self._anomalies.states)
 
     def jobs(self) -> tuple[Job, ...]:
         """Give what is done now and then."""
-        return alert_jobs(
+        alerts = alert_jobs(
             self._look, self._anomalies.look, lambda: forget_old(self._store, clock.now_us())
         )
+        return (*alerts, *self._digests.jobs())
 
     def start(self) -> None:
         """Begin to bring messages."""

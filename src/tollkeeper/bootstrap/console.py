@@ -31,6 +31,7 @@ from tollkeeper.bootstrap.rate_limits import FollowedRateLimits
 from tollkeeper.bootstrap.self_service import FollowedSelfService
 from tollkeeper.bootstrap.sign_on import with_providers
 from tollkeeper.config import Configuration
+from tollkeeper.console.api.digest import sources_of
 from tollkeeper.console.application import ConsoleApplication
 from tollkeeper.console.counters import ConsoleCounters
 from tollkeeper.console.live import LiveHub
@@ -105,7 +106,7 @@ async def serve(options: ChildOptions) -> None:
         console = _console(
             org, configuration, data, store, vault, ledger, loading, prices, hub, repricer
         )
-        alerts = ConsoleAlerts(configuration, store, ledger, org, failpoint)
+        alerts = ConsoleAlerts(configuration, store, ledger, org, failpoint, sources_of(console))
         console = replace(console, alerting=alerts.alerting, budget_gauges=budgets.gauges)
         console = with_providers(console, configuration)
         audit = ConsoleAudit(console, configuration.file)

@@ -48,6 +48,10 @@ class RunningServer:
         """Answer ``GET /api/v1/adoption``."""
         return self._get("/api/v1/adoption", parameters)
 
+    def digest(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/digest``."""
+        return self._get("/api/v1/digest", parameters)
+
     def reprice(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer ``POST /api/v1/prices/reprice``."""
         return self._ask("POST", "/api/v1/prices/reprice", json.dumps(body).encode())

@@ -47,6 +47,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "budgets": Verb("tollkeeper.cli.budgets", "Cap what is spent, and see what is left."),
         "limits": Verb("tollkeeper.cli.limits", "Limit calls and tokens by the minute."),
         "alerts": Verb("tollkeeper.cli.alerts", "See what fired and who was told."),
+        "digest": Verb("tollkeeper.cli.digest", "See the weekly digest, and who gets it."),
         "audit": Verb("tollkeeper.cli.audit", "See who changed what, and that it is as written."),
         "months": Verb("tollkeeper.cli.months", "Close months, list them, open them again."),
         "prices": Verb("tollkeeper.cli.prices", "Show what models cost, fetch newer prices."),

@@ -21,12 +21,14 @@ import yaml
 
 from tollkeeper.config import budgets, rate_limits, self_service, terms, yaml_file
 from tollkeeper.config.alert_options import AlertSettings, alert_settings
+from tollkeeper.config.digest import digest_settings
 from tollkeeper.config.mail import check_mail
 from tollkeeper.config.oidc import oidc_providers
 from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.domain.anomalies import RULES
 from tollkeeper.domain.budget_raises import Overdraft
 from tollkeeper.domain.budgets import Budget
+from tollkeeper.domain.digests import DigestSettings
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.networks import read_network
 from tollkeeper.domain.oidc import OidcProvider
@@ -67,6 +69,7 @@ class Configuration(NamedTuple):
     budgets: tuple[Budget, ...] = ()
     overdrafts: Mapping[str, Overdraft] = MappingProxyType({})
     oidc: tuple[OidcProvider, ...] = ()
+    digest: DigestSettings = DigestSettings()
 
 
 def environment() -> Mapping[str, str]:
@@ -103,6 +106,7 @@ def load(
     _check_places(document, settings)
     check_mail(document, settings.mail)
     caps = budgets.budgets(document, settings.budgets, settings.timezone)
+    alerts = alert_settings(document, settings.alerts, RULES)
     return Configuration(
         settings,
         file,
@@ -113,10 +117,11 @@ def load(
         terms.seat_plans(document, settings.plans),
         rate_limits.rate_limits(document, settings.rate_limits),
         self_service.self_service(document, settings.keys.self_service),
-        alert_settings(document, settings.alerts, RULES),
+        alerts,
         caps,
         budgets.overdrafts(document, settings.budgets, caps),
         oidc_providers(document, settings.sign_in.oidc, settings.public_url),
+        digest=digest_settings(document, settings.digest, settings, alerts.named),
     )
 
 

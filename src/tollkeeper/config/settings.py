@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tollkeeper.config.alert_options import AlertOptions
+from tollkeeper.config.digest import DigestOptions
 from tollkeeper.config.mail import MailOptions
 from tollkeeper.config.self_service import KeyOptions
 from tollkeeper.config.sign_in import SignInOptions
@@ -145,6 +146,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: KeyOptions = KeyOptions()
     sign_in: SignInOptions = SignInOptions()
     mail: MailOptions = MailOptions()
+    digest: DigestOptions = DigestOptions()
     adoption: AdoptionOptions = AdoptionOptions()
     privacy: PrivacyOptions = PrivacyOptions()
     sandbox: Literal["auto", "on", "off"] = "auto"

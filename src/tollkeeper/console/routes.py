@@ -18,6 +18,7 @@ from tollkeeper.console import (
     alert_routes,
     audit_routes,
     budget_request_routes,
+    digest_routes,
     events,
     internal,
     invitation_routes,
@@ -147,6 +148,7 @@ API: Final = (
         "/api/v1/budgets/{budget_id}/top-up", budgets_api.KEEPERS, Tenant.ORG, budgets_api.top_up
     ),
     *adoption_routes.API,
+    *digest_routes.API,
     *alert_routes.API,
     *audit_routes.API,
     api_get("/api/v1/keys", EVERYBODY, Tenant.REACH, keys_api.list_keys),

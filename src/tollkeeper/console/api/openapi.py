@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from tollkeeper import __version__
 from tollkeeper.console.access import FORM_HEADER, Auth
-from tollkeeper.console.api import audit, calls, keys, usage
+from tollkeeper.console.api import audit, calls, digest, keys, usage
 from tollkeeper.console.api.adoption import FORMATS as ADOPTION_FORMATS
 from tollkeeper.console.api.adoption import adoption_schemas
 from tollkeeper.console.api.alert_schemas import alert_schemas
@@ -93,6 +93,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/api/v1/adoption"): Operation(
         "adoption", parameters.ADOPTION, named("Adoption"), formats=(_CSV,)
     ),
+    ("GET", "/api/v1/digest"): Operation("digest", digest.PARAMETERS, named("Digest")),
     ("GET", "/api/v1/audit"): Operation(
         "listAuditEntries", audit.PARAMETERS, page_of("entries", "AuditEntry")
     ),
@@ -210,6 +211,7 @@ _QUERY: Final[Mapping[str, tuple[Schema, str]]] = {
     "finished_after": (TEXT, "Only calls that ended after this moment, in ISO 8601."),
     "format": (TEXT, "How to answer."),
     "team": (TEXT, "This team alone."),
+    "week": (TEXT, "A week that is over, by ISO 8601: 2026-W47."),
     "actor": (TEXT, "Who did it: a name or an id, or a kind such as key."),
     "action": (TEXT, "What was done, such as key.issue, or its part before the dot."),
     "target_kind": (TEXT, "What kind of thing it was done to, such as budget."),
@@ -257,6 +259,7 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
             | budget_schemas()
             | alert_schemas()
             | adoption_schemas()
+            | digest.digest_schemas()
             | audit.audit_schemas(),
             "securitySchemes": {
                 "adminKey": {**bearer, "description": "A management key, tk_admin_…."},

@@ -76,7 +76,10 @@ class Chart(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A part of a digest. ``nothing`` is said where there are no rows; ``note`` below them."""
+    """A part of a digest. ``nothing`` is said where there are no rows; ``note`` below them.
+
+    Of a section that is ``whole`` chats get all rows, of others the first few.
+    """
 
     title: str
     head: tuple[str, ...] = ()
@@ -85,6 +88,7 @@ class Section(NamedTuple):
     note: str = ""
     chart: Chart | None = None
     link: Link | None = None
+    whole: bool = False
 
 
 class Headline(NamedTuple):

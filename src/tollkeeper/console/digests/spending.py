@@ -70,6 +70,7 @@ def week_section(compared: Comparison, places: Places) -> Section:
         tuple(rows),
         note="Estimated is what was counted here, because the provider could not say what was "
         "used. Unpriced calls have no known cost: it is missing in every sum, and not $0.",
+        whole=True,
     )
 
 

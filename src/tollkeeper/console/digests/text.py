@@ -33,7 +33,8 @@ def chat_of(digest: Digest) -> tuple[str, str]:
         if section.chart is not None:
             continue
         lines += ["", section.title]
-        lines += [_chat_row(section, row) for row in section.rows[:CHAT_ROWS_MAX]]
+        most = None if section.whole else CHAT_ROWS_MAX
+        lines += [_chat_row(section, row) for row in section.rows[:most]]
         if not section.rows:
             lines.append(section.nothing)
     text = "\n".join(lines)
