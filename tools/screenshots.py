@@ -2,13 +2,17 @@
 
 A deployment with the made-up company's past is started with ``tollkeeper serve``, and one that
 nobody has called yet. `make screenshots` writes every page in both themes and at two widths;
-`make screenshots ARGS=--few` writes the ones that the README shows.
+`make screenshots ARGS=--few` writes the ones that the README shows, and `ARGS=--demo` those of the
+company of ``tollkeeper demo``.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from time import sleep
@@ -48,6 +52,10 @@ def main(arguments: list[str]) -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     few = "--few" in arguments
     with tempfile.TemporaryDirectory() as folder, browsers.chromium() as browser:
+        if "--demo" in arguments:
+            with _demo(Path(folder) / "demo") as demo:
+                _look(browsers, browser, demo, _PAGES, few=few)
+            return 0
         past = companies.demo_company_entries(CALLS)
         with companies.company(Path(folder) / "acme", past, **AS_USUAL) as acme:
             _cap(acme)
@@ -55,6 +63,49 @@ def main(arguments: list[str]) -> int:
         with companies.company(Path(folder) / "newcomer", **AS_USUAL) as newcomer:
             _look(browsers, browser, newcomer, ("empty",), few=few)
     return 0
+
+
+class _Demo:
+    """The company of the demo as a visitor needs it: an address, and links that sign in."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._folder = folder
+
+    def link(self, _email: str) -> str:
+        """Make a one-time link of the demo's own admin."""
+        demo, ports = import_module("tollkeeper.demo.people"), import_module("tollkeeper.ports")
+        bootstrap, clock = import_module("tollkeeper.bootstrap"), import_module("tollkeeper.clock")
+        company = import_module("tollkeeper.demo.history").demo_company(clock.now_us())
+        data = ports.DataFolder(self._folder)
+        store = bootstrap.open_store(data)
+        try:
+            user = store.user_with_email(demo.admin_of(company).email)
+            make = import_module("tollkeeper.services.sign_in").make_link
+            path: str = make(store, bootstrap.open_vault(data), user, clock.now_us()).path
+            return self.url + path
+        finally:
+            store.close()
+
+
+@contextmanager
+def _demo(folder: Path) -> Iterator[_Demo]:
+    """Run the demo, with live traffic, until its pages are looked at."""
+    port = import_module("loopback").free_port()
+    command = [sys.executable, "-u", "-m", "tollkeeper", "demo", "--data", str(folder)]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--rate", "4"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        if process.stdout is None or not any("Sign in" in line for line in process.stdout):
+            raise RuntimeError("the demo did not start")
+        yield _Demo(folder, port)
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 def _cap(company: Any) -> None:

@@ -6,10 +6,13 @@ import resource
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from command_line import CommandLine
 from ledgers import open_duckdb
 from tollkeeper import bootstrap, clock
 from tollkeeper.demo import folder
@@ -18,6 +21,8 @@ from tollkeeper.demo.filling import fill
 from tollkeeper.demo.folder import Mark
 from tollkeeper.demo.history import History, demo_entries
 from tollkeeper.demo.people import admin_of, token_of
+from tollkeeper.demo.services import RUNAWAY
+from tollkeeper.demo.stories import DAY_US
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.budget_windows import Window
 from tollkeeper.domain.errors import ConfigError
@@ -25,7 +30,7 @@ from tollkeeper.ports import DataFolder
 from tollkeeper.reports.budget_sums import LedgerSums
 from tollkeeper.services import keys
 
-ENTRIES = 1_500
+ENTRIES = 3_000
 _FILLING = """
 import sys
 from pathlib import Path
@@ -110,6 +115,36 @@ def test_budgets_hold_what_the_ledger_says(filled: tuple[DataFolder, Mark]) -> N
             assert booked[row.key.entity] == row.posted
             assert not row.held
         assert max(row.posted / row.limit for row in rows) > 0.6
+
+
+def test_the_stories_are_found_by_asking_the_ledger(filled: tuple[DataFolder, Mark]) -> None:
+    data, mark = filled
+    told = company_of(mark.now_us).stories
+
+    def rows(*words: str) -> list[dict[str, Any]]:
+        asked = ("spend", "--since", "90d", *words, "--json")
+        found: list[dict[str, Any]] = CommandLine(data.root)(*asked).json()["rows"]
+        return found
+
+    operations = ("--filter", "team:Operations", "--filter", "tool:openai-python")
+    dearest = rows("--by", "key,day", *operations, "--order", "-cost_usd")[0]
+    assert dearest["key"] == RUNAWAY or RUNAWAY in str(dearest)
+    assert _day(told.runaway.from_us) in str(dearest)
+    support = rows("--by", "day", "--filter", "team:Support", "--filter", "tool:claude-code")
+    last = max(row["day"] for row in support if row["requests"])
+    assert last <= _day(told.support_stops_day * DAY_US)
+    stolen = rows("--by", "key,day", "--filter", "tool:python-requests")
+    assert {_day(told.leak.from_us), _day(told.leak.until_us)} >= {it["day"] for it in stolen}
+    refused = rows("--by", "day", "--filter", "team:Growth", "--metrics", "refusals")
+    most = max(refused, key=lambda row: row["refusals"])
+    assert most["day"] == _day(told.refused.from_us)
+    campaign = rows("--by", "day", "--filter", "tag:feature=campaigns")
+    begun = min(row["day"] for row in campaign if row["requests"])
+    assert begun >= _day(told.campaign_day * DAY_US)
+
+
+def _day(at_us: int) -> str:
+    return f"{datetime.fromtimestamp(at_us // 1_000_000, UTC):%Y-%m-%d}"
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.services.explanation import explanation_of
 
 NOW_US = int(datetime(2026, 11, 25, 15, 30, tzinfo=UTC).timestamp()) * 1_000_000
-ENTRIES = 12_000
+ENTRIES = 9_000
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,14 @@ def test_support_stops_using_claude_code(entries: list[LedgerEntry]) -> None:
     ]
     assert len(days) > 30
     assert max(days) <= stops
+
+
+def test_most_calls_to_openai_fail_for_two_hours(entries: list[LedgerEntry]) -> None:
+    told = demo_company(NOW_US).stories.outage
+    asked = [it for it in _in(entries, told) if it.provider == "openai"]
+    failed = [it for it in asked if it.outcome == Outcome.UPSTREAM_ERROR]
+    assert asked
+    assert len(failed) > 0.4 * len(asked)
 
 
 def test_prices_change_within_the_period(entries: list[LedgerEntry]) -> None:

@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False)
 FOLDER: Final = "tollkeeper-demo"
 ENTRIES: Final = 200_000
 ENTRIES_MAX: Final = 100_000_000
-RATE_PER_S: Final = 1.0
+RATE_PER_S: Final = 0.2
 _PROVIDER: Final = "tollkeeper.sandbox.process"
 _TRAFFIC: Final = "tollkeeper.demo.traffic"
 _STOP_S: Final = 5.0
@@ -62,16 +62,16 @@ def demo(
     """
     os.umask(0o077)  # as everywhere: what lies in the folder is for this user alone
     mark = _prepared(data, entries, seed, port)
+    provider_port = mark.provider_port if _is_free(mark.provider_port) else _free_port()
+    # What is said here wins over the environment, which may be that of a real deployment.
     options: dict[tuple[str, ...], Any] = {
         ("data",): str(data),
+        ("store",): "",
         ("listen", "host"): HOST,
         ("listen", "port"): port,
     }
-    provider_port = mark.provider_port
-    if not _is_free(provider_port):
-        provider_port = _free_port()
-        for name, url in provider_urls(provider_port).items():
-            options["providers", name, "base_url"] = url
+    for name, url in provider_urls(provider_port).items():
+        options["providers", name, "base_url"] = url
     configuration = config.load(data / folder.CONFIGURATION, config.environment(), options)
     config.hand_on(options)
     extras = Extras(

@@ -30,6 +30,7 @@ def configuration_text(company: Company, provider_port: int) -> str:
         "# The made-up company of `tollkeeper demo`. Its providers are simulated on this machine.",
         f"org: {ORG}",
         "sandbox: off",
+        "adoption: {group_min: 3}  # the usual 5 would hide most of a company of this size",
         "providers:",
     ]
     for name, url in provider_urls(provider_port).items():

@@ -58,10 +58,10 @@ def lanes(company: Company) -> tuple[Lane, ...]:
 
     return (
         Lane("agents", 0.340, desks),
-        Lane("services", 0.586, customers),
+        Lane("services", 0.587, customers),
         Lane("nightly", 0.050, nights),
         Lane("runaway", 0.015, during(told.runaway)),
-        Lane("leak", 0.005, during(told.leak)),
+        Lane("leak", 0.004, during(told.leak)),
         Lane("refused", 0.004, during(told.refused)),
     )
 

@@ -76,7 +76,7 @@ SERVICES: Final = (
     ),
     # A large model for a word: what a smaller one would do as well.
     Service(
-        "ticket-triage", "Support", "anthropic-python", ("triage", "urgency"), (_OPUS,), _SORT, 7
+        "ticket-triage", "Support", "anthropic-python", ("triage", "urgency"), (_OPUS,), _SORT, 16
     ),
     Service("voice-desk", "Support", "openai-node", ("call-notes",), (_MINI,), _LONG, 1),
     Service(

@@ -142,7 +142,7 @@ class Loop:
 
     def quantities(self, dice: Dice, at_us: int) -> dict[str, int]:
         """Give what the next call uses: always the same."""
-        return {u.INPUT: 61_440, u.OUTPUT: 4_096}
+        return {u.INPUT: 14_336, u.OUTPUT: 2_048}
 
     def pause_us(self, dice: Dice) -> int:
         """Say how long it takes until the next call."""
@@ -160,7 +160,7 @@ class Thief:
 
     def quantities(self, dice: Dice, at_us: int) -> dict[str, int]:
         """Give what the next call uses."""
-        return {u.INPUT: dice.size(9_000, 0.7), u.OUTPUT: dice.size(2_400, 0.6)}
+        return {u.INPUT: dice.size(6_000, 0.7), u.OUTPUT: dice.size(1_100, 0.6)}
 
     def pause_us(self, dice: Dice) -> int:
         """Say how long it takes until the next call."""
