@@ -112,7 +112,7 @@ def test_most_calls_to_openai_fail_for_two_hours(entries: list[LedgerEntry]) -> 
     asked = [it for it in _in(entries, told) if it.provider == "openai"]
     failed = [it for it in asked if it.outcome == Outcome.UPSTREAM_ERROR]
     assert asked
-    assert len(failed) > 0.4 * len(asked)
+    assert len(failed) > 0.3 * len(asked)
 
 
 def test_prices_change_within_the_period(entries: list[LedgerEntry]) -> None:

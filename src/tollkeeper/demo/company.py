@@ -7,7 +7,7 @@ company everywhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
 from typing import Final, NamedTuple
@@ -117,7 +117,10 @@ class Customer(NamedTuple):
 
 @dataclass(frozen=True)
 class Company:
-    """The company on a day: ``today`` counts days since 1970, and is the history's last."""
+    """The company on a day: ``today`` counts days since 1970, and is the history's last.
+
+    ``leaked`` is whose key is leaked; ``second_key_id`` is the one that takes its place.
+    """
 
     today: int
     seed: int
@@ -125,17 +128,12 @@ class Company:
     services: Sequence[ServiceKey]
     customers: Sequence[Customer]
     stories: Stories
-    second_key_id: str = field(default="")
+    leaked: Person
+    second_key_id: str
 
     @property
     def first_day(self) -> int:
         return self.today - DAYS + 1
-
-    @property
-    def leaked(self) -> Person:
-        """Give whose key is leaked."""
-        used = [each for each in self.people if each.team == "Platform" and each.agents]
-        return next(each for each in used if each.agents[0][0] == "claude-code")
 
 
 def company_of(now_us: int, seed: int = SEED) -> Company:
@@ -147,7 +145,12 @@ def company_of(now_us: int, seed: int = SEED) -> Company:
     services = [ServiceKey(each, _key_id(seed, each.key_name)) for each in SERVICES]
     customers = _customers(dice)
     second = _key_id(seed, "after the leak")
-    return Company(today, seed, people, services, customers, told, second)
+    leaked = next(it for it in people if it.team == "Platform" and _uses(it, "claude-code"))
+    return Company(today, seed, people, services, customers, told, leaked, second)
+
+
+def _uses(person: Person, tool: str) -> bool:
+    return bool(person.agents) and person.agents[0][0] == tool
 
 
 def _people(dice: Random, today: int, told: Stories) -> list[Person]:

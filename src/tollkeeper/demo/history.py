@@ -28,7 +28,7 @@ from tollkeeper.demo.callers import Callers
 from tollkeeper.demo.company import SEED, Company, company_of
 from tollkeeper.demo.dice import Dice
 from tollkeeper.demo.prices import price_book
-from tollkeeper.demo.rhythm import PLANTED, Hour, hours
+from tollkeeper.demo.rhythm import Hour, hours
 from tollkeeper.demo.sessions import AgentSession, Session
 from tollkeeper.demo.stories import DAY_US, HOUR_US
 from tollkeeper.demo.usage import usage_of
@@ -42,6 +42,9 @@ from tollkeeper.services.settlement import Ending, settle
 _AGENT_TURNS: Final = 16
 _AGENT_TURNS_MAX: Final = 120
 _LAST_US: Final = 20_000_000  # the last call ended so long ago
+_AGENTS, _SERVICES, _NIGHTLY = "agents", "services", "nightly"
+_STAND_IN_US: Final = 2 * HOUR_US
+_SPARE_MAX: Final = 40
 _PLANTED_MIN: Final = 3  # calls an hour
 _REFUSED_STATUS: Final = 402
 
@@ -86,7 +89,9 @@ class History:
         self._book = price_book(self.company.stories)
         self._callers = Callers(self.company, self._dice, self._book)
         self._due: list[tuple[int, int, Session]] = []  # a heap by time
-        self._begun = self._given = self._pending = 0
+        self._spare = min(_SPARE_MAX, entries // 50)  # sessions go on longer than was owed
+        self._begun = self._given = 0
+        self._owed = {_AGENTS: 0.0, _SERVICES: 0.0, _NIGHTLY: 0.0}  # entries, by kind of work
         self._at_work: dict[str, AgentSession] = {}
 
     def records(self) -> Iterator[Record]:
@@ -96,37 +101,31 @@ class History:
             yield from self._refusals(hour)
             self._begin(hour)
             yield from self._until(hour.until_us)
-        # What was to come after now is left out; single calls of the last minutes stand in.
+        # What was to come after now is left out; single calls of the last hours stand in.
         self._due.clear()
         until_us = self._now_us - _LAST_US
         while self._given < self._entries:
             for _ in range(min(self._entries - self._given, 1_000)):
-                self._push(until_us - self._dice.below(HOUR_US // 4), self._callers.app())
+                self._push(until_us - self._dice.below(_STAND_IN_US), self._callers.app())
             yield from self._until(until_us)
             self._due.clear()
 
     # ------------------------------------------------------------------ beginnings
 
     def _begin(self, hour: Hour) -> None:
-        """Let begin what is to begin in an hour: as much as brings the count to its mark."""
+        """Let begin what is to begin in an hour: each kind of work as much as is owed to it."""
         self._begin_stories(hour)
-        wanted = self._entries * hour.done - self._given - self._pending
-        ordinary = {name: part for name, part in hour.lanes.items() if name not in PLANTED}
-        in_all = sum(ordinary.values())
-        if wanted <= 0 or in_all <= 0:
-            return
-        callers, dice = self._callers, self._dice
-        for lane, part in ordinary.items():
-            exact = wanted * part / in_all
-            room = int(exact) + (dice.chance() < exact % 1)
-            while room > 0:
-                at_us = hour.from_us + dice.below(hour.until_us - hour.from_us)
-                if lane == "agents":
-                    room -= self._sit_down(at_us)
+        for lane, owed in self._owed.items():
+            owed += (self._entries - self._spare) * hour.lanes[lane]
+            while owed >= 1:
+                at_us = hour.from_us + self._dice.below(hour.until_us - hour.from_us)
+                if lane == _AGENTS:
+                    owed -= self._sit_down(at_us)
                 else:
-                    app = callers.app(nightly=lane == "nightly")
-                    room -= app.turns_left
+                    app = self._callers.app(nightly=lane == _NIGHTLY)
+                    owed -= app.turns_left
                     self._push(at_us, app)
+            self._owed[lane] = owed
 
     def _begin_stories(self, hour: Hour) -> None:
         """Let the loop and the thief go on through an hour of theirs."""
@@ -138,8 +137,10 @@ class History:
 
     def _planted(self, hour: Hour, lane: str) -> int:
         """Say how many calls of a story lie in an hour: few in a short history, but some."""
-        part = hour.lanes[lane]
-        return max(_PLANTED_MIN, round(self._entries * part)) if part else 0
+        exact = self._entries * hour.lanes[lane]
+        calls = max(_PLANTED_MIN, round(exact)) if exact else 0
+        self._owed[_SERVICES] -= calls - exact
+        return calls
 
     def _sit_down(self, at_us: int) -> int:
         """Let somebody work with an agent, or go on with it; give how many turns that is."""
@@ -148,7 +149,6 @@ class History:
         running = self._at_work.get(person.user_id)
         if running is not None and running.turns_left:
             running.turns_left += turns
-            self._pending += turns
             return turns
         session = self._callers.agent(person, tool, turns)
         self._at_work[person.user_id] = session
@@ -157,7 +157,6 @@ class History:
 
     def _push(self, at_us: int, session: Session) -> None:
         self._begun += 1
-        self._pending += session.turns_left
         heappush(self._due, (at_us, self._begun, session))
 
     # ------------------------------------------------------------------ calls
@@ -167,11 +166,20 @@ class History:
         due, dice = self._due, self._dice
         while due and due[0][0] < until_us and self._given < self._entries:
             at_us, number, session = heappop(due)
+            if self._is_revoked(session, at_us):
+                self._owed[_AGENTS] += session.turns_left
+                session.turns_left = 0
+                continue
             yield from self._calls(at_us, session)
             session.turns_left -= 1
-            self._pending -= 1
             if session.turns_left:
                 heappush(due, (at_us + session.pause_us(dice) + 1_000_000, number, session))
+
+    def _is_revoked(self, session: Session, at_us: int) -> bool:
+        """Tell whether a session's key is the leaked one, and no longer good."""
+        company = self.company
+        revoked = at_us >= company.stories.leak.until_us
+        return revoked and session.profile.key_id == company.leaked.key_id
 
     def _calls(self, at_us: int, session: Session) -> Iterator[Record]:
         """Give the attempts of one call: mostly one, two where the first one failed."""
@@ -185,6 +193,7 @@ class History:
         elif fate < 0.012 and self._given + 1 < self._entries:
             yield self._failed(call_id, 1, at_us, profile, *_FAULTS[dice.below(len(_FAULTS))])
             yield self._answered(call_id, 2, at_us + 900_000, profile, usage)
+            self._owed[_SERVICES] -= 1
         elif fate < 0.017:
             yield self._lost(call_id, at_us, profile)
         elif fate < (0.036 if profile.streamed else 0.018) and u.OUTPUT in usage.quantities:

@@ -22,9 +22,6 @@ _DESK_DAYS: Final = (1.0, 1.06, 1.08, 1.0, 0.82, 0.05, 0.04)
 _CUSTOMER_DAYS: Final = (1.0, 1.02, 1.03, 1.0, 0.95, 0.38, 0.30)
 _HOLIDAY: Final = 0.15
 
-PLANTED: Final = frozenset({"runaway", "leak", "refused"})
-"""Lanes that are stories (see ``stories``)."""
-
 
 class Lane(NamedTuple):
     """One kind of work: which share of all calls it is, and how they lie in time.
@@ -77,12 +74,11 @@ def _part(day: int, by_weekday: tuple[float, ...]) -> float:
 
 
 class Hour(NamedTuple):
-    """One hour: how much of each lane's work lies in it, and how much of all up to its end."""
+    """One hour: which part of all calls each lane makes in it."""
 
     from_us: int
     until_us: int
     lanes: Mapping[str, float]
-    done: float
 
 
 def hours(company: Company, now_us: int) -> list[Hour]:
@@ -102,9 +98,7 @@ def hours(company: Company, now_us: int) -> list[Hour]:
                 sums[name] += weight
             found.append((from_us, until_us, weights))
     shares = {lane.name: lane.share / sums[lane.name] for lane in kinds}
-    laid, done = [], 0.0
-    for from_us, until_us, weights in found:
-        parts = {name: weight * shares[name] for name, weight in weights.items()}
-        done += sum(parts.values())
-        laid.append(Hour(from_us, until_us, parts, done))
-    return laid
+    return [
+        Hour(from_us, until_us, {name: weight * shares[name] for name, weight in weights.items()})
+        for from_us, until_us, weights in found
+    ]

@@ -59,6 +59,7 @@ def stories(today: int) -> Stories:
     tuesday = today - 8 - (weekday(today - 8) - _TUESDAY) % 7
     leak_day = _workday_before(today - 9)
     outage_day = _workday_before(today - 17)
+    refused_day = _workday_before(today - 3)
     return Stories(
         runaway=Span(tuesday * DAY_US + 13 * HOUR_US, tuesday * DAY_US + 18 * HOUR_US),
         leak=Span(leak_day * DAY_US + 22 * HOUR_US, (leak_day + 1) * DAY_US + 6 * HOUR_US),
@@ -69,7 +70,7 @@ def stories(today: int) -> Stories:
         outage=Span(outage_day * DAY_US + 10 * HOUR_US, outage_day * DAY_US + 12 * HOUR_US),
         campaign_day=today - 19,
         leaver_day=today - 30,
-        refused=Span((today - 4) * DAY_US + 15 * HOUR_US, (today - 4) * DAY_US + 24 * HOUR_US),
+        refused=Span(refused_day * DAY_US + 15 * HOUR_US, (refused_day + 1) * DAY_US),
     )
 
 
