@@ -250,6 +250,12 @@ class ReportSource(Protocol):
     def adoption(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer ``GET /api/v1/adoption``."""
 
+    def forecast(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/forecast``."""
+
+    def changes(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/changes``."""
+
 
 # ----------------------------------------------------------------------------- messages
 

@@ -60,6 +60,7 @@ POST   /alerts/channels/{channel}/test s 3 3 3 3 + s s s s s
 GET    /settings/audit            s 3 3 3 + + s s s s s
 POST   /unmask                    s 3 3 3 + + s s s s s
 POST   /mask                      s 3 3 3 + + s s s s s
+GET    /why                       s + + + + + s s s s s
 GET    /budgets/ask               s + + + + + s s s s s
 POST   /budgets/ask               s + + + + + s s s s s
 POST   /budgets/ask/overdraft     s 3 3 + 3 + s s s s s
@@ -137,6 +138,8 @@ POST   /api/v1/alerts/channels/{channel}/test 1 3 3 3 3 + 3 + + 1 1
 GET    /api/v1/alerts/deliveries  1 3 3 + + + 3 + + 1 1
 GET    /api/v1/alerts/rules       1 3 3 + + + 3 + + 1 1
 GET    /api/v1/audit              1 3 3 3 + + 3 + + 1 1
+GET    /api/v1/forecast           1 + + + + + 3 + + 1 1
+GET    /api/v1/changes            1 + + + + + 3 + + 1 1
 GET    /api/v1/keys               1 + + + + + 3 + + 1 1
 POST   /api/v1/keys               1 + + 3 3 + 3 + + 1 1
 GET    /api/v1/keys/{key_id}      1 + + + + + 3 + + 1 1

@@ -116,6 +116,7 @@ def _reports(
         zone=configuration.settings.timezone,
         memberships=lambda: _memberships(data),
         group_min=configuration.settings.adoption.group_min,
+        book=book,
     )
     return reports
 

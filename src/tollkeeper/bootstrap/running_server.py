@@ -48,6 +48,14 @@ class RunningServer:
         """Answer ``GET /api/v1/adoption``."""
         return self._get("/api/v1/adoption", parameters)
 
+    def forecast(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/forecast``."""
+        return self._get("/api/v1/forecast", parameters)
+
+    def changes(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/changes``."""
+        return self._get("/api/v1/changes", parameters)
+
     def digest(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer ``GET /api/v1/digest``."""
         return self._get("/api/v1/digest", parameters)

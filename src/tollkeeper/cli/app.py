@@ -43,6 +43,8 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "providers": Verb("tollkeeper.cli.providers", "Keep the providers' own keys, encrypted."),
         "calls": Verb("tollkeeper.cli.calls", "List calls, follow them, explain one."),
         "spend": Verb("tollkeeper.cli.spend", "Show who spent what."),
+        "forecast": Verb("tollkeeper.cli.forecast", "Show where this month will end."),
+        "why": Verb("tollkeeper.cli.why", "Show why a cost changed between two periods."),
         "adoption": Verb("tollkeeper.cli.adoption", "Show how teams take to their tools."),
         "budgets": Verb("tollkeeper.cli.budgets", "Cap what is spent, and see what is left."),
         "limits": Verb("tollkeeper.cli.limits", "Limit calls and tokens by the minute."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -12,6 +12,8 @@ from tollkeeper.console.links import Links
 from tollkeeper.domain.ledger import ERROR_OUTCOMES, Basis, Outcome
 from tollkeeper.reports import formatting
 from tollkeeper.reports.comparison import NOTHING, Change, Comparison, Sums
+from tollkeeper.reports.forecast import MonthForecast
+from tollkeeper.reports.forecast_answers import headline, how
 from tollkeeper.reports.measures import ratio
 from tollkeeper.reports.overview import Overview
 from tollkeeper.reports.period import Period
@@ -33,13 +35,21 @@ class Note(NamedTuple):
     href: str
 
 
+class Outlook(NamedTuple):
+    """Where the month will end: a line below its figure, and how that came about."""
+
+    text: str
+    sentences: tuple[str, ...]
+    is_known: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """What a stretch of time cost.
 
     ``versus`` says in words which stretch it is compared with, ``stretches`` names both in
     full. ``href`` and ``before_href`` lead to the calls of each. ``key`` names it for live
-    updates.
+    updates. ``outlook`` says where it will end, None where nobody asked.
     """
 
     key: str
@@ -52,6 +62,7 @@ class Figure:
     href: str
     before_href: str
     notes: tuple[Note, ...]
+    outlook: Outlook | None = None
 
     @property
     def delta(self) -> formatting.ChangeText:
@@ -115,8 +126,13 @@ def _written(value: Decimal | None, unit: Unit) -> str:
     return formatting.money_exact(value)
 
 
-def figures_of(found: Overview, links: Links) -> tuple[Figure, ...]:
-    """Give month to date, today, and the chosen period unless it is one of these."""
+def figures_of(
+    found: Overview, links: Links, ahead: MonthForecast | None = None
+) -> tuple[Figure, ...]:
+    """Give month to date, today, and the chosen period unless it is one of these.
+
+    ``ahead`` is where the month will end.
+    """
     named = [
         ("month", f"{_MONTHS[found.month.period.first_day.month - 1]} so far", found.month),
         ("today", "Today so far", found.today),
@@ -124,7 +140,14 @@ def figures_of(found: Overview, links: Links) -> tuple[Figure, ...]:
     ]
     if found.stretch.period.name in {"month", "today"}:
         named.pop()
-    return tuple(_figure(key, name, comparison, links) for key, name, comparison in named)
+    figures = [_figure(key, name, comparison, links) for key, name, comparison in named]
+    if ahead is not None:
+        figures[0] = replace(figures[0], outlook=_outlook(ahead))
+    return tuple(figures)
+
+
+def _outlook(ahead: MonthForecast) -> Outlook:
+    return Outlook(headline(ahead), tuple(how(ahead)), ahead.end_usd is not None)
 
 
 def period_name(period: Period) -> str:

@@ -48,7 +48,12 @@ class Head:
     fields: tuple[tuple[str, str], ...]
 
 
-_ADDRESSES: Final = {"/calls": Links.calls, "/models": Links.models, "/explore": Links.explore}
+_ADDRESSES: Final = {
+    "/calls": Links.calls,
+    "/models": Links.models,
+    "/explore": Links.explore,
+    "/why": Links.changes,
+}
 
 
 def head_of(
@@ -74,7 +79,7 @@ def head_of(
         fields=tuple(
             (name, value)
             for name, value in (*links.during().hidden_fields(), *links.also, ("by", links.by))
-            if value and (name != "by" or path == "/")
+            if value and (name != "by" or path in {"/", "/why"})
         ),
     )
 

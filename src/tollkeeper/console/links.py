@@ -86,6 +86,14 @@ class Links:
         """Give the address of the list of calls."""
         return address("/calls", self._query())
 
+    def changes(self, by: str | None = None, **before: str) -> str:
+        """Give the address of the page that says why a cost changed.
+
+        ``before`` names another stretch than the one before: ``before_from``, ``before_to``.
+        """
+        named = {"by": self.by if by is None else by}
+        return address("/why", self._query() | named | before)
+
     def models(self) -> str:
         """Give the address of the models' page."""
         return address("/models", self._query())

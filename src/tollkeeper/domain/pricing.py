@@ -143,6 +143,14 @@ class PriceBook:
         # A tier without a price is not served: but one that is asked for is not passed over.
         return [plan for number, plan in enumerate(plans) if not (number and plan.reason)]
 
+    def weights(self, provider: str, model: str, at_us: int, tier: str = "") -> Mapping[str, int]:
+        """Say what each quantity costs in proportion to the others, {} where no price is known.
+
+        Of a model whose prices depend on the size of the prompt, those of small prompts.
+        """
+        plan = self._plan(provider, model, Conditions(tier[:WORD_CHARS_MAX]), at_us)
+        return {} if plan.reason else plan.weights[0]
+
     def explain(self, provider: str, model: str, usage: Usage, at_us: int) -> list[PriceLine]:
         """Say line by line how a usage is priced; the lines add up to its price."""
         return self._plan(provider, model, conditions_of(usage), at_us).explain(usage)

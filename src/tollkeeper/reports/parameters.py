@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from tollkeeper.reports.bridge import ChangesQuestion
 from tollkeeper.reports.calls import CallsQuestion
 from tollkeeper.reports.explore_question import ROWS, ExploreQuestion
-from tollkeeper.reports.filters import parse_filters
+from tollkeeper.reports.filters import Filter, parse_filters
 from tollkeeper.reports.overview import OverviewQuestion
 from tollkeeper.reports.period import Period, period_between, period_named
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 from tollkeeper.reports.savings import SavingsQuestion
 from tollkeeper.reports.usage import UsageQuestion
+from tollkeeper.reports.zones import zone_info
 
 DEFAULT_PERIOD: Final = "30d"
 DEFAULT_ZONE: Final = "UTC"
@@ -22,6 +24,8 @@ CALLS: Final = (*_TIME, "filter", "limit", "cursor", "finished_after", "format")
 ADOPTION: Final = ("team", "format")
 SAVINGS: Final = (*_TIME, "filter", "from_model", "to_model", "format")
 OVERVIEW: Final = ("by", *_TIME, "filter", "format")
+CHANGES: Final = ("by", *_TIME, "before_from", "before_to", "filter", "format")
+FORECAST: Final = ("tz", "filter")
 EXPLORED: Final = ("metric", "group_by", "grain", "view", "compare", "sort", "limit")
 """What makes a view of Explore, besides its time and its filters."""
 
@@ -93,6 +97,43 @@ def explore_question(
         sort=parameters.get("sort", ""),
         limit=_number(parameters, "limit", ROWS),
     )
+
+
+def changes_question(
+    parameters: Mapping[str, str], now_us: int, zone: str = DEFAULT_ZONE, by: str = "team"
+) -> ChangesQuestion:
+    """Read ``GET /api/v1/changes``: a period, and what it is compared with, else the one before."""
+    _check_names(parameters, CHANGES)
+    period = read_period(parameters, now_us, zone)
+    return ChangesQuestion(
+        period=period,
+        before=_before(parameters, period, now_us),
+        dimension=parameters.get("by") or by,
+        filters=parse_filters(parameters.get("filter", "")),
+    )
+
+
+def _before(parameters: Mapping[str, str], period: Period, now_us: int) -> Period:
+    start, end = parameters.get("before_from", ""), parameters.get("before_to", "")
+    if not start and not end:
+        return period.previous()
+    if not start or not end:
+        missing = "before_to" if start else "before_from"
+        raise BadQuestion(missing, "before_from and before_to stand together")
+    try:
+        return period_between(start, end, period.zone, now_us)
+    except BadQuestion as bad:
+        raise BadQuestion(f"before_{bad.parameter}", str(bad).partition(": ")[2]) from None
+
+
+def forecast_question(
+    parameters: Mapping[str, str], zone: str = DEFAULT_ZONE
+) -> tuple[str, tuple[Filter, ...]]:
+    """Read ``GET /api/v1/forecast``: the zone whose month it is, and the filters."""
+    _check_names(parameters, FORECAST)
+    zone = parameters.get("tz") or zone
+    zone_info(zone)
+    return zone, parse_filters(parameters.get("filter", ""))
 
 
 def adoption_team(parameters: Mapping[str, str]) -> str:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.adoption import GROUP_MIN
 from tollkeeper.domain.explanation import UNEXPLAINED, Explanation
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.ports import Ledger, Membership
 from tollkeeper.reports.adoption import publication, seen_by
 from tollkeeper.reports.adoption_answers import adoption_document
 from tollkeeper.reports.answers import call_document, calls_document, usage_document
+from tollkeeper.reports.bridge import changes
+from tollkeeper.reports.bridge_answers import changes_document
 from tollkeeper.reports.call import call
 from tollkeeper.reports.calls import calls
+from tollkeeper.reports.forecast import forecast
+from tollkeeper.reports.forecast_answers import forecast_document
 from tollkeeper.reports.parameters import (
     DEFAULT_ZONE,
     adoption_team,
     calls_question,
+    changes_question,
+    forecast_question,
     usage_question,
 )
 from tollkeeper.reports.usage import usage
 
 Explain = Callable[[LedgerEntry], Explanation]
+NO_PRICES: Final = PriceBook("none", {})
 
 
 def unexplained(entry: LedgerEntry) -> Explanation:
@@ -37,6 +45,7 @@ class LedgerReports:
 
     ``now_us`` is asked once for each question. ``explain`` explains the price of an entry.
     ``memberships`` says who was in which team when; ``group_min`` is how many a group has at least.
+    ``book`` has the prices of now.
     """
 
     def __init__(
@@ -49,6 +58,7 @@ class LedgerReports:
         zone: str = DEFAULT_ZONE,
         memberships: Callable[[], Iterable[Membership]] = tuple,
         group_min: int = GROUP_MIN,
+        book: PriceBook = NO_PRICES,
     ) -> None:
         self._ledger = ledger
         self._scope = scope
@@ -57,6 +67,7 @@ class LedgerReports:
         self._zone = zone
         self._memberships = memberships
         self._group_min = group_min
+        self._book = book
 
     def usage(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer ``GET /api/v1/usage``."""
@@ -83,3 +94,14 @@ class LedgerReports:
         )
         found = seen_by(self._scope, counted, self._zone)
         return adoption_document(found.of_team(team) if team else found)
+
+    def forecast(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/forecast``."""
+        zone, filters = forecast_question(parameters, self._zone)
+        return forecast_document(forecast(self._ledger, self._scope, zone, filters, self._now_us()))
+
+    def changes(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/changes``."""
+        now_us = self._now_us()
+        question = changes_question(parameters, now_us, self._zone)
+        return changes_document(changes(self._ledger, self._scope, question, self._book, now_us))

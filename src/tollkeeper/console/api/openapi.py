@@ -14,6 +14,9 @@ from tollkeeper.console.api.adoption import FORMATS as ADOPTION_FORMATS
 from tollkeeper.console.api.adoption import adoption_schemas
 from tollkeeper.console.api.alert_schemas import alert_schemas
 from tollkeeper.console.api.budget_schemas import budget_schemas
+from tollkeeper.console.api.changes import FORMATS as CHANGES_FORMATS
+from tollkeeper.console.api.changes import changes_schemas
+from tollkeeper.console.api.forecast import forecast_schemas
 from tollkeeper.console.api.people_schemas import people_schemas
 from tollkeeper.console.api.reading import LIMIT, LIMIT_MAX, PAGING
 from tollkeeper.console.api.schemas import COUNT, TEXT, Schema, components, named, page_of
@@ -94,6 +97,10 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         "adoption", parameters.ADOPTION, named("Adoption"), formats=(_CSV,)
     ),
     ("GET", "/api/v1/digest"): Operation("digest", digest.PARAMETERS, named("Digest")),
+    ("GET", "/api/v1/forecast"): Operation("forecast", parameters.FORECAST, named("Forecast")),
+    ("GET", "/api/v1/changes"): Operation(
+        "changes", parameters.CHANGES, named("Changes"), formats=(_CSV,)
+    ),
     ("GET", "/api/v1/audit"): Operation(
         "listAuditEntries", audit.PARAMETERS, page_of("entries", "AuditEntry")
     ),
@@ -203,6 +210,9 @@ _QUERY: Final[Mapping[str, tuple[Schema, str]]] = {
     "period": (TEXT, f"A stretch that ends now: {_PERIODS}. Not together with from."),
     "from": (TEXT, "Beginning, a day or a time in ISO 8601; belongs to it."),
     "to": (TEXT, "End, a day (which belongs to it) or a time (which does not)."),
+    "by": (TEXT, f"One of {', '.join(COLUMNS)}, tag:<key>."),
+    "before_from": (TEXT, "Beginning of what is compared with; without it the period before."),
+    "before_to": (TEXT, "End of what is compared with."),
     "tz": (TEXT, "IANA time zone in which days begin."),
     "filter": (TEXT, "dimension:value, several with commas: team:core,-model:gpt-4.1."),
     "order": (TEXT, "Names from metrics or group_by, with - before a name for descending."),
@@ -222,6 +232,7 @@ _FORMATS: Final[Mapping[str, Sequence[str]]] = {
     "usage": usage.FORMATS,
     "listCalls": calls.FORMATS,
     "adoption": ADOPTION_FORMATS,
+    "changes": CHANGES_FORMATS,
     "me": ("json", "line"),
 }
 _SECURITY: Final[Mapping[Auth, list[dict[str, list[str]]]]] = {
@@ -259,6 +270,8 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
             | budget_schemas()
             | alert_schemas()
             | adoption_schemas()
+            | changes_schemas()
+            | forecast_schemas()
             | digest.digest_schemas()
             | audit.audit_schemas(),
             "securitySchemes": {

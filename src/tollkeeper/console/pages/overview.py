@@ -27,6 +27,7 @@ from tollkeeper.reports import overview as report
 from tollkeeper.reports.answers import overview_document
 from tollkeeper.reports.comparison import Change
 from tollkeeper.reports.dimensions import NAMES, TAG_PREFIX
+from tollkeeper.reports.forecast import MonthForecast, forecast
 from tollkeeper.reports.overview import Overview, Part
 from tollkeeper.reports.parameters import overview_question
 
@@ -114,6 +115,7 @@ class OverviewPage:
     recent: tuple[CallLine, ...]
     tag_form: tuple[tuple[str, str], ...]
     calls_href: str
+    why_href: str
     address: str
     start: FirstCall | None
     risks: tuple[BudgetLine, ...] = ()
@@ -154,11 +156,14 @@ def overview(console: Console, viewer: Viewer, query: Query) -> OverviewPage:
     """Answer ``GET /``."""
     now_us = console.now_us()
     question = overview_question(_report_query(query), now_us)
-    found = report.overview(ledger_for(console, viewer), viewer.scope, question, now_us)
+    ledger, filters = ledger_for(console, viewer), question.filters
+    with ledger.snapshot():  # the month so far is the same in both
+        found = report.overview(ledger, viewer.scope, question, now_us)
+        ahead = forecast(ledger, viewer.scope, question.period.zone, filters, now_us)
     if question.dimension == "user" and ranks_names(console, viewer):
         found = replace(found, parts=tuple(sorted(found.parts, key=lambda part: part.name)))
     links = Links(time_of(query), question.period.zone, question.filters, question.dimension)
-    return _page(console, viewer, found, links, all_rows=query.get("rows") == "all")
+    return _page(console, viewer, found, ahead, links, all_rows=query.get("rows") == "all")
 
 
 def _report_query(query: Query) -> dict[str, str]:
@@ -169,7 +174,13 @@ def _report_query(query: Query) -> dict[str, str]:
 
 
 def _page(
-    console: Console, viewer: Viewer, found: Overview, links: Links, *, all_rows: bool
+    console: Console,
+    viewer: Viewer,
+    found: Overview,
+    ahead: MonthForecast,
+    links: Links,
+    *,
+    all_rows: bool,
 ) -> OverviewPage:
     name = found.question.dimension
     labels = [part.name or words.dimension(name).none for part in found.parts[: report.SERIES]]
@@ -180,7 +191,7 @@ def _page(
     return OverviewPage(
         report=found,
         head=head_of(viewer, found.stretch.period, links, "/", _names(found)),
-        figures=figures_of(found, links),
+        figures=figures_of(found, links, ahead),
         measures=measures_of(found.stretch, links),
         dimension=words.dimension(name),
         dimensions=_dimensions(viewer, found, links),
@@ -193,6 +204,7 @@ def _page(
         recent=lines_of(found.recent_calls, links, links.zone, found.now_us),
         tag_form=links.hidden_fields(),
         calls_href=links.calls(),
+        why_href=links.changes(),
         address=f"{address}&rows=all" if all_rows else address,
         start=None if found.has_entries else first_call(console, viewer),
         risks=risks_of(console, viewer, links.zone),

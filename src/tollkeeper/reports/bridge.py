@@ -1,0 +1,331 @@
+"""Why did it change: the cost of two periods, and the causes between them.
+
+One pass over the entries sums up every model in every tier, by one dimension, in both periods;
+``domain.bridge`` takes the difference apart. Its causes add up to the difference of what is
+known; calls without a price are counted beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import ibis
+
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.bridge import NOTHING, Cause, Cell, Effects, Side, added, effects_of
+from tollkeeper.domain.ledger import TOKEN_FIELDS, Basis, Outcome
+from tollkeeper.domain.money import nanos_of_usd, usd
+from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.domain.usage import CACHE_READ, INPUT_TOKENS, OUTPUT_TOKENS
+from tollkeeper.ports import Ledger
+from tollkeeper.reports import bindings, zones
+from tollkeeper.reports.dimensions import NAMES, check_dimension, dimension
+from tollkeeper.reports.filters import Filter
+from tollkeeper.reports.measures import ratio
+from tollkeeper.reports.period import Period
+from tollkeeper.reports.questions import BadQuestion
+from tollkeeper.reports.selection import Selection, SelectionShape, selected
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+ROWS_MAX: Final = 200
+PAIRS_MAX: Final = 10
+CELLS_MAX: Final = 5_000
+CHOICES: Final = frozenset({"model", "model_requested", "model_served", "provider", "tier"})
+"""Dimensions that say what was chosen for a request. By these, requests that moved from one value
+to another are mix; by all others each value's own requests are its volume."""
+
+_NOTHING_SPENT: Final = (Outcome.REFUSED, Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_FAILED)
+_MODEL: Final = "model"
+_LONG: Final = " above="  # in the key of a price that is for long prompts only
+_NO_PIECES: Final = "{}"
+_CELL: Final = ("part", "provider", _MODEL, "tier", "batch", "flat", "long", "pieces")
+_BEFORE, _NOW, _BOTH = range(3)
+
+Key = str | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesQuestion:
+    """What to compare: ``period`` with ``before``, up to as far as each has elapsed.
+
+    Raises BadQuestion for a dimension that there is not.
+    """
+
+    period: Period
+    before: Period
+    dimension: str = "team"
+    filters: tuple[Filter, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_dimension("by", self.dimension)
+
+
+class Amounts(NamedTuple):
+    """What one period adds up to. ``cost_usd`` is what is known of it.
+
+    ``requests`` are those behind the cost, and so are the tokens; ``unpriced`` counts entries
+    without a price, which are in none of the others.
+    """
+
+    cost_usd: Decimal = Decimal(0)
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+    unpriced: int = 0
+
+    @property
+    def tokens_in_each(self) -> Decimal | None:
+        return ratio(self.tokens_in, self.requests)
+
+    @property
+    def tokens_out_each(self) -> Decimal | None:
+        return ratio(self.tokens_out, self.requests)
+
+    @property
+    def cached_share(self) -> Decimal | None:
+        return ratio(self.tokens_cached, self.tokens_in)
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """From the cost before to the cost now, by cause.
+
+    ``key`` is what a filter takes, ``name`` what people read ("" where there is none); of a
+    pair ``model`` is the model's name. ``effects`` are USD and add up to the difference.
+    ``is_choice`` tells that it is one of several things that requests move between.
+    """
+
+    key: Key
+    name: str
+    model: str
+    before: Amounts
+    now: Amounts
+    effects: Mapping[Cause, Decimal]
+    is_choice: bool = False
+
+    @property
+    def difference_usd(self) -> Decimal:
+        """Give what was spent more now, of what is known."""
+        return self.now.cost_usd - self.before.cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All together, each value of the dimension, and the values with their models.
+
+    ``rows`` are those that changed most, at most ``ROWS_MAX`` of ``rows_found``; ``pairs`` the
+    models of a value that changed most, none where the dimension is the model itself.
+    """
+
+    question: ChangesQuestion
+    now_us: int
+    total: Bridge
+    rows: tuple[Bridge, ...]
+    pairs: tuple[Bridge, ...]
+    rows_found: int
+
+
+def changes(
+    ledger: Ledger, scope: Scope, question: ChangesQuestion, book: PriceBook, now_us: int
+) -> Changes:
+    """Answer within what the scope allows. Raises BadQuestion where it comes to too many cells.
+
+    ``book`` says how the prices of a model's kinds of tokens stand to each other.
+    """
+    spots = _spots(_rows(ledger, scope, question), question.dimension, book)
+    if len(spots) > CELLS_MAX:
+        raise BadQuestion("by", f"more than {CELLS_MAX:,} values with their models: add a filter")
+    effects = effects_of([spot.cell for spot in spots])
+    found = list(zip(spots, effects, strict=True))
+    is_choice = question.dimension in CHOICES
+    rows = [replace(row, is_choice=is_choice) for row in _together(found, lambda spot: spot.key)]
+    pairs = [] if question.dimension == _MODEL else _together(found, lambda spot: spot.pair)
+    whole = _together(found, lambda spot: "")
+    return Changes(
+        question,
+        now_us,
+        total=whole[0] if whole else Bridge(None, "", "", Amounts(), Amounts(), {}),
+        rows=tuple(rows[:ROWS_MAX]),
+        pairs=tuple(pairs[:PAIRS_MAX]),
+        rows_found=len(rows),
+    )
+
+
+class _Spot(NamedTuple):
+    """A cell, and what it is called."""
+
+    key: Key
+    name: str
+    pair: Hashable
+    model: str
+    cell: Cell
+
+
+def _rows(ledger: Ledger, scope: Scope, question: ChangesQuestion) -> list[dict[str, Any]]:
+    now, before = question.period, question.before
+    bounds = {
+        "now_start": now.start_us,
+        "now_end": now.until_us,
+        "before_start": before.start_us,
+        "before_end": before.until_us,
+    }
+    selection = Selection(scope, min(bounds.values()), max(bounds.values()), question.filters)
+    values = selection.values() | {name: zones.moment_of(at) for name, at in bounds.items()}
+    return ledger.run(_by_cell(ledger, selection.shape(), question.dimension), values)
+
+
+def _spots(rows: Iterable[Mapping[str, Any]], name: str, book: PriceBook) -> list[_Spot]:
+    """Put the two sides of each cell together."""
+    sides: dict[tuple[Any, ...], list[Side]] = {}
+    names: dict[Any, str] = {}
+    for row in rows:
+        place = tuple(row[column] for column in _CELL)
+        found = sides.setdefault(place, [NOTHING, NOTHING])
+        side = _side(row, book)
+        for index in (_BEFORE, _NOW):
+            if row["side"] in {index, _BOTH}:
+                found[index] = _with(found[index], side)
+        names[row["part"]] = max(names.get(row["part"], ""), row.get("name") or "")
+    return [
+        _Spot(
+            key=place[0],
+            name=names[place[0]] or _text(place[0]),
+            pair=place[:3],
+            model=place[2],
+            cell=Cell("" if name in CHOICES else place[0], place[:3], *both),
+        )
+        for place, both in sides.items()
+        if any(side != NOTHING for side in both)
+    ]
+
+
+def _side(row: Mapping[str, Any], book: PriceBook) -> Side:
+    tokens = {name: int(row[field]) for field, name in TOKEN_FIELDS if row[field]}
+    at_us = zones.epoch_us_of(row["at"].replace(tzinfo=UTC))
+    place = row["price_provider"] or row["provider"]
+    return Side(
+        uses=int(row["uses"] or 0),
+        cost_nanos=nanos_of_usd(row["cost"] or 0),
+        tokens=tokens,
+        weights=book.weights(place, row["model"], at_us, row["tier"]) if tokens else {},
+        unpriced=int(row["unpriced"] or 0),
+    )
+
+
+def _with(one: Side, more: Side) -> Side:
+    """Add up two stretches of one period, which overlap only where periods do."""
+    if one == NOTHING:
+        return more
+    tokens = {
+        name: one.tokens.get(name, 0) + more.tokens.get(name, 0)
+        for name in (*INPUT_TOKENS, *OUTPUT_TOKENS)
+    }
+    return Side(
+        one.uses + more.uses,
+        one.cost_nanos + more.cost_nanos,
+        {name: count for name, count in tokens.items() if count},
+        more.weights or one.weights,
+        one.unpriced + more.unpriced,
+    )
+
+
+def _together(
+    found: Sequence[tuple[_Spot, Effects]], key_of: Callable[[_Spot], Hashable]
+) -> list[Bridge]:
+    """Add up the cells of each key; what changed most comes first."""
+    groups: dict[Hashable, list[tuple[_Spot, Effects]]] = {}
+    for spot, effects in found:
+        groups.setdefault(key_of(spot), []).append((spot, effects))
+    bridges = [
+        Bridge(
+            key=some[0][0].key,
+            name=some[0][0].name,
+            model=some[0][0].model,
+            before=_amounts(spot.cell.before for spot, _ in some),
+            now=_amounts(spot.cell.now for spot, _ in some),
+            effects={cause: usd(nanos) for cause, nanos in added(each for _, each in some).items()},
+        )
+        for some in groups.values()
+    ]
+    return sorted(
+        bridges, key=lambda each: (-abs(each.difference_usd), _text(each.key), each.model)
+    )
+
+
+def _amounts(sides: Iterable[Side]) -> Amounts:
+    cost_nanos = requests = tokens_in = cached = tokens_out = unpriced = 0
+    for side in sides:
+        cost_nanos += side.cost_nanos
+        requests += side.uses
+        unpriced += side.unpriced
+        tokens_in += sum(side.tokens.get(kind, 0) for kind in INPUT_TOKENS)
+        tokens_out += sum(side.tokens.get(kind, 0) for kind in OUTPUT_TOKENS)
+        cached += sum(n for kind, n in side.tokens.items() if kind.startswith(CACHE_READ))
+    return Amounts(usd(cost_nanos), requests, tokens_in, cached, tokens_out, unpriced)
+
+
+def _text(key: Key) -> str:
+    if key is None:
+        return ""
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+# ------------------------------------------------------------------ the query
+
+
+@lru_cache(64)
+def _by_cell(ledger: Ledger, shape: SelectionShape, name: str) -> ir.Table:
+    """Sum up each model in each tier by a dimension, in each period (``side``).
+
+    A tier is what has prices of its own: also a batch, a subscription, a prompt so long that it
+    costs more by the token, and calls with something that is billed by the piece.
+
+    Entries in both periods, where these overlap, stand apart. Tokens and uses are those of
+    entries that have a cost; an attempt that failed without one is no use. A further model
+    that a request billed counts as a use of that model.
+    """
+    table = selected(ledger, shape)
+    is_now, is_before = _within(table, "now"), _within(table, "before")
+    table = table.filter(is_now | is_before)
+    is_now, is_before = _within(table, "now"), _within(table, "before")
+    groups = {
+        "part": dimension(ledger, table, name),
+        "provider": table.provider,
+        "model": dimension(ledger, table, _MODEL),
+        "tier": table.tier,
+        "batch": table.batch,
+        "flat": table.basis == Basis.FLAT_RATE.value,
+        "long": table.price_key.contains(_LONG),
+        "pieces": table.units != _NO_PIECES,
+        "side": ibis.cases(
+            (is_now & is_before, ibis.literal(_BOTH, "int64")),
+            (is_now, ibis.literal(_NOW, "int64")),
+            else_=ibis.literal(_BEFORE, "int64"),
+        ),
+    }
+    counts = (table.unpriced == 0) & ~table.outcome.isin([each.value for each in _NOTHING_SPENT])
+    stands = ((table.corrects == "") | (table.revision > 0)).ifelse(table.sign, 0)
+    sums = {
+        "uses": (table.part > 0).ifelse(stands, table.requests).sum(where=counts),
+        "cost": table.cost_usd.sum(),
+        "unpriced": table.unpriced.sum(),
+        "at": table.started_at.max(),
+        "price_provider": table.price_provider.argmax(table.started_at),
+        **{field: table[field].sum(where=counts) for field, _ in TOKEN_FIELDS},
+    }
+    if name in NAMES:
+        sums["name"] = table[NAMES[name]].argmax(table.started_at)
+    return table.group_by(**groups).agg(**sums).limit(4 * CELLS_MAX)
+
+
+def _within(table: ir.Table, period: str) -> ir.BooleanValue:
+    start, end = bindings.moment(f"{period}_start"), bindings.moment(f"{period}_end")
+    return (table.started_at >= start) & (table.started_at < end)

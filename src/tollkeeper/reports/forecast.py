@@ -1,0 +1,158 @@
+"""Where this month will end, from the daily costs of the last weeks: one pass over the entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.forecast import HISTORY_DAYS, Day, State, forecast_of
+from tollkeeper.domain.ledger import Basis
+from tollkeeper.domain.money import nanos_of_usd, usd
+from tollkeeper.ports import Ledger
+from tollkeeper.reports import bindings, zones
+from tollkeeper.reports.filters import Filter
+from tollkeeper.reports.measures import ratio
+from tollkeeper.reports.period import Period, period_named
+from tollkeeper.reports.selection import Selection, SelectionShape, selected
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_CLOCK: Final = "clock_s"
+
+
+@dataclass(frozen=True, slots=True)
+class MonthForecast:
+    """What the running month will come to. Money is USD, None where ``state`` says why.
+
+    ``low_usd`` and ``high_usd`` are the band, which holds ``domain.forecast.COVERED`` of the
+    tries of the method on the past. ``unpriced`` and ``unpriced_before`` count the entries
+    without a price of this month and of the weeks before, which no number has; ``estimated_usd``
+    is what of the month so far was counted here. ``days_left`` are the full days after today.
+    """
+
+    period: Period
+    now_us: int
+    state: State
+    so_far_usd: Decimal | None
+    end_usd: Decimal | None
+    low_usd: Decimal | None
+    high_usd: Decimal | None
+    days_left: int
+    history_days: int
+    needed_days: int
+    origins: int
+    missed_share: Decimal | None
+    estimated_usd: Decimal
+    unpriced: int
+    unpriced_before: int
+
+    @property
+    def estimated_share(self) -> Decimal | None:
+        """Give the part of the month so far that was counted here."""
+        return ratio(self.estimated_usd, self.so_far_usd)
+
+
+class _Daily(NamedTuple):
+    cost_nanos: int = 0
+    early_nanos: int = 0
+    estimated_nanos: int = 0
+    unpriced: int = 0
+    entries: int = 0
+
+
+def forecast(
+    ledger: Ledger, scope: Scope, zone: str, filters: tuple[Filter, ...], now_us: int
+) -> MonthForecast:
+    """Say where the month that runs in a zone will end, of what the scope allows."""
+    month = period_named("month", zone, now_us)
+    today = zones.local_time(now_us, month.zone_info).date()
+    first = min(month.first_day, today - timedelta(days=HISTORY_DAYS))
+    found = _by_day(ledger, scope, zone, filters, first, now_us)
+    known = [day for day, daily in found.items() if daily.entries and day < today]
+    begins = max(min(known, default=today), today - timedelta(days=HISTORY_DAYS))
+    past = [_day(found, day) for day in _days(begins, today)]
+    so_far = [found[day] for day in found if month.first_day <= day <= today]
+    so_far_nanos = sum(each.cost_nanos for each in so_far)
+    unpriced = sum(each.unpriced for each in so_far)
+    days_left = (month.last_day - today).days
+    told = forecast_of(past, _day(found, today), so_far_nanos, days_left)
+    is_unknown = bool(unpriced) and not so_far_nanos
+    return MonthForecast(
+        period=month,
+        now_us=now_us,
+        state=told.state,
+        so_far_usd=None if is_unknown else usd(so_far_nanos),
+        end_usd=_money(told.end_nanos),
+        low_usd=_money(told.low_nanos),
+        high_usd=_money(told.high_nanos),
+        days_left=days_left,
+        history_days=told.history_days,
+        needed_days=told.needed_days,
+        origins=told.origins,
+        missed_share=told.missed_share,
+        estimated_usd=usd(sum(each.estimated_nanos for each in so_far)),
+        unpriced=unpriced,
+        unpriced_before=sum(
+            daily.unpriced for day, daily in found.items() if day < month.first_day
+        ),
+    )
+
+
+def _money(nanos: int | None) -> Decimal | None:
+    return None if nanos is None else usd(nanos)
+
+
+def _days(first: date, after: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((after - first).days)]
+
+
+def _day(found: Mapping[date, _Daily], day: date) -> Day:
+    daily = found.get(day, _Daily())
+    return Day(day.weekday(), daily.cost_nanos, daily.early_nanos)
+
+
+def _by_day(
+    ledger: Ledger,
+    scope: Scope,
+    zone_name: str,
+    filters: tuple[Filter, ...],
+    first: date,
+    now_us: int,
+) -> dict[date, _Daily]:
+    """Sum up each day until now; days without entries are left out."""
+    zone = zones.zone_info(zone_name)
+    start_us = zones.day_start(first, zone)
+    clock = zones.local_time(now_us, zone)
+    offsets = zones.offsets(zone_name, start_us // 1_000_000, now_us // 1_000_000 + 1)
+    selection = Selection(scope, start_us, now_us, filters)
+    query = _daily(ledger, selection.shape(), len(offsets.changes))
+    values = selection.values() | zones.offset_values(offsets)
+    values[_CLOCK] = clock.hour * 3_600 + clock.minute * 60 + clock.second
+    return {zones.day_of(row["day"]): _read(row) for row in ledger.run(query, values)}
+
+
+def _read(row: Mapping[str, Any]) -> _Daily:
+    return _Daily(
+        *(nanos_of_usd(row[name] or 0) for name in ("cost", "early", "estimated")),
+        *(int(row[name] or 0) for name in ("unpriced", "entries")),
+    )
+
+
+@lru_cache(64)
+def _daily(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
+    """Sum up local days: all, what came by the time of day that it is now, what was estimated."""
+    table = selected(ledger, shape)
+    is_early = zones.local_second(table.started_at, changes) < bindings.integer(_CLOCK)
+    return table.group_by(day=zones.local_day(table.started_at, changes)).agg(
+        cost=table.cost_usd.sum(),
+        early=table.cost_usd.sum(where=is_early),
+        estimated=table.cost_usd.sum(where=table.basis == Basis.ESTIMATED.value),
+        unpriced=table.unpriced.sum(),
+        entries=table.sign.sum(),
+    )
