@@ -14,19 +14,23 @@ import pytest
 
 from command_line import CommandLine
 from ledgers import open_duckdb
-from tollkeeper import bootstrap, clock
+from tollkeeper import bootstrap, clock, config
+from tollkeeper.bootstrap.price_books import configured_book
 from tollkeeper.demo import folder
 from tollkeeper.demo.company import ORG, company_of
 from tollkeeper.demo.filling import fill
 from tollkeeper.demo.folder import Mark
 from tollkeeper.demo.history import History, demo_entries
 from tollkeeper.demo.people import admin_of, token_of
+from tollkeeper.demo.prices import price_book
 from tollkeeper.demo.services import RUNAWAY
 from tollkeeper.demo.stories import DAY_US
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.budget_windows import Window
 from tollkeeper.domain.errors import ConfigError
+from tollkeeper.http1.origin import parse_base_url
 from tollkeeper.ports import DataFolder
+from tollkeeper.providers.kinds import LOGIN_KINDS
 from tollkeeper.reports.budget_sums import LedgerSums
 from tollkeeper.services import keys
 
@@ -95,6 +99,18 @@ def test_people_have_their_past_and_keys_that_work(filled: tuple[DataFolder, Mar
         leaked = store.key(company.leaked.key_id)
         assert leaked is not None
         assert leaked.revoked_at_us == company.stories.leak.until_us
+
+
+def test_the_configuration_has_the_contracts_that_priced_it_and_stays_at_home(
+    filled: tuple[DataFolder, Mark],
+) -> None:
+    data, mark = filled
+    found = config.load(data.root / folder.CONFIGURATION, {})
+    book = configured_book(found, data)
+    assert book.version == price_book(company_of(mark.now_us).stories).version
+    assert len(found.seat_plans) == 2
+    assert {parse_base_url(it.root).origin.host for it in found.providers.values()} == {"127.0.0.1"}
+    assert found.providers.keys() >= {"anthropic", "openai", *LOGIN_KINDS}
 
 
 def test_budgets_hold_what_the_ledger_says(filled: tuple[DataFolder, Mark]) -> None:

@@ -112,7 +112,7 @@ class Traffic:
         headers = {
             "host": f"{HOST}:{self._port}",
             "x-tollkeeper-key": token_of(self._vault, profile.key_id),
-            "user-agent": _USER_AGENTS[profile.tool].format(profile.tool_version),
+            "user-agent": user_agent(profile.tool, profile.tool_version),
             "content-type": "application/json",
             "content-length": str(len(content)),
             "connection": "close",
@@ -122,6 +122,11 @@ class Traffic:
         } | caller_headers(profile)
         lines = [f"POST {path} HTTP/1.1", *(f"{name}: {it}" for name, it in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def user_agent(tool: str, version: str) -> str:
+    """Say who calls, as the tool itself does."""
+    return _USER_AGENTS[tool].format(version)
 
 
 def caller_headers(profile: Profile) -> dict[str, str]:
