@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,9 +107,30 @@ def _prepared(data: Path, entries: int | None, seed: int | None, port: int) -> M
         clock.now_us(),
         _free_port(),
     )
-    with _progress(mark.entries) as tell:
-        filling.fill(DataFolder(data), mark, tell)
+    with _progress(mark.entries) as tell, _stoppable() as stop_if_asked:
+
+        def told(done: int) -> None:
+            stop_if_asked()
+            tell(done)
+
+        filling.fill(DataFolder(data), mark, told)
     return mark
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C end the work between two steps, not within one: a query would fail of it."""
+    asked: list[int] = []
+
+    def stop_if_asked() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, lambda number, _frame: asked.append(number))
+    try:
+        yield stop_if_asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

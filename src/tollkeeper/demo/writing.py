@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--parent", type=int, required=True, help="ends when that process does")
     given = parser.parse_args(arguments)
     os.umask(0o077)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for who started this
     gc.freeze()
     gc.set_threshold(_GC_OBJECTS, 20, 20)
     try:
