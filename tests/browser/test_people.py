@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,23 @@ def test_an_admin_adds_a_team_and_somebody_and_switches_them_off(olive: Visitor)
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_text("Nothing found")).to_be_visible()
     olive.require_calm()
+
+
+def test_people_from_a_file_are_looked_at_and_taken_over(olive: Visitor, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes("email;name;team\r\nzoe@acme.com;Zoë <b>;imported\r\n".encode("utf-16"))
+    page = olive.page
+    page.goto("/people")
+    page.get_by_role("link", name="Take many people over from a table").click()
+    page.set_input_files("#file", file)
+    expect(page.locator("#table")).to_have_value("email;name;team\nzoe@acme.com;Zoë <b>;imported\n")
+    page.get_by_role("button", name="Look what it changes").click()
+    expect(page.locator("#plan")).to_contain_text("Zoë <b>")
+    olive.require_calm()
+    page.get_by_role("button", name="Take it over").click()
+    expect(page.locator("main").get_by_role("status")).to_contain_text("2 changes are made")
+    page.goto("/people?q=zoe")
+    expect(page.locator("main")).to_contain_text("zoe@acme.com")
 
 
 def test_a_member_sees_the_own_team_on_a_phone(

@@ -8,6 +8,7 @@ from tollkeeper.console.access import Auth
 from tollkeeper.console.api import people as api
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.pages import people as pages
+from tollkeeper.console.pages import people_import
 from tollkeeper.console.route import Route, Tenant, form, page
 from tollkeeper.domain.access import Role
 
@@ -37,6 +38,14 @@ PAGES: Final = (
     Route(
         *("POST", "/people/users/{user_id}/end-password", Kind.FORM, Auth.SESSION_FORM),
         *(pages.KEEPERS, Tenant.ORG, form(pages.end_password)),
+    ),
+    Route(
+        *("GET", people_import.PATH, Kind.PAGE, Auth.SESSION),
+        *(pages.KEEPERS, Tenant.ORG, page(people_import.show)),
+    ),
+    Route(
+        *("POST", people_import.PATH, Kind.FORM, Auth.SESSION_FORM),
+        *(pages.KEEPERS, Tenant.ORG, form(people_import.take)),
     ),
 )
 

@@ -95,6 +95,18 @@ addEventListener('click', async (event) => {
     told(button, 'Selected');
   }
 });
+/* ---------- a file is read into a field ---------- */
+addEventListener('change', async (event) => {
+  const { files, dataset } = event.target, field = dataset.into && $(dataset.into), file = files?.[0];
+  if (!field || !file) return;
+  const bytes = new Uint8Array(await file.slice(0, 4 * field.maxLength).arrayBuffer());
+  const wide = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+  const text = new TextDecoder(wide ? (bytes[0] === 0xff ? 'utf-16le' : 'utf-16be') : 'utf-8').decode(bytes);
+  const fits = file.size <= bytes.length && text.length <= field.maxLength;
+  field.value = fits ? text : '';
+  event.target.setCustomValidity(fits ? '' : 'This file is too large for a page: take it over with the command line');
+  event.target.reportValidity();
+});
 function told(button, text) {
   button.textContent = text;
   $('say').textContent = text;
