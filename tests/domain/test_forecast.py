@@ -77,6 +77,17 @@ def test_where_nothing_is_spent_the_month_ends_where_it_is() -> None:
     assert (found.state, found.end_nanos, found.low_nanos) == (State.NOTHING_SPENT, 11, None)
 
 
+def test_at_the_end_of_the_month_no_more_is_expected_than_came_at_such_an_hour() -> None:
+    days = [day._replace(early_nanos=day.cost_nanos) for day in regular(60)]
+    late = days[30]
+    days[30] = late._replace(early_nanos=late.cost_nanos - 5)
+    *past, today = days
+    found = forecast_of(past, today, 100, 0)
+    assert (found.state, found.end_nanos, found.low_nanos) == (State.KNOWN, 100, 100)
+    assert found.high_nanos == 100
+    assert found.missed_share is None
+
+
 def test_a_day_that_ran_wild_counts_as_the_most_that_is_usual() -> None:
     usual, wild = regular(90), regular(90)
     wild[80] = wild[80]._replace(cost_nanos=wild[80].cost_nanos * 500)

@@ -91,25 +91,26 @@ def forecast_of(past: Sequence[Day], today: Day, so_far_nanos: int, days_left: i
     known = len(past)
     if known < DAYS_MIN:
         return Forecast(State.NOT_ENOUGH_HISTORY, so_far_nanos, history_days=known)
-    rest = rest_of(past, today.weekday, days_left)
-    if rest <= 0:
+    if not any(day.cost_nanos > 0 for day in past[-PROFILE_DAYS:]):
         return Forecast(State.NOTHING_SPENT, so_far_nanos, so_far_nanos, history_days=known)
+    rest = rest_of(past, today.weekday, days_left)
     end_nanos = so_far_nanos + round(rest)
-    ratios = _ratios(past, days_left)
-    if len(ratios) < ORIGINS_MIN:
+    tries = _tries(past, days_left)
+    if len(tries) < ORIGINS_MIN:
         return Forecast(
-            State.NO_BAND, so_far_nanos, end_nanos, history_days=known, origins=len(ratios)
+            State.NO_BAND, so_far_nanos, end_nanos, history_days=known, origins=len(tries)
         )
-    low, high = band_of(ratios)
+    low, high = band_of(rest, tries)
+    misses = [abs(came / expected - 1) for expected, came in tries if expected >= 1]
     return Forecast(
         State.KNOWN,
         so_far_nanos,
         end_nanos,
-        so_far_nanos + round(rest * low),
-        so_far_nanos + round(rest * high),
+        so_far_nanos + round(low),
+        so_far_nanos + round(high),
         history_days=known,
-        origins=len(ratios),
-        missed_share=Decimal(median(abs(ratio - 1) for ratio in ratios)).quantize(_SHARE),
+        origins=len(tries),
+        missed_share=Decimal(median(misses)).quantize(_SHARE) if rest >= 1 and misses else None,
     )
 
 
@@ -132,23 +133,26 @@ def rest_of(past: Sequence[Day], weekday: int, days_left: int) -> float:
     return expected[0] * _share_to_come(lately, weekday) + sum(expected[1:])
 
 
-def band_of(ratios: Sequence[float]) -> tuple[float, float]:
-    """Give the range of what came, as parts of what was expected; 1 is always within."""
-    ordered = sorted(ratios)
+def band_of(rest: float, tries: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Give the range around what is expected, by what past tries ``(expected, came)`` missed.
+
+    Misses are parts of what was expected; where nothing is, what came all the same counts.
+    """
     cut = (1 - COVERED) / 2
-    return min(_quantile(ordered, cut), 1.0), max(_quantile(ordered, 1 - cut), 1.0)
+    if rest <= 0:
+        return 0.0, _quantile(sorted(came for _, came in tries), 1 - cut)
+    ratios = sorted(came / expected for expected, came in tries if expected > 0) or [1.0]
+    return rest * min(_quantile(ratios, cut), 1.0), rest * max(_quantile(ratios, 1 - cut), 1.0)
 
 
-def _ratios(past: Sequence[Day], days_left: int) -> list[float]:
-    """Try the method on each past day: what came, as a part of what it would have expected."""
+def _tries(past: Sequence[Day], days_left: int) -> list[tuple[float, float]]:
+    """Ask on each past day: what would have been expected of the days to go, and what came."""
     found = []
     for origin in range(DAYS_MIN, len(past) - days_left):
         day = past[origin]
-        expected = rest_of(past[:origin], day.weekday, days_left)
-        if expected > 0:
-            after = past[origin + 1 : origin + 1 + days_left]
-            came = day.cost_nanos - day.early_nanos + sum(each.cost_nanos for each in after)
-            found.append(max(came, 0) / expected)
+        after = past[origin + 1 : origin + 1 + days_left]
+        came = day.cost_nanos - day.early_nanos + sum(each.cost_nanos for each in after)
+        found.append((rest_of(past[:origin], day.weekday, days_left), float(max(came, 0))))
     return found
 
 

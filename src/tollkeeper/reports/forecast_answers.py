@@ -75,12 +75,14 @@ def how(found: MonthForecast) -> Iterator[str]:
             "What was spent so far, and for each day that is left what its day of the week "
             "usually costs at the level of the last weeks, with half of their trend."
         )
-    if found.state is State.KNOWN and found.missed_share is not None:
-        yield (
+    if found.state is State.KNOWN:
+        text = (
             f"The range is what the same method missed by in {found.origins} tries on past days, "
-            f"without the outermost {formatting.share(OUTSIDE_EACH)} on either side. What is left "
-            f"was usually off by {formatting.share(found.missed_share)}."
+            f"without the outermost {formatting.share(OUTSIDE_EACH)} on either side."
         )
+        if found.missed_share is not None:
+            text += f" What is left was usually off by {formatting.share(found.missed_share)}."
+        yield text
     elif found.state is State.NO_BAND:
         yield "There is too little history yet to say how far off it may be."
     if found.estimated_usd:
