@@ -89,7 +89,7 @@ class AgentSession:
 
     def pause_us(self, dice: Dice) -> int:
         """Say how long it takes until the next call: now and then somebody has to think."""
-        away = dice.chance() < 0.045
+        away = dice.chance() < 0.08
         return dice.size(900 if away else 14, 0.8) * SECOND_US
 
 
