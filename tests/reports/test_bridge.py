@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -29,7 +30,7 @@ from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 DAY_US = 86_400_000_000
 NOW_US = zones.instant_of(
-    zones.datetime.fromisoformat("2026-11-18T15:30"), zones.zone_info("Europe/Berlin")
+    datetime.fromisoformat("2026-11-18T15:30"), zones.zone_info("Europe/Berlin")
 )
 BOOK = shipped_price_book()
 _numbers = count()
