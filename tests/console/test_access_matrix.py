@@ -57,6 +57,7 @@ GET    /adoption                  s 3 + + + + s s s s s
 GET    /alerts                    s 3 3 + + + s s s s s
 POST   /alerts/{alert_id}/acknowledge s 3 3 + 3 + s s s s s
 POST   /alerts/channels/{channel}/test s 3 3 3 3 + s s s s s
+GET    /settings                  s 3 3 3 + + s s s s s
 GET    /settings/audit            s 3 3 3 + + s s s s s
 POST   /unmask                    s 3 3 3 + + s s s s s
 POST   /mask                      s 3 3 3 + + s s s s s

@@ -29,6 +29,7 @@ from tollkeeper.bootstrap.price_books import configured_terms, former_book
 from tollkeeper.bootstrap.prices import FollowedPrices, followed_files
 from tollkeeper.bootstrap.rate_limits import FollowedRateLimits
 from tollkeeper.bootstrap.self_service import FollowedSelfService
+from tollkeeper.bootstrap.shown_settings import FollowedShownSettings
 from tollkeeper.bootstrap.sign_on import with_providers
 from tollkeeper.config import Configuration
 from tollkeeper.console.api.digest import sources_of
@@ -108,6 +109,7 @@ async def serve(options: ChildOptions) -> None:
         )
         alerts = ConsoleAlerts(configuration, store, ledger, org, failpoint, sources_of(console))
         console = replace(console, alerting=alerts.alerting, budget_gauges=budgets.gauges)
+        console = replace(console, settings=_settings(configuration, store, prices))
         console = with_providers(console, configuration)
         audit = ConsoleAudit(console, configuration.file)
         audit.begin()
@@ -176,6 +178,17 @@ def _console(
         rate_limits=FollowedRateLimits(
             lambda: config.load(configuration.file, config.environment())
         ),
+    )
+
+
+def _settings(
+    configuration: Configuration, store: Store, prices: FollowedPrices
+) -> FollowedShownSettings:
+    return FollowedShownSettings(
+        configuration,
+        lambda: config.load(configuration.file, config.environment()),
+        store,
+        lambda: prices.book.version,
     )
 
 

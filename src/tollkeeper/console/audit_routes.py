@@ -1,4 +1,4 @@
-"""The lines of the table of routes that are about the audit log."""
+"""The lines of the table of routes that are about the audit log, and how all is set up."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from tollkeeper.console.access import Auth
 from tollkeeper.console.api import audit as api
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.pages import audit as pages
+from tollkeeper.console.pages import settings
 from tollkeeper.console.route import Route, Tenant, page
 from tollkeeper.services.unmasking import UNMASKERS
 
 PAGES: Final = (
+    Route(
+        *("GET", settings.PATH, Kind.PAGE, Auth.SESSION),
+        *(settings.READERS, Tenant.ORG, page(settings.settings)),
+    ),
     Route(
         *("GET", pages.PATH, Kind.PAGE, Auth.SESSION),
         *(pages.READERS, Tenant.ORG, page(pages.audit)),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, ru
 from tollkeeper.console.attempts import Attempts
 from tollkeeper.console.colours import ColourBook
 from tollkeeper.console.providers import SignOn
+from tollkeeper.console.shown_settings import ShownSettings
 from tollkeeper.console.work import Work
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.explanation import Explanation
@@ -124,7 +125,7 @@ class Console:
     ``hashing`` is where it does so: few at once, since each takes much memory.
     ``sign_in_ways`` lists what else the sign-in page offers, ``sign_on`` the providers.
     ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
-    sign in lately.
+    sign in lately. ``settings`` says how the deployment is set up.
     """
 
     org: str
@@ -146,6 +147,7 @@ class Console:
     terms: Callable[[], Terms]
     static: StaticFiles
     counters: ConsoleCounters
+    settings: Callable[[], ShownSettings] = ShownSettings
     rate_limits: Callable[[], Sequence[RateRule]] = tuple
     self_service: Callable[[], Sequence[SelfService]] = tuple
     colours: ColourBook = field(default_factory=ColourBook)
