@@ -76,10 +76,11 @@ def call(
     *,
     outcome: Outcome = Outcome.OK,
     usage: Mapping[str, Any] | None = None,
+    book: PriceBook = BOOK,
     **changes: Any,
 ) -> LedgerEntry:
     """Settle one call as the gateway does. ``changes`` are those of its profile."""
-    provider = "anthropic" if model.startswith("claude") else "lab"
+    provider = changes.pop("provider", "anthropic" if model.startswith("claude") else "lab")
     named = {"provider": provider, "price_provider": provider, "model": model}
     entry_id = new_id()
     held = Held(
@@ -98,7 +99,7 @@ def call(
         120,
         usage=Usage(dict(quantities), model, **(usage or {})),
     )
-    return entries_of(held, settle(held, ending, BOOK))[0]
+    return entries_of(held, settle(held, ending, book))[0]
 
 
 def scope(org: str = "acme") -> Scope:

@@ -250,6 +250,9 @@ class ReportSource(Protocol):
     def adoption(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer ``GET /api/v1/adoption``."""
 
+    def savings(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/savings``."""
+
     def forecast(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer ``GET /api/v1/forecast``."""
 

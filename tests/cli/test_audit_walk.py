@@ -50,6 +50,7 @@ LOOKING: Final = frozenset(
         "doctor",
         "spend",
         "adoption",
+        "savings",
         "keys list",
         "teams list",
         "users list",

@@ -39,6 +39,7 @@ QUESTIONS = [
     ("spend", "--filter", "team:nobody"),
     ("adoption",),
     ("adoption", "--json"),
+    ("savings", "--json"),
     ("spend", "--by", "color"),
     ("spend", "--filter", "nonsense"),
     ("calls",),

@@ -54,6 +54,7 @@ POST   /keys/{key_id}/change      s + + 3 3 + s s s s s
 POST   /keys/{key_id}/revoke      s + + 3 3 + s s s s s
 POST   /keys/{key_id}/rotate      s + + 3 3 + s s s s s
 GET    /adoption                  s 3 + + + + s s s s s
+GET    /savings                   s + + + + + s s s s s
 GET    /alerts                    s 3 3 + + + s s s s s
 POST   /alerts/{alert_id}/acknowledge s 3 3 + 3 + s s s s s
 POST   /alerts/channels/{channel}/test s 3 3 3 3 + s s s s s
@@ -134,6 +135,7 @@ DELETE /api/v1/budgets/{budget_id} 1 3 3 + 3 + 3 + + 1 1
 POST   /api/v1/budgets/{budget_id}/top-up 1 3 3 + 3 + 3 + + 1 1
 GET    /api/v1/adoption           1 3 + + + + 3 + + 1 1
 GET    /api/v1/digest             1 3 + + + + 3 + + 1 1
+GET    /api/v1/savings            1 + + + + + 3 + + 1 1
 GET    /api/v1/alerts             1 3 3 + + + 3 + + 1 1
 POST   /api/v1/alerts/{alert_id}/acknowledge 1 3 3 + 3 + 3 + + 1 1
 GET    /api/v1/alerts/channels    1 3 3 + + + 3 + + 1 1

@@ -105,7 +105,8 @@ def _reports(
 ) -> ReportSource:
     explanation = import_module("tollkeeper.services.explanation")
     prices = import_module("tollkeeper.bootstrap.price_books")
-    book = prices.configured_book(configuration, data)
+    terms = prices.configured_terms(configuration, data)
+    book = terms.book
     reports: ReportSource = import_module("tollkeeper.reports.source").LedgerReports(
         ledger,
         Scope(org),
@@ -117,6 +118,7 @@ def _reports(
         memberships=lambda: _memberships(data),
         group_min=configuration.settings.adoption.group_min,
         book=book,
+        accounts=terms.accounts,
     )
     return reports
 

@@ -48,6 +48,10 @@ class RunningServer:
         """Answer ``GET /api/v1/adoption``."""
         return self._get("/api/v1/adoption", parameters)
 
+    def savings(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/savings``."""
+        return self._get("/api/v1/savings", parameters)
+
     def forecast(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer ``GET /api/v1/forecast``."""
         return self._get("/api/v1/forecast", parameters)

@@ -45,6 +45,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "spend": Verb("tollkeeper.cli.spend", "Show who spent what."),
         "forecast": Verb("tollkeeper.cli.forecast", "Show where this month will end."),
         "why": Verb("tollkeeper.cli.why", "Show why a cost changed between two periods."),
+        "savings": Verb("tollkeeper.cli.savings", "Show what is wasted, and what would save."),
         "adoption": Verb("tollkeeper.cli.adoption", "Show how teams take to their tools."),
         "budgets": Verb("tollkeeper.cli.budgets", "Cap what is spent, and see what is left."),
         "limits": Verb("tollkeeper.cli.limits", "Limit calls and tokens by the minute."),

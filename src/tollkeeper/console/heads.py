@@ -52,6 +52,7 @@ _ADDRESSES: Final = {
     "/calls": Links.calls,
     "/models": Links.models,
     "/explore": Links.explore,
+    "/savings": Links.savings,
     "/why": Links.changes,
 }
 

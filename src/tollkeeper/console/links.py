@@ -94,6 +94,10 @@ class Links:
         named = {"by": self.by if by is None else by}
         return address("/why", self._query() | named | before)
 
+    def savings(self) -> str:
+        """Give the address of the page of what is wasted."""
+        return address("/savings", self._query())
+
     def models(self) -> str:
         """Give the address of the models' page."""
         return address("/models", self._query())

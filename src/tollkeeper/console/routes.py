@@ -25,6 +25,7 @@ from tollkeeper.console import (
     me,
     outlook_routes,
     people_routes,
+    savings_routes,
     sessions,
     sign_on,
 )
@@ -88,6 +89,7 @@ PAGES: Final = (
     form_at("/keys/{key_id}/revoke", ISSUERS, Tenant.REACH, keys.revoke_key),
     form_at("/keys/{key_id}/rotate", ISSUERS, Tenant.REACH, keys.rotate_key),
     *adoption_routes.PAGES,
+    *savings_routes.PAGES,
     *alert_routes.PAGES,
     *audit_routes.PAGES,
     *outlook_routes.PAGES,
@@ -151,6 +153,7 @@ API: Final = (
     ),
     *adoption_routes.API,
     *digest_routes.API,
+    *savings_routes.API,
     *alert_routes.API,
     *audit_routes.API,
     *outlook_routes.API,

@@ -14,9 +14,11 @@ from tollkeeper.reports import (
 
 
 class Words(NamedTuple):
-    """``title`` heads a finding, ``rule`` says how it is found, ``advice`` what to do."""
+    """``title`` heads a finding, ``short`` is the same in two words, ``rule`` says how it is
+    found, ``advice`` what to do."""
 
     title: str
+    short: str
     rule: str
     advice: str
 
@@ -24,6 +26,7 @@ class Words(NamedTuple):
 FINDINGS: Final[Mapping[str, Words]] = {
     savings_expired.NAME: Words(
         "Expired prompt caches",
+        "Expired caches",
         "Sessions with Anthropic's models that came back after the life of their cache (five "
         "minutes, or an hour where it was written for an hour) and wrote most of the prompt again. "
         "The money is what writing it again cost more than reading it, less what keeping it would "
@@ -32,6 +35,7 @@ FINDINGS: Final[Mapping[str, Words]] = {
         "instead of going on with a long one.",
     ),
     savings_repeats.STORMS: Words(
+        "Retry storms",
         "Retry storms",
         f"At least {savings_repeats.ERRORS_MIN} failed calls, or {savings_repeats.ALIKE_MIN} with "
         "the same number of input tokens, of one key with one model and endpoint in a minute; "
@@ -42,6 +46,7 @@ FINDINGS: Final[Mapping[str, Words]] = {
     ),
     savings_repeats.DUPLICATES: Words(
         "Calls that look like duplicates",
+        "Look-alikes",
         "Calls that went well, of one key and session with one model and endpoint, with the same "
         "numbers of input and output tokens in the same ten minutes, from "
         f"{savings_repeats.IN_TOKENS_MIN} tokens in and {savings_repeats.OUT_TOKENS_MIN} out. No "
@@ -50,6 +55,7 @@ FINDINGS: Final[Mapping[str, Words]] = {
     ),
     savings_small_calls.NAME: Words(
         "Dear models for small calls",
+        "Small calls",
         f"Calls with at most {savings_small_calls.OUT_TOKENS} tokens out and "
         f"{savings_small_calls.IN_TOKENS:,} in, on a model whose provider sells a smaller one of "
         "the same name, or another of its family that is used here, for half the price or less. "
@@ -60,6 +66,7 @@ FINDINGS: Final[Mapping[str, Words]] = {
 
 CACHES: Final = Words(
     "Saved by prompt caches",
+    "Caches saved",
     "What the same tokens would have cost as plain input, less what they did cost: reading from a "
     "cache is cheaper, writing to it may be dearer. It is worked out for each call when it is "
     "booked, at the prices of its time.",

@@ -27,12 +27,17 @@ from tollkeeper.reports.parameters import (
     calls_question,
     changes_question,
     forecast_question,
+    savings_question,
     usage_question,
 )
+from tollkeeper.reports.savings import savings
+from tollkeeper.reports.savings_answers import savings_document
+from tollkeeper.reports.savings_prices import SavingsPrices
 from tollkeeper.reports.usage import usage
 
 Explain = Callable[[LedgerEntry], Explanation]
 NO_PRICES: Final = PriceBook("none", {})
+NO_ACCOUNTS: Final[Mapping[str, str]] = {}
 
 
 def unexplained(entry: LedgerEntry) -> Explanation:
@@ -45,7 +50,7 @@ class LedgerReports:
 
     ``now_us`` is asked once for each question. ``explain`` explains the price of an entry.
     ``memberships`` says who was in which team when; ``group_min`` is how many a group has at least.
-    ``book`` has the prices of now.
+    ``book`` has the prices of now, ``accounts`` says where each provider of ours stands in it.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class LedgerReports:
         memberships: Callable[[], Iterable[Membership]] = tuple,
         group_min: int = GROUP_MIN,
         book: PriceBook = NO_PRICES,
+        accounts: Mapping[str, str] = NO_ACCOUNTS,
     ) -> None:
         self._ledger = ledger
         self._scope = scope
@@ -68,6 +74,7 @@ class LedgerReports:
         self._memberships = memberships
         self._group_min = group_min
         self._book = book
+        self._accounts = accounts
 
     def usage(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer ``GET /api/v1/usage``."""
@@ -94,6 +101,12 @@ class LedgerReports:
         )
         found = seen_by(self._scope, counted, self._zone)
         return adoption_document(found.of_team(team) if team else found)
+
+    def savings(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Answer ``GET /api/v1/savings``."""
+        question = savings_question(parameters, self._now_us(), self._zone)
+        prices = SavingsPrices(self._book, self._accounts)
+        return savings_document(savings(self._ledger, self._scope, question, prices))
 
     def forecast(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer ``GET /api/v1/forecast``."""

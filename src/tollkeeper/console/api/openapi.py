@@ -19,6 +19,8 @@ from tollkeeper.console.api.changes import changes_schemas
 from tollkeeper.console.api.forecast import forecast_schemas
 from tollkeeper.console.api.people_schemas import people_schemas
 from tollkeeper.console.api.reading import LIMIT, LIMIT_MAX, PAGING
+from tollkeeper.console.api.savings import FORMATS as SAVINGS_FORMATS
+from tollkeeper.console.api.savings import savings_schemas
 from tollkeeper.console.api.schemas import COUNT, TEXT, Schema, components, named, page_of
 from tollkeeper.console.problems import PROBLEM_TYPE
 from tollkeeper.reports import parameters
@@ -100,6 +102,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/api/v1/forecast"): Operation("forecast", parameters.FORECAST, named("Forecast")),
     ("GET", "/api/v1/changes"): Operation(
         "changes", parameters.CHANGES, named("Changes"), formats=(_CSV,)
+    ),
+    ("GET", "/api/v1/savings"): Operation(
+        "savings", parameters.SAVINGS, named("Savings"), formats=(_CSV,)
     ),
     ("GET", "/api/v1/audit"): Operation(
         "listAuditEntries", audit.PARAMETERS, page_of("entries", "AuditEntry")
@@ -221,6 +226,8 @@ _QUERY: Final[Mapping[str, tuple[Schema, str]]] = {
     "finished_after": (TEXT, "Only calls that ended after this moment, in ISO 8601."),
     "format": (TEXT, "How to answer."),
     "team": (TEXT, "This team alone."),
+    "from_model": (TEXT, "Whose calls to move: provider/model, or provider/*; without it all."),
+    "to_model": (TEXT, "The model to move them to: provider/model."),
     "week": (TEXT, "A week that is over, by ISO 8601: 2026-W47."),
     "actor": (TEXT, "Who did it: a name or an id, or a kind such as key."),
     "action": (TEXT, "What was done, such as key.issue, or its part before the dot."),
@@ -232,6 +239,7 @@ _FORMATS: Final[Mapping[str, Sequence[str]]] = {
     "usage": usage.FORMATS,
     "listCalls": calls.FORMATS,
     "adoption": ADOPTION_FORMATS,
+    "savings": SAVINGS_FORMATS,
     "changes": CHANGES_FORMATS,
     "me": ("json", "line"),
 }
@@ -270,6 +278,7 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
             | budget_schemas()
             | alert_schemas()
             | adoption_schemas()
+            | savings_schemas()
             | changes_schemas()
             | forecast_schemas()
             | digest.digest_schemas()
