@@ -34,9 +34,12 @@ TOKEN = re.compile(r"tk_live_[A-Za-z0-9]{8}_[A-Za-z0-9]+")
 ANY_NAME = re.compile("mia", re.IGNORECASE)
 PSEUDONYM = re.compile(r"person [0-9a-f]{8}")
 CALL_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
-OPEN_TO_MEMBERS = ("Overview", "Calls", "Budgets", "Models", "Savings", "People", "Keys", "Me")
+OPEN_TO_MEMBERS = (
+    *("Overview", "Explore", "Calls", "Budgets", "Models", "Savings"),
+    *("People", "Keys", "Me"),
+)
 OPEN_TO_ADMINS = (
-    *("Overview", "Calls", "Budgets", "Models", "Savings", "Adoption", "People"),
+    *("Overview", "Explore", "Calls", "Budgets", "Models", "Savings", "Adoption", "People"),
     *("Keys", "Alerts", "Audit log", "Me"),
 )
 
