@@ -109,7 +109,6 @@ async def serve(options: ChildOptions) -> None:
         )
         alerts = ConsoleAlerts(configuration, store, ledger, org, failpoint, sources_of(console))
         console = replace(console, alerting=alerts.alerting, budget_gauges=budgets.gauges)
-        console = replace(console, settings=_settings(configuration, store, prices))
         console = with_providers(console, configuration)
         audit = ConsoleAudit(console, configuration.file)
         audit.begin()
@@ -175,6 +174,7 @@ def _console(
             configuration.self_service,
             lambda: config.load(configuration.file, config.environment()),
         ),
+        settings=_settings(configuration, store, prices),
         rate_limits=FollowedRateLimits(
             lambda: config.load(configuration.file, config.environment())
         ),
