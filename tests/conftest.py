@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,17 @@ pytest_plugins = ["canaries", "postgres_cluster"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+def pytest_configure() -> None:
+    """Let no property fail for the time it takes: the machine may be busy with other tests.
+    Where ``CI`` is set, Hypothesis does so by itself."""
+    if find_spec("hypothesis") is None or os.environ.get("CI"):  # noqa: TID251
+        return  # `make check` runs without the packages of the tests
+    hypothesis = import_module("hypothesis")
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("patient")
 
 
 _BEGIN_WITH = ("tests/durability/", "tests/clients/", "tests/services/test_repricing_kill.py")

@@ -129,8 +129,10 @@ def closing_after(script: Script) -> Script:
     return handle
 
 
-def exchange(script: Script, count: int = 1, **options: Any) -> list[Reply]:
-    """Ask a scripted upstream ``count`` times over one pool."""
+def exchange(
+    script: Script, count: int = 1, *, written: asyncio.Event | None = None, **options: Any
+) -> list[Reply]:
+    """Ask a scripted upstream ``count`` times over one pool, each time after ``written``."""
 
     async def work() -> list[Reply]:
         pool = new_pool(**options)
@@ -138,6 +140,8 @@ def exchange(script: Script, count: int = 1, **options: Any) -> list[Reply]:
             replies = []
             for _ in range(count):
                 replies.append(await ask(pool, Origin("http", HOST, port)))
+                if written is not None:
+                    await written.wait()
                 await asyncio.sleep(0.02)
             replies[-1].opened = pool.opened  # type: ignore[attr-defined]
             pool.close()
@@ -235,14 +239,18 @@ def test_bytes_after_a_reply_never_reach_the_next_call() -> None:
 
 
 def test_unasked_bytes_on_an_idle_connection_end_it() -> None:
+    written = asyncio.Event()
+
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(PLAIN)
         await asyncio.sleep(0.01)
         writer.write(PLAIN.replace(b"hello", b"EVIL!"))
+        await writer.drain()
+        written.set()
         await reader.read(1)
 
-    replies = exchange(script, count=2)
+    replies = exchange(script, count=2, written=written)
     assert [reply.data for reply in replies] == [b"hello", b"hello"]
     assert replies[-1].opened == 2  # type: ignore[attr-defined]
 
