@@ -14,6 +14,7 @@ from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.errors import KeyRejected, NotAllowed
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
+from tollkeeper.reports.bridge import Changes
 from tollkeeper.reports.calls import CallRow
 from tollkeeper.reports.masking import MaskedLedger, masked_row, salt_of
 from tollkeeper.reports.questions import BadQuestion
@@ -96,6 +97,14 @@ def unranked(console: Console, viewer: Viewer, asked: UsageQuestion) -> UsageQue
     if any(name.removeprefix("-") in asked.metrics for name in asked.order):
         raise BadQuestion("order", "people who are named are not ranked: order by group_by")
     return replace(asked, order=asked.order or asked.group_by)
+
+
+def unranked_changes(console: Console, viewer: Viewer, found: Changes) -> Changes:
+    """Give what changed with people who are named in the order of their names."""
+    if found.question.dimension != "user" or not ranks_names(console, viewer):
+        return found
+    by_name = sorted(found.rows, key=lambda row: row.name)
+    return replace(found, rows=tuple(by_name), pairs=())
 
 
 def unmasking_notice(console: Console, access: Access, zone: str) -> dict[str, str]:

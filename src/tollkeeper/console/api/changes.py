@@ -17,8 +17,7 @@ from tollkeeper.console.api.schemas import (
     listed,
     or_null,
 )
-from tollkeeper.console.masking import ledger_for
-from tollkeeper.console.pages.changes import unranked
+from tollkeeper.console.masking import ledger_for, unranked_changes
 from tollkeeper.console.shared import Console
 from tollkeeper.domain.bridge import Cause
 from tollkeeper.reports import bridge as report
@@ -41,7 +40,7 @@ def changes(console: Console, access: Access, question: Question) -> Answer:
     found = report.changes(
         ledger_for(console, viewer), viewer.scope, asked, console.terms().book, now_us
     )
-    found = unranked(console, viewer, found)
+    found = unranked_changes(console, viewer, found)
     if wanted == "csv":
         return csv_file("changes", csv_lines(COLUMNS, changes_rows(found)))
     return Document(changes_document(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
 from markupsafe import Markup
@@ -12,7 +12,7 @@ from tollkeeper.console import words
 from tollkeeper.console.charts.waterfall import waterfall
 from tollkeeper.console.heads import Head, elapsed_day, head_of
 from tollkeeper.console.links import Choice, Links, time_of, value_of
-from tollkeeper.console.masking import ledger_for, ranks_names
+from tollkeeper.console.masking import ledger_for, unranked_changes
 from tollkeeper.console.shared import Console, Query, Table
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.bridge import Cause
@@ -118,18 +118,10 @@ def changes(console: Console, viewer: Viewer, query: Query) -> ChangesPage:
     found = report.changes(
         ledger_for(console, viewer), viewer.scope, question, console.terms().book, now_us
     )
-    found = unranked(console, viewer, found)
+    found = unranked_changes(console, viewer, found)
     links = Links(time_of(query), question.period.zone, question.filters, question.dimension)
     before = {name: query[name] for name in ("before_from", "before_to") if query.get(name)}
     return _page(viewer, found, links, before)
-
-
-def unranked(console: Console, viewer: Viewer, found: Changes) -> Changes:
-    """Give the rows so that nobody is ranked by name."""
-    if found.question.dimension != "user" or not ranks_names(console, viewer):
-        return found
-    by_name = sorted(found.rows, key=lambda row: row.name)
-    return replace(found, rows=tuple(by_name), pairs=())
 
 
 def _page(viewer: Viewer, found: Changes, links: Links, before: Mapping[str, str]) -> ChangesPage:
