@@ -136,7 +136,7 @@ PAGES = (
     *("/explore?group_by=team,tool,tag:feature&view=sankey", "/explore?group_by=user,key"),
     *("/", "/?by=tool", "/?by=tag:feature", "/?by=user&rows=all", "/?by=team", "/?by=provider"),
     *("/calls", "/calls?outcome=upstream_error", "/keys?show=all", "/me", "/login?token=x"),
-    *("/account", "/people?show=all", "/savings"),
+    *("/account", "/people?show=all", "/savings", "/why", "/why?by=model", "/why?by=tag:feature"),
 )
 
 
