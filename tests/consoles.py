@@ -14,6 +14,7 @@ from pathlib import Path
 from time import sleep
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import uvloop
 
@@ -39,16 +40,19 @@ from tollkeeper.domain.oidc import OidcClient
 from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.domain.self_service import SelfService
+from tollkeeper.domain.sharing import Sharing
 from tollkeeper.ports import Position, User
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.reports.bookings import LedgerBookings
+from tollkeeper.reports.statement_facts import LedgerFacts
 from tollkeeper.services import people, sign_in
 from tollkeeper.services.alerting import Alerting, RuleState
 from tollkeeper.services.delivering import Mailing
 from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import CurrentPrices, Repricer
+from tollkeeper.services.statements import StatementDesk
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.late_ledger import LateLedger
 from tollkeeper.storage.parquet_table import parquet_bytes
@@ -192,6 +196,10 @@ class RunningConsole:
             hasher=self.hasher,
             sign_on=SignOn(clients),
             passwords=passwords,
+            statements=StatementDesk(
+                *(LedgerFacts(self.ledger, ORG), self.store, ORG, ZoneInfo("UTC")),
+                *(Sharing(), lambda: self.plans, lambda: self.now_us),
+            ),
             adoption=PublicationMemory(self.ledger, ORG, self.store.memberships, "UTC", 5),
             alerting=Alerting(
                 lambda: self.mailing, lambda: self.notifier, lambda: self.rule_states

@@ -77,6 +77,10 @@ POST   /people/teams/{team_id}    s 3 3 3 3 + s s s s s
 POST   /people/users              s 3 3 3 3 + s s s s s
 POST   /people/users/{user_id}    s 3 3 3 3 + s s s s s
 POST   /people/users/{user_id}/end-password s 3 3 3 3 + s s s s s
+GET    /statements                s 3 + + + + s s s s s
+GET    /statements/{month}        s 3 + + + + s s s s s
+GET    /statements/{month}/{team:path} s 3 + + + + s s s s s
+POST   /statements/{month}/close  s 3 3 + 3 + s s s s s
 GET    /people/import             s 3 3 3 3 + s s s s s
 POST   /people/import             s 3 3 3 3 + s s s s s
 POST   /people/invitations        s 3 + 3 3 + s s s s s
@@ -158,6 +162,10 @@ GET    /api/v1/users              1 + + + + + 3 + + 1 1
 POST   /api/v1/users              1 3 3 3 3 + 3 + + 1 1
 POST   /api/v1/users/{user_id}    1 3 3 3 3 + 3 + + 1 1
 DELETE /api/v1/users/{user_id}/password 1 3 3 3 3 + 3 + + 1 1
+GET    /api/v1/statements         1 3 + + + + 3 + + 1 1
+GET    /api/v1/statements/{month} 1 3 + + + + 3 + + 1 1
+GET    /api/v1/statements/{month}/{team:path} 1 3 + + + + 3 + + 1 1
+POST   /api/v1/statements/{month}/close 1 3 3 + 3 + 3 + + 1 1
 GET    /api/v1/invitations        1 3 + 3 3 + 3 + + 1 1
 POST   /api/v1/invitations        1 3 + 3 3 + 3 + + 1 1
 POST   /api/v1/invitations/{invitation_id}/resend 1 3 4 3 3 + 3 + + 1 1
@@ -321,6 +329,8 @@ class Callers:
             "{team_id}": next(each.team_id for each in self.console.store.teams()),
             "{user_id}": self.console.users["other member"].user_id,
             "{path_key}": self.console.other_key.token,
+            "{month}": "2026-09",
+            "{team:path}": "core",
             "{name:path}": self.console.console.static.address("app.css").removeprefix(PREFIX),
         }
 

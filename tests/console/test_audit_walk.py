@@ -131,10 +131,13 @@ STEPS: Final = (
     Step("POST /api/v1/invitations", {"email": "j@acme.com", "mail": False}, "invitation.make"),
     Step("POST /api/v1/invitations/{invitation_id}/resend", {}, "invitation.resend"),
     Step("DELETE /api/v1/invitations/{invitation_id}", {}, "invitation.revoke"),
+    Step("POST /statements/{month}/close", {}, "statement.issue"),
+    Step("POST /api/v1/statements/{month}/close", {}, "statement.issue"),
 )
 
 
 READ_NO_BODY: Final = {  # so they take nothing from one
+    "POST /api/v1/statements/{month}/close",
     "POST /api/v1/alerts/{alert_id}/acknowledge",
     "POST /api/v1/invitations/{invitation_id}/resend",
 }
@@ -235,6 +238,7 @@ class Desk:
         limit = RateRule(f"limit-{number}", f"limit {number}", BudgetScope.KEY, parallel=1)
         store.set_rate_rule(StoredRateRule(limit, now_us, "a"))
         yield "{limit_id}", limit.rule_id
+        yield "{month}", f"2020-{number % 12 + 1:02d}"
         if "{user_id}" in path or "{team_id}" in path:
             yield "{team_id}", store.add_team(f"team {number}", now_us).team_id
             email = f"person-{number}@acme.com"

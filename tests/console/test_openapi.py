@@ -47,7 +47,9 @@ def test_every_route_of_the_api_is_described_and_no_other(document: dict[str, An
     described = {
         (method.upper(), path) for path, found in document["paths"].items() for method in found
     }
-    assert described == {(route.method, route.path) for route in API_ROUTES} == set(OPERATIONS)
+    routes = {(route.method, route.path) for route in API_ROUTES}
+    assert routes == set(OPERATIONS)
+    assert described == {(method, path.replace(":path}", "}")) for method, path in routes}
     assert all(route.kind is Kind.API for route in API_ROUTES)
 
 

@@ -17,7 +17,7 @@ WEIGHTS = st.dictionaries(st.text(max_size=3), st.integers(0, 10**15), max_size=
 
 
 @given(st.integers(-(10**24), 10**24), WEIGHTS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_parts_add_up_and_none_is_off_by_a_whole_nano(amount: int, weights: dict[str, int]) -> None:
     whole = sum(weights.values())
     if not whole:

@@ -337,7 +337,7 @@ def _closer(folder: Path, *, killed: bool) -> subprocess.Popen[bytes]:
 def test_a_kill_between_statement_and_lock_leaves_neither(empty: Path, tmp_path: Path) -> None:
     store = copied_store(empty, tmp_path)
     process = _closer(tmp_path, killed=True)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL
     assert (store.issued_statements(), store.closed_months()) == ([], [])
     made = Books(memory_ledger(), store)
@@ -352,7 +352,7 @@ def test_two_processes_issue_one_statement(empty: Path, tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         store = copied_store(empty, folder)
         both = [_closer(folder, killed=False) for _ in range(2)]
-        said = sorted(each.communicate(timeout=60)[0].strip() for each in both)
+        said = sorted(each.communicate(timeout=300)[0].strip() for each in both)
         assert said == [b"issued", b"month_closed"]
         assert len(store.issued_statements()) == len(store.closed_months()) == 1
         store.close()

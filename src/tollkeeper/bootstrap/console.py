@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from tollkeeper import bootstrap, clock, config
 from tollkeeper.bootstrap.alerting import ConsoleAlerts
@@ -47,10 +48,12 @@ from tollkeeper.jobs.table import adoption_job, jobs_of
 from tollkeeper.ports import DataFolder, Store, Vault
 from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.reports.bookings import LedgerBookings
+from tollkeeper.reports.statement_facts import LedgerFacts
 from tollkeeper.services.explanation import explanation_of
 from tollkeeper.services.loading import Loader
 from tollkeeper.services.repricing import CurrentPrices, Repricer
 from tollkeeper.services.repricing_unpriced import UnpricedCalls
+from tollkeeper.services.statements import StatementDesk
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.late_ledger import LateLedger
@@ -169,6 +172,10 @@ def _console(
         adoption=PublicationMemory(
             *(ledger, org, store.memberships),
             *(configuration.settings.timezone, configuration.settings.adoption.group_min),
+        ),
+        statements=StatementDesk(
+            *(LedgerFacts(ledger, org), store, org, ZoneInfo(configuration.settings.timezone)),
+            *(configuration.sharing, lambda: prices.terms.seat_plans, clock.now_us),
         ),
         self_service=FollowedSelfService(
             configuration.self_service,

@@ -80,6 +80,18 @@ class RunningServer:
         body = json.dumps({**what, "days": days}).encode()
         return self._ask("POST", "/api/v1/budget-replays", body)
 
+    def statements(self) -> dict[str, Any]:
+        """Answer ``GET /api/v1/statements``."""
+        return self._get("/api/v1/statements", {})
+
+    def statement(self, month: str) -> dict[str, Any]:
+        """Answer ``GET /api/v1/statements/{month}``."""
+        return self._get(f"/api/v1/statements/{quote(month, safe='')}", {})
+
+    def issue_statement(self, month: str) -> dict[str, Any]:
+        """Answer ``POST /api/v1/statements/{month}/close``."""
+        return self._ask("POST", f"/api/v1/statements/{quote(month, safe='')}/close", b"{}")
+
     def health(self) -> dict[str, Any]:
         """Ask how the console is: its faults, and what its loader has to do."""
         return self._get("/internal/health", {})

@@ -52,6 +52,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "alerts": Verb("tollkeeper.cli.alerts", "See what fired and who was told."),
         "digest": Verb("tollkeeper.cli.digest", "See the weekly digest, and who gets it."),
         "audit": Verb("tollkeeper.cli.audit", "See who changed what, and that it is as written."),
+        "statements": Verb("tollkeeper.cli.statements", "Show and issue what teams are charged."),
         "months": Verb("tollkeeper.cli.months", "Close months, list them, open them again."),
         "prices": Verb("tollkeeper.cli.prices", "Show what models cost, fetch newer prices."),
     }

@@ -25,6 +25,7 @@ from tollkeeper.config.digest import digest_settings
 from tollkeeper.config.mail import check_mail
 from tollkeeper.config.oidc import oidc_providers
 from tollkeeper.config.settings import NOT_YET, Settings
+from tollkeeper.config.sharing import sharing
 from tollkeeper.domain.anomalies import RULES
 from tollkeeper.domain.budget_raises import Overdraft
 from tollkeeper.domain.budgets import Budget
@@ -37,6 +38,7 @@ from tollkeeper.domain.rate_limits import RateRule
 from tollkeeper.domain.routing import Provider
 from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.domain.self_service import SelfService
+from tollkeeper.domain.sharing import Sharing
 from tollkeeper.http1.origin import Proxies, parse_base_url
 from tollkeeper.providers.catalogue import provider_from
 from tollkeeper.storage.store.store_address import EXAMPLES, parse_store_url
@@ -69,6 +71,7 @@ class Configuration(NamedTuple):
     budgets: tuple[Budget, ...] = ()
     overdrafts: Mapping[str, Overdraft] = MappingProxyType({})
     oidc: tuple[OidcProvider, ...] = ()
+    sharing: Sharing = Sharing()
     digest: DigestSettings = DigestSettings()
 
 
@@ -121,6 +124,7 @@ def load(
         caps,
         budgets.overdrafts(document, settings.budgets, caps),
         oidc_providers(document, settings.sign_in.oidc, settings.public_url),
+        sharing(document, settings.statements),
         digest=digest_settings(document, settings.digest, settings, alerts.named),
     )
 

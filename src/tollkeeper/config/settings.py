@@ -10,6 +10,7 @@ from tollkeeper.config.alert_options import AlertOptions
 from tollkeeper.config.digest import DigestOptions
 from tollkeeper.config.mail import MailOptions
 from tollkeeper.config.self_service import KeyOptions
+from tollkeeper.config.sharing import StatementOptions
 from tollkeeper.config.sign_in import SignInOptions
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -149,6 +150,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: DigestOptions = DigestOptions()
     adoption: AdoptionOptions = AdoptionOptions()
     privacy: PrivacyOptions = PrivacyOptions()
+    statements: StatementOptions = StatementOptions()
     sandbox: Literal["auto", "on", "off"] = "auto"
     timezone: str = "UTC"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

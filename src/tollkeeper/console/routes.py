@@ -28,6 +28,7 @@ from tollkeeper.console import (
     savings_routes,
     sessions,
     sign_on,
+    statement_routes,
 )
 from tollkeeper.console.access import Access, Auth, cookie_name
 from tollkeeper.console.answers import Answer, Document, Question
@@ -95,6 +96,7 @@ PAGES: Final = (
     *outlook_routes.PAGES,
     *budget_request_routes.PAGES,
     *people_routes.PAGES,
+    *statement_routes.PAGES,
     *invitation_routes.PAGES,
     Route("GET", "/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
     Route("GET", "/k/{path_key}/me", Kind.PAGE, Auth.KEY_OR_SESSION, EVERYBODY, Tenant.OWN, me.me),
@@ -164,6 +166,7 @@ API: Final = (
     api_post("/api/v1/keys/{key_id}/rotate", ISSUERS, Tenant.REACH, keys_api.rotate_key),
     api_delete("/api/v1/keys/{key_id}", ISSUERS, Tenant.REACH, keys_api.revoke_key),
     *people_routes.API,
+    *statement_routes.API,
     *invitation_routes.API,
     Route(
         *("GET", "/api/v1/me", Kind.API, Auth.KEY_OR_SESSION),

@@ -31,6 +31,7 @@ from tollkeeper.services.audit import AuditWatch, FailedSignIns
 from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import Repricer
+from tollkeeper.services.statements import StatementDesk
 from tollkeeper.services.unmasking import Unmaskings
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def _hashing() -> Work:
 class Console:
     """Everything that handlers may use. Reports also need the viewer's ``scope``.
 
-    ``explain`` explains the price of an entry. ``parquet`` writes a table as a file.
+    ``explain`` explains the price of an entry. ``parquet`` writes a table as a file: columns,
+    rows and, if they are to be said, types of columns (``storage.parquet_table``).
     ``presented_key`` finds one of our keys in a request's headers and query string.
     ``zone`` is the configured time zone. ``ledger_fault`` says in words why the ledger cannot
     answer ("" when it can).
@@ -119,7 +121,8 @@ class Console:
     ``rate_limits`` gives those of the configuration file, ``self_service`` its bounds for keys
     that people issue.
     ``alerting`` knows who is told of what. ``budget_gauges`` says how balances agree with the
-    ledger: name to help text and value. ``adoption`` has the last count of who uses what.
+    ledger: name to help text and value. ``adoption`` has the last count of who uses what,
+    ``statements`` what is booked for each team and month.
     ``mailer`` sends mails, None where no mail server is configured.
     ``passwords`` tells whether people may sign in with one, ``hasher`` hashes them and
     ``hashing`` is where it does so: few at once, since each takes much memory.
@@ -135,7 +138,7 @@ class Console:
     store: Store
     vault: Vault
     explain: Callable[[LedgerEntry], Explanation]
-    parquet: Callable[[Sequence[str], Sequence[Mapping[str, object]]], bytes]
+    parquet: Callable[..., bytes]
     presented_key: Callable[[HeaderLookup, str], str]
     now_us: Callable[[], int]
     loader_status: Callable[[], LoaderStatus]
@@ -160,6 +163,7 @@ class Console:
     adoption: PublicationMemory = field(repr=False, kw_only=True)
     budget_gauges: Callable[[], dict[str, tuple[str, float]]] = dict
     passwords: bool = True
+    statements: StatementDesk = field(repr=False, kw_only=True)
     mailer: Mailer | None = field(default=None, repr=False, kw_only=True)
     hasher: PasswordHasher = field(repr=False, kw_only=True)
     hashing: Work = field(default_factory=_hashing, repr=False)

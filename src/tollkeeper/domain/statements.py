@@ -67,17 +67,17 @@ class Use(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Shared cost that a team gives away (below zero) or gets. ``weight`` is its part of all."""
+    """Shared cost that a team has ``given`` away (below zero), or gets.
+
+    ``weight`` out of all ``weights`` is its part, None where it gives or that is not told.
+    """
 
     team: str
     cost_nanos: int
     list_nanos: int
-    weight: int = 0
-    weights: int = 0
-
-    @property
-    def given(self) -> bool:
-        return not self.weights
+    given: bool = False
+    weight: int | None = None
+    weights: int | None = None
 
 
 class Seats(NamedTuple):
@@ -128,6 +128,23 @@ class MonthStatement(NamedTuple):
             corrections=[use for use in self.corrections if use.key.team in teams],
             shares=[each for each in self.shares if each.team in teams],
             seats=[each for each in self.seats if each.team in teams],
+        )
+
+    def limited(self, teams: frozenset[str] | None) -> MonthStatement:
+        """Give what somebody may see who sees these teams alone, None for all.
+
+        Weights are costs of other teams, rules name them, and entries count theirs.
+        """
+        if teams is None:
+            return self
+        return self.of(teams)._replace(
+            shares=[
+                each._replace(weight=None, weights=None)
+                for each in self.shares
+                if each.team in teams
+            ],
+            sharing=Sharing(self.sharing.split),
+            entries={},
         )
 
     def totals(self) -> Totals:
@@ -256,8 +273,11 @@ def shares_of(
     if not whole or not any(amount for each in given.values() for amount in each):
         return ()
     costs, lists = placed(cost, weights), placed(listed, weights)
-    away = [Share(team, -a, -b) for team, (a, b) in sorted(given.items()) if a or b]
-    got = [Share(team, costs[team], lists[team], weights[team], whole) for team in sorted(costs)]
+    away = [Share(team, -a, -b, given=True) for team, (a, b) in sorted(given.items()) if a or b]
+    got = [
+        Share(team, costs[team], lists[team], weight=weights[team], weights=whole)
+        for team in sorted(costs)
+    ]
     return (*away, *got)
 
 

@@ -151,8 +151,8 @@ def _of_share(org: str, share: Share) -> dict[str, Any]:
         "ChargeFrequency": "One-Time",
         **_made_by(org),
         "ServiceName": "Shared cost",
-        "x_ShareWeight": None if share.given else share.weight,
-        "x_ShareWeights": None if share.given else share.weights,
+        "x_ShareWeight": share.weight,
+        "x_ShareWeights": share.weights,
     }
 
 

@@ -56,7 +56,7 @@ def _row(month: str, kind: str, line: Use | Share | Seats) -> dict[str, Any]:
         }
     row |= {"team": line.team, "cost_usd": usd(line.cost_nanos)}
     if isinstance(line, Share):
-        weights = {} if line.given else {"weight": line.weight, "weights": line.weights}
+        weights = {"weight": line.weight, "weights": line.weights}
         return row | {"list_cost_usd": usd(line.list_nanos), **weights}
     said = {"plan": line.plan, "people": line.people, "seats": line.seats}
     return row | {"provider": line.provider, **said}

@@ -79,6 +79,7 @@ def line_document(kind: str, line: Use | Share | Seats) -> dict[str, Any]:
             "team": line.team,
             "cost_usd": usd_text(line.cost_nanos),
             "list_cost_usd": usd_text(line.list_nanos),
+            "given": line.given,
             "weight": line.weight,
             "weights": line.weights,
         }
@@ -139,7 +140,8 @@ def _line_of(line: Mapping[str, Any]) -> Use | Share | Seats:
     cost = nanos_of_usd(line["cost_usd"])
     if line["kind"] == "shared":
         listed = nanos_of_usd(line["list_cost_usd"])
-        return Share(line["team"], cost, listed, line["weight"], line["weights"])
+        part = {name: line[name] for name in ("given", "weight", "weights")}
+        return Share(line["team"], cost, listed, **part)
     return Seats(
         *(line["plan"], line["provider"], line["team"], line["people"], line["seats"]),
         *(nanos_of_usd(line["seat_usd"]), cost),

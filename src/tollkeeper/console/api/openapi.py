@@ -22,6 +22,8 @@ from tollkeeper.console.api.reading import LIMIT, LIMIT_MAX, PAGING
 from tollkeeper.console.api.savings import FORMATS as SAVINGS_FORMATS
 from tollkeeper.console.api.savings import savings_schemas
 from tollkeeper.console.api.schemas import COUNT, TEXT, Schema, components, named, page_of
+from tollkeeper.console.api.statements import FORMATS as STATEMENT_FORMATS
+from tollkeeper.console.api.statements import statement_schemas
 from tollkeeper.console.problems import PROBLEM_TYPE
 from tollkeeper.reports import parameters
 from tollkeeper.reports.dimensions import COLUMNS, TIMES
@@ -30,7 +32,7 @@ from tollkeeper.reports.measures import MEASURES
 JSON: Final = "application/json"
 _CSV: Final = "text/csv"
 _PARQUET: Final = "application/vnd.apache.parquet"
-_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+_PARAMETER: Final = re.compile(r"\{([a-z_]+)(?::path)?\}")
 
 
 class Described(NamedTuple):
@@ -106,6 +108,14 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/api/v1/savings"): Operation(
         "savings", parameters.SAVINGS, named("Savings"), formats=(_CSV,)
     ),
+    ("GET", "/api/v1/statements"): Operation("listStatements", (), named("StatementMonths")),
+    ("GET", "/api/v1/statements/{month}"): Operation(
+        "getStatements", ("format",), named("Statement"), formats=(_CSV, _PARQUET)
+    ),
+    ("GET", "/api/v1/statements/{month}/{team:path}"): Operation(
+        "getStatement", ("format",), named("Statement"), formats=(_CSV, _PARQUET)
+    ),
+    ("POST", "/api/v1/statements/{month}/close"): Operation("closeMonth", (), named("Statement")),
     ("GET", "/api/v1/audit"): Operation(
         "listAuditEntries", audit.PARAMETERS, page_of("entries", "AuditEntry")
     ),
@@ -239,6 +249,8 @@ _FORMATS: Final[Mapping[str, Sequence[str]]] = {
     "usage": usage.FORMATS,
     "listCalls": calls.FORMATS,
     "adoption": ADOPTION_FORMATS,
+    "getStatements": STATEMENT_FORMATS,
+    "getStatement": STATEMENT_FORMATS,
     "savings": SAVINGS_FORMATS,
     "changes": CHANGES_FORMATS,
     "me": ("json", "line"),
@@ -260,7 +272,8 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operation = _operation(route, OPERATIONS[route.method, route.path])
-        paths.setdefault(route.path, {})[route.method.lower()] = operation
+        path = route.path.replace(":path}", "}")
+        paths.setdefault(path, {})[route.method.lower()] = operation
     bearer = {"type": "http", "scheme": "bearer"}
     return {
         "openapi": "3.1.0",
@@ -278,6 +291,7 @@ def openapi(routes: Iterable[Described], address: str, cookie: str) -> dict[str,
             | budget_schemas()
             | alert_schemas()
             | adoption_schemas()
+            | statement_schemas()
             | savings_schemas()
             | changes_schemas()
             | forecast_schemas()

@@ -1,0 +1,82 @@
+"""Who shows and issues statements: the running server, or this process where none runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
+
+from tollkeeper import bootstrap, clock
+from tollkeeper.bootstrap.report_source import ledger_of, organisation_in, running_server
+from tollkeeper.config import Configuration
+from tollkeeper.ports import DataFolder
+from tollkeeper.reports.statement_facts import LedgerFacts
+from tollkeeper.services.statement_answers import month_document, months_document
+from tollkeeper.services.statements import StatementDesk
+from tollkeeper.storage.parquet_table import parquet_bytes as parquet_bytes
+
+_BY: Final = "command line"
+
+
+class StatementSource(Protocol):
+    """Answers as ``/api/v1/statements`` does, for all teams."""
+
+    def statements(self) -> dict[str, Any]:
+        """List the months."""
+
+    def statement(self, month: str) -> dict[str, Any]:
+        """Give one month. Raises LookupError or TollkeeperError for one that is none."""
+
+    def issue_statement(self, month: str) -> dict[str, Any]:
+        """Issue a month's statement. Raises TollkeeperError where it cannot be issued."""
+
+
+@contextmanager
+def open_statements(
+    data: DataFolder, configuration: Configuration, tell: Callable[[str], None]
+) -> Iterator[StatementSource]:
+    """Open whoever can answer. ``tell`` gets a sentence if calls wait to be loaded.
+
+    Raises ConfigError when there is no store in the folder or its server may not be asked,
+    LedgerInUse when another process than a server has the ledger open.
+    """
+    server = running_server(data)
+    if server is not None:
+        yield server
+        return
+    org = organisation_in(data)
+    store = bootstrap.open_store(data)
+    try:
+        with ledger_of(data, tell) as ledger:
+            zone = ZoneInfo(configuration.settings.timezone)
+            yield _Here(
+                StatementDesk(
+                    *(LedgerFacts(ledger, org), store, org, zone, configuration.sharing),
+                    *(lambda: configuration.seat_plans, clock.now_us),
+                )
+            )
+    finally:
+        store.close()
+
+
+class _Here:
+    """Answers in this process."""
+
+    def __init__(self, desk: StatementDesk) -> None:
+        self._desk = desk
+
+    def statements(self) -> dict[str, Any]:
+        """List the months."""
+        return months_document(self._desk, None)
+
+    def statement(self, month: str) -> dict[str, Any]:
+        """Give one month."""
+        view = self._desk.month(month)
+        waiting = None if view.issued else self._desk.waiting(view)
+        return month_document(view, view.statement, waiting, 0)
+
+    def issue_statement(self, month: str) -> dict[str, Any]:
+        """Issue a month's statement."""
+        view = self._desk.close(month, _BY)
+        return month_document(view, view.statement, None, 0)
