@@ -39,19 +39,21 @@ def test_an_admin_adds_a_team_and_somebody_and_switches_them_off(olive: Visitor)
 
 def test_people_from_a_file_are_looked_at_and_taken_over(olive: Visitor, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
-    file.write_bytes("email;name;team\r\nzoe@acme.com;Zoë <b>;imported\r\n".encode("utf-16"))
+    file.write_bytes("email;name;team\r\nin.one@acme.com;Zoë <b>;imported\r\n".encode("utf-16"))
     page = olive.page
     page.goto("/people")
     page.get_by_role("link", name="Take many people over from a table").click()
     page.set_input_files("#file", file)
-    expect(page.locator("#table")).to_have_value("email;name;team\nzoe@acme.com;Zoë <b>;imported\n")
+    expect(page.locator("#table")).to_have_value(
+        "email;name;team\nin.one@acme.com;Zoë <b>;imported\n"
+    )
     page.get_by_role("button", name="Look what it changes").click()
     expect(page.locator("#plan")).to_contain_text("Zoë <b>")
     olive.require_calm()
     page.get_by_role("button", name="Take it over").click()
     expect(page.locator("main").get_by_role("status")).to_contain_text("2 changes are made")
-    page.goto("/people?q=zoe")
-    expect(page.locator("main")).to_contain_text("zoe@acme.com")
+    page.goto("/people?q=in.one")
+    expect(page.locator("main")).to_contain_text("in.one@acme.com")
 
 
 def test_a_member_sees_the_own_team_on_a_phone(
