@@ -77,12 +77,12 @@ POST   /people/teams/{team_id}    s 3 3 3 3 + s s s s s
 POST   /people/users              s 3 3 3 3 + s s s s s
 POST   /people/users/{user_id}    s 3 3 3 3 + s s s s s
 POST   /people/users/{user_id}/end-password s 3 3 3 3 + s s s s s
+GET    /people/import             s 3 3 3 3 + s s s s s
+POST   /people/import             s 3 3 3 3 + s s s s s
 GET    /statements                s 3 + + + + s s s s s
 GET    /statements/{month}        s 3 + + + + s s s s s
 GET    /statements/{month}/{team:path} s 3 + + + + s s s s s
 POST   /statements/{month}/close  s 3 3 + 3 + s s s s s
-GET    /people/import             s 3 3 3 3 + s s s s s
-POST   /people/import             s 3 3 3 3 + s s s s s
 POST   /people/invitations        s 3 + 3 3 + s s s s s
 POST   /people/invitations/{invitation_id}/resend s 3 4 3 3 + s s s s s
 POST   /people/invitations/{invitation_id}/revoke s 3 4 3 3 + s s s s s
