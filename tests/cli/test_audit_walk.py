@@ -109,6 +109,8 @@ OTHERS: Final = frozenset(
         "prices end",
         "prices refresh",
         "prices reprice",
+        "statements close",
+        "statements export",
     ]
 )
 """Commands that need more than a few words, or change files only. What they change in the store
