@@ -40,8 +40,6 @@ STEPS: Final = (
     ("limits rm agents", "rate_limit.remove"),
     ("months close 2026-01", "month.close"),
     ("months reopen 2026-01", "month.reopen"),
-    ("statements close 2026-01 --yes", "statement.issue"),
-    ("statements export 2026-01", "data.export"),
     ("prices set house --discount 5%", "price_rule.add"),
     ("audit export", "data.export"),
 )
