@@ -201,7 +201,9 @@ class _Exploring:
         kept = self.pivot(group_by, limit)
         rows = self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
         if self.is_percentile:
-            query = queries.pivoted_percentiles(self.ledger, kept, kept)
+            # Where every group is kept, none has to be looked for among the entries.
+            all_kept = not rows or rows[0]["groups_"] <= len(rows)
+            query = queries.pivoted_percentiles(self.ledger, kept, None if all_kept else kept)
             by_key = {self.raw(row): row for row in self.ledger.run(query, self.values)}
             for row in rows:
                 row |= by_key.get(self.raw(row), {})
