@@ -16,6 +16,7 @@ from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.services import people
 from tollkeeper.services.delivering import Courier, Mailing
 from tollkeeper.services.digests import GONE, Digests, Recipient, recipients, standing_of
+from tollkeeper.services.first_run import ADMIN_EMAIL
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -89,6 +90,12 @@ def test_leads_get_their_teams_and_admins_and_finance_the_company(desk: Sending)
     assert {it.audience.teams for it in found if it.audience.team == "Core"} == {
         frozenset({"Core", "Search"})
     }
+
+
+def test_the_account_of_the_first_start_has_no_mailbox(desk: Sending) -> None:
+    people.add_user(desk.store, ADMIN_EMAIL, 0, role=Role.ADMIN)
+    found = recipients(desk.store, desk.settings, mails=True)
+    assert ADMIN_EMAIL not in {it.to for it in found}
 
 
 def test_addresses_chats_and_leads_are_as_configured(desk: Sending) -> None:

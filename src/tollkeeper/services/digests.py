@@ -23,6 +23,7 @@ from tollkeeper.domain.deliveries import (
 from tollkeeper.domain.digests import EVENT, DigestSettings, Week, latest_due
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import Store, Team, User
+from tollkeeper.services.first_run import ADMIN_EMAIL
 from tollkeeper.services.outbox import enqueue, message_of
 from tollkeeper.telemetry import logger
 
@@ -113,7 +114,10 @@ def recipients(store: Store, settings: DigestSettings, *, mails: bool) -> list[R
 
 
 def _of_company(users: Iterable[User]) -> list[str]:
-    return [it.email for it in users if it.active and it.role in _OF_COMPANY]
+    """Give who gets the company's where nobody is named: not the first start's own account."""
+    return [
+        it.email for it in users if it.active and it.role in _OF_COMPANY and it.email != ADMIN_EMAIL
+    ]
 
 
 def _leads(user: User) -> bool:
