@@ -338,6 +338,12 @@ def test_a_corrected_call_is_moved_once(ledger: Ledger) -> None:
     assert finding(ask(ledger, [first, *pair]), "duplicate_calls").now.calls == 0
 
 
+def test_calls_of_a_provider_that_is_no_more_are_moved_too(ledger: Ledger) -> None:
+    gone = call(TODAY, "ray-large-2", {"input": 1_000, "output": 100})._replace(provider="gone")
+    found = what_if(ledger, [gone], from_model="gone/*", to_model="lab/ray-small-2")
+    assert (found.calls, found.then_usd) == (1, usd("280") / 1_000_000)
+
+
 def test_own_terms_count_with_the_model_that_they_are_for(ledger: Ledger) -> None:
     rules = PriceRules((PriceRule("half", "lab", "ray-small-*", "core", discount_bp=5_000),))
     entries = [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.model_siblings import Sibling, cheaper_sibling
 from tollkeeper.domain.price_sums import sum_price
+from tollkeeper.domain.rate_card import Conditions
 from tollkeeper.ports import Ledger
 from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.period import Period
@@ -57,13 +58,7 @@ def small_calls(
     siblings = _siblings(wanted, prices, used, period.until_us)
     cuts = cuts_of(
         prices.book,
-        (
-            (place, sibling.model, conditions_of_row(row))
-            for row in wanted
-            for place in (prices.place_of(row),)
-            for sibling in (siblings.get((place, row["model"])),)
-            if sibling is not None
-        ),
+        _cheaper_prices(wanted, prices, siblings),
         *(both.selection.start_us or 0, period.end_us),
     )
     shape = shape._replace(edges=len(cuts.edges_us), steps=len(cuts.steps))
@@ -104,6 +99,17 @@ def small_calls(
         ),
         more=len(rows) == GROUPS_MAX,
     )
+
+
+def _cheaper_prices(
+    wanted: Iterable[Mapping[str, Any]], prices: SavingsPrices, siblings: Siblings
+) -> Iterator[tuple[str, str, Conditions]]:
+    """List the prices that are needed: where they stand, of which model, for what was served."""
+    for row in wanted:
+        place = prices.place_of(row)
+        sibling = siblings.get((place, row["model"]))
+        if sibling is not None:
+            yield place, sibling.model, conditions_of_row(row)
 
 
 def _siblings(

@@ -97,10 +97,14 @@ class WhatIf:
 
 
 def read_named(parameter: str, text: str, prices: SavingsPrices, *, every: bool) -> Named:
-    """Read ``provider/model``; a bare name stands with who makes it. Raises BadQuestion."""
+    """Read ``provider/model``; a bare name stands with who makes it. Raises BadQuestion.
+
+    ``every`` is for what calls are looked for by: any provider that they may name, and all of
+    its models.
+    """
     provider, slash, model = text.partition("/")
     is_provider = provider in prices.accounts or bool(prices.book.models(provider))
-    if slash and provider and model and is_provider:
+    if slash and provider and model and (is_provider or every):
         if model == EVERY and not every:
             raise BadQuestion(parameter, "name one model: openai/gpt-4.1-mini")
         return Named(provider, model)
