@@ -21,7 +21,6 @@ from tollkeeper.domain.channels import Channel
 from tollkeeper.domain.deliveries import Message, Outbox, Outcome
 from tollkeeper.domain.invitations import Invitations
 from tollkeeper.domain.job_bills import Billed
-from tollkeeper.domain.jobs import JobMark
 from tollkeeper.domain.leases import Account
 from tollkeeper.domain.leases import BudgetAuthority as BudgetAuthority
 from tollkeeper.domain.ledger import LedgerEntry
@@ -41,6 +40,8 @@ from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.rate_limits import RateRule, RateRules
 from tollkeeper.domain.repricing import PricingRuns
 from tollkeeper.domain.scim import ScimBook
+from tollkeeper.domain.segments import SegmentChunk as SegmentChunk
+from tollkeeper.domain.segments import SegmentInfo as SegmentInfo
 from tollkeeper.domain.statements import IssuedStatements
 
 if TYPE_CHECKING:
@@ -105,31 +106,6 @@ class EndedSpending(Protocol):
 
     def said(self, instance: str) -> None:
         """Forget an instance: the authority knows."""
-
-
-class SegmentInfo(NamedTuple):
-    """One journal file. ``closed`` files never grow again and hold no unresolved call."""
-
-    name: str
-    closed: bool
-
-
-NO_MARKS: Final[Mapping[str, JobMark]] = MappingProxyType({})
-
-
-class SegmentChunk(NamedTuple):
-    """What one read of a segment gave.
-
-    ``offset`` is where the next read starts. ``at_end`` tells that nothing more is there
-    at the moment. ``damaged`` counts records that failed their checksum and were skipped.
-    ``marks`` says, by entry id, which entries belong to jobs, and how.
-    """
-
-    entries: list[LedgerEntry]
-    offset: int
-    at_end: bool
-    damaged: int
-    marks: Mapping[str, JobMark] = NO_MARKS
 
 
 class JournalTail(Protocol):

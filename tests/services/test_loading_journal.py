@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from ledger_entries import held_call, settled_call
 from ledgers import open_duckdb
 from loopback import run
 from tollkeeper.domain.ledger import LedgerEntry, entries_of
 from tollkeeper.ports import Ledger
+from tollkeeper.services import loading
 from tollkeeper.services.loading import POLL_S, REMOVE_AFTER_S, Loader
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.journal.writer import JournalWriter
@@ -82,6 +85,37 @@ def test_what_gateways_write_is_loaded_once_and_then_removed(tmp_path: Path) -> 
     assert stored(ledger) == sorted((entry.entry_id, entry.cost_nanos or 0) for entry in expected)
     assert list(journal.glob("*.journal")) == []
     assert ledger.positions() == {}
+    ledger.close()
+
+
+def test_the_segment_that_says_how_a_gateway_ended_goes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short last segment is loaded before the long ones, and waits for them."""
+    monkeypatch.setattr(loading, "BATCH_MAX", 2)
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    clock = Clock()
+
+    async def work() -> None:
+        writer = gateway(journal, 1)
+        for number in range(200):
+            await finished_call(writer, number + 1)
+            if len(list(journal.glob("*.journal"))) == 3:
+                break
+        writer.close()
+
+    run(work)
+    written = sorted(journal.glob("*.journal"))
+    assert len(written) == 3
+    ledger = open_duckdb(tmp_path)
+    loader = Loader(FolderTail(journal, now_s=clock), ledger)
+    for _ in range(60):
+        clock.now_s += REMOVE_AFTER_S / 2
+        loader.advance(NOW_US, clock.now_s)
+        left = sorted(journal.glob("*.journal"))
+        assert left == written[len(written) - len(left) :]
+    assert not left
     ledger.close()
 
 

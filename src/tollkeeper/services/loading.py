@@ -130,7 +130,7 @@ class Loader:
             if not chunk.at_end:
                 more = True
             elif info.closed:
-                self._remove_when_settled(info.name, chunk.offset, now_s)
+                self._remove_when_settled(info, chunk.offset, now_s)
         if more:
             self._backlog.entries = max(self._backlog.entries, 1)
         else:
@@ -182,11 +182,17 @@ class Loader:
             extra={"entries": len(error.entry_ids), "entry_ids": " ".join(ids)},
         )
 
-    def _remove_when_settled(self, name: str, end: int, now_s: float) -> None:
+    def _remove_when_settled(self, info: SegmentInfo, end: int, now_s: float) -> None:
+        """Remove a segment in which nothing more was found, those before it first.
+
+        The last one says that its gateway ended well. Were it gone before the others, a gateway
+        that starts would take them for what a crash has left.
+        """
+        name = info.name
         seen_end, since_s = self._ended.get(name, (-1, now_s))
         if seen_end != end:
             self._ended[name] = (end, now_s)
-        elif now_s - since_s >= REMOVE_AFTER_S:
+        elif info.first and now_s - since_s >= REMOVE_AFTER_S:
             self._failpoint("loader.remove.before")
             self._tail.remove(name)
             self._failpoint("loader.remove.after")

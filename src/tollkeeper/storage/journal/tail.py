@@ -47,6 +47,7 @@ class FolderTail:
                 name.file,
                 closed=(index + 1 < len(names) and names[index + 1].instance == name.instance)
                 or self._has_ended(name),
+                first=not index or names[index - 1].instance != name.instance,
             )
             for index, name in enumerate(names)
         ]
