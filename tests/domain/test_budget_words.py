@@ -159,7 +159,11 @@ def test_whose_calls_is_read(
         *(({"rollover": [1]}, "rollover"), ({"window": "lifetime", "rollover": "all"}, "")),
         *(({"alert_at": "many"}, "alert_at"), ({"alert_at": [True]}, "alert_at")),
         *(({"alert_at": [0]}, ""), ({"alert_at": {"50": 1}}, "alert_at")),
-        *(({"exempt_models": [1]}, "exempt_models"), ({"name": "a\nb"}, "")),
+        *(
+            ({"exempt_models": [1]}, "exempt_models"),
+            ({"exempt_models": 0}, "exempt_models"),
+            ({"name": "a\nb"}, ""),
+        ),
         *(({"scop": "org"}, "scop"), ({"reset": "month"}, "reset")),
     ],
 )

@@ -373,7 +373,7 @@ def _listed(words: Mapping[str, Any], option: str) -> list[Any]:
     if isinstance(said, str):
         return [part.strip() for part in said.split(",") if part.strip()]
     if isinstance(said, int | float) and not isinstance(said, bool):
-        return [said]
+        said = [said]
     if not isinstance(said, list | tuple):
         raise UnclearWords(option, "is a list, or a text with commas")
     if option == "exempt_models" and not all(isinstance(each, str) for each in said):
