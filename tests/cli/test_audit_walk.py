@@ -49,6 +49,8 @@ LOOKING: Final = frozenset(
     [
         "doctor",
         "spend",
+        "forecast",
+        "why",
         "adoption",
         "digest preview",
         "savings",
@@ -87,6 +89,7 @@ LOOKING: Final = frozenset(
 OTHERS: Final = frozenset(
     [
         "serve",
+        "demo",
         "connect",
         "import litellm",
         "users end-password",

@@ -41,12 +41,12 @@ from tollkeeper.reports.savings_prices import (
     price_keys,
     step_of,
 )
+from tollkeeper.reports.savings_rules import EXPIRED
 from tollkeeper.reports.selection import SelectionShape, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-NAME: Final = "expired_caches"
 SHORT_S: Final = 300
 LONG_S: Final = 3_600
 TOKENS_MIN: Final = 1_024
@@ -72,7 +72,7 @@ def expired_caches(
     shape = _Shape(both.selection.shape(), 0, 0)
     wanted = ledger.run(_wanted(ledger, shape.selection), both.values)
     if not wanted:
-        return Finding(NAME)
+        return Finding(EXPIRED)
     start_us = both.selection.start_us or 0
     cuts = cuts_of(
         prices.book,
@@ -97,7 +97,7 @@ def expired_caches(
             unknown=calls if saving is None else 0,
         )
     return Finding(
-        NAME,
+        EXPIRED,
         now.total(),
         before.total(),
         largest(

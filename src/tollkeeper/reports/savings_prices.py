@@ -21,13 +21,12 @@ from tollkeeper.ports import Ledger
 from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.dimensions import dimension
 from tollkeeper.reports.savings_findings import GROUPS_MAX, in_either, is_now
+from tollkeeper.reports.savings_rules import SMALL_IN_TOKENS, SMALL_OUT_TOKENS
 from tollkeeper.reports.selection import SelectionShape, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-SMALL_OUT_TOKENS: Final = 64
-SMALL_IN_TOKENS: Final = 2_000
 ALL: Final = "all"
 WRITES: Final = "writes"
 SMALL: Final = "small"

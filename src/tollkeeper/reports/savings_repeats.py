@@ -32,20 +32,22 @@ from tollkeeper.reports.savings_findings import (
     largest,
     two_periods,
 )
+from tollkeeper.reports.savings_rules import (
+    ALIKE_MIN,
+    DUPLICATES,
+    ERRORS_MIN,
+    IN_TOKENS_MIN,
+    OUT_TOKENS_MIN,
+    STORMS,
+)
 from tollkeeper.reports.selection import SelectionShape, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-STORMS: Final = "retry_storms"
-DUPLICATES: Final = "duplicate_calls"
 MINUTE_S: Final = 60
-ERRORS_MIN: Final = 5
-ALIKE_MIN: Final = 10
 APART_MINUTES: Final = 2
 WINDOW_S: Final = 600
-IN_TOKENS_MIN: Final = 200
-OUT_TOKENS_MIN: Final = 8
 FAILED: Final = "failed"
 ALIKE: Final = "alike"
 _WINDOWS: Final = 1 << 13

@@ -23,8 +23,6 @@ from tollkeeper.reports.savings_findings import (
 )
 from tollkeeper.reports.savings_prices import (
     SMALL,
-    SMALL_IN_TOKENS,
-    SMALL_OUT_TOKENS,
     GroupsShape,
     SavingsPrices,
     by_price,
@@ -33,10 +31,8 @@ from tollkeeper.reports.savings_prices import (
     prices_wanted,
     quantities_of,
 )
+from tollkeeper.reports.savings_rules import SMALL_CALLS
 
-NAME: Final = "small_calls"
-OUT_TOKENS: Final = SMALL_OUT_TOKENS
-IN_TOKENS: Final = SMALL_IN_TOKENS
 _EXTRA: Final = ("tool", "team")
 
 Siblings = Mapping[tuple[str, str], Sibling]
@@ -86,7 +82,7 @@ def small_calls(
             unknown=calls if cheaper.units is None else 0,
         )
     return Finding(
-        NAME,
+        SMALL_CALLS,
         now.total(),
         before.total(),
         largest(

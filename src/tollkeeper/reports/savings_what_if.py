@@ -36,15 +36,13 @@ from tollkeeper.reports.savings_prices import (
     prices_wanted,
     quantities_of,
 )
+from tollkeeper.reports.savings_rules import NO_PRICE_NOW, SUBSCRIPTION, TOO_MANY
 from tollkeeper.reports.selection import Selection, SelectionShape, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 EVERY: Final = "*"
-TOO_MANY: Final = "too_many_kinds"
-NO_PRICE_NOW: Final = "cost_not_known"
-SUBSCRIPTION: Final = "flat_rate"
 _EXTRA: Final = ("team",)
 
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from tollkeeper.reports import (
-    savings_expired,
-    savings_repeats,
-    savings_small_calls,
-    savings_what_if,
-)
+from tollkeeper.reports import savings_rules as rules
 
 
 class Words(NamedTuple):
@@ -24,7 +19,7 @@ class Words(NamedTuple):
 
 
 FINDINGS: Final[Mapping[str, Words]] = {
-    savings_expired.NAME: Words(
+    rules.EXPIRED: Words(
         "Expired prompt caches",
         "Expired caches",
         "Sessions with Anthropic's models that came back after the life of their cache (five "
@@ -34,30 +29,30 @@ FINDINGS: Final[Mapping[str, Words]] = {
         "Let these tools ask for the cache of one hour, or start a new session after a break "
         "instead of going on with a long one.",
     ),
-    savings_repeats.STORMS: Words(
+    rules.STORMS: Words(
         "Retry storms",
         "Retry storms",
-        f"At least {savings_repeats.ERRORS_MIN} failed calls, or {savings_repeats.ALIKE_MIN} with "
+        f"At least {rules.ERRORS_MIN} failed calls, or {rules.ALIKE_MIN} with "
         "the same number of input tokens, of one key with one model and endpoint in a minute; "
         "minutes that follow each other are one storm. Embeddings of one size are left out. The "
         "money is that of all its calls but the dearest.",
         "Ask whoever holds the key to wait longer between tries and to give up; a rate limit on "
         "the key stops the next storm.",
     ),
-    savings_repeats.DUPLICATES: Words(
+    rules.DUPLICATES: Words(
         "Calls that look like duplicates",
         "Look-alikes",
         "Calls that went well, of one key and session with one model and endpoint, with the same "
         "numbers of input and output tokens in the same ten minutes, from "
-        f"{savings_repeats.IN_TOKENS_MIN} tokens in and {savings_repeats.OUT_TOKENS_MIN} out. No "
+        f"{rules.IN_TOKENS_MIN} tokens in and {rules.OUT_TOKENS_MIN} out. No "
         "prompt is kept, so they only look alike. The money is that of all but the dearest.",
         "Look at what is asked twice: keep the answer, or send an idempotency key.",
     ),
-    savings_small_calls.NAME: Words(
+    rules.SMALL_CALLS: Words(
         "Dear models for small calls",
         "Small calls",
-        f"Calls with at most {savings_small_calls.OUT_TOKENS} tokens out and "
-        f"{savings_small_calls.IN_TOKENS:,} in, on a model whose provider sells a smaller one of "
+        f"Calls with at most {rules.SMALL_OUT_TOKENS} tokens out and "
+        f"{rules.SMALL_IN_TOKENS:,} in, on a model whose provider sells a smaller one of "
         "the same name, or another of its family that is used here, for half the price or less. "
         "The money is what the same tokens would have cost less there.",
         "Try the smaller model for these calls. Nothing here says that its answers are as good.",
@@ -75,9 +70,9 @@ CACHES: Final = Words(
 )
 
 _LEFT: Final[Mapping[str, str]] = {
-    savings_what_if.TOO_MANY: "of too many different kinds to be read at once",
-    savings_what_if.NO_PRICE_NOW: "whose cost is not known",
-    savings_what_if.SUBSCRIPTION: "that a subscription pays",
+    rules.TOO_MANY: "of too many different kinds to be read at once",
+    rules.NO_PRICE_NOW: "whose cost is not known",
+    rules.SUBSCRIPTION: "that a subscription pays",
     "unknown_model": "at times when the other model has no price",
     "unknown_tier": "of a tier that the other model has no price for",
     "unknown_speed": "of a speed that the other model has no price for",
