@@ -10,7 +10,7 @@ import pytest
 
 from alert_desks import AlertDesk
 from budget_desks import CENT, DAILY, DOLLAR, budget
-from stores import DAY, HOUR, NOW
+from stores import DAY, HOUR, NOW, add_person
 from tollkeeper.domain.alerts import AlertState
 from tollkeeper.domain.budget_raises import BudgetRaise, RaiseKind
 from tollkeeper.domain.budgets import Mode, Unit
@@ -163,6 +163,23 @@ def test_budgets_have_thresholds_units_and_values_of_their_own(tmp_path: Path) -
     desk.spend(12, "b2")
     assert desk.look() == ["Calls: 100 % spent"]
     assert "only observes" in desk.notifier.sent[-1][1].text
+    desk.close()
+
+
+def test_people_are_told_by_their_address_and_not_by_an_id(tmp_path: Path) -> None:
+    desk = AlertDesk(tmp_path, [budget(name="Each", each=True, scope="user")])
+    ada = add_person(desk.store, "ada@acme.com")
+    desk.spend(4 * DOLLAR, entity=ada.user_id)
+    desk.spend(4 * DOLLAR, entity="somebody-removed")
+    assert sorted(desk.look()) == [
+        "Each (ada@acme.com): 80 % spent",
+        "Each (somebody-removed): 80 % spent",
+    ]
+    named = {
+        it[1].data["budget"]["entity"]: it[1].data["budget"]["entity_name"]
+        for it in desk.notifier.sent
+    }
+    assert named == {ada.user_id: "ada@acme.com", "somebody-removed": "somebody-removed"}
     desk.close()
 
 

@@ -34,9 +34,9 @@ def amount_text(amount: int, unit: Unit) -> str:
     return f"${exact.quantize(_CENT, ROUND_HALF_UP):,}"
 
 
-def title_of(step: Step, reading: Reading, budget: Budget) -> str:
-    """Give the title of what is told of a budget."""
-    whose = f"{budget.name} ({reading.entity})" if reading.entity else budget.name
+def title_of(step: Step, budget: Budget, who: str) -> str:
+    """Give the title of what is told of a budget; ``who`` names the row, "" for the only one."""
+    whose = f"{budget.name} ({who})" if who else budget.name
     percent = percent_words(step.key.threshold_bp)
     if step.state is AlertState.RECOVERED:
         return f"{whose}: below {percent} % again"
@@ -46,7 +46,7 @@ def title_of(step: Step, reading: Reading, budget: Budget) -> str:
 
 
 def budget_message(
-    alert: Alert, step: Step, reading: Reading, budget: Budget, now_us: int
+    alert: Alert, step: Step, reading: Reading, budget: Budget, who: str, now_us: int
 ) -> Message:
     """Make the message of one step. The same step always gives the same id."""
     is_over = step.state is AlertState.RECOVERED
@@ -58,11 +58,11 @@ def budget_message(
         severity = Severity.CRITICAL
     made = message_of(
         RECOVERED if is_over else THRESHOLD,
-        title_of(step, reading, budget),
+        title_of(step, budget, who),
         _text(reading, budget, runway),
         now_us,
         severity=severity,
-        data=_data(alert, step, reading, budget, runway),
+        data=_data(alert, step, reading, budget, runway, who),
         path=PATH,
         message_id=f"msg_{alert.alert_id}_{'recovered' if is_over else 'fired'}",
     )
@@ -87,7 +87,7 @@ def _text(reading: Reading, budget: Budget, runway: Runway) -> str:
 
 
 def _data(
-    alert: Alert, step: Step, reading: Reading, budget: Budget, runway: Runway
+    alert: Alert, step: Step, reading: Reading, budget: Budget, runway: Runway, who: str
 ) -> dict[str, Any]:
     ends = reading.window_end_us < LATEST_US
     return {
@@ -100,6 +100,7 @@ def _data(
             "name": budget.name,
             "scope": scope_words(budget),
             "entity": reading.entity,
+            "entity_name": who,
             "mode": str(budget.mode),
             "unit": str(budget.unit),
         },

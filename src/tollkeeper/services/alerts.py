@@ -18,7 +18,7 @@ from tollkeeper.domain.alerts import (
     Step,
     steps,
 )
-from tollkeeper.domain.budgets import BASIS_POINTS, NAME_CHARS_MAX, BalanceKey, Budget
+from tollkeeper.domain.budgets import BASIS_POINTS, NAME_CHARS_MAX, BalanceKey, Budget, BudgetScope
 from tollkeeper.domain.deliveries import one_line
 from tollkeeper.domain.errors import Conflict, NotFound
 from tollkeeper.domain.ids import IdMint
@@ -127,9 +127,9 @@ class BudgetAlerts:
 
     def _take(self, step: Step, reading: Reading, budget: Budget, now_us: int) -> bool:
         """Take one step, if nobody else has; tell it if it is to be told."""
-        alert = step.known
+        alert, who = step.known, self._who(budget, reading.entity) if step.told else ""
         if alert is None:
-            title = title_of(step, reading, budget) if step.told else ""
+            title = title_of(step, budget, who) if step.told else ""
             alert = Alert(
                 _ids.next(now_us // 1000),
                 step.key,
@@ -147,9 +147,19 @@ class BudgetAlerts:
             is_ours = self._store.move_alert(alert, step.state, now_us)
         if not is_ours or not step.told:
             return False
-        message = budget_message(alert, step, reading, budget, now_us)
+        message = budget_message(alert, step, reading, budget, who, now_us)
         logger.info("alert", extra={"alert": alert.alert_id, "state": str(step.state)})
         return enqueue(self._store, message)
+
+    def _who(self, budget: Budget, entity: str) -> str:
+        """Give the name that people know a row by: an address, a key's name, or the value."""
+        if entity and budget.scope is BudgetScope.USER:
+            user = self._store.user(entity)
+            return entity if user is None else user.email
+        if entity and budget.scope is BudgetScope.KEY:
+            record = self._store.key(entity)
+            return entity if record is None else record.key.name or entity
+        return entity
 
     def _fallen(
         self, alerts: Iterable[Alert], known: Mapping[_Row, Reading], now_us: int
