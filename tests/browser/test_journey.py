@@ -39,8 +39,8 @@ OPEN_TO_MEMBERS = (
     *("People", "Keys", "Me"),
 )
 OPEN_TO_ADMINS = (
-    *("Overview", "Explore", "Calls", "Budgets", "Models", "Savings", "Adoption", "People"),
-    *("Keys", "Alerts", "Audit log", "Me"),
+    *("Overview", "Explore", "Calls", "Budgets", "Models", "Savings"),
+    *("Adoption", "Statements", "People", "Keys", "Alerts", "Audit log", "Me"),
 )
 
 
