@@ -119,18 +119,23 @@ class EventStream:
         yield f"retry: {RETRY_MS}\n\n"
         if self._last_event_id and not hub.resume(listener, self._last_event_id):
             yield _event("gap", {})
-        yield await self._figures()
+        owes_figures = True
         checked_s = clock.monotonic_s()
         while not listener.has_ended():
+            if owes_figures:
+                figures = await self._figures()
+                owes_figures = figures is None
+                yield figures or ""
             with suppress(TimeoutError):
-                await asyncio.wait_for(listener.changed.wait(), self._rest_s(checked_s))
+                rest_s = self._rest_s(checked_s, owes_figures=owes_figures)
+                await asyncio.wait_for(listener.changed.wait(), rest_s)
             if listener.has_ended():
                 break
             if listener.changed.is_set():
                 await asyncio.sleep(GATHER_S)
                 for text in self._calls():
                     yield text
-                yield await self._figures()
+                owes_figures = True
             yield await self._alerts()
             if clock.monotonic_s() - checked_s >= HEARTBEAT_S:
                 checked_s = clock.monotonic_s()
@@ -138,13 +143,15 @@ class EventStream:
                     yield _event("end", {"reason": "signed_out"})
                     return
                 yield ": still here\n\n"
-                yield await self._figures()  # midnight changes them, too
+                owes_figures = True  # midnight changes them, too
         if not gone.done():
             yield _event("end", {"reason": "stopping" if hub.closed else "signed_out"})
 
-    def _rest_s(self, checked_s: float) -> float:
+    def _rest_s(self, checked_s: float, *, owes_figures: bool) -> float:
         """Say how long to wait for calls before something else is looked at."""
         rest_s = max(0.0, checked_s + HEARTBEAT_S - clock.monotonic_s())
+        if owes_figures:
+            rest_s = min(rest_s, self._console.hub.figures_due_s(self._listener))
         return rest_s if self._mark is None else min(LOOK_S, rest_s)
 
     def _calls(self) -> list[str]:
@@ -156,8 +163,9 @@ class EventStream:
         data = {"calls": rows, "omitted": fresh.omitted}
         return [_event("call", data, self._console.hub.event_id(fresh.last))]
 
-    async def _figures(self) -> str:
-        """Give the event with today's and the month's sums; "" while they cannot be had."""
+    async def _figures(self) -> str | None:
+        """Give the event with today's and the month's sums; "" while they cannot be had, None
+        while it is too early for them."""
         console, listener = self._console, self._listener
 
         async def ask() -> LiveFigures:
@@ -169,7 +177,7 @@ class EventStream:
             figures = await console.hub.figures(listener, ask, console.now_us())
         except (LedgerUnavailable, Overloaded):
             return ""  # the page keeps what it shows; the next change tries again
-        return "" if figures is None else _event("figures", live_figures_document(figures))
+        return None if figures is None else _event("figures", live_figures_document(figures))
 
     async def _alerts(self) -> str:
         """Give the event that says that alerts have changed, "" where they have not."""

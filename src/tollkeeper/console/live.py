@@ -208,12 +208,18 @@ class LiveHub:
             listener.add(mine)
         return complete
 
+    def figures_due_s(self, listener: Listener) -> float:
+        """Say in how many seconds the figures of a page may be summed up again."""
+        shared = self._shared.get((listener.scope, listener.zone))
+        return 0.0 if shared is None else max(0.0, shared.not_before_s - clock.monotonic_s())
+
     async def figures(
         self, listener: Listener, ask: Callable[[], Awaitable[LiveFigures]], now_us: int
     ) -> LiveFigures | None:
         """Give the figures as of now, summed up once for all pages that show the same.
 
-        None when this page's connection ended meanwhile.
+        None when this page's connection ended meanwhile, and while it is too early to sum up
+        again (``figures_due_s``): calls do not wait for figures.
         """
         shared = self._shared.get((listener.scope, listener.zone))
         if shared is None:
@@ -222,7 +228,8 @@ class LiveHub:
             known = shared.figures
             over = known is None or known.today_period.end_us <= now_us
             if over or shared.summed_version != shared.version:
-                await asyncio.sleep(max(0.0, shared.not_before_s - clock.monotonic_s()))
+                if not over and clock.monotonic_s() < shared.not_before_s:
+                    return None
                 version, began_s = shared.version, clock.monotonic_s()
                 shared.figures = await ask()
                 ended_s = clock.monotonic_s()
