@@ -107,9 +107,11 @@ def full_message(sender: str, to: str, mail: Mail) -> EmailMessage:
     if not mail.html:
         return message
     message.add_alternative(mail.html, subtype="html")
-    html = message.get_payload()[1]  # type: ignore[index]  # the library calls it a payload
+    html = message.get_body(("html",))
+    if html is None:
+        raise ValueError("the mail has no part for its HTML")
     for picture in mail.pictures:
-        html.add_related(  # type: ignore[union-attr]  # it is the part that was just added
+        html.add_related(
             picture.png,
             *("image", "png"),
             cid=f"<{picture.cid}>",
