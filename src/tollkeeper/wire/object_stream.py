@@ -91,7 +91,8 @@ class ObjectStreamReader(Generic[T]):
 
     def close(self, *, complete: bool) -> Reading:
         """Say what was read; without a usage, what went by is looked at for an estimate."""
-        self.feed(self._frames.rest())
+        if not self.finished:
+            self.feed(self._frames.rest())
         last = self._last
         if last is not None and last.usage is not None:
             return last
@@ -116,12 +117,12 @@ class ObjectStreamReader(Generic[T]):
 
     def _marked(self, region: bytes, start: int) -> int:
         """Give the first place of a mark, -1 where there is none."""
-        marks = self._rule.marks
-        if start:
-            places = [region.find(mark, start) for mark in marks]
-        else:
-            places = [first_place(region, mark) for mark in marks]
-        return min((at for at in places if at >= 0), default=-1)
+        first = -1
+        for mark in self._rule.marks:
+            at = region.find(mark, start) if start else first_place(region, mark)
+            if at >= 0 and (first < 0 or at < first):
+                first = at
+        return first
 
     def _take(self, region: bytes, at: int) -> None:
         """Look at the objects that are marked, until one is the last."""

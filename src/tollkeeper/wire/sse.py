@@ -228,7 +228,7 @@ class RecentEvents(Generic[T]):
         self._texts = texts or all_data
         self._regions: list[bytes] = []
         self._room = _GLIMPSE_BYTES_MAX
-        self._glimpse = Glimpse()
+        self._glimpse: Glimpse | None = None  # most streams say what they used, and need none
 
     def keep(self, region: bytes) -> None:
         """Remember some events."""
@@ -239,12 +239,14 @@ class RecentEvents(Generic[T]):
 
     def mentions(self, word: bytes) -> bool:
         """Tell whether a word may have stood in any event so far."""
-        return self._glimpse.events > 0 or any(word in region for region in self._regions)
+        heard = self._glimpse is not None and self._glimpse.events > 0
+        return heard or any(word in region for region in self._regions)
 
     def glimpse(self) -> Glimpse:
         """Say what all events so far have said."""
         text, self._regions, self._room = b"".join(self._regions), [], _GLIMPSE_BYTES_MAX
-        look, glimpse = self._look, self._glimpse
+        look, glimpse = self._look, self._glimpse or Glimpse()
+        self._glimpse = glimpse
         for event in self._shape.read_all(self._texts(text)):
             look(event, glimpse)
             glimpse.events += 1
