@@ -15,6 +15,8 @@ from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.period import Period
 
 PERIODS: Final = (("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"), ("month", "Month"))
+MORE_PERIODS: Final = (("yesterday", "Yesterday"), ("last_month", "Last month"))
+"""Periods that are asked for less often: they stand beside the fields for other dates."""
 
 
 class Chip(NamedTuple):
@@ -31,8 +33,9 @@ class Head:
     """Whose calls, when, and what for.
 
     ``whose`` is a phrase ("All of acme"), ``when`` a stretch of days in ``zone``.
-    ``periods`` are the usual ones; ``custom`` tells that another one is shown, from
-    ``first_day`` to ``last_day`` (ISO dates). ``chips`` are the filters that are on.
+    ``periods`` are the usual ones, ``more`` others that have a name; ``custom`` names the period
+    that is shown where it is none of the usual ones, "" else. It goes from ``first_day`` to
+    ``last_day`` (ISO dates). ``chips`` are the filters that are on.
     ``fields`` are the hidden fields of a form that asks for another time.
     """
 
@@ -40,7 +43,8 @@ class Head:
     when: str
     zone: str
     periods: tuple[Choice, ...]
-    custom: bool
+    more: tuple[Choice, ...]
+    custom: str
     first_day: str
     last_day: str
     chips: tuple[Chip, ...]
@@ -64,15 +68,22 @@ def head_of(
     here = _ADDRESSES.get(path, Links.overview)
     known = dict(names)
     last_day = elapsed_day(period)
+
+    def choices(named: Iterable[tuple[str, str]]) -> tuple[Choice, ...]:
+        return tuple(
+            Choice(text, here(links.during(period=name)), name == period.name)
+            for name, text in named
+        )
+
     return Head(
         whose=whose(viewer),
         when=formatting.days(period.first_day, last_day),
         zone=period.zone,
-        periods=tuple(
-            Choice(text, here(links.during(period=name)), name == period.name)
-            for name, text in PERIODS
-        ),
-        custom=period.name not in {name for name, _ in PERIODS},
+        periods=choices(PERIODS),
+        more=choices(MORE_PERIODS),
+        custom=""
+        if period.name in dict(PERIODS)
+        else dict(MORE_PERIODS).get(period.name, "Custom"),
         first_day=period.first_day.isoformat(),
         last_day=last_day.isoformat(),
         chips=tuple(_chip(each, known, here(_rest(links, each))) for each in links.filters),

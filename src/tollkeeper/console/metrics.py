@@ -41,7 +41,9 @@ METRICS: Final[Mapping[str, Mapping[str, Metric]]] = {
             "Cost per request", "The cost, divided by the requests.", True
         ),
         "cost_per_session_usd": Metric(
-            "Cost per session", "The cost, divided by the sessions that had calls.", True
+            "Cost per session",
+            "The cost, divided by the sessions that had calls. A session is one conversation.",
+            True,
         ),
         "cost_per_user_usd": Metric(
             "Cost per user", "The cost, divided by the people who made calls.", True

@@ -127,7 +127,7 @@ class BudgetAlerts:
 
     def _take(self, step: Step, reading: Reading, budget: Budget, now_us: int) -> bool:
         """Take one step, if nobody else has; tell it if it is to be told."""
-        alert, who = step.known, self._who(budget, reading.entity) if step.told else ""
+        alert, who = step.known, row_name(self._store, budget, reading.entity) if step.told else ""
         if alert is None:
             title = title_of(step, budget, who) if step.told else ""
             alert = Alert(
@@ -150,16 +150,6 @@ class BudgetAlerts:
         message = budget_message(alert, step, reading, budget, who, now_us)
         logger.info("alert", extra={"alert": alert.alert_id, "state": str(step.state)})
         return enqueue(self._store, message)
-
-    def _who(self, budget: Budget, entity: str) -> str:
-        """Give the name that people know a row by: an address, a key's name, or the value."""
-        if entity and budget.scope is BudgetScope.USER:
-            user = self._store.user(entity)
-            return entity if user is None else user.email
-        if entity and budget.scope is BudgetScope.KEY:
-            record = self._store.key(entity)
-            return entity if record is None else record.key.name or entity
-        return entity
 
     def _fallen(
         self, alerts: Iterable[Alert], known: Mapping[_Row, Reading], now_us: int
@@ -237,3 +227,14 @@ def _looks(reading: Reading, budget: Budget) -> _Seen:
         reading.limit,
         budget.version,
     )
+
+
+def row_name(store: Store, budget: Budget, entity: str) -> str:
+    """Give the name that people know a row by: an address, a key's name, or the value."""
+    if entity and budget.scope is BudgetScope.USER:
+        user = store.user(entity)
+        return entity if user is None else user.email
+    if entity and budget.scope is BudgetScope.KEY:
+        record = store.key(entity)
+        return entity if record is None else record.key.name or entity
+    return entity

@@ -36,7 +36,7 @@ from tollkeeper.domain.runway import RunwayReason
 from tollkeeper.ports import Store
 from tollkeeper.services.alert_messages import amount_text
 from tollkeeper.services.alerting import RuleState
-from tollkeeper.services.alerts import LATE_US
+from tollkeeper.services.alerts import LATE_US, row_name
 from tollkeeper.services.outbox import enqueue, message_of
 from tollkeeper.services.runway import runway_of
 from tollkeeper.services.times import moment_words, utc_text
@@ -131,14 +131,16 @@ class Anomalies:
                 missing = f"{runway.reason}: its window has hardly begun"
             breach = runway.is_breach and runway.spent_at_us is not None
             at_end = min(runway.at_end or 0, _COUNT_MAX)
+            entity = balance.key.entity
+            who = row_name(self._store, budget, entity) if breach else entity  # looked up if told
             yield Finding(
                 AnomalyRule.PROJECTED,
                 budget.budget_id,
-                balance.key.entity,
+                entity,
                 balance.key.window_start_us,
                 balance.window_end_us,
                 Verdict(breach, at_end, balance.limit, missing),
-                f"{_whose(budget, balance.key.entity)}: spent before its {_kind(budget)} ends",
+                f"{_whose(budget, who)}: spent before its {_kind(budget)} ends",
                 _pace_text(budget, at_end, balance.limit, runway.spent_at_us, balance.posted),
             )
 
@@ -365,8 +367,8 @@ def _state(rule: AnomalyRule, findings: Sequence[Finding], now_us: int) -> RuleS
     return RuleState(rule, "unknown", missing, now_us)
 
 
-def _whose(budget: Budget, entity: str) -> str:
-    return f"{budget.name} ({entity})" if entity else budget.name
+def _whose(budget: Budget, who: str) -> str:
+    return f"{budget.name} ({who})" if who else budget.name
 
 
 def _kind(budget: Budget) -> str:

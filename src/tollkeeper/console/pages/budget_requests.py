@@ -15,7 +15,7 @@ from tollkeeper.console.shared import Console, Query, Redirect
 from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.domain.budget_raises import Asked, RequestState
 from tollkeeper.domain.budgets import ANY, Budget, BudgetScope
-from tollkeeper.domain.errors import NotFound, Refused
+from tollkeeper.domain.errors import BadRequest, NotFound, Refused
 from tollkeeper.services import budget_requests as service
 from tollkeeper.services import overdrafts
 from tollkeeper.services.budget_refusals import amount_text
@@ -307,6 +307,10 @@ def _via(console: Console, form: Query) -> str:
 
 def _budget(console: Console, query: Query, who: Issuer) -> Budget:
     """Give the budget that the query names. Raises NotFound where it is not theirs to ask of."""
+    if not query.get("budget"):
+        raise BadRequest(
+            "say of which budget: open it on the page Budgets first", code="bad_budget"
+        )
     return service.askable_budget(console.store, query.get("budget", ""), query.get("for", ""), who)
 
 

@@ -144,7 +144,11 @@ def _page(
             period, _METRICS, ("provider", "model"), filters, ("-cost_usd",), limit=MODELS_MAX
         ),
     )
-    rows = [{**row.keys, **row.values, "unpriced": row.unpriced} for row in answer.rows]
+    rows = [
+        {**row.keys, **row.values, "unpriced": row.unpriced}
+        for row in answer.rows
+        if row.keys["provider"] or row.values["requests"]  # else all were refused: nothing was used
+    ]
     terms = console.terms()
     links = Links(time_of(asked), period.zone, filters)
     named = [(str(row["provider"] or ""), str(row["model"] or "")) for row in rows]
