@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -12,6 +13,13 @@ from browsers import Visitor, expect
 from companies import Company
 
 pytestmark = pytest.mark.browser
+
+
+def days_left_of_month() -> int:
+    """Say how many days of the month follow today: the chart goes on into them."""
+    today = datetime.now(UTC).date()
+    return monthrange(today.year, today.month)[1] - today.day
+
 
 MONEY = re.compile(r"^<?\$[\d,.]+[KMB]?$")
 
@@ -133,7 +141,9 @@ def test_the_chart_is_read_with_pointer_and_keys(olive: Visitor) -> None:
     plot, tip = page.locator("#plot"), page.locator("#tip")
     box = plot.bounding_box()
     assert box
-    page.mouse.move(box["x"] + box["width"] * 12.5 / 30, box["y"] + 50)
+    bars = int(plot.get_attribute("aria-valuemax") or 0)
+    assert bars == 30 + days_left_of_month()
+    page.mouse.move(box["x"] + box["width"] * 12.5 / bars, box["y"] + 50)
     expect(tip).to_be_visible()
     day = page.locator("#days tbody tr").nth(12)
     expect(tip.locator(".h")).to_contain_text(day.locator("th").text_content() or "")
@@ -147,6 +157,13 @@ def test_the_chart_is_read_with_pointer_and_keys(olive: Visitor) -> None:
     expect(plot).to_have_attribute("aria-valuenow", "29")
     spoken = plot.get_attribute("aria-valuetext") or ""
     assert spoken.startswith(f"{row.locator('th').text_content()}: ")
+    page.keyboard.press("End")
+    expect(tip).to_contain_text("expected")
+    expected = page.locator("#days tfoot tr").last
+    amount = expected.locator("td").last.text_content() or ""
+    assert (plot.get_attribute("aria-valuetext") or "").split(": ")[1].startswith(
+        amount
+    ) or bars == 30
     page.keyboard.press("Escape")
     expect(tip).to_be_hidden()
     page.locator(".legend button").first.click()

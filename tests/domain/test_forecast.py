@@ -36,7 +36,28 @@ def regular(count: int, times: Sequence[float] = ()) -> list[Day]:
 def asked(days: Sequence[Day], days_left: int = 10, so_far: int = 0) -> Forecast:
     """Ask on the last of some days, of which half has passed."""
     *past, today = days
-    return forecast_of(past, today, so_far + today.early_nanos, days_left)
+    found = forecast_of(past, today, so_far + today.early_nanos, days_left)
+    require_days_that_add_up(found, days_left)
+    return found
+
+
+def require_days_that_add_up(found: Forecast, days_left: int) -> None:
+    """What is expected of each day comes to the end of the month, and so does its range."""
+    if found.state not in {State.KNOWN, State.NO_BAND}:
+        assert found.days == ()
+        return
+    assert len(found.days) == days_left + 1
+    assert found.so_far_nanos + sum(each.nanos for each in found.days) == found.end_nanos
+    for each in found.days:
+        assert each.nanos >= 0
+        if found.state is State.NO_BAND:
+            assert each.low_nanos is each.high_nanos is None
+        else:
+            assert 0 <= (each.low_nanos or 0) <= each.nanos + 1
+            assert each.nanos - 1 <= (each.high_nanos or 0)
+    for bound, name in ((found.low_nanos, "low_nanos"), (found.high_nanos, "high_nanos")):
+        if bound is not None:
+            assert found.so_far_nanos + sum(getattr(each, name) for each in found.days) == bound
 
 
 def to_come(days: Sequence[Day], days_left: int) -> int:

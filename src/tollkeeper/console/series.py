@@ -11,11 +11,15 @@ from typing import Final, NamedTuple
 from markupsafe import Markup
 
 from tollkeeper.console.charts.axes import day_axis, money_axis
-from tollkeeper.console.charts.stacked_bars import Series, stacked_bars
+from tollkeeper.console.charts.stacked_bars import Expected, Series, stacked_bars
 from tollkeeper.console.colours import OTHER
 from tollkeeper.console.links import Links, value_of
 from tollkeeper.reports import formatting
+from tollkeeper.reports.forecast import DayAhead, MonthForecast
 from tollkeeper.reports.overview import SERIES, Overview
+
+_AHEAD_FROM_DAYS: Final = 7
+"""So few days say too little for a chart that goes on into the days to come."""
 
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -58,17 +62,28 @@ class Day:
     total_full: str
 
 
+class AheadLine(NamedTuple):
+    """One row of what is expected; ``range`` is "" where there is no range."""
+
+    name: str
+    amount: str
+    range: str
+
+
 @dataclass(frozen=True, slots=True)
 class Chart:
     """Daily costs, stacked. ``partial_day`` is the index of the day that still runs.
 
     ``table`` has the same amounts in words, one row for each day; all have one precision.
+    ``ahead`` is what the rest of today and the days of the month that are left will add, empty
+    where that is not known, or would be more than there is of the past.
     """
 
     days: tuple[date, ...]
     partial_day: int | None
     series: tuple[NamedSeries, ...]
     table: tuple[Day, ...]
+    ahead: tuple[DayAhead, ...] = ()
 
     @property
     def stack(self) -> tuple[Series, ...]:
@@ -78,8 +93,32 @@ class Chart:
     @property
     def picture(self) -> Picture:
         """Draw it."""
-        drawn = stacked_bars(self.stack, len(self.days), self.partial_day)
-        return Picture(drawn.svg, money_axis(drawn.axis), day_axis(self.days))
+        expected = [Expected(each.usd, each.low_usd, each.high_usd) for each in self.ahead]
+        drawn = stacked_bars(self.stack, len(self.days), self.partial_day, expected)
+        days = [*self.days, *(each.day for each in self.ahead[1:])]
+        return Picture(drawn.svg, money_axis(drawn.axis), day_axis(days))
+
+    @property
+    def ahead_table(self) -> tuple[AheadLine, ...]:
+        """Write what is expected, one row for each day."""
+        bounds = [each.usd for each in self.ahead]
+        bounds += [
+            edge
+            for each in self.ahead
+            for edge in (each.low_usd, each.high_usd)
+            if edge is not None
+        ]
+        texts = dict(zip(bounds, formatting.money_column(bounds), strict=True))
+        return tuple(
+            AheadLine(
+                _day_name(each.day) + (", the rest" if not place else ""),
+                texts[each.usd],
+                f"{texts[each.low_usd]} to {texts[each.high_usd]}"
+                if each.low_usd is not None and each.high_usd is not None
+                else "",
+            )
+            for place, each in enumerate(self.ahead)
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -87,7 +126,13 @@ class Chart:
         return not any(value for each in self.series for value in each.values)
 
 
-def chart_of(found: Overview, labels: Sequence[str], slots: Sequence[int], links: Links) -> Chart:
+def chart_of(
+    found: Overview,
+    labels: Sequence[str],
+    slots: Sequence[int],
+    links: Links,
+    expected: MonthForecast,
+) -> Chart:
     """Give the chart of an overview; ``labels`` and ``slots`` belong to its first parts."""
     name = found.question.dimension
     narrowed = [links.narrowed(name, value_of(part.key)) for part in found.parts[:SERIES]]
@@ -101,7 +146,16 @@ def chart_of(found: Overview, labels: Sequence[str], slots: Sequence[int], links
         found.partial_day,
         tuple(series),
         _table(found.days, found.partial_day, series, (*narrowed, links)),
+        _ahead(found, expected),
     )
+
+
+def _ahead(found: Overview, expected: MonthForecast) -> tuple[DayAhead, ...]:
+    """Give what is expected, where the chart ends today and has room for it."""
+    days, ahead = found.days, expected.days
+    if not ahead or len(days) < max(_AHEAD_FROM_DAYS, len(ahead) - 1) or days[-1] != ahead[0].day:
+        return ()
+    return ahead
 
 
 def _table(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -53,6 +54,18 @@ class Day(NamedTuple):
     early_nanos: int
 
 
+class Expected(NamedTuple):
+    """What is expected of one day: of today what is left of it, of a later day all of it.
+
+    ``low_nanos`` and ``high_nanos`` are its part of the month's band, None where there is none. All
+    days together come to the band; one day alone varies by more.
+    """
+
+    nanos: int
+    low_nanos: int | None = None
+    high_nanos: int | None = None
+
+
 class State(enum.StrEnum):
     """Whether there is a forecast."""
 
@@ -68,6 +81,7 @@ class Forecast(NamedTuple):
     ``end_nanos`` and the band are None where ``state`` says why. ``history_days`` are the full
     days that were known, of ``needed_days``; ``origins`` is how often the method was tried on
     the past for the band, and ``missed_share`` by how much it usually missed what was left.
+    ``days`` are today and the days that are left; with what was spent they come to the end.
     """
 
     state: State
@@ -79,6 +93,7 @@ class Forecast(NamedTuple):
     needed_days: int = DAYS_MIN
     origins: int = 0
     missed_share: Decimal | None = None
+    days: tuple[Expected, ...] = ()
 
 
 def forecast_of(past: Sequence[Day], today: Day, so_far_nanos: int, days_left: int) -> Forecast:
@@ -93,14 +108,19 @@ def forecast_of(past: Sequence[Day], today: Day, so_far_nanos: int, days_left: i
         return Forecast(State.NOT_ENOUGH_HISTORY, so_far_nanos, history_days=known)
     if not any(day.cost_nanos > 0 for day in past[-PROFILE_DAYS:]):
         return Forecast(State.NOTHING_SPENT, so_far_nanos, so_far_nanos, history_days=known)
-    rest = rest_of(past, today.weekday, days_left)
+    parts = _expected(past, today.weekday, days_left)
+    rest = _sum(parts)
     end_nanos = so_far_nanos + round(rest)
     tries = _tries(past, days_left)
     if len(tries) < ORIGINS_MIN:
         return Forecast(
-            State.NO_BAND, so_far_nanos, end_nanos, history_days=known, origins=len(tries)
+            *(State.NO_BAND, so_far_nanos, end_nanos),
+            history_days=known,
+            origins=len(tries),
+            days=tuple(map(Expected, _shared(parts, round(rest)))),
         )
     low, high = band_of(rest, tries)
+    bounds = [_shared(parts, round(total)) for total in (rest, low, high)]
     misses = [abs(came / expected - 1) for expected, came in tries if expected >= 1]
     return Forecast(
         State.KNOWN,
@@ -111,6 +131,7 @@ def forecast_of(past: Sequence[Day], today: Day, so_far_nanos: int, days_left: i
         history_days=known,
         origins=len(tries),
         missed_share=Decimal(median(misses)).quantize(_SHARE) if rest >= 1 and misses else None,
+        days=tuple(map(Expected, *bounds)),
     )
 
 
@@ -119,18 +140,36 @@ def rest_of(past: Sequence[Day], weekday: int, days_left: int) -> float:
 
     ``past`` are the full days before that day, at least ``DAYS_MIN``.
     """
+    return _sum(_expected(past, weekday, days_left))
+
+
+def _expected(past: Sequence[Day], weekday: int, days_left: int) -> list[float]:
+    """Expect what the rest of a day will cost, and each of the days after it."""
     lately = list(past[-PROFILE_DAYS:])
     costs = _tamed(lately)
     level, growth = _level(costs), _growth(costs)
     if level <= 0:
-        return 0.0
+        return [0.0] * (days_left + 1)
     profile = _profile(lately, costs)
     middle = (_whole_weeks(costs, LEVEL_DAYS) + 1) / 2  # the level is that of so many days ago
     expected: list[float] = [
         level * profile[(weekday + ahead) % WEEK] * growth ** ((middle + ahead / 2) / WEEK)
         for ahead in range(days_left + 1)
     ]
-    return expected[0] * _share_to_come(lately, weekday) + sum(expected[1:])
+    return [expected[0] * _share_to_come(lately, weekday), *expected[1:]]
+
+
+def _sum(parts: Sequence[float]) -> float:
+    return parts[0] + sum(parts[1:])
+
+
+def _shared(parts: Sequence[float], total: int) -> list[int]:
+    """Share an amount over days like what is expected of them, evenly where nothing is."""
+    whole = sum(parts)
+    weights = parts if whole > 0 else [1.0] * len(parts)
+    scale = total / sum(weights)
+    edges = [min(round(edge * scale), total) for edge in accumulate(weights)]
+    return [after - before for before, after in pairwise([0, *edges[:-1], total])]
 
 
 def band_of(rest: float, tries: Sequence[tuple[float, float]]) -> tuple[float, float]:

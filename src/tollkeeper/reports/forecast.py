@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 _CLOCK: Final = "clock_s"
 
 
+class DayAhead(NamedTuple):
+    """What a day that is left is expected to cost, of today the rest. Money is USD.
+
+    ``low_usd`` and ``high_usd`` are its part of the band, None where there is none.
+    """
+
+    day: date
+    usd: Decimal
+    low_usd: Decimal | None
+    high_usd: Decimal | None
+
+
 @dataclass(frozen=True, slots=True)
 class MonthForecast:
     """What the running month will come to. Money is USD, None where ``state`` says why.
@@ -33,7 +45,8 @@ class MonthForecast:
     ``low_usd`` and ``high_usd`` are the band, which holds ``domain.forecast.COVERED`` of the
     tries of the method on the past. ``unpriced`` and ``unpriced_before`` count the entries
     without a price of this month and of the weeks before, which no number has; ``estimated_usd``
-    is what of the month so far was counted here. ``days_left`` are the full days after today.
+    is what of the month so far was counted here. ``days_left`` are the full days after today,
+    ``days`` what the rest of today and each of them will add, empty where nobody can tell.
     """
 
     period: Period
@@ -51,6 +64,7 @@ class MonthForecast:
     estimated_usd: Decimal
     unpriced: int
     unpriced_before: int
+    days: tuple[DayAhead, ...] = ()
 
     @property
     def estimated_share(self) -> Decimal | None:
@@ -100,6 +114,13 @@ def forecast(
         unpriced=unpriced,
         unpriced_before=sum(
             daily.unpriced for day, daily in found.items() if day < month.first_day
+        ),
+        days=tuple(
+            DayAhead(
+                today + timedelta(days=ahead),
+                *(usd(each.nanos), _money(each.low_nanos), _money(each.high_nanos)),
+            )
+            for ahead, each in enumerate(told.days)
         ),
     )
 

@@ -19,7 +19,13 @@ from tollkeeper.console.access import viewer_of_user
 from tollkeeper.console.charts.axes import day_labels
 from tollkeeper.console.charts.call_timeline import Span, call_timeline
 from tollkeeper.console.charts.scale import STEPS_MAX, ticks
-from tollkeeper.console.charts.stacked_bars import HEIGHT, Series, stacked_bars
+from tollkeeper.console.charts.stacked_bars import (
+    DAY_WIDTH,
+    HEIGHT,
+    Expected,
+    Series,
+    stacked_bars,
+)
 from tollkeeper.console.pages.calls import calls
 from tollkeeper.console.pages.me import me
 from tollkeeper.console.pages.overview import OverviewPage, overview
@@ -137,14 +143,27 @@ def test_an_axis_holds_what_is_drawn_on_it(largest: Decimal) -> None:
         st.lists(st.one_of(st.none(), st.decimals(-1, 1_000, places=4)), min_size=4, max_size=4),
         min_size=1,
         max_size=7,
-    )
+    ),
+    st.lists(
+        st.tuples(*[st.decimals(0, 500, places=4)] * 3)
+        .map(sorted)
+        .map(lambda three: Expected(three[1], three[0], three[2])),
+        max_size=5,
+    ),
 )
-def test_bars_stay_within_the_picture(rows: list[list[Decimal | None]]) -> None:
-    drawn = stacked_bars([Series(slot, row) for slot, row in enumerate(rows)], 4, 3)
-    top = max(sum(max(row[day] or 0, 0) for row in rows) for day in range(4))
-    assert drawn.axis[0] >= top
-    for floor, height in re.findall(r"M\d+ (\d+)h\d+v-(\d+)h", drawn.svg):
+def test_bars_stay_within_the_picture(
+    rows: list[list[Decimal | None]], ahead: list[Expected]
+) -> None:
+    drawn = stacked_bars([Series(slot, row) for slot, row in enumerate(rows)], 4, 3, ahead)
+    totals = [sum(max(row[day] or Decimal(0), Decimal(0)) for row in rows) for day in range(4)]
+    floors = [totals[3], *[Decimal(0)] * len(ahead)]
+    highest = [floor + each.high for floor, each in zip(floors, ahead, strict=False) if each.high]
+    assert drawn.axis[0] >= max([*totals, *highest])
+    wide = (4 + max(0, len(ahead) - 1)) * DAY_WIDTH
+    assert f'viewBox="0 0 {wide} {HEIGHT}"' in drawn.svg
+    for left, floor, across, height in re.findall(r"M(\d+) (\d+)h(\d+)v-(\d+)h", drawn.svg):
         assert 0 <= int(floor) - int(height) < int(floor) <= HEIGHT
+        assert int(left) + int(across) <= wide
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 10, 11, 30, 45, 90, 120, 200, 366, 400])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
@@ -33,6 +33,14 @@ class Series:
     values: Sequence[Amount]
 
 
+class Expected(NamedTuple):
+    """What a day to come will cost, with its range, None where there is none."""
+
+    amount: Decimal
+    low: Amount
+    high: Amount
+
+
 @dataclass(frozen=True, slots=True)
 class StackedBars:
     """The picture, and the axis that belongs beside it (from the top down, 0 last)."""
@@ -41,30 +49,44 @@ class StackedBars:
     axis: tuple[Decimal, ...]
 
 
-def stacked_bars(series: Sequence[Series], days: int, partial_day: int | None) -> StackedBars:
+def stacked_bars(
+    series: Sequence[Series],
+    days: int,
+    partial_day: int | None,
+    ahead: Sequence[Expected] = (),
+) -> StackedBars:
     """Draw the stack. The picture stretches to any size: one unit is 1/1000 of its height.
 
     ``partial_day`` is the index of the day that still runs; it is drawn by paths of its own
-    (class ``partial``), so that CSS can fade it without veiling the grid.
+    (class ``partial``), so that CSS can fade it without veiling the grid. ``ahead`` is what is
+    expected: the first of it of the last day, on top of what is there, then of days after it.
     """
     heights = [[drawn(value) for value in each.values] for each in series]
     totals = [sum(column) for column in zip(*heights, strict=True)] if heights else []
-    axis = ticks(Decimal(max(totals, default=0)))
+    floors = [totals[-1] if totals and not place else Decimal(0) for place in range(len(ahead))]
+    highest = [
+        floor + (each.high or each.amount) for floor, each in zip(floors, ahead, strict=True)
+    ]
+    axis = ticks(Decimal(max([*totals, *highest], default=0)))
+    width = days + max(0, len(ahead) - 1)
+    is_dense = width > DENSE_DAYS
     upper = tops(heights, axis[-1])
     paths = []
     for index, each in enumerate(series):
         floor = upper[index - 1] if index else [0] * days
         for partial in (False, True):
             chosen = [day for day in range(days) if (day == partial_day) is partial]
-            path = _path(floor, upper[index], chosen, dense=days > DENSE_DAYS)
+            path = _path(floor, upper[index], chosen, dense=is_dense)
             if path:
                 mark = " partial" if partial else ""
                 paths.append(f'<path class="bar s{each.slot}{mark}" d="{path}"/>')
-    dense = ' class="dense"' if days > DENSE_DAYS else ""
+    if ahead:
+        paths += _ahead(ahead, floors, days - 1, axis[-1], dense=is_dense)
+    dense = ' class="dense"' if is_dense else ""
     return StackedBars(
         Markup(  # noqa: S704 - numbers only
-            f'<svg{dense} viewBox="0 0 {days * DAY_WIDTH} {HEIGHT}" preserveAspectRatio="none"'
-            f' aria-hidden="true" focusable="false">{_grid(len(axis) - 1, days)}{"".join(paths)}'
+            f'<svg{dense} viewBox="0 0 {width * DAY_WIDTH} {HEIGHT}" preserveAspectRatio="none"'
+            f' aria-hidden="true" focusable="false">{_grid(len(axis) - 1, width)}{"".join(paths)}'
             f'<rect class="cursor" x="-{DAY_WIDTH}" width="{DAY_WIDTH}" height="{HEIGHT}"/></svg>'
         ),
         tuple(reversed(axis)),
@@ -92,6 +114,32 @@ def _path(floor: Sequence[int], top: Sequence[int], days: Sequence[int], *, dens
         for day in days
         if (height := top[day] - floor[day])
     )
+
+
+def _ahead(
+    ahead: Sequence[Expected],
+    floors: Sequence[Decimal],
+    first: int,
+    top: Decimal,
+    *,
+    dense: bool,
+) -> list[str]:
+    """Draw what is expected as bars of their own, and within each its range as a narrow one."""
+    start, width = _DENSE_BAR if dense else _BAR
+    bars, ranges = [], []
+    for place, (each, floor) in enumerate(zip(ahead, floors, strict=True)):
+        left = (first + place) * DAY_WIDTH + start
+        edges = (Decimal(0), each.amount, each.low or Decimal(0), each.high or Decimal(0))
+        bottom, upper, low, high = (round((floor + edge) * HEIGHT / top) for edge in edges)
+        bars.append(_box(left, width, bottom, upper))
+        ranges.append(_box(left + width * 3 // 8, width // 4, low, high))
+    drawn_as = (("ahead", "".join(bars)), ("range", "".join(ranges)))
+    return [f'<path class="{name}" d="{path}"/>' for name, path in drawn_as if path]
+
+
+def _box(left: int, width: int, bottom: int, top: int) -> str:
+    height = top - bottom
+    return f"M{left} {HEIGHT - bottom}h{width}v-{height}h-{width}z" if height > 0 else ""
 
 
 def _grid(steps: int, days: int) -> str:

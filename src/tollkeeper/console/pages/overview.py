@@ -195,7 +195,7 @@ def _page(
         measures=measures_of(found.stretch, links),
         dimension=words.dimension(name),
         dimensions=_dimensions(viewer, found, links),
-        chart=chart_of(found, labels, slots, links),
+        chart=chart_of(found, labels, slots, links, ahead),
         rows=rows,
         total=_total(found, links, rows),
         all_rows=all_rows,

@@ -126,7 +126,9 @@ function chart() {
   const plot = $('plot'), days = $('days'), tip = $('tip');
   if (!plot || !days || plot.dataset.ready) return;
   plot.dataset.ready = '1';
-  const rows = days.tBodies[0].rows, heads = days.tHead.rows[0].cells;
+  const heads = days.tHead.rows[0].cells, known = days.tBodies[0].rows.length;
+  const ahead = [...days.tFoot?.rows ?? []];  // what is expected: first the rest of the last day
+  const rows = [...days.tBodies[0].rows, ...ahead.slice(1)];
   const cursor = plot.querySelector('.cursor'), last = heads.length - 1;
   let at = -1;
   const show = (wanted) => {
@@ -136,11 +138,17 @@ function chart() {
     const cells = rows[day].cells;
     cursor.setAttribute('x', String(day * 100));
     const head = made('div', 'h');
-    head.append(made('b', '', cells[0].textContent), made('b', 'num', cells[last].textContent));
+    const total = cells[cells.length - 1].textContent;
+    head.append(made('b', '', cells[0].textContent), made('b', 'num', total));
     const lines = [];
     const words = [];
+    if (ahead.length && day >= known - 1) {
+      const row = ahead[day - known + 1], amount = row.cells[row.cells.length - 1].textContent;
+      const said = [day < known ? `and ${amount} more expected` : '', row.dataset.range ?? ''].filter(Boolean).join(', ');
+      if (said) { lines.push(made('div', 'r', said)); words.push(said); }
+    }
     for (let column = last - 1; column > 0; column--) {  // from the top of the stack down
-      if (!cells[column].querySelector('a')) continue;
+      if (!cells[column]?.querySelector('a')) continue;
       const slot = heads[column].dataset.slot, line = made('div', slot === lit ? 'r on' : 'r');
       line.append(made('span', `dot b${slot}`), made('span', '', heads[column].textContent), made('span', 'num', cells[column].textContent));
       lines.push(line);
@@ -153,10 +161,10 @@ function chart() {
     if (left + tip.offsetWidth > width) left = middle - tip.offsetWidth - 14;
     tip.style.transform = `translate(${Math.round(plot.offsetLeft + Math.max(0, left))}px,${plot.offsetTop + 4}px)`;
     plot.setAttribute('aria-valuenow', String(day + 1));
-    plot.setAttribute('aria-valuetext', [`${cells[0].textContent}: ${cells[last].textContent}`, ...words].join(', '));
+    plot.setAttribute('aria-valuetext', [`${cells[0].textContent}: ${total}`, ...words].join(', '));
   };
   const hide = () => { at = -1; tip.hidden = true; cursor.setAttribute('x', '-100'); };
-  const open = () => { if (at >= 0) rows[at].cells[0].querySelector('a').click(); };
+  const open = () => { if (at >= 0) rows[at].cells[0].querySelector('a')?.click(); };
   plot.addEventListener('pointermove', (event) => {
     const box = plot.getBoundingClientRect();
     show(Math.floor((event.clientX - box.left) / box.width * rows.length));
@@ -166,7 +174,7 @@ function chart() {
   plot.addEventListener('click', (event) => { if (event.pointerType !== 'touch') open(); });
   plot.addEventListener('keydown', (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowUp: 1, ArrowDown: -1, PageUp: 7, PageDown: -7, Home: -1e6, End: 1e6 }[event.key];
-    if (step) { event.preventDefault(); show(at < 0 ? rows.length - 1 : at + step); }
+    if (step) { event.preventDefault(); show(at < 0 ? known - 1 : at + step); }
     else if (event.key === 'Enter') open();
     else if (event.key === 'Escape') hide();
   });
