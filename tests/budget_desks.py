@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from stores import make_store
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
 from tollkeeper.domain.budget_words import ALERT_AT_BP
 from tollkeeper.domain.budgets import Balance, BalanceKey, Budget, BudgetScope, Unit
@@ -72,7 +73,7 @@ def budget(budget_id: str = "b1", limit: int = 5 * DOLLAR, **fields: Any) -> Bud
 def file_authority(path: Path, budgets: Iterable[Budget]) -> SqliteBudgetAuthority:
     """Open an authority on a store of its own in a folder."""
     at = path / "store.sqlite3"
-    migrate(at)
+    make_store(at)
     _add_budgets(at, budgets)
     return open_sqlite_budgets(at)
 

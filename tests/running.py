@@ -19,6 +19,7 @@ import yaml
 
 from canaries import PLANTED
 from loopback import HOST, free_port
+from stores import make_store
 from tollkeeper import bootstrap, clock
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.domain.ledger import LedgerEntry
@@ -115,8 +116,10 @@ class Deployment:
         self.folder.root.mkdir(mode=0o700)
         if key_file is not None:
             shutil.copy(key_file, self.folder.secret_key)
-        store = bootstrap.open_store(self.folder)
         vault = bootstrap.open_vault(self.folder)
+        if not store_url:
+            make_store(self.folder.store)
+        store = bootstrap.open_store(self.folder)
         now_us = clock.now_us()
         first_run(store, vault, now_us, org="acme")
         people.ensure_team(store, TEAM, now_us)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from tollkeeper.domain.access import KeyKind, Role
 from tollkeeper.ports import DataFolder, NewKey, Store, User
 from tollkeeper.services import keys, people
+from tollkeeper.storage.store import sqlite_file
 from tollkeeper.storage.store.key_directory import SqliteKeyDirectory
 from tollkeeper.storage.store.migrate import migrate
 from tollkeeper.storage.store.postgres_keys import PostgresKeyDirectory
@@ -39,9 +42,25 @@ def open_folder(root: Path, store_url: str = "") -> Folder:
     data = DataFolder(root, store_url)
     at = store_of(data)
     vault = open_vault(data.secret_key, store_exists=isinstance(at, Path) and at.exists())
+    if isinstance(at, Path) and not at.exists():
+        make_store(at)
     if not schema_is_current(at):
         migrate(at)
     return Folder(data, open_sql_store(at), vault)
+
+
+def make_store(path: Path) -> None:
+    """Make the file of a store with nothing in it: as the migrations make it, but quicker."""
+    sqlite_file.create(path)
+    path.write_bytes(_migrated())
+
+
+@cache
+def _migrated() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "store.sqlite3"
+        migrate(path)
+        return path.read_bytes()
 
 
 def key_directory(data: DataFolder, **sizes: int) -> RememberedKeys:
