@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks import processes
 from benchmarks.payloads import FLOOD_MODEL, IDLE_MODEL, MODEL, PACED_MODEL, PLAIN_REQUEST
@@ -21,6 +21,7 @@ from benchmarks.processes import LOAD_CORE, PROXY_CORE, Child, CouldNotRun
 from benchmarks.tools import require_litellm, require_program
 
 HOST: Final = "127.0.0.1"
+ORG: Final = "bench"
 _PROVIDER_KEY: Final = "sk-benchmark-provider-key"
 _LITELLM_KEY: Final = "sk-benchmark-litellm-key"
 _LITELLM_START_S: Final = 90.0
@@ -211,10 +212,18 @@ class Tollkeeper:
         }
 
     def _issue(self, name: str, *options: str) -> str:
-        """Issue a key with the command line."""
-        command = [*_COMMAND, "keys", "issue", "--name", name, *options, "--json"]
+        """Issue a key."""
+        return str(self._ask("keys", "issue", "--name", name, *options)["key"])
+
+    def sign_in_path(self, email: str, role: str) -> str:
+        """Add a person; give the path of a link that signs them in."""
+        self._ask("users", "add", email, "--role", role)
+        return str(self._ask("users", "link", email)["path"])
+
+    def _ask(self, *command: str) -> dict[str, Any]:
+        """Run one command of the command line. Raises CouldNotRun."""
         ran = subprocess.run(
-            [*command, "--data", str(self.data)],
+            [*_COMMAND, *command, "--json", "--data", str(self.data)],
             capture_output=True,
             text=True,
             timeout=_COMMAND_S,
@@ -222,8 +231,9 @@ class Tollkeeper:
             cwd=self._home,
         )
         if ran.returncode:
-            raise CouldNotRun(f"no key could be issued: {ran.stderr.strip()[-300:]}")
-        return str(json.loads(ran.stdout)["key"])
+            raise CouldNotRun(f"{' '.join(command[:2])} failed: {ran.stderr.strip()[-300:]}")
+        found: dict[str, Any] = json.loads(ran.stdout)
+        return found
 
     def start(self, *, pinned: bool = True) -> float:
         """Start it; give the seconds from the command to the first answered call."""
@@ -247,6 +257,12 @@ class Tollkeeper:
         """Give the process that carries calls."""
         assert self.child is not None
         return processes.find(self.child.pid, "tollkeeper.bootstrap.gateway")
+
+    @property
+    def console_pid(self) -> int:
+        """Give the process that shows pages and loads the ledger."""
+        assert self.child is not None
+        return processes.find(self.child.pid, "tollkeeper.bootstrap.console")
 
     def other_pids(self) -> list[int]:
         """Give the supervisor and the console, which loads the ledger."""
@@ -282,7 +298,7 @@ class Tollkeeper:
 def _configuration(upstreams: Upstreams) -> dict[str, object]:
     prices = {"input": 0.4, "cache_read": 0.1, "output": 1.6}
     return {
-        "org": "bench",
+        "org": ORG,
         "providers": {
             "openai": {"api_key": _PROVIDER_KEY, "base_url": f"http://{HOST}:{upstreams.port}/v1"},
             "paced": {
