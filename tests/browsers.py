@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from companies import ADMIN, Company
-from served import Served
+from companies import ADMIN
 
 WAIT_MS: Final = 20_000
 """How long something may take to show up; tests share the machine with each other."""
@@ -85,10 +84,19 @@ _CONTRAST: Final = """
 """
 
 
+class Place(Protocol):
+    """A deployment that can be visited."""
+
+    url: str
+
+    def link(self, email: str = ..., /) -> str:
+        """Make a one-time link that signs somebody in."""
+
+
 class Visitor:
     """One browser profile at one deployment. Faults of its pages are kept, and none may be."""
 
-    def __init__(self, browser: Browser, company: Company | Served, **options: Any) -> None:
+    def __init__(self, browser: Browser, company: Place, **options: Any) -> None:
         options.setdefault("viewport", WIDE)
         self.company = company
         self.context: BrowserContext = browser.new_context(base_url=company.url, **options)

@@ -1,4 +1,5 @@
-"""Installs the OpenID provider that the tests sign in at; silent when it is there.
+"""Installs the OpenID provider that the tests sign in at, and axe, which looks for what keeps
+people from using a page; silent when they are there.
 
 `python tools/node_packages.py`. The versions are pinned with hashes in
 `tests/oidc_provider/package-lock.json`; they go into the environment that runs this, with a
@@ -18,6 +19,7 @@ from agent_install import node_folder
 SOURCE = Path(__file__).resolve().parent.parent / "tests" / "oidc_provider"
 INSTALLED = Path(sys.prefix) / "oidc_provider"
 NODE_MAJOR_MIN = 20
+AXE = INSTALLED / "node_modules" / "axe-core" / "axe.min.js"
 INSTALL_S = 300.0
 FILES = ("package.json", "package-lock.json", "server.mjs")
 
@@ -25,11 +27,11 @@ FILES = ("package.json", "package-lock.json", "server.mjs")
 def main() -> int:
     if not why_not():
         return 0
-    print("installing the OpenID provider of the tests", flush=True)
+    print("installing the OpenID provider of the tests, and axe", flush=True)
     try:
         _install()
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        print(f"not installed, its tests are skipped: {error}", file=sys.stderr)
+        print(f"not installed, their tests are skipped: {error}", file=sys.stderr)
         return 1 if os.environ.get("CI") else 0
     return 0
 

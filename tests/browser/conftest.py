@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 
 from browsers import Visitor, chromium
 from companies import Company, company, demo_company_entries
+from demo_companies import DemoCompany, demo_company
 
 Visits = Callable[..., Visitor]
 
@@ -36,6 +37,18 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """A new installation that nobody has called yet."""
     with company(tmp_path_factory.mktemp("newcomer")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def meridian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoCompany]:
+    """The company of the demo; nobody calls.
+
+    So many calls are made within a few seconds, and its stories stand out: with less, one long
+    session of somebody may cost more than a key that ran away.
+    """
+    folder = tmp_path_factory.mktemp("meridian") / "demo"
+    with demo_company(folder, "--entries", "30000", "--rate", "0") as made:
         yield made
 
 

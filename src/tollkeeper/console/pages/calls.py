@@ -79,6 +79,7 @@ class CallsPage:
     newest_href: str
     older_href: str
     file_href: str
+    explore_href: str
     first_page: bool
     follows: bool
     start: FirstCall | None
@@ -158,6 +159,7 @@ def calls(console: Console, viewer: Viewer, query: Query) -> CallsPage:
         if found.next_cursor
         else "",
         file_href=links.calls_file(),
+        explore_href=links.explore(),
         first_page=first_page,
         follows=first_page and not question.period.complete,
         start=None if ever else first_call(console, viewer),
