@@ -105,6 +105,7 @@ def measures(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
     }
     found["cost_per_request_usd"] = divided(found["cost_usd"], found["requests"])
     found["cost_per_user_usd"] = divided(found["cost_usd"], found["users"])
+    found["cost_per_session_usd"] = divided(found["cost_usd"], found["sessions"])
     found["customers"] = len({entry.end_customer for entry in entries} - {""})
     found["cost_per_customer_usd"] = divided(found["cost_usd"], found["customers"])
     found["error_rate"] = divided(found["errors"], found["requests"])

@@ -136,6 +136,13 @@ class Position(NamedTuple):
 
 NO_VALUES: Final[Mapping[str, Any]] = MappingProxyType({})
 
+QUARTER_HOUR_US: Final = 900_000_000
+"""Offsets of time zones are whole quarters of an hour (since 1980), so that a quarter-hour is in
+one local day and hour, wherever that is asked about."""
+
+LAST_AT: Final = "last_at"
+"""The column of sums that says when the newest of their entries started."""
+
 BOUND_PREFIX: Final = "tollkeeper_bound_"
 """Functions of this prefix stand in an expression for values that are bound when it runs
 (``reports.bindings`` makes them, every engine replaces them by its own placeholders), so
@@ -184,8 +191,20 @@ class Ledger(Protocol):
     def entries(self) -> ir.Table:
         """Give the entries table as an Ibis expression."""
 
+    def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        """Give the entries summed up, as far as they are, by the quarter-hour.
+
+        The table has the columns ``storage.summed_columns.ROW``. Some rows are whole
+        quarter-hours, others single entries with their own times: those that were not summed
+        up yet, and those of the quarter-hours that ``edges`` bound (the end excluded). Each
+        entry is in exactly one row, so sums are those of ``entries``.
+        """
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent). Raises ValueError for a bad key."""
+
+    def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
+        """Give a percentile: of n values in order the one at rank ceil(n * percent / 100)."""
 
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES

@@ -18,9 +18,10 @@ from ledger_entries import START_US, ledger_entry
 from ledgers import ENGINES
 from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.ports import Ledger, Position
+from tollkeeper.ports import QUARTER_HOUR_US, Ledger, Position
 from tollkeeper.reports import bindings
 from tollkeeper.reports.call import entry_of
+from tollkeeper.reports.zones import moment_of
 
 ONCE = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -419,3 +420,45 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
         ledger.positions()
     with pytest.raises(LedgerUnavailable, match="closed"):
         ledger.append([ledger_entry()], Position("a", 1))
+
+
+# --------------------------------------------------------------------- sums and ranks
+
+
+def test_percentiles_are_values_at_the_nearest_rank(ledger: Ledger) -> None:
+    """In whole numbers: 0.95 * 20 is a little more than 19 where it is not exact."""
+    entries = [
+        ledger_entry(org=f"of {size}", duration_ms=3 * number)
+        for size in (1, 2, 19, 20, 21, 40, 99, 100, 101)
+        for number in range(1, size + 1)
+    ]
+    ledger.append(entries, Position("a", 1))
+    table = ledger.entries()
+    ranks = {f"p{each}": ledger.nearest_rank(table.duration_ms, each) for each in (1, 50, 95, 99)}
+    found = ledger.run(table.group_by("org").agg(size=table.count(), **ranks))
+    assert len(found) == 9
+    for row in found:
+        for percent in (1, 50, 95, 99):
+            assert row[f"p{percent}"] == 3 * -(-row["size"] * percent // 100)
+
+
+def test_sums_hold_every_entry_once_whatever_was_summed_up(ledger: Ledger) -> None:
+    """Also those that come late, or for a quarter-hour that was summed up already."""
+    edge = (bindings.moment("edge"), bindings.moment("end"))
+    begin_us = START_US - START_US % QUARTER_HOUR_US
+    bounds = {"edge": moment_of(begin_us), "end": moment_of(begin_us + QUARTER_HOUR_US)}
+    for turn in range(3):
+        ledger.append(
+            [
+                ledger_entry(started_at_us=START_US + number * 300_000_000, cost_nanos=number)
+                for number in range(-8, 8)
+            ],
+            Position("a", turn + 1),
+        )
+        ledger.maintain()
+        for edges in ((), (edge,)):
+            table = ledger.summed(edges)
+            sums = table.agg(cost=table.cost_usd.sum(), entries=table.sign.sum())
+            assert ledger.run(sums, bounds) == [
+                {"cost": Decimal(-8 * (turn + 1)).scaleb(-9), "entries": 16 * (turn + 1)}
+            ]

@@ -44,6 +44,9 @@ COLUMNS: Final[Mapping[str, str]] = {
 }
 """Dimension and its column."""
 
+SUMMED: Final = frozenset(COLUMNS) - {"customer", "session", "call"}
+"""Dimensions that sums by the quarter-hour have; they have no tags either."""
+
 NAMES: Final[Mapping[str, str]] = {"user": "user_name", "key": "key_name"}
 """Dimensions that are ids, and the column with the name that people know them by."""
 

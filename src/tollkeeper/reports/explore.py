@@ -22,6 +22,7 @@ from tollkeeper.reports.explore_question import ExploreQuestion
 from tollkeeper.reports.measures import (
     ADDITIVE,
     MEASURES,
+    OF_ENTRIES,
     Kind,
     Value,
     completed,
@@ -30,12 +31,13 @@ from tollkeeper.reports.measures import (
 )
 from tollkeeper.reports.overview import compared
 from tollkeeper.reports.period import Period
-from tollkeeper.reports.selection import Selection
+from tollkeeper.reports.selection import Selection, SelectionShape
 from tollkeeper.reports.steps import Step, steps_of
 from tollkeeper.reports.usage_queries import group_shape, grouped, ranked, time_values
 
 SERIES: Final = 6
 _FLOWS_READ: Final = 2_000
+_GROUPS_FEW: Final = 2_000
 _ALWAYS: Final = ("entries", "requests", "unpriced")
 
 Key = str | int | bool | None
@@ -106,13 +108,12 @@ class _Exploring:
         before = period.previous()
         first_us = before.start_us if question.compare else period.start_us
         filters, zone = question.filters, period.zone
-        both = Selection(scope, first_us, period.end_us, filters, zone)
-        self.both = both.shape()
-        boundaries = (before.until_us, period.start_us)
-        self.values = both.values() | zones.interval_values(boundaries, queries.SPAN)
-        only = Selection(scope, period.start_us, period.end_us, filters, zone)
-        self.only = only.shape()
-        self.values_now = only.values() | time_values(period)
+        self.both = Selection(scope, first_us, period.end_us, filters, zone)
+        self.boundaries = (before.until_us, period.start_us)
+        self.values = self.both.summed((), self.boundaries).values()
+        self.values |= zones.interval_values(self.boundaries, queries.SPAN)
+        self.only = Selection(scope, period.start_us, period.end_us, filters, zone)
+        self.values_now = self.only.summed(()).values() | time_values(period)
         self.is_percentile = question.kind is Kind.MILLISECONDS
         needed = summed((*_ALWAYS, question.metric))
         self.measures = tuple(dict.fromkeys(needed))
@@ -165,7 +166,8 @@ class _Exploring:
         (row,) = self.ledger.run(queries.pivoted(self.ledger, self.pivot((), 1)), self.values)
         if self.is_percentile:
             row |= self.ledger.run(
-                queries.pivoted_percentiles(self.ledger, self.pivot((), 1), None), self.values
+                queries.pivoted_percentiles(self.ledger, self.pivot((), 1, single=True), None),
+                self.values,
             )[0]
         return self.parts(row)
 
@@ -184,7 +186,8 @@ class _Exploring:
                     values[column] = None if unknown else values[column]
         if self.is_percentile or any(MEASURES[name].kind not in ADDITIVE for name in self.measures):
             kept = self.pivot(self.question.group_by, self.question.limit)
-            query = queries.rest(self.ledger, self.pivot((), 1), kept)
+            every = self.pivot(self.question.group_by, 1, single=self.is_percentile)
+            query = queries.rest(self.ledger, every, kept)
             values |= self.parts(values | self.ledger.run(query, self.values)[0])
         return self.row({}, values)
 
@@ -201,23 +204,34 @@ class _Exploring:
         kept = self.pivot(group_by, limit)
         rows = self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
         if self.is_percentile:
-            # Where every group is kept, none has to be looked for among the entries.
-            all_kept = not rows or rows[0]["groups_"] <= len(rows)
-            query = queries.pivoted_percentiles(self.ledger, kept, None if all_kept else kept)
+            # Where groups are few, looking for some of them takes longer than taking all.
+            few = not rows or rows[0]["groups_"] <= _GROUPS_FEW
+            of_all = self.pivot(group_by, limit, single=True)
+            query = queries.pivoted_percentiles(self.ledger, of_all, None if few else kept)
             by_key = {self.raw(row): row for row in self.ledger.run(query, self.values)}
             for row in rows:
                 row |= by_key.get(self.raw(row), {})
         return rows
 
-    def pivot(self, group_by: tuple[str, ...], limit: int) -> PivotShape:
-        """Describe a query for groups beside the period before.
+    def selected(
+        self, selection: Selection, group_by: tuple[str, ...], *, single: bool
+    ) -> SelectionShape:
+        """Give sums by the quarter-hour where these do, or the ``single`` entries."""
+        if single or not OF_ENTRIES.isdisjoint(self.measures):
+            return selection.shape()
+        boundaries = self.boundaries if selection is self.both else ()
+        return selection.summed(group_by, boundaries).shape()
+
+    def pivot(self, group_by: tuple[str, ...], limit: int, *, single: bool = False) -> PivotShape:
+        """Describe a query for groups beside the period before, of ``single`` entries or sums.
 
         Groups that percentiles are asked of are found by their requests, whatever the order.
         """
         order = self.question.order if group_by else "name"
         if self.is_percentile and order != "name":
             order = "requests"
-        shape = group_shape(self.both, group_by, self.question.period)
+        selection = self.selected(self.both, group_by, single=single)
+        shape = group_shape(selection, group_by, self.question.period)
         return PivotShape(
             *(shape, self.measures, self.question.metric, self.question.compare, order, limit)
         )
@@ -299,7 +313,8 @@ class _Exploring:
         slots: Mapping[str, object],
     ) -> dict[tuple[int, int], Value]:
         question = self.question
-        shape = group_shape(self.only, (question.step,), question.period)
+        selection = self.selected(self.only, dimensions, single=self.is_percentile)
+        shape = group_shape(selection, (question.step,), question.period)
         query = queries.by_step(
             *(self.ledger, shape, self.measures, question.metric, dimensions, absent)
         )
@@ -309,7 +324,8 @@ class _Exploring:
     def heat(self) -> dict[tuple[int, int], Value]:
         """Give the metric of each hour of the week."""
         groups = (WEEKDAY, HOUR_OF_DAY)
-        shape = group_shape(self.only, groups, self.question.period)
+        selection = self.selected(self.only, groups, single=self.is_percentile)
+        shape = group_shape(selection, groups, self.question.period)
         if self.is_percentile:
             column, rank = MEASURES[self.question.metric].percentile
             rows = self.ledger.run(ranked(self.ledger, shape, column, (rank,)), self.values_now)

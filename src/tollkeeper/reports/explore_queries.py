@@ -17,7 +17,7 @@ from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.dimensions import NAMES, dimension
 from tollkeeper.reports.measures import MEASURES, aggregates, is_request
 from tollkeeper.reports.percentiles import percentiles
-from tollkeeper.reports.selection import selected
+from tollkeeper.reports.selection import latest, selected
 from tollkeeper.reports.usage_queries import GroupShape, group_columns
 
 if TYPE_CHECKING:
@@ -60,13 +60,16 @@ def _wide(ledger: Ledger, shape: PivotShape) -> ir.Table:
     found = aggregates(table, shape.measures)
     for index, name in enumerate(shape.groups.group_by):
         if name in NAMES:
-            found[f"{_FIRST_TEXT}{index}"] = table[NAMES[name]].argmax(table.started_at)
+            found[f"{_FIRST_TEXT}{index}"] = latest(table, NAMES[name])
     stage = table.group_by(**groups).agg(**found)
     return _by_span(stage, shape)
 
 
 def _spanned(ledger: Ledger, shape: PivotShape) -> tuple[ir.Table, dict[str, ir.Value]]:
-    """Give the entries of both periods, and the groups with the period that each is in."""
+    """Give the entries of both periods, and the groups with the period that each is in.
+
+    Where the selection is of sums, so are these.
+    """
     table = selected(ledger, shape.groups.selection)
     span: ir.Value = ibis.literal(_NOW, "int64")
     if shape.compared:
@@ -142,7 +145,7 @@ def pivoted_percentiles(ledger: Ledger, shape: PivotShape, kept: PivotShape | No
         groups = {name: table[name] for name in groups}
     table = table.filter(is_request(table))
     groups = {name: table[name] if name in table.columns else groups[name] for name in groups}
-    return _by_span(_percentile(table, groups, shape.metric), shape)
+    return _by_span(_percentile(ledger, table, groups, shape.metric), shape)
 
 
 @lru_cache(_SHAPES_REMEMBERED)
@@ -153,7 +156,7 @@ def rest(ledger: Ledger, shape: PivotShape, kept: PivotShape) -> ir.Table:
     span = {_SPAN_COLUMN: table[_SPAN_COLUMN]}
     if MEASURES[shape.metric].percentile[0]:
         table = table.filter(is_request(table))
-        stage = _percentile(table, {_SPAN_COLUMN: table[_SPAN_COLUMN]}, shape.metric)
+        stage = _percentile(ledger, table, span, shape.metric)
     else:
         stage = table.group_by(**span).agg(**aggregates(table, shape.measures))
     return _by_span(stage, shape)
@@ -176,9 +179,11 @@ def _within(
     return table.semi_join(first, same) if inside else table.anti_join(first, same)
 
 
-def _percentile(table: ir.Table, groups: Mapping[str, ir.Value], metric: str) -> ir.Table:
+def _percentile(
+    ledger: Ledger, table: ir.Table, groups: Mapping[str, ir.Value], metric: str
+) -> ir.Table:
     column, rank = MEASURES[metric].percentile
-    return percentiles(table, groups, column, (rank,)).rename(value=f"p{rank}")
+    return percentiles(ledger, table, groups, column, (rank,)).rename(value=f"p{rank}")
 
 
 @lru_cache(_SHAPES_REMEMBERED)
@@ -202,7 +207,7 @@ def by_step(
     place = _place(ledger, table, dimensions, absent)
     groups = {**group_columns(ledger, table, shape), _PLACE_COLUMN: place}
     if MEASURES[metric].percentile[0]:
-        return _percentile(table, groups, metric)
+        return _percentile(ledger, table, groups, metric)
     return table.group_by(**groups).agg(**aggregates(table, measures))
 
 

@@ -173,9 +173,14 @@ def filter_shape(each: Filter, changes: int = 0) -> FilterShape:
 
     ``changes`` is how often the clocks of the zone are changed in what is asked about.
     """
-    slots = 1 << (len(each.values) - 1).bit_length() if each.values else 0
+    slots = slots_for(len(each.values))
     needed = changes if each.dimension in CLOCK else 0
     return FilterShape(each.dimension, each.negated, slots, "" in each.values, needed)
+
+
+def slots_for(values: int) -> int:
+    """Round a number of values up, so that there are few shapes: a power of two, or 0."""
+    return 1 << (values - 1).bit_length() if values else 0
 
 
 def filter_values(filters: Iterable[Filter]) -> Mapping[str, object]:

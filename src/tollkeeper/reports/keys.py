@@ -51,7 +51,7 @@ def use_document(use: KeyUse, tools: Sequence[str]) -> dict[str, Any]:
 
 def key_uses(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, KeyUse]:
     """Give the use of every key that was ever used, by its id."""
-    selection = Selection(scope)
+    selection = Selection(scope).summed(("key",), (period.start_us, period.end_us))
     values = selection.values() | {
         "start": zones.moment_of(period.start_us),
         "end": zones.moment_of(period.end_us),
@@ -69,7 +69,7 @@ def key_uses(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, KeyUs
 
 def key_tools(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, tuple[str, ...]]:
     """Give the tools that each key was used with in a period, the busiest first, by its id."""
-    selection = Selection(scope)
+    selection = Selection(scope).summed(("key", "tool"), (period.start_us, period.end_us))
     values = selection.values() | {
         "start": zones.moment_of(period.start_us),
         "end": zones.moment_of(period.end_us),
@@ -108,5 +108,5 @@ def _uses(ledger: Ledger, shape: SelectionShape) -> ir.Table:
         cost=table.cost_usd.sum(where=within),
         requests=table.requests.sum(where=within),
         unpriced=table.unpriced.sum(where=within),
-        last_used=table.started_at.max(),
+        last_used=table.last_at.max(),
     )

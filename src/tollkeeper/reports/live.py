@@ -40,7 +40,7 @@ class LiveFigures:
 def live_figures(ledger: Ledger, scope: Scope, zone: str, now_us: int) -> LiveFigures:
     """Sum up today and the month to date, in one pass over the entries that the scope allows."""
     month, today = (period_named(name, zone, now_us) for name in ("month", "today"))
-    selection = Selection(scope, month.start_us, today.end_us)
+    selection = Selection(scope, month.start_us, today.end_us).summed(())
     shape, values = selection.shape(), selection.values()
     values |= zones.interval_values((today.start_us,), queries.BOUNDARY)
     rows = ledger.run(queries.by_interval(ledger, shape, 1), values)

@@ -70,16 +70,10 @@ class MaskedLedger:
         return isinstance(other, MaskedLedger) and other._ledger == self._ledger
 
     def entries(self) -> ir.Table:
-        table = self._ledger.entries()
-        # Whoever is nobody's person, as an admin key may be, is not everybody without an id.
-        own = (table.user_id == bindings.text(_OWN)) & (table.user_id != "")
-        who = (table.user_id == "").ifelse(table.user_name, table.user_id)
-        digest = (bindings.text(_SALT) + who).hexdigest("md5")
-        masked = ibis.literal(PREFIX) + digest.left(CHARS)
-        return table.mutate(
-            user_id=(own | (table.user_id == "")).ifelse(table.user_id, masked),
-            user_name=(own | (who == "")).ifelse(table.user_name, masked),
-        )
+        return _masked(self._ledger.entries())
+
+    def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return _masked(self._ledger.summed(edges))
 
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
@@ -88,6 +82,9 @@ class MaskedLedger:
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         return self._ledger.tag(table, key)
+
+    def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
+        return self._ledger.nearest_rank(value, percent)
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self._ledger.snapshot()
@@ -117,3 +114,16 @@ class MaskedLedger:
 
     def close(self) -> None:
         raise TypeError("what is masked is only read")
+
+
+def _masked(table: ir.Table) -> ir.Table:
+    """Put pseudonyms into a table of entries, or of their sums, in place of other people."""
+    # Whoever is nobody's person, as an admin key may be, is not everybody without an id.
+    own = (table.user_id == bindings.text(_OWN)) & (table.user_id != "")
+    who = (table.user_id == "").ifelse(table.user_name, table.user_id)
+    digest = (bindings.text(_SALT) + who).hexdigest("md5")
+    masked = ibis.literal(PREFIX) + digest.left(CHARS)
+    return table.mutate(
+        user_id=(own | (table.user_id == "")).ifelse(table.user_id, masked),
+        user_name=(own | (who == "")).ifelse(table.user_name, masked),
+    )

@@ -109,6 +109,10 @@ MEASURES: Final[Mapping[str, Measure]] = {
 }
 
 
+OF_ENTRIES: Final = frozenset({"sessions", "customers"})
+"""Measures that only single entries can tell, not sums by the quarter-hour; so are percentiles."""
+
+
 def check_measure(parameter: str, name: str) -> str:
     """Give the name back. Raises BadQuestion unless there is such a measure."""
     if name not in MEASURES:

@@ -145,6 +145,7 @@ def compared(
     bounds = sorted({bound for span in spans for bound in span})
     inner = tuple(bounds[1:-1])
     selection = Selection(scope, bounds[0], bounds[-1], filters, periods[0].zone)
+    selection = selection.summed((), inner)
     shape, values = selection.shape(), selection.values()
     values |= zones.interval_values(inner, queries.BOUNDARY)
     rows = ledger.run(queries.by_interval(ledger, shape, len(inner)), values)
@@ -175,7 +176,7 @@ def _part_rows(
     period = question.period
     selection = Selection(
         *(scope, previous.start_us, period.end_us, question.filters), zone=period.zone
-    )
+    ).summed((question.dimension,), (period.start_us, previous.until_us))
     query = queries.by_part(ledger, selection.shape(), question.dimension, PARTS_MAX)
     values = selection.values() | {
         "now_start": zones.moment_of(question.period.start_us),
@@ -196,7 +197,7 @@ def _by_day(
     period = question.period
     selection = Selection(
         *(scope, period.start_us, period.end_us, question.filters), zone=period.zone
-    )
+    ).summed((question.dimension,))
     found = period.offsets()
     query = queries.by_day(
         ledger,

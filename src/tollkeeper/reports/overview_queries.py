@@ -12,7 +12,7 @@ from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.comparison import MEASURES
 from tollkeeper.reports.dimensions import NAMES, dimension
 from tollkeeper.reports.measures import aggregates
-from tollkeeper.reports.selection import SelectionShape, selected
+from tollkeeper.reports.selection import SelectionShape, latest, selected
 from tollkeeper.reports.unpriced import unpriced_calls
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def by_part(ledger: Ledger, shape: SelectionShape, name: str, limit: int) -> ir.
         "unpriced": table.unpriced.sum(where=now),
     }
     if name in NAMES:
-        found["name"] = table[NAMES[name]].argmax(table.started_at)
+        found["name"] = latest(table, NAMES[name])
     parts = table.group_by(part=dimension(ledger, table, name)).agg(**found)
     return parts.order_by(
         ibis.desc("cost", nulls_first=False),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ibis
 
 from tollkeeper.domain.access import Scope
-from tollkeeper.ports import Ledger
+from tollkeeper.ports import LAST_AT, QUARTER_HOUR_US, Ledger
 from tollkeeper.reports import bindings, zones
+from tollkeeper.reports.dimensions import SUMMED, TIMES
 from tollkeeper.reports.filters import (
     CLOCK,
     CLOCK_SLOT,
@@ -19,6 +20,7 @@ from tollkeeper.reports.filters import (
     filter_expression,
     filter_shape,
     filter_values,
+    slots_for,
 )
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.zones import Offsets, moment_of
@@ -27,14 +29,21 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 
+_EDGE: Final = "edge"
+
+
 class SelectionShape(NamedTuple):
-    """What of a selection is part of the SQL text. ``teams`` counts slots; None: all teams."""
+    """What of a selection is part of the SQL text. ``teams`` counts slots; None: all teams.
+
+    ``edges`` counts those of quarter-hours that stand apart; None: no sums of these are used.
+    """
 
     teams: int | None
     one_user: bool
     from_start: bool
     to_end: bool
     filters: tuple[FilterShape, ...]
+    edges: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,8 @@ class Selection:
     """Entries within the scope, started in [``start_us``, ``end_us``), that pass the filters.
 
     A bound that is None is open. ``zone`` is where the clock hangs that filters may ask about.
+    ``moments_us`` is set where sums by the quarter-hour are as good as single entries: the
+    moments, besides the bounds, that the times of entries are compared with.
     """
 
     scope: Scope
@@ -49,6 +60,29 @@ class Selection:
     end_us: int | None = None
     filters: tuple[Filter, ...] = ()
     zone: str = ""
+    moments_us: tuple[int, ...] | None = None
+
+    def summed(self, dimensions: Iterable[str], moments_us: Iterable[int] = ()) -> Selection:
+        """Take sums by the quarter-hour where these know all dimensions that are asked about.
+
+        For queries that only add up, and count users or keys, and look at the times of entries
+        by local days and hours or beside ``moments_us``.
+        """
+        asked = (*dimensions, *(each.dimension for each in self.filters))
+        if not all(name in SUMMED or name in TIMES for name in asked):
+            return self
+        return replace(self, moments_us=tuple(moments_us))
+
+    def _edges_us(self) -> list[int]:
+        """Give the beginnings of the quarter-hours that some moment cuts in two."""
+        moments_us = (*(self.moments_us or ()), self.start_us, self.end_us)
+        return sorted(
+            {
+                at_us - at_us % QUARTER_HOUR_US
+                for at_us in moments_us
+                if at_us is not None and at_us % QUARTER_HOUR_US
+            }
+        )
 
     def _clock(self) -> Offsets | None:
         """Give what the clock is set to, if filters ask about it. Raises BadQuestion."""
@@ -68,6 +102,7 @@ class Selection:
             from_start=self.start_us is not None,
             to_end=self.end_us is not None,
             filters=tuple(filter_shape(each, changes) for each in self.filters),
+            edges=None if self.moments_us is None else slots_for(len(self._edges_us())),
         )
 
     def values(self) -> dict[str, object]:
@@ -86,14 +121,28 @@ class Selection:
             found["start"] = moment_of(self.start_us)
         if self.end_us is not None:
             found["end"] = moment_of(self.end_us)
+        if self.moments_us is not None:
+            found |= self._edge_values()
+        return found
+
+    def _edge_values(self) -> dict[str, object]:
+        edges_us = self._edges_us()
+        found: dict[str, object] = {}
+        for slot in range(slots_for(len(edges_us))):
+            at_us = edges_us[min(slot, len(edges_us) - 1)]
+            found[f"{_EDGE}_{slot}"] = moment_of(at_us)
+            found[f"{_EDGE}_{slot}_end"] = moment_of(at_us + QUARTER_HOUR_US)
         return found
 
 
 def selected(
     ledger: Ledger, shape: SelectionShape, leaving: Collection[str] = frozenset()
 ) -> ir.Table:
-    """Give the selected entries, whatever they have of the dimensions in ``leaving``."""
-    table = ledger.entries()
+    """Give the selected entries, whatever they have of the dimensions in ``leaving``.
+
+    Where the shape has ``edges``, some rows are the sums of several entries.
+    """
+    table = ledger.entries() if shape.edges is None else _summed(ledger, shape.edges)
     conditions = [table.org == bindings.text("org")]
     if shape.teams == 0:
         conditions.append(ibis.literal(False))
@@ -113,3 +162,15 @@ def selected(
         if each.dimension not in leaving
     ]
     return table.filter(*conditions)
+
+
+def _summed(ledger: Ledger, edges: int) -> ir.Table:
+    slots = [f"{_EDGE}_{slot}" for slot in range(edges)]
+    return ledger.summed(
+        [(bindings.moment(slot), bindings.moment(f"{slot}_end")) for slot in slots]
+    )
+
+
+def latest(table: ir.Table, column: str) -> ir.Value:
+    """Give a column's value of the newest entry, also where rows are sums of several."""
+    return table[column].argmax(table.last_at if LAST_AT in table.columns else table.started_at)

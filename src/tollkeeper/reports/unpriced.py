@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 def unpriced_attempts(table: ir.Table, *also: str) -> ir.Table:
-    """Give the attempts of some entries that have a part without a price, and its tokens."""
+    """Give the attempts of some entries that have a part without a price, and its tokens.
+
+    Sums by the quarter-hour do as well: they keep such calls apart.
+    """
     table = table.filter(table.unpriced != 0)
     found = table.group_by("call_id", "attempt", *also).agg(
         open_=table.unpriced.sum(), tokens_=table.tokens_in.sum() + table.tokens_out.sum()

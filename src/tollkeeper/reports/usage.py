@@ -19,6 +19,7 @@ from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.measures import (
     ADDITIVE,
     MEASURES,
+    OF_ENTRIES,
     Kind,
     Value,
     added,
@@ -159,8 +160,8 @@ class _Asking:
         )
         self.ledger = ledger
         self.question = question
-        self.shape = selection.shape()
-        self.values = selection.values() | time_values(period)
+        self.selection = selection
+        self.values = selection.summed(()).values() | time_values(period)
         self.summed = summed((*question.metrics, *_ALWAYS))
 
     def answer(self) -> UsageAnswer:
@@ -171,7 +172,9 @@ class _Asking:
         else:
             rows, truncated = (UsageRow({}, {}, totals, unpriced),), False
         shares = {row["group_0"]: BasisShare(**_known(row, _BASIS)) for row in by_basis}
-        (row,) = self.ledger.run(queries.unpriced(self.ledger, self.shape), self.values)
+        (row,) = self.ledger.run(
+            queries.unpriced(self.ledger, self.selection.summed(()).shape()), self.values
+        )
         return UsageAnswer(
             *(self.question, rows, totals, unpriced, shares, truncated),
             unpriced_calls=row["calls"],
@@ -226,7 +229,7 @@ class _Asking:
         found: dict[tuple[Key, ...], dict[str, Value]] = {}
         for column, names in asked.items():
             ranks = tuple(MEASURES[name].percentile[1] for name in names)
-            query = ranked(self.ledger, self._shape(group_by), column, ranks)
+            query = ranked(self.ledger, self._shape(self.selection, group_by), column, ranks)
             for row in self.ledger.run(query, self.values):
                 values = found.setdefault(_raw_key(row, group_by), dict(nothing))
                 for name, rank in zip(names, ranks, strict=True):
@@ -278,8 +281,8 @@ class _Asking:
         group_by = self.question.group_by
         return f"group_{group_by.index(name)}" if name in group_by else name
 
-    def _shape(self, group_by: tuple[str, ...]) -> GroupShape:
-        return group_shape(self.shape, group_by, self.question.period)
+    def _shape(self, selection: Selection, group_by: tuple[str, ...]) -> GroupShape:
+        return group_shape(selection.shape(), group_by, self.question.period)
 
     def _run(
         self,
@@ -288,7 +291,10 @@ class _Asking:
         order: tuple[Order, ...] = (),
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        query = grouped(self.ledger, self._shape(group_by), measures, order, limit)
+        selection = self.selection
+        if OF_ENTRIES.isdisjoint(measures):
+            selection = selection.summed(group_by)
+        query = grouped(self.ledger, self._shape(selection, group_by), measures, order, limit)
         return self.ledger.run(query, self.values)
 
 

@@ -13,7 +13,7 @@ from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, TIMES, WEEKDAY, di
 from tollkeeper.reports.measures import aggregates, is_request
 from tollkeeper.reports.percentiles import percentiles
 from tollkeeper.reports.period import Period
-from tollkeeper.reports.selection import SelectionShape, selected
+from tollkeeper.reports.selection import SelectionShape, latest, selected
 from tollkeeper.reports.unpriced import unpriced_calls
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def grouped(
     found = aggregates(table, measures)
     for index, name in enumerate(shape.group_by):
         if name in NAMES:
-            found[f"name_{index}"] = table[NAMES[name]].argmax(table.started_at)
+            found[f"name_{index}"] = latest(table, NAMES[name])
     if not groups:
         return table.agg(**found)
     answer = table.group_by(**groups).agg(**found)
@@ -105,7 +105,7 @@ def ranked(ledger: Ledger, shape: GroupShape, column: str, percents: tuple[int, 
     """Give percentiles of a column over the requests of each group."""
     table = selected(ledger, shape.selection)
     table = table.filter(is_request(table))
-    return percentiles(table, group_columns(ledger, table, shape), column, percents)
+    return percentiles(ledger, table, group_columns(ledger, table, shape), column, percents)
 
 
 def group_columns(ledger: Ledger, table: ir.Table, shape: GroupShape) -> dict[str, ir.Value]:

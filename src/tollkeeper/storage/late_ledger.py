@@ -76,8 +76,14 @@ class LateLedger:
     def entries(self) -> ir.Table:
         return self._required().entries()
 
+    def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return self._required().summed(edges)
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         return self._required().tag(table, key)
+
+    def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
+        return self._required().nearest_rank(value, percent)
 
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from time import sleep
@@ -25,9 +26,10 @@ from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage.arrow_batch import UNSTORABLE, arrow_table, unstorable
 from tollkeeper.storage.bound_sql import BoundSql, bound_sql
-from tollkeeper.storage.columns import COLUMNS, TABLE, Kind
-from tollkeeper.storage.duckdb import job_states
+from tollkeeper.storage.columns import COLUMNS, TABLE, Column, Kind
+from tollkeeper.storage.duckdb import job_states, quarter_hours
 from tollkeeper.storage.duckdb.handle import Handle, Settings
+from tollkeeper.storage.summed_columns import ROW
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 TAG_KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _QUERIES_REMEMBERED: Final = 512
+_STEPS: Final = 4  # of sums, each time that is maintained
 _CHECKPOINT_TRIES: Final = 40
 _CHECKPOINT_PAUSE_S: Final = 0.025
 _LOG_BYTES_MAX: Final = 128 << 20  # opening a ledger takes 4.5 s for each GB of log
@@ -91,6 +94,13 @@ _list_position = _function("list_position", _TEXTS, dt.string, gives=dt.int64)
 _list_extract = _function("list_extract", _TEXTS, dt.int64, gives=dt.string)
 
 
+@ibis.udf.agg.builtin(  # type: ignore[untyped-decorator]
+    name="quantile_disc", signature=((dt.int64, dt.Decimal(4, 2)), dt.int64)
+)
+def _quantile(value: object, share: object) -> object:
+    """Stand for the engine's discrete quantile."""
+
+
 class DuckDbLedger:
     """The ledger in one DuckDB file.
 
@@ -113,13 +123,8 @@ class DuckDbLedger:
         self._writing = threading.Lock()
         self._of_thread = threading.local()
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(_compile)
-        self._entries = ibis.table(
-            {
-                column.name: _IBIS_TYPES[column.kind].copy(nullable=column.nullable)
-                for column in COLUMNS
-            },
-            name=TABLE,
-        )
+        self._entries = _table(TABLE, COLUMNS)
+        self._quarter_hours = _table(quarter_hours.TABLE, ROW)
 
     def positions(self) -> Mapping[str, int]:
         """Give the loaded offset of every segment that the ledger remembers."""
@@ -137,8 +142,7 @@ class DuckDbLedger:
         fresh = _without_copies(entries)
         batch = _arrow(fresh) if fresh else None
         with self._writing, self._handle.cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            try:
+            with _transaction(cursor):
                 added = _insert(cursor, fresh, batch) if batch is not None else 0
                 self._failpoint("ledger.insert.after")
                 if position is not None:
@@ -146,12 +150,7 @@ class DuckDbLedger:
                 if jobs:
                     job_states.keep(cursor, jobs)
                 self._failpoint("ledger.commit.before")
-                cursor.execute("COMMIT")
-                self._failpoint("ledger.commit.after")
-            except duckdb.Error:
-                with suppress(duckdb.Error):
-                    cursor.execute("ROLLBACK")
-                raise
+            self._failpoint("ledger.commit.after")
         return added
 
     def forget(self, segments: Sequence[str]) -> None:
@@ -179,19 +178,31 @@ class DuckDbLedger:
         """Give the entries table as an Ibis expression."""
         return self._entries
 
+    def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        """Give the sums of whole quarter-hours, and single entries at their edges."""
+        return quarter_hours.together(self._entries, self._quarter_hours, edges)
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
         if not TAG_KEY.fullmatch(key):
             raise ValueError("a tag's key is 1 to 64 letters, digits, '_', '.' or '-'")
         return _list_extract(_map_values(table.tags), _list_position(_map_keys(table.tags), key))
 
+    def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
+        """Give a percentile. With a share that is a DECIMAL, ranks are found in whole numbers."""
+        share: ir.IntegerScalar = _quantile(value, Decimal(percent).scaleb(-2))
+        return share
+
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> list[dict[str, Any]]:
         """Run a query on a cursor of its own and read it to its end."""
         query = self._compiled(expression)
-        bound = {name: _engine_value(values[name]) for name in query.names}
-        with self._cursor() as cursor:
+        of_sums = quarter_hours.SLOT in query.names
+        with self.snapshot() if of_sums else nullcontext(), self._cursor() as cursor:
+            if of_sums:
+                values = {**values, quarter_hours.SLOT: quarter_hours.summed_entries(cursor)}
+            bound = {name: _engine_value(values[name]) for name in query.names}
             cursor.execute(query.text, bound or None)
             names = [column[0] for column in cursor.description or ()]
             rows = cursor.fetchall()
@@ -232,6 +243,7 @@ class DuckDbLedger:
         A checkpoint cannot start while a query runs, so a gap between queries is looked
         for. Only a log that has grown large is worth making queries wait.
         """
+        self.sum_up()
         log_bytes = self._log_bytes()
         tries = _CHECKPOINT_TRIES if log_bytes else 0
         for _ in range(tries):
@@ -240,6 +252,16 @@ class DuckDbLedger:
             sleep(_CHECKPOINT_PAUSE_S)
         if log_bytes > _LOG_BYTES_MAX:
             self._checkpoint("FORCE CHECKPOINT")
+
+    def sum_up(self, steps: int = _STEPS, left_max: int = quarter_hours.LEFT_MAX) -> None:
+        """Sum up by the quarter-hour what was not yet, where that is more than ``left_max``."""
+        for _ in range(steps):
+            with self._writing, self._handle.cursor() as cursor:
+                if not quarter_hours.left(cursor, left_max):
+                    return
+                with _transaction(cursor):
+                    quarter_hours.sum_up(cursor)
+                    self._failpoint("ledger.sums.before")
 
     def _checkpoint(self, statement: str) -> bool:
         with self._writing, self._handle.cursor() as cursor:
@@ -261,6 +283,29 @@ class DuckDbLedger:
         """Let running queries end, write everything out and release the file."""
         with self._writing:
             self._handle.close()
+
+
+@contextmanager
+def _transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit what is done inside, or, after an error of the engine, take it back."""
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        yield
+        cursor.execute("COMMIT")
+    except duckdb.Error:
+        with suppress(duckdb.Error):
+            cursor.execute("ROLLBACK")
+        raise
+
+
+def _table(name: str, columns: Sequence[Column]) -> ir.Table:
+    return ibis.table(
+        {
+            column.name: _IBIS_TYPES[column.kind].copy(nullable=column.nullable)
+            for column in columns
+        },
+        name=name,
+    )
 
 
 def _compile(expression: ir.Table) -> BoundSql:

@@ -128,12 +128,82 @@ _JOBS = "CREATE TABLE jobs (job VARCHAR NOT NULL, state VARCHAR NOT NULL)"
 
 _HELD = "ALTER TABLE entries ADD COLUMN held_usd DECIMAL(38,9)"
 
+# Sums of many entries are wider than the 64 bits that one entry's numbers have.
+_QUARTER_HOURS: Final = """
+CREATE TABLE quarter_hours (
+    started_at TIMESTAMP NOT NULL,
+    last_at TIMESTAMP NOT NULL,
+    source VARCHAR NOT NULL,
+    org VARCHAR NOT NULL,
+    team VARCHAR NOT NULL,
+    user_id VARCHAR NOT NULL,
+    user_name VARCHAR NOT NULL,
+    key_id VARCHAR NOT NULL,
+    key_name VARCHAR NOT NULL,
+    tool VARCHAR NOT NULL,
+    tool_version VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    model_requested VARCHAR NOT NULL,
+    model_served VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL,
+    wire VARCHAR NOT NULL,
+    streamed BOOLEAN NOT NULL,
+    status BIGINT NOT NULL,
+    outcome VARCHAR NOT NULL,
+    error_code VARCHAR NOT NULL,
+    basis VARCHAR NOT NULL,
+    unpriced_reason VARCHAR NOT NULL,
+    tier VARCHAR NOT NULL,
+    attempt BIGINT NOT NULL,
+    part BIGINT NOT NULL,
+    price_provider VARCHAR NOT NULL,
+    price_key VARCHAR NOT NULL,
+    batch BOOLEAN NOT NULL,
+    call_id VARCHAR NOT NULL,
+    priced BOOLEAN NOT NULL,
+    has_pieces BOOLEAN NOT NULL,
+    cost_usd DECIMAL(38,9),
+    list_cost_usd DECIMAL(38,9),
+    saved_usd DECIMAL(38,9),
+    input_tokens HUGEINT NOT NULL,
+    cache_read_tokens HUGEINT NOT NULL,
+    cache_write_tokens HUGEINT NOT NULL,
+    cache_write_1h_tokens HUGEINT NOT NULL,
+    input_audio_tokens HUGEINT NOT NULL,
+    input_image_tokens HUGEINT NOT NULL,
+    input_video_tokens HUGEINT NOT NULL,
+    input_tool_tokens HUGEINT NOT NULL,
+    cache_read_audio_tokens HUGEINT NOT NULL,
+    cache_read_image_tokens HUGEINT NOT NULL,
+    cache_read_video_tokens HUGEINT NOT NULL,
+    output_tokens HUGEINT NOT NULL,
+    reasoning_tokens HUGEINT NOT NULL,
+    output_audio_tokens HUGEINT NOT NULL,
+    output_image_tokens HUGEINT NOT NULL,
+    output_video_tokens HUGEINT NOT NULL,
+    tokens_in HUGEINT NOT NULL,
+    tokens_out HUGEINT NOT NULL,
+    tokens_cached HUGEINT NOT NULL,
+    requests HUGEINT NOT NULL,
+    refusals HUGEINT NOT NULL,
+    errors HUGEINT NOT NULL,
+    unpriced HUGEINT NOT NULL,
+    sign HUGEINT NOT NULL,
+    stands HUGEINT NOT NULL
+)
+"""
+_SUMMED_ENTRIES: Final = (
+    "CREATE TABLE summed_entries (entries BIGINT NOT NULL)",
+    "INSERT INTO summed_entries VALUES (0)",
+)
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_ENTRIES, _LOADED),
     _PRICE_AGAIN,
     (_JOBS,),
     _added("repeats", "BIGINT", "0"),
     (*_added("model_asked", "VARCHAR", "''"), _HELD),
+    (_QUARTER_HOURS, *_SUMMED_ENTRIES),
 )
 
 

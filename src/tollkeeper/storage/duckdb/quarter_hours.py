@@ -1,0 +1,129 @@
+"""Entries summed up by the quarter-hour: a tenth of the rows, and the same sums to the last digit.
+
+Entries are only ever added, so they are numbered from 0 on (``rowid``). The first of them, as
+many as ``summed_entries`` says, are in ``quarter_hours``; those that follow are taken as they
+are. Both change in one transaction, so whoever reads sees each entry exactly once, whether or
+not it was summed up yet, and whatever time it is of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+import ibis
+import ibis.expr.datatypes as dt
+
+from tollkeeper.ports import BOUND_PREFIX, LAST_AT, QUARTER_HOUR_US
+from tollkeeper.storage.summed_columns import (
+    ALIKE,
+    OPEN_CALL,
+    PIECES,
+    PRICED,
+    ROW,
+    STANDS,
+    SUMMED,
+)
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+TABLE: Final = "quarter_hours"
+SLOT: Final = "summed_entries"
+STEP: Final = 500_000
+"""So many entries are summed up in one transaction."""
+
+LEFT_MAX: Final = 20_000
+"""So many entries may follow those that are summed up: reading them takes a millisecond."""
+
+_NO_PIECES: Final = "{}"
+_MADE: Final = {
+    OPEN_CALL: "CASE WHEN unpriced <> 0 THEN call_id ELSE '' END",
+    PRICED: "cost_usd IS NOT NULL",
+    PIECES: f"units <> '{_NO_PIECES}'",
+    STANDS: "CASE WHEN corrects = '' OR revision > 0 THEN sign ELSE 0 END",
+}
+
+_ADD: Final = f"""
+INSERT INTO {TABLE} BY NAME
+SELECT time_bucket(INTERVAL {QUARTER_HOUR_US // 60_000_000} MINUTE, started_at) AS started_at,
+    max(started_at) AS {LAST_AT},
+    {", ".join(f"{_MADE.get(each.name, each.name)} AS {each.name}" for each in ALIKE)},
+    {", ".join(f"sum({_MADE.get(each.name, each.name)}) AS {each.name}" for each in SUMMED)}
+FROM entries
+WHERE rowid >= $first AND rowid < $after
+GROUP BY 1, {", ".join(str(number + 3) for number in range(len(ALIKE)))}
+ORDER BY 1
+"""  # noqa: S608 - names of ours
+
+
+@ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
+    name=f"{BOUND_PREFIX}integer", signature=((dt.string,), dt.int64)
+)
+def _integer(slot: str) -> object:
+    """Stand for a whole number."""
+
+
+def together(
+    entries: ir.Table, quarter_hours: ir.Table, edges: Sequence[tuple[ir.Value, ir.Value]]
+) -> ir.Table:
+    """Give the sums of whole quarter-hours, and the single entries that are in none of them.
+
+    ``edges`` bound the quarter-hours whose entries are wanted by themselves.
+    """
+    whole = quarter_hours
+    if edges:
+        whole = whole.filter(whole.started_at.notin([begin for begin, _ in edges]))
+    number = entries.rowid()
+    follows = number >= _integer(SLOT)
+    after = single(entries.filter(follows))
+    if not edges:
+        return ibis.union(whole, after, distinct=False)
+    started_at = entries.started_at
+    within = ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in edges))
+    of_edges = single(entries.filter(~follows, within))
+    return ibis.union(whole, after, of_edges, distinct=False)
+
+
+def single(entries: ir.Table) -> ir.Table:
+    """Give entries the columns of sums, each standing for itself."""
+    entries = entries.mutate(
+        **{
+            LAST_AT: entries.started_at,
+            PRICED: entries.cost_usd.notnull(),
+            PIECES: entries.units != _NO_PIECES,
+            STANDS: ((entries.corrects == "") | (entries.revision > 0)).ifelse(entries.sign, 0),
+        }
+    )
+    return entries.select(*(column.name for column in ROW))
+
+
+def summed_entries(cursor: duckdb.DuckDBPyConnection) -> int:
+    """Say how many entries are summed up."""
+    return int(cursor.execute("SELECT entries FROM summed_entries").fetchall()[0][0])
+
+
+def left(cursor: duckdb.DuckDBPyConnection, left_max: int = LEFT_MAX) -> int:
+    """Say how many entries are worth being summed up now; 0 where they are few.
+
+    Also where the entries are not numbered one by one from 0 on, as they would be if some had
+    been deleted: what is summed up could not be told then.
+    """
+    (found,) = cursor.execute(
+        "SELECT (SELECT entries FROM summed_entries), count(*), coalesce(max(rowid) + 1, 0)"
+        " FROM entries"
+    ).fetchall()
+    summed, entries, numbers = found
+    more = int(entries) - int(summed)
+    return more if entries == numbers and more > left_max else 0
+
+
+def sum_up(cursor: duckdb.DuckDBPyConnection, step: int = STEP) -> int:
+    """Sum up the next entries, at most ``step``; give how many. Within a transaction."""
+    first = summed_entries(cursor)
+    (found,) = cursor.execute("SELECT count(*) FROM entries").fetchall()
+    after = min(first + step, int(found[0]))
+    cursor.execute(_ADD, {"first": first, "after": after}).fetchall()
+    cursor.execute("UPDATE summed_entries SET entries = $after", {"after": after}).fetchall()
+    return after - first

@@ -1,0 +1,199 @@
+"""Answers from sums by the quarter-hour are those from single entries, to the last digit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arbitrary_entries import corrected_entries
+from ledgers import open_duckdb
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.pricing import PriceBook
+from tollkeeper.ports import QUARTER_HOUR_US, Ledger, Position
+from tollkeeper.reports import zones
+from tollkeeper.reports.bridge import ChangesQuestion, changes
+from tollkeeper.reports.explore import explore
+from tollkeeper.reports.explore_question import ExploreQuestion
+from tollkeeper.reports.filters import parse_filters
+from tollkeeper.reports.keys import key_tools, key_uses
+from tollkeeper.reports.live import live_figures
+from tollkeeper.reports.masking import MaskedLedger
+from tollkeeper.reports.overview import OverviewQuestion, overview
+from tollkeeper.reports.period import Period, period_between, period_named
+from tollkeeper.reports.usage import UsageQuestion, usage
+from tollkeeper.storage.duckdb import quarter_hours
+from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+NOW_US = zones.epoch_us_of(datetime(2026, 11, 18, 15, 37, 11, 250, tzinfo=UTC))
+PERIODS = [
+    period_named("7d", "Asia/Kathmandu", NOW_US),  # offset by hours and three quarters
+    period_named("30h", "America/New_York", NOW_US),  # neither bound begins a quarter-hour
+    period_between("2026-10-30", "2026-11-05", "America/New_York", NOW_US),  # clocks change
+    period_between("2026-10-01", "2026-10-07", "Australia/Lord_Howe", NOW_US),  # by half an hour
+]
+FILTERS = [
+    "team:core",
+    "-outcome:ok,provider:openai",
+    "weekday:3,hour_of_day:9",
+    "tag:feature=chat",
+    "basis:unpriced",
+]
+DIMENSIONS = ["team", "user", "key", "model", "status", "streamed", "session", "tag:feature"]
+METRICS = [
+    *("cost_usd", "requests", "tokens", "users", "sessions", "calls", "duration_p95_ms"),
+    *("cost_per_user_usd", "error_rate"),
+]
+_numbers = count()
+
+
+class EntriesAlone(MaskedLedger):
+    """A ledger that has no sums: each row of them is an entry. Masks nobody."""
+
+    def entries(self) -> ir.Table:
+        return self._ledger.entries()
+
+    def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return quarter_hours.single(self._ledger.entries())
+
+    def __hash__(self) -> int:
+        return hash((EntriesAlone, self._ledger))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EntriesAlone) and other._ledger == self._ledger
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDbLedger]:
+    opened = open_duckdb(tmp_path_factory.mktemp("summed"))
+    yield opened
+    opened.close()
+
+
+@st.composite
+def some_time(draw: st.DrawFn) -> tuple[Period, list[LedgerEntry]]:
+    """A period, and entries in it and the one before, many in the quarter-hours of its bounds."""
+    period = draw(st.sampled_from(PERIODS))
+    before = period.previous()
+    bounds = [before.start_us, before.until_us, period.start_us, period.end_us]
+    near = st.builds(
+        lambda bound, less: bound - bound % QUARTER_HOUR_US + less,
+        st.sampled_from(bounds),
+        st.integers(0, QUARTER_HOUR_US - 1),
+    )
+    moments = near | st.sampled_from([at_us - less for at_us in bounds for less in (0, 1)])
+    moments |= st.integers(before.start_us, period.end_us - 1)
+    return period, draw(corrected_entries(moments))
+
+
+def stored(ledger: DuckDbLedger, entries: Sequence[LedgerEntry], summed: int) -> Scope:
+    """Put entries into an organisation of their own; sum up those before a place."""
+    org = f"org-{next(_numbers)}"
+    mine = [entry._replace(org=org) for entry in entries]
+    ledger.append(mine[:summed], Position(org, 1))
+    ledger.sum_up(left_max=0)
+    ledger.append(mine[summed:], Position(org, 2))
+    return Scope(org)
+
+
+QUESTIONS = (
+    some_time(),
+    st.integers(0, 12),
+    st.lists(st.sampled_from(DIMENSIONS), max_size=2, unique=True),
+    st.sampled_from(METRICS),
+    st.sampled_from(["", *FILTERS]),
+)
+
+
+def answers(
+    of: Ledger, scope: Scope, period: Period, group_by: list[str], metric: str, filters: str
+) -> list[object]:
+    """Ask every report that sums are good for; those with filters as far as they take them."""
+    chosen, groups, by = parse_filters(filters), tuple(group_by), (group_by or ["model"])[0]
+    found: list[object] = [
+        explore(of, scope, ExploreQuestion(period, metric, groups, chosen), NOW_US),
+        explore(of, scope, ExploreQuestion(period, metric, (), chosen, view="heat"), NOW_US),
+        usage(of, scope, UsageQuestion(period, (metric,), ("day", *groups), chosen)),
+    ]
+    if "hour_of_day" in filters:
+        return found
+    question = ChangesQuestion(period, period.previous(), by, chosen)
+    return [
+        *found,
+        overview(of, scope, OverviewQuestion(period, by, chosen), NOW_US),
+        changes(of, scope, question, PriceBook("none", {}), NOW_US),
+        key_uses(of, scope, period),
+        {key: set(tools) for key, tools in key_tools(of, scope, period).items()},
+        live_figures(of, scope, period.zone, NOW_US),
+    ]
+
+
+def check(
+    ledger: DuckDbLedger, some: tuple[Period, list[LedgerEntry]], summed: int, *asked: Any
+) -> None:
+    period, entries = some
+    scope = stored(ledger, entries, summed)
+    with_sums = answers(ledger, scope, period, *asked)
+    without = answers(EntriesAlone(ledger, "", ""), scope, period, *asked)
+    for one, other in zip(with_sums, without, strict=True):
+        assert one == other
+
+
+@settings(max_examples=6, deadline=None)
+@given(*QUESTIONS)
+def test_every_report_says_the_same_with_sums_as_without(
+    ledger: DuckDbLedger, some: Any, summed: int, group_by: Any, metric: str, filters: str
+) -> None:
+    check(ledger, some, summed, group_by, metric, filters)
+
+
+@pytest.mark.long
+@settings(max_examples=100, deadline=None)
+@given(*QUESTIONS)
+def test_many_reports_say_the_same_with_sums_as_without(
+    ledger: DuckDbLedger, some: Any, summed: int, group_by: Any, metric: str, filters: str
+) -> None:
+    check(ledger, some, summed, group_by, metric, filters)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(some_time(), min_size=1, max_size=3))
+def test_sums_are_the_sums_of_all_entries(
+    ledger: DuckDbLedger, several: list[tuple[Period, list[LedgerEntry]]]
+) -> None:
+    for _, entries in several:
+        stored(ledger, entries, len(entries) // 2)
+    ledger.sum_up(left_max=0)
+    table = ledger.entries()
+    names = ("cost_usd", "list_cost_usd", "saved_usd", "tokens_in", "requests", "unpriced", "sign")
+    with ledger.snapshot():
+        of_entries = ledger.run(table.agg(**{name: table[name].sum() for name in names}))
+        sums = ledger.summed(())
+        of_sums = ledger.run(sums.agg(**{name: sums[name].sum() for name in names}))
+        rows = ledger.run(sums.agg(rows=sums.count()))[0]["rows"]
+    assert of_sums == of_entries
+    assert isinstance(of_sums[0]["cost_usd"], Decimal | None)
+    assert rows <= ledger.run(table.agg(rows=table.count()))[0]["rows"]
+
+
+def test_a_time_zone_is_away_by_whole_quarters_of_an_hour() -> None:
+    moments = [
+        datetime(year, month, 1, tzinfo=UTC) for year in range(1980, 2041) for month in (1, 7)
+    ]
+    for name in sorted(available_timezones()):
+        zone = zones.zone_info(name)
+        for moment in moments:
+            shift = moment.astimezone(zone).utcoffset()
+            assert shift is not None
+            assert not shift.total_seconds() % 900, (name, moment)
