@@ -1,8 +1,7 @@
-"""Budgets of the made-up company, near their limits, with what was spent of them already."""
+"""Budgets of the made-up company, near their limits as its history goes."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Final, NamedTuple
 
 from tollkeeper.demo.company import ORG, Company
@@ -10,13 +9,12 @@ from tollkeeper.demo.people import admin_of
 from tollkeeper.demo.services import RUNAWAY
 from tollkeeper.demo.stories import DAY_US
 from tollkeeper.domain.budget_windows import WindowKind, WindowRule
-from tollkeeper.domain.budgets import BalanceKey, Budget, BudgetScope, Mode, Unit
+from tollkeeper.domain.budgets import Budget, BudgetScope, Mode, Unit
 from tollkeeper.domain.ids import IdMint
 from tollkeeper.domain.money import NANOS_PER_USD
-from tollkeeper.ports import BudgetAuthority, Ledger, Store
+from tollkeeper.ports import Ledger, Store
 from tollkeeper.reports.budget_sums import LedgerSums
 
-_GATEWAY: Final = "demo-history"
 _PERCENT: Final = 100
 _THRESHOLDS_BP: Final = (5_000, 8_000, 10_000)
 
@@ -55,24 +53,16 @@ WISHES: Final = (
 )
 
 
-def set_budgets(
-    store: Store, authority: BudgetAuthority, ledger: Ledger, company: Company, now_us: int
-) -> None:
-    """Make the budgets, and book what the ledger says was spent in their windows of now."""
+def set_budgets(store: Store, ledger: Ledger, company: Company, now_us: int) -> None:
+    """Make the budgets, with limits that follow from what is spent in their windows of now."""
     sums = LedgerSums(ledger, ORG)
     mint = IdMint(mark=company.seed)
     by = admin_of(company).email
-    spent: dict[BalanceKey, int] = {}
     for wish in WISHES:
         budget = _budget(wish, company, mint.next(now_us // 1_000))
-        window = budget.window.around(now_us)
-        found = {name: it for name, it in sums.of(budget, window).items() if it > 0}
-        budget = budget._replace(limit=_limit(wish, max(found.values(), default=0)))
-        store.add_budget(budget, company.first_day * DAY_US, by)
-        for entity, amount in found.items():
-            spent[BalanceKey(budget.budget_id, entity, window.start_us)] = amount
-    with closing(authority):
-        authority.finish(_GATEWAY, spent, now_us)
+        found = sums.of(budget, budget.window.around(now_us))
+        limit = _limit(wish, max(found.values(), default=0))
+        store.add_budget(budget._replace(limit=limit), company.first_day * DAY_US, by)
 
 
 def _budget(wish: Wish, company: Company, budget_id: str) -> Budget:

@@ -16,6 +16,7 @@ from typing import Final
 
 from tollkeeper import bootstrap, clock
 from tollkeeper.demo import folder
+from tollkeeper.demo.alerts import live_through
 from tollkeeper.demo.budgets import set_budgets
 from tollkeeper.demo.company import Company, company_of
 from tollkeeper.demo.configuration import configuration_text
@@ -80,8 +81,9 @@ def _fill(data: DataFolder, mark: Mark, company: Company, lock: FolderLock, tell
             settle_in(store, bootstrap.open_vault(data), company)
             _load(data, ledger, writer, mark.entries, tell)
             ledger.maintain()
-            authority = bootstrap.open_budget_authority(data)
-            set_budgets(store, authority, ledger, company, mark.now_us)
+            set_budgets(store, ledger, company, mark.now_us)
+            with closing(bootstrap.open_budget_authority(data)) as authority:
+                live_through(store, authority, ledger, company, mark.now_us)
     finally:
         writer.kill()
         writer.wait()
