@@ -147,6 +147,8 @@ def axis_text(name: str, value: Decimal) -> str:
     if kind is Kind.RATIO:
         return f"{(value * 100).normalize():f}%"
     if kind is Kind.MILLISECONDS:
+        if not value:
+            return "0 s"
         if value < 1_000:
             return f"{value.normalize():f} ms"
         return f"{(value / 1_000).normalize():f} s"

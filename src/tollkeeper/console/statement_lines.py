@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -145,38 +145,61 @@ def month_line(view: MonthView, teams: frozenset[str] | None) -> MonthLine:
 
 def booked(totals: Totals) -> Money:
     """Write what is booked; nothing known beside calls without a price is no zero."""
-    return money_of(None if totals.unpriced > 0 and not totals.cost_nanos else totals.cost_nanos)
+    return money_of(_booked_nanos(totals))
+
+
+def _booked_nanos(totals: Totals) -> int | None:
+    return None if totals.unpriced > 0 and not totals.cost_nanos else totals.cost_nanos
+
+
+def _column(amounts: Iterable[int | None]) -> list[Money]:
+    """Write a column of amounts of nano-dollars with one precision."""
+    found = [None if nanos is None else usd(nanos) for nanos in amounts]
+    texts = formatting.money_column(found)
+    return [Money(text, formatting.money_full(it)) for text, it in zip(texts, found, strict=True)]
 
 
 def team_lines(found: MonthStatement) -> tuple[TeamLine, ...]:
     """Write what each team is charged, by name."""
-    return tuple(_team_line(found, team) for team in found.teams)
-
-
-def _team_line(found: MonthStatement, team: str) -> TeamLine:
-    totals = found.of(frozenset({team})).totals()
-    return TeamLine(
-        *(team_name(team), team_href(found.month, team)),
-        *(money_of(totals.use_nanos), money_of(totals.shared_nanos)),
-        *(money_of(totals.corrected_nanos), booked(totals), money_of(totals.seats_nanos)),
-        _count_or_none(totals.unpriced),
+    totals = [found.of(frozenset({team})).totals() for team in found.teams]
+    columns = (
+        _column(each.use_nanos for each in totals),
+        _column(each.shared_nanos for each in totals),
+        _column(each.corrected_nanos for each in totals),
+        _column(map(_booked_nanos, totals)),
+        _column(each.seats_nanos for each in totals),
+    )
+    return tuple(
+        TeamLine(team_name(team), team_href(found.month, team), *amounts, _count_or_none(unpriced))
+        for team, unpriced, amounts in zip(
+            found.teams,
+            (each.unpriced for each in totals),
+            zip(*columns, strict=True),
+            strict=True,
+        )
     )
 
 
 def team_months(statements: tuple[MonthStatement, ...]) -> tuple[TeamMonths, ...]:
     """Write every team's total of each of some months."""
     teams = sorted({team for found in statements for team in found.teams})
+    months = [_cells(found, teams) for found in statements]
     return tuple(
-        TeamMonths(team_name(team), tuple(_cell(found, team) for found in statements))
-        for team in teams
+        TeamMonths(team_name(team), tuple(cells[place] for cells in months))
+        for place, team in enumerate(teams)
     )
 
 
-def _cell(found: MonthStatement, team: str) -> Cell:
-    if team not in found.teams:
-        return Cell(money_of(None), "")
-    totals = found.of(frozenset({team})).totals()
-    return Cell(booked(totals), team_href(found.month, team))
+def _cells(found: MonthStatement, teams: Sequence[str]) -> list[Cell]:
+    """Write one month's column of teams."""
+    amounts = _column(
+        _booked_nanos(found.of(frozenset({team})).totals()) if team in found.teams else None
+        for team in teams
+    )
+    return [
+        Cell(money, team_href(found.month, team) if team in found.teams else "")
+        for team, money in zip(teams, amounts, strict=True)
+    ]
 
 
 def use_lines(found: MonthStatement, uses: tuple[Use, ...]) -> tuple[UseLine, ...]:
