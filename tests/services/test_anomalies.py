@@ -12,7 +12,7 @@ from alert_desks import AlertDesk
 from budget_desks import DAILY, DOLLAR, budget
 from ledger_entries import ledger_entry
 from ledgers import open_duckdb
-from stores import DAY, HOUR, MINUTE, NOW
+from stores import DAY, HOUR, MINUTE, NOW, add_person
 from tollkeeper.domain.ledger import Outcome
 from tollkeeper.ports import Position
 from tollkeeper.reports.usual_figures import LedgerUsualFigures
@@ -25,7 +25,14 @@ class Watch:
 
     def __init__(self, folder: Path) -> None:
         self.ledger: DuckDbLedger = open_duckdb(folder)
-        self.desk = AlertDesk(folder, [budget(name="Daily", window=DAILY, since_us=NOW - DAY)])
+        each = {"each": True, "scope": "user", "window": DAILY, "since_us": NOW - DAY}
+        self.desk = AlertDesk(
+            folder,
+            [
+                budget(name="Daily", window=DAILY, since_us=NOW - DAY),
+                budget("b2", name="Each", **each),
+            ],
+        )
         self.limits = Limits()
         self.rules = Anomalies(
             self.desk.store,
@@ -158,6 +165,18 @@ def test_a_budget_that_will_be_spent_too_soon_is_told_with_the_date(watch: Watch
     assert message.event == "anomaly.projected"
     watch.desk.spend(DOLLAR // 2)
     assert watch.look() == []
+
+
+def test_the_pace_of_somebodys_budget_is_told_by_the_address_that_people_know(
+    watch: Watch,
+) -> None:
+    ada = add_person(watch.desk.store, "ada@acme.com")
+    watch.desk.spend(4 * DOLLAR, "b2", ada.user_id)
+    watch.desk.spend(4 * DOLLAR, "b2", "somebody-removed")
+    assert watch.look() == [
+        "Each (ada@acme.com): spent before its day ends",
+        "Each (somebody-removed): spent before its day ends",
+    ]
 
 
 def test_rules_that_are_off_are_off(watch: Watch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from consoles import RunningConsole, running_console
-from tollkeeper.domain.ledger import Basis
+from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.domain.price_rules import PriceRule, StoredRule
 from tollkeeper.domain.seat_plans import SeatPlan
 
@@ -19,7 +19,7 @@ FORM = {"name": "acme 2027", "percent": "12.5", "provider": "openai"}
 
 @pytest.fixture
 def used(tmp_path: Path) -> Iterator[RunningConsole]:
-    """A console with calls of a known model and of an unknown one."""
+    """A console with calls of a known model, of an unknown one, and one that was refused."""
     with running_console(tmp_path) as made:
         _load(made)
         yield made
@@ -40,6 +40,17 @@ def _load(fresh: RunningConsole) -> None:
             list_cost_nanos=None,
             basis=Basis.UNPRICED,
             unpriced_reason="unknown_model",
+        ),
+        fresh.entry_of(
+            "member",
+            entry_id="d",
+            call_id="d",
+            provider="",
+            model_served="",
+            model_requested="gpt-4.1-of-nobody",
+            outcome=Outcome.REFUSED,
+            cost_nanos=0,
+            list_cost_nanos=0,
         ),
     )
 
