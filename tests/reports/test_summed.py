@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -129,10 +130,11 @@ def answers(
     if "hour_of_day" in filters:
         return found
     question = ChangesQuestion(period, period.previous(), by, chosen)
+    why = changes(of, scope, question, PriceBook("none", {}), NOW_US)
     return [
         *found,
         overview(of, scope, OverviewQuestion(period, by, chosen), NOW_US),
-        changes(of, scope, question, PriceBook("none", {}), NOW_US),
+        replace(why, total=replace(why.total, key=None, name="", model="")),  # of any of them
         key_uses(of, scope, period),
         {key: set(tools) for key, tools in key_tools(of, scope, period).items()},
         live_figures(of, scope, period.zone, NOW_US),

@@ -29,7 +29,7 @@ from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.measures import ratio
 from tollkeeper.reports.period import Period
 from tollkeeper.reports.questions import BadQuestion
-from tollkeeper.reports.selection import Selection, SelectionShape, selected
+from tollkeeper.reports.selection import Selection, SelectionShape, latest, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -178,6 +178,7 @@ def _rows(ledger: Ledger, scope: Scope, question: ChangesQuestion) -> list[dict[
         "before_end": before.until_us,
     }
     selection = Selection(scope, min(bounds.values()), max(bounds.values()), question.filters)
+    selection = selection.summed((question.dimension,), bounds.values())
     values = selection.values() | {name: zones.moment_of(at) for name, at in bounds.items()}
     return ledger.run(_by_cell(ledger, selection.shape(), question.dimension), values)
 
@@ -293,6 +294,7 @@ def _by_cell(ledger: Ledger, shape: SelectionShape, name: str) -> ir.Table:
     that a request billed counts as a use of that model.
     """
     table = selected(ledger, shape)
+    is_summed = shape.edges is not None
     is_now, is_before = _within(table, "now"), _within(table, "before")
     table = table.filter(is_now | is_before)
     is_now, is_before = _within(table, "now"), _within(table, "before")
@@ -304,25 +306,30 @@ def _by_cell(ledger: Ledger, shape: SelectionShape, name: str) -> ir.Table:
         "batch": table.batch,
         "flat": table.basis == Basis.FLAT_RATE.value,
         "long": table.price_key.contains(_LONG),
-        "pieces": table.units != _NO_PIECES,
+        "pieces": table.has_pieces if is_summed else table.units != _NO_PIECES,
         "side": ibis.cases(
             (is_now & is_before, ibis.literal(_BOTH, "int64")),
             (is_now, ibis.literal(_NOW, "int64")),
             else_=ibis.literal(_BEFORE, "int64"),
         ),
     }
-    counts = (table.unpriced == 0) & ~table.outcome.isin([each.value for each in _NOTHING_SPENT])
-    stands = ((table.corrects == "") | (table.revision > 0)).ifelse(table.sign, 0)
+    counts = (table.priced if is_summed else table.unpriced == 0) & ~table.outcome.isin(
+        [each.value for each in _NOTHING_SPENT]
+    )
+    if is_summed:
+        stands = table.stands
+    else:
+        stands = ((table.corrects == "") | (table.revision > 0)).ifelse(table.sign, 0)
     sums = {
         "uses": (table.part > 0).ifelse(stands, table.requests).sum(where=counts),
         "cost": table.cost_usd.sum(),
         "unpriced": table.unpriced.sum(),
-        "at": table.started_at.max(),
-        "price_provider": table.price_provider.argmax(table.started_at),
+        "at": (table.last_at if is_summed else table.started_at).max(),
+        "price_provider": latest(table, "price_provider"),
         **{field: table[field].sum(where=counts) for field, _ in TOKEN_FIELDS},
     }
     if name in NAMES:
-        sums["name"] = table[NAMES[name]].argmax(table.started_at)
+        sums["name"] = latest(table, NAMES[name])
     return table.group_by(**groups).agg(**sums).limit(4 * CELLS_MAX)
 
 
