@@ -19,7 +19,6 @@ from tollkeeper.telemetry import LogSink, logger, spawn
 
 EXIT_UNUSABLE = 78  # EX_CONFIG: starting again would not help
 EXIT_LATER = 75  # EX_TEMPFAIL: it may help, when a server that is away has come back
-_GC_OBJECTS = 50_000
 
 
 class ChildOptions(NamedTuple):
@@ -76,7 +75,6 @@ def _run(work: Awaitable[None], *, supervised: bool) -> None:
         # What was made at the start stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_GC_OBJECTS, 20, 20)
         try:
             await work
         finally:
