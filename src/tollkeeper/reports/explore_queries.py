@@ -89,7 +89,7 @@ def _by_span(stage: ir.Table, shape: PivotShape) -> ir.Table:
         elif not name.startswith("group_") and name != _SPAN_COLUMN:
             found[f"{name}_now"] = stage[name].max(where=now)
             found[f"{name}_before"] = stage[name].max(where=before)
-    groups = [f"group_{index}" for index in range(len(shape.groups.group_by))]
+    groups = [name for name in stage.columns if name.startswith("group_")]
     return stage.group_by(groups).agg(**found) if groups else stage.agg(**found)
 
 
@@ -151,7 +151,7 @@ def pivoted_percentiles(ledger: Ledger, shape: PivotShape, kept: PivotShape | No
 @lru_cache(_SHAPES_REMEMBERED)
 def rest(ledger: Ledger, shape: PivotShape, kept: PivotShape) -> ir.Table:
     """Give the measures of everything in no group that ``kept`` keeps, as one row."""
-    table, groups = _spanned(ledger, kept)
+    table, groups = _spanned(ledger, shape)
     table = _within(ledger, table, groups, kept, inside=False)
     span = {_SPAN_COLUMN: table[_SPAN_COLUMN]}
     if MEASURES[shape.metric].percentile[0]:
