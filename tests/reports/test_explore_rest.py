@@ -1,0 +1,69 @@
+"""All other groups of a metric that does not add up: asked anew, over exactly their calls."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ledger_entries import ledger_entry
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.ledger import Outcome
+from tollkeeper.ports import Position
+from tollkeeper.reports.explore import explore
+from tollkeeper.reports.explore_question import ExploreQuestion
+from tollkeeper.reports.measures import Value
+from tollkeeper.reports.period import period_named
+from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+
+NOW_US = 1_795_000_000_000_000
+USD = 10**9
+
+
+@pytest.mark.parametrize(
+    ("metric", "first", "rest"),
+    [
+        ("cost_per_session_usd", Decimal(9), Decimal(2)),
+        ("cost_per_request_usd", Decimal(9), Decimal(1)),
+        ("error_rate", Decimal(0), Decimal("0.25")),
+        ("sessions", 2, 2),
+        ("duration_p95_ms", Decimal(100), Decimal(400)),
+    ],
+)
+def test_all_others_are_asked_anew(metric: str, first: Value, rest: Value) -> None:
+    period = period_named("7d", "UTC", NOW_US)
+    ledger = DuckDbLedger(Path(":memory:"))
+    large = [
+        ledger_entry(
+            started_at_us=period.start_us + place,
+            end_customer="large",
+            session_id=f"s{place}",
+            cost_nanos=9 * USD,
+            duration_ms=100,
+        )
+        for place in range(2)
+    ]
+    small = [
+        ledger_entry(
+            started_at_us=period.start_us + 60_000_000 + place,
+            end_customer=f"small {place}",
+            session_id=f"of two {place // 2}",
+            cost_nanos=USD,
+            duration_ms=100 * (place + 1),
+            outcome=Outcome.UPSTREAM_ERROR if place == 1 else Outcome.OK,
+        )
+        for place in range(4)
+    ]
+    ledger.append([*large, *small], Position("a", 1))
+    org = large[0].org
+    question = ExploreQuestion(
+        period, metric, ("customer",), (), "none", sort="name", limit=1, view="table"
+    )
+    found = explore(ledger, Scope(org), question, NOW_US)
+    ledger.close()
+    assert [row.names for row in found.rows] == [("large",)]
+    assert found.other is not None
+    assert found.other.requests == 4
+    assert found.rows[0].now == first
+    assert found.other.now == rest
