@@ -7,11 +7,11 @@ has stopped left in the journal are counted when it is started again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tollkeeper import clock
 from tollkeeper.bootstrap.running_server import RunningServer, server_of
@@ -26,6 +26,8 @@ from tollkeeper.storage.store.store_address import store_of
 if TYPE_CHECKING:
     from tollkeeper.config import Configuration
 
+T = TypeVar("T")
+
 _STARTING_S: Final = 10.0
 _POLL_S: Final = 0.1
 WAITING: Final = (
@@ -33,11 +35,19 @@ WAITING: Final = (
 )
 
 
-@contextmanager
 def open_source(
     data: DataFolder, configuration: Configuration, tell: Callable[[str], None]
-) -> Iterator[ReportSource]:
-    """Open whoever can answer. ``tell`` gets a sentence if the answers leave something out.
+) -> AbstractContextManager[ReportSource]:
+    """Open whoever can answer: see ``server_or_here``. ``tell`` gets a sentence if the answers
+    leave something out."""
+    return server_or_here(data, lambda org: _reports_here(data, org, configuration, tell))
+
+
+@contextmanager
+def server_or_here(
+    data: DataFolder, here: Callable[[str], AbstractContextManager[T]]
+) -> Iterator[RunningServer | T]:
+    """Give the running server, or else what this process opens for the organisation.
 
     Raises ConfigError when there is no store in the folder or its server may not be asked,
     LedgerInUse when another process than a server has the ledger open.
@@ -46,7 +56,14 @@ def open_source(
     if server is not None:
         yield server
         return
-    org = organisation_in(data)
+    with here(organisation_in(data)) as opened:
+        yield opened
+
+
+@contextmanager
+def _reports_here(
+    data: DataFolder, org: str, configuration: Configuration, tell: Callable[[str], None]
+) -> Iterator[ReportSource]:
     with ledger_of(data, tell) as ledger:
         yield _reports(ledger, org, configuration, data)
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
 from tollkeeper import bootstrap, clock
 from tollkeeper.bootstrap.price_books import configured_terms
-from tollkeeper.bootstrap.report_source import (
-    WAITING,
-    organisation_in,
-    running_server,
-    some_wait,
-)
+from tollkeeper.bootstrap.report_source import WAITING, server_or_here, some_wait
 from tollkeeper.config import Configuration
 from tollkeeper.ports import DataFolder
 from tollkeeper.reports.bookings import LedgerBookings
@@ -31,20 +26,18 @@ class RepricingSource(Protocol):
         """Take one step. Raises ValueError for what cannot be understood."""
 
 
-@contextmanager
 def open_repricing(
     data: DataFolder, configuration: Configuration, tell: Callable[[str], None]
-) -> Iterator[RepricingSource]:
-    """Open whoever can write the ledger. ``tell`` gets a sentence if calls are left out.
+) -> AbstractContextManager[RepricingSource]:
+    """Open whoever can write the ledger: see ``server_or_here``. ``tell`` gets a sentence if
+    calls are left out."""
+    return server_or_here(data, lambda org: _repricing_here(data, org, configuration, tell))
 
-    Raises ConfigError when there is no store in the folder or its server may not be asked,
-    LedgerInUse when another process than a server has the ledger open.
-    """
-    server = running_server(data)
-    if server is not None:
-        yield server
-        return
-    org = organisation_in(data)
+
+@contextmanager
+def _repricing_here(
+    data: DataFolder, org: str, configuration: Configuration, tell: Callable[[str], None]
+) -> Iterator[_Here]:
     store = bootstrap.open_store(data)
     try:
         ledger = DuckDbLedger(data.ledger)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from tollkeeper import bootstrap, clock
-from tollkeeper.bootstrap.report_source import ledger_of, organisation_in, running_server
+from tollkeeper.bootstrap.report_source import ledger_of, server_or_here
 from tollkeeper.config import Configuration
 from tollkeeper.ports import DataFolder
 from tollkeeper.reports.statement_facts import LedgerFacts
@@ -32,20 +32,18 @@ class StatementSource(Protocol):
         """Issue a month's statement. Raises TollkeeperError where it cannot be issued."""
 
 
-@contextmanager
 def open_statements(
     data: DataFolder, configuration: Configuration, tell: Callable[[str], None]
-) -> Iterator[StatementSource]:
-    """Open whoever can answer. ``tell`` gets a sentence if calls wait to be loaded.
+) -> AbstractContextManager[StatementSource]:
+    """Open whoever can answer: see ``server_or_here``. ``tell`` gets a sentence if calls wait to
+    be loaded."""
+    return server_or_here(data, lambda org: _statements_here(data, org, configuration, tell))
 
-    Raises ConfigError when there is no store in the folder or its server may not be asked,
-    LedgerInUse when another process than a server has the ledger open.
-    """
-    server = running_server(data)
-    if server is not None:
-        yield server
-        return
-    org = organisation_in(data)
+
+@contextmanager
+def _statements_here(
+    data: DataFolder, org: str, configuration: Configuration, tell: Callable[[str], None]
+) -> Iterator[_Here]:
     store = bootstrap.open_store(data)
     try:
         with ledger_of(data, tell) as ledger:

@@ -22,6 +22,12 @@ DataOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+UrlOption = Annotated[
+    str, typer.Option("--url", help="Where people reach the dashboard. Default: as configured.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")
+]
 
 
 class Opened(NamedTuple):

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import typer
 
-from tollkeeper import bootstrap
 from tollkeeper.cli import output
 from tollkeeper.cli.context import DataOption, JsonOption
 from tollkeeper.cli.questions import (
@@ -15,6 +14,7 @@ from tollkeeper.cli.questions import (
     OpenSource,
     ZoneOption,
     moment,
+    parameters,
     plain_failures,
     zone_of,
 )
@@ -44,12 +44,9 @@ def commands(open_source: OpenSource) -> typer.Typer:
         data: DataOption = None,
     ) -> None:
         """Show where this month will end."""
-        asked = {
-            "tz": zone or bootstrap.configured_zone(None),
-            "filter": ",".join(filters or ()),
-        }
+        asked = parameters(zone=zone, filters=filters)
         with open_source(data) as source, plain_failures():
-            answer = source.forecast({name: text for name, text in asked.items() if text})
+            answer = source.forecast(asked)
         if as_json:
             output.print_json(answer)
         else:

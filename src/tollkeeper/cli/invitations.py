@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tollkeeper import bootstrap
 from tollkeeper.cli import moments, output
-from tollkeeper.cli.context import DataOption, JsonOption, opened
+from tollkeeper.cli.context import ConfigOption, DataOption, JsonOption, UrlOption, opened
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.access import Role
 from tollkeeper.domain.invitations import Invitation
@@ -28,13 +27,8 @@ def invite(
     mail: Annotated[
         bool, typer.Option("--mail", help="Send the link through the configured mail server.")
     ] = False,
-    url: Annotated[
-        str,
-        typer.Option("--url", help="Where people reach the dashboard. Default: as configured."),
-    ] = "",
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")
-    ] = None,
+    url: UrlOption = "",
+    config: ConfigOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -38,7 +38,7 @@ FilterOption = Annotated[
 
 
 def parameters(
-    *, since: str, until: str, zone: str, filters: list[str] | None, **others: str
+    *, since: str = "", until: str = "", zone: str, filters: list[str] | None, **others: str
 ) -> dict[str, str]:
     """Give the query string's parameters; what is empty is left out.
 
@@ -77,6 +77,13 @@ def moment(text: str) -> datetime:
 def zone_of(name: str) -> tzinfo:
     """Give a zone that the API has accepted."""
     return ZoneInfo(name) if name else UTC
+
+
+def stretch(period: Mapping[str, str]) -> str:
+    """Write both ends of an answer's period as its own zone's clocks show them."""
+    zone = zone_of(period["tz"])
+    first, last = (moment(period[name]).astimezone(zone) for name in ("from", "to"))
+    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
 
 
 def zone_named(name: str) -> ZoneInfo:

@@ -15,10 +15,9 @@ from tollkeeper.cli.questions import (
     SinceOption,
     UntilOption,
     ZoneOption,
-    moment,
     parameters,
     plain_failures,
-    zone_of,
+    stretch,
 )
 from tollkeeper.cli.sources import open_source
 from tollkeeper.reports import formatting
@@ -92,9 +91,7 @@ def _print_findings(answer: Mapping[str, Any]) -> None:
         "",
     )
     period = answer["period"]
-    zone = zone_of(period["tz"])
-    first, last = (moment(period[name]).astimezone(zone) for name in ("from", "to"))
-    output.print_line(f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, {period['tz']}")
+    output.print_line(f"{stretch(period)}, {period['tz']}")
     output.print_line(_OVERLAP)
 
 

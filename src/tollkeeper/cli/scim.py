@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tollkeeper import bootstrap
 from tollkeeper.cli import moments, output
-from tollkeeper.cli.context import DataOption, JsonOption, opened
+from tollkeeper.cli.context import ConfigOption, DataOption, JsonOption, opened
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.scim import ScimToken
 from tollkeeper.services import scim_tokens
@@ -26,9 +25,7 @@ def make_token(
         str,
         typer.Option("--url", help="Where the provider reaches us. Default: as configured."),
     ] = "",
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")
-    ] = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
 ) -> None:

@@ -16,10 +16,9 @@ from tollkeeper.cli.questions import (
     SinceOption,
     UntilOption,
     ZoneOption,
-    moment,
     parameters,
     plain_failures,
-    zone_of,
+    stretch,
 )
 from tollkeeper.cli.sources import open_source as open_source_of
 from tollkeeper.ports import ReportSource
@@ -146,9 +145,7 @@ def _written(metric: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _footnotes(answer: Mapping[str, Any], rows: int) -> list[str]:
     """Say what the numbers are about, and how far they can be trusted."""
     period = answer["period"]
-    zone = zone_of(period["tz"])
-    first, last = (moment(period[name]).astimezone(zone) for name in ("from", "to"))
-    notes = [f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, {period['tz']}"]
+    notes = [f"{stretch(period)}, {period['tz']}"]
     basis: dict[str, dict[str, Any]] = answer["basis"]
     requests = sum(share["requests"] for share in basis.values())
     estimated = basis.get("estimated", {})

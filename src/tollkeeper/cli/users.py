@@ -10,7 +10,7 @@ import typer
 
 from tollkeeper import bootstrap
 from tollkeeper.cli import invitations, moments, output, people_import, scim
-from tollkeeper.cli.context import DataOption, JsonOption, opened
+from tollkeeper.cli.context import DataOption, JsonOption, UrlOption, opened
 from tollkeeper.clock import now_us, second_text
 from tollkeeper.domain.access import Role
 from tollkeeper.ports import Store, User
@@ -22,9 +22,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
-UrlOption = Annotated[
-    str, typer.Option("--url", help="Where people reach the dashboard. Default: as configured.")
-]
 app.command(
     "invite",
     epilog="[bold]Examples[/bold]\n\ntollkeeper users invite alice@acme.com --team core\n\n"

@@ -15,10 +15,9 @@ from tollkeeper.cli.questions import (
     SinceOption,
     UntilOption,
     ZoneOption,
-    moment,
     parameters,
     plain_failures,
-    zone_of,
+    stretch,
 )
 from tollkeeper.cli.sources import open_source as open_source_of
 from tollkeeper.domain.bridge import Cause
@@ -70,7 +69,7 @@ def commands(open_source: OpenSource) -> typer.Typer:
 
 def _print(answer: dict[str, Any]) -> None:
     """Print the causes, then each value with why it changed."""
-    output.print_line(f"{_stretch(answer['period'])}, compared with {_stretch(answer['before'])}")
+    output.print_line(f"{stretch(answer['period'])}, compared with {stretch(answer['before'])}")
     total = answer["total"]
     causes = [(cause, Decimal(total["causes"][cause])) for cause in Cause]
     shown = [(CAUSES[cause].name, amount) for cause, amount in causes if amount]
@@ -106,12 +105,6 @@ def _print(answer: dict[str, Any]) -> None:
     unpriced = total["before"]["unpriced"] + total["now"]["unpriced"]
     if unpriced:
         output.print_line(f"unpriced: {unpriced:,} entries, whose cost is in no amount")
-
-
-def _stretch(period: dict[str, str]) -> str:
-    zone = zone_of(period["tz"])
-    first, last = (moment(period[name]).astimezone(zone) for name in ("from", "to"))
-    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
 
 
 app = commands(open_source_of)
