@@ -54,6 +54,13 @@ REFRESHES_MAX: Final = 24
 _FAMILY: Final = "claude"
 
 
+_NEEDED: Final = (
+    *("started_at", "entry_id", "session_id", "key_id", "tool", "team", "duration_ms"),
+    *("tokens_in", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    *("model_requested", "model_served"),
+)
+
+
 class _Shape(NamedTuple):
     selection: SelectionShape
     edges: int
@@ -155,7 +162,10 @@ def _wanted(ledger: Ledger, shape: SelectionShape) -> ir.Table:
 def _often_written(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     """Give the calls of sessions that wrote most of a prompt twice: few, of all sessions."""
     table = _sessions(ledger, shape)
-    table = table.mutate(named_=dimension(ledger, table, "model"))
+    # What is read twice below is kept by the engine meanwhile, so it has what is needed only.
+    table = table.select(
+        *_NEEDED, **price_keys(ledger, table), named_=dimension(ledger, table, "model")
+    )
     heavy = table.filter(_is_written_anew(table))
     twice = heavy.group_by("session_id", "key_id", "named_").agg(times_=heavy.count())
     twice = twice.filter(twice.times_ > 1)

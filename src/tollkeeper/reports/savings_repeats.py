@@ -52,6 +52,12 @@ FAILED: Final = "failed"
 ALIKE: Final = "alike"
 _WINDOWS: Final = 1 << 13
 _SIZES: Final = 1 << 20
+_NEEDED: Final = (
+    *("started_at", "key_id", "key_name", "model_requested", "model_served", "endpoint", "team"),
+    *("requests", "errors", "unpriced", "sign", "cost_usd"),
+)
+"""What is read twice is kept by the engine meanwhile, so it has what is needed only."""
+
 _EMBEDDINGS: Final = "embed"  # pieces of one size are how they are made
 
 
@@ -163,6 +169,7 @@ def _minutes(ledger: Ledger, shape: SelectionShape) -> ir.Table:
         minute=(table.started_at.epoch_seconds() // MINUTE_S).cast("int64"),
         size=table.tokens_in.abs(),
     )
+    table = table.select("minute", "size", *_NEEDED)
     # Whole numbers alone are grouped several times as fast as names, and leave little over.
     busy = table.group_by("minute", "size").agg(busy_=table.requests.sum())
     busy = busy.filter(busy.busy_ >= min(ERRORS_MIN, ALIKE_MIN))
@@ -240,9 +247,10 @@ def _alike(ledger: Ledger, shape: SelectionShape) -> ir.Table:
         size_out=table.tokens_out.abs(),
     )
     # One whole number for all three, so that few of those that differ are alike in it.
-    table = table.mutate(
+    table = table.select(
+        *("window", "size_in", "size_out", "session_id", "tool", *_NEEDED),
         mark_=(table.window % _WINDOWS * _SIZES + table.size_in % _SIZES) * _SIZES
-        + table.size_out % _SIZES
+        + table.size_out % _SIZES,
     )
     twice = table.group_by("mark_").agg(twice_=table.requests.sum())
     table = table.semi_join(twice.filter(twice.twice_ > 1), "mark_")

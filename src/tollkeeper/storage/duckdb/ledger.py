@@ -20,7 +20,7 @@ import sqlglot
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 
 from tollkeeper import clock
-from tollkeeper.domain.errors import EntriesRejected
+from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
@@ -30,6 +30,7 @@ from tollkeeper.storage.columns import COLUMNS, TABLE, Column, Kind
 from tollkeeper.storage.duckdb import job_states, quarter_hours
 from tollkeeper.storage.duckdb.handle import Handle, Settings
 from tollkeeper.storage.summed_columns import ROW
+from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 TAG_KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _QUERIES_REMEMBERED: Final = 512
-_STEPS: Final = 4  # of sums, each time that is maintained
+_STEPS: Final = 8  # of sums, each time that is maintained
 _CHECKPOINT_TRIES: Final = 40
 _CHECKPOINT_PAUSE_S: Final = 0.025
 _LOG_BYTES_MAX: Final = 128 << 20  # opening a ledger takes 4.5 s for each GB of log
@@ -238,12 +239,15 @@ class DuckDbLedger:
         return self._handle.cursor() if shared is None else nullcontext(shared)
 
     def maintain(self) -> None:
-        """Move the write-ahead log into the file (a checkpoint), if there is anything in it.
+        """Sum up what is new, and move the write-ahead log into the file (a checkpoint).
 
         A checkpoint cannot start while a query runs, so a gap between queries is looked
         for. Only a log that has grown large is worth making queries wait.
         """
-        self.sum_up()
+        try:
+            self.sum_up()
+        except (duckdb.Error, LedgerUnavailable) as error:  # what is not summed up is read anyway
+            logger.error("entries not summed up", extra={"reason": str(error).partition("\n")[0]})
         log_bytes = self._log_bytes()
         tries = _CHECKPOINT_TRIES if log_bytes else 0
         for _ in range(tries):
