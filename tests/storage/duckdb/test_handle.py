@@ -203,6 +203,44 @@ def test_a_broken_database_is_opened_again_on_the_next_use(tmp_path: Path) -> No
     handle.close()
 
 
+def rows_of(handle: Handle) -> list[tuple[object, ...]]:
+    with handle.cursor() as cursor:
+        return cursor.execute("SELECT a FROM kept").fetchall()
+
+
+def keep(handle: Handle, number: int) -> None:
+    with handle.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS kept (a INTEGER)")
+        cursor.execute("INSERT INTO kept VALUES (?)", [number])
+
+
+def test_nothing_is_written_to_a_file_that_was_taken_away(tmp_path: Path) -> None:
+    path, away = tmp_path / "ledger.duckdb", tmp_path / "away.duckdb"
+    handle = Handle(path, SMALL)
+    keep(handle, 7)
+    path.rename(away)
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable, match="is gone: put it back"):
+            keep(handle, 8)
+    assert not path.exists(), "no empty ledger takes the place of the one that is looked for"
+    away.rename(path)
+    keep(handle, 9)
+    assert rows_of(handle) == [(7,), (9,)]
+    handle.close()
+
+
+def test_another_file_in_its_place_is_opened(tmp_path: Path) -> None:
+    path, other = tmp_path / "ledger.duckdb", tmp_path / "other.duckdb"
+    restored = Handle(other, SMALL)
+    keep(restored, 1)
+    restored.close()
+    handle = Handle(path, SMALL)
+    keep(handle, 7)
+    other.rename(path)
+    assert rows_of(handle) == [(1,)]
+    handle.close()
+
+
 def test_opening_again_is_tried_with_growing_pauses(tmp_path: Path) -> None:
     clock = Clock()
     path = tmp_path / "folder" / "ledger.duckdb"

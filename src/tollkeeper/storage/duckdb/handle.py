@@ -51,6 +51,10 @@ class Handle:
     A database that DuckDB has declared broken (a full disk does that) is closed when its
     last cursor is back and opened again on the next use; while that fails, uses fail at
     once with LedgerUnavailable, and opening is tried again with growing pauses.
+
+    A file that somebody took away lives on until it is closed, and with it would go whatever is
+    still written to it. So nothing is, until a file is back: the same one is gone on with,
+    another one is opened.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Handle:
         self._delay_s = _REOPEN_DELAY_S
         self._retry_at_s = 0.0
         self._connection: duckdb.DuckDBPyConnection | None = self._open()
+        self._opened = _identity(path)
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -103,12 +108,26 @@ class Handle:
 
     def _take(self) -> duckdb.DuckDBPyConnection:
         with self._changed:
-            if self._broken and self._connection is not None:
-                self._reopen(self._connection)
             if self._connection is None:
                 raise LedgerUnavailable("the ledger is closed")
+            if not self._broken:
+                self._look_for_the_file()
+            if self._broken:
+                self._reopen(self._connection)
             self._in_use += 1
             return self._connection
+
+    def _look_for_the_file(self) -> None:
+        """Raise LedgerUnavailable while there is no file; note that there is another one."""
+        found = _identity(self.path)
+        if found == self._opened:
+            return
+        if found is None:
+            raise LedgerUnavailable(
+                f"the ledger {self.path} is gone: put it back, or stop Tollkeeper and restore it"
+            )
+        logger.error("ledger broke", extra={"reason": "another file has taken its place"})
+        self._broken = True
 
     def _declare_broken(self, error: duckdb.Error) -> None:
         with self._changed:
@@ -128,6 +147,7 @@ class Handle:
             broken.close()
         try:
             self._connection = self._open()
+            self._opened = _identity(self.path)
         except LedgerUnavailable:
             self._retry_at_s = self._now_s() + self._delay_s
             self._delay_s = min(2 * self._delay_s, _REOPEN_DELAY_MAX_S)
@@ -165,6 +185,15 @@ class Handle:
             raise
         self._failpoint("ledger.open.after")
         return connection
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tell one file at a path from another that came in its place; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _hardening(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
