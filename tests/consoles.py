@@ -21,7 +21,7 @@ import uvloop
 from alert_desks import NotingNotifier, channel
 from hashers import CountingHasher
 from ledger_entries import ledger_entry
-from ledgers import SMALL
+from ledgers import open_duckdb
 from stores import NOW, Folder, add_person, issue_key, open_folder
 from tollkeeper import clock
 from tollkeeper.console.access import form_token
@@ -41,7 +41,7 @@ from tollkeeper.domain.price_rules import PriceRule
 from tollkeeper.domain.seat_plans import SeatPlan
 from tollkeeper.domain.self_service import SelfService
 from tollkeeper.domain.sharing import Sharing
-from tollkeeper.ports import Position, User
+from tollkeeper.ports import Ledger, Position, User
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.reports.adoption_memory import PublicationMemory
 from tollkeeper.reports.bookings import LedgerBookings
@@ -53,7 +53,6 @@ from tollkeeper.services.loading import LoaderStatus
 from tollkeeper.services.price_terms import Terms
 from tollkeeper.services.repricing import CurrentPrices, Repricer
 from tollkeeper.services.statements import StatementDesk
-from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.late_ledger import LateLedger
 from tollkeeper.storage.parquet_table import parquet_bytes
 from tollkeeper.wire.credentials import read_credentials
@@ -139,6 +138,7 @@ class RunningConsole:
         passwords: bool = True,
         clients: Sequence[OidcClient] = (),
         mask_people: bool = False,
+        opened: Callable[[Path], Ledger] = open_duckdb,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder: Folder = open_folder(folder)
@@ -162,7 +162,7 @@ class RunningConsole:
         self.virtual_key = issue_key(self.folder, "alice@acme.com")
         self.admin_key = issue_key(self.folder, kind=KeyKind.ADMIN)
         self.other_key = issue_key(self.folder, "mallory@acme.com")
-        self.ledger = LateLedger("duckdb", lambda: DuckDbLedger(self.folder.data.ledger, SMALL))
+        self.ledger = LateLedger("duckdb", lambda: opened(self.folder.data.root))
         self.hub = LiveHub(ORG, secrets.token_hex(4))
         self.console = Console(
             org=ORG,

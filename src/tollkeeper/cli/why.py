@@ -87,7 +87,10 @@ def _print(answer: dict[str, Any]) -> None:
         "",
         totals=("Now", now),
     )
-    rows = answer["rows"]
+    rows = [*answer["rows"]]
+    if answer["other"]:
+        count = formatting.count_full(answer["rows_found"] - len(rows))
+        rows.append({**answer["other"], "name": f"({count} others)", "why": ""})
     differences = [Decimal(row["difference_usd"]) for row in rows]
     costs = formatting.money_column(differences)
     output.print_table(

@@ -47,7 +47,7 @@ def sankey_of(found: Explored, links: Links, colours: ColourBook) -> Sankey | No
     if len(dimensions) < 2 or not found.question.adds_up:
         return None
     rows = [row for row in found.flows if row.now and row.now > 0]
-    rest = decimal_of(found.other.now) if found.other and len(found.flows) < found.groups else None
+    rest = _rest(found)
     levels = [_level(rows, place) for place in range(len(dimensions))]
     amounts: dict[tuple[int, int, int], Decimal] = {}
     for row in rows:
@@ -74,6 +74,14 @@ def sankey_of(found: Explored, links: Links, colours: ColourBook) -> Sankey | No
             for level in range(len(dimensions) - 1)
         ),
     )
+
+
+def _rest(found: Explored) -> Decimal | None:
+    """Give what is in none of the flows, which are more than the rows of the table."""
+    total = decimal_of(found.total.now)
+    if total is None or len(found.flows) >= found.groups:
+        return None
+    return total - sum(Decimal(row.now) for row in found.flows if row.now)
 
 
 def _level(rows: Sequence[Row], place: int) -> dict[Key, int]:

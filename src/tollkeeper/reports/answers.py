@@ -166,7 +166,8 @@ def _entry(detail: EntryDetail) -> dict[str, Any]:
 
 
 def overview_document(page: Overview) -> dict[str, Any]:
-    """Give the first page as data."""
+    """Give the first page as data. ``not_listed`` is all that is in none of the parts."""
+    beyond = page.beyond(len(page.parts))
     return {
         "as_of": time_text(page.now_us),
         "month": comparison_document(page.month),
@@ -176,6 +177,8 @@ def overview_document(page: Overview) -> dict[str, Any]:
         "days": [day.isoformat() for day in page.days],
         "parts": [_part(part) for part in page.parts],
         "other": None if page.other is None else _part(page.other),
+        "groups": page.groups,
+        "not_listed": None if beyond is None else _part(beyond),
         "recent_calls": [call_row_document(row) for row in page.recent_calls],
     }
 

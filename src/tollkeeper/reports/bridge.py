@@ -121,8 +121,9 @@ class Bridge:
 class Changes:
     """All together, each value of the dimension, and the values with their models.
 
-    ``rows`` are those that changed most, at most ``ROWS_MAX`` of ``rows_found``; ``pairs`` the
-    models of a value that changed most, none where the dimension is the model itself.
+    ``rows`` are those that changed most, at most ``ROWS_MAX`` of ``rows_found``, ``other`` all
+    further ones together (None when there are none); ``pairs`` the models of a value that changed
+    most, none where the dimension is the model itself.
     """
 
     question: ChangesQuestion
@@ -131,6 +132,7 @@ class Changes:
     rows: tuple[Bridge, ...]
     pairs: tuple[Bridge, ...]
     rows_found: int
+    other: Bridge | None = None
 
 
 def changes(
@@ -156,6 +158,7 @@ def changes(
         rows=tuple(rows[:ROWS_MAX]),
         pairs=tuple(pairs[:PAIRS_MAX]),
         rows_found=len(rows),
+        other=_as_one(rows[ROWS_MAX:]),
     )
 
 
@@ -177,8 +180,9 @@ def _rows(ledger: Ledger, scope: Scope, question: ChangesQuestion) -> list[dict[
         "before_start": before.start_us,
         "before_end": before.until_us,
     }
-    selection = Selection(scope, min(bounds.values()), max(bounds.values()), question.filters)
-    selection = selection.summed((question.dimension,), bounds.values())
+    selection = Selection(
+        *(scope, min(bounds.values()), max(bounds.values()), question.filters), zone=now.zone
+    ).summed((question.dimension,), bounds.values())
     values = selection.values() | {name: zones.moment_of(at) for name, at in bounds.items()}
     return ledger.run(_by_cell(ledger, selection.shape(), question.dimension), values)
 
@@ -258,6 +262,34 @@ def _together(
     ]
     return sorted(
         bridges, key=lambda each: (-abs(each.difference_usd), _text(each.key), each.model)
+    )
+
+
+def _as_one(rows: Sequence[Bridge]) -> Bridge | None:
+    """Add up rows; None for none."""
+    if not rows:
+        return None
+    effects: dict[Cause, Decimal] = {}
+    for row in rows:
+        for cause, amount in row.effects.items():
+            effects[cause] = effects.get(cause, Decimal(0)) + amount
+    return Bridge(
+        *(None, "", ""),
+        before=_summed([row.before for row in rows]),
+        now=_summed([row.now for row in rows]),
+        effects={cause: effects[cause] for cause in Cause if effects.get(cause)},
+        is_choice=rows[0].is_choice,
+    )
+
+
+def _summed(amounts: Sequence[Amounts]) -> Amounts:
+    return Amounts(
+        sum((each.cost_usd for each in amounts), Decimal(0)),
+        sum(each.requests for each in amounts),
+        sum(each.tokens_in for each in amounts),
+        sum(each.tokens_cached for each in amounts),
+        sum(each.tokens_out for each in amounts),
+        sum(each.unpriced for each in amounts),
     )
 
 

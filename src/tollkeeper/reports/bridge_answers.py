@@ -9,6 +9,7 @@ from tollkeeper.domain.bridge import Cause
 from tollkeeper.reports.answers import time_text
 from tollkeeper.reports.bridge import Amounts, Bridge, Changes
 from tollkeeper.reports.bridge_words import why
+from tollkeeper.reports.explore_answers import OTHER
 from tollkeeper.reports.export import amount_text
 from tollkeeper.reports.period import Period
 
@@ -34,6 +35,7 @@ def changes_document(found: Changes) -> dict[str, Any]:
             for row in found.rows
         ],
         "rows_found": found.rows_found,
+        "other": None if found.other is None else _bridge(found.other),
         "pairs": [
             {
                 "key": pair.key,
@@ -48,10 +50,13 @@ def changes_document(found: Changes) -> dict[str, Any]:
 
 
 def changes_rows(found: Changes) -> list[dict[str, object]]:
-    """Give the rows as a flat table, amounts as Decimal."""
+    """Give the rows as a flat table, amounts as Decimal, last what is in no row."""
+    rows = [(row.name, row) for row in found.rows]
+    if found.other is not None:
+        rows.append((OTHER, found.other))
     return [
         {
-            "name": row.name,
+            "name": name,
             "cost_usd_before": row.before.cost_usd,
             "cost_usd": row.now.cost_usd,
             "difference_usd": row.difference_usd,
@@ -62,7 +67,7 @@ def changes_rows(found: Changes) -> list[dict[str, object]]:
             "unpriced": row.now.unpriced,
             "why": why(row),
         }
-        for row in found.rows
+        for name, row in rows
     ]
 
 

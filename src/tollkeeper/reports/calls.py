@@ -328,6 +328,12 @@ def _read_cursor(text: str) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
-def newest(ledger: Ledger, scope: Scope, filters: Iterable[Filter], limit: int) -> CallsPage:
-    """Give the newest calls."""
-    return calls(ledger, scope, CallsQuestion(filters=tuple(filters), limit=limit))
+def newest(
+    ledger: Ledger,
+    scope: Scope,
+    filters: Iterable[Filter],
+    limit: int,
+    period: Period | None = None,
+) -> CallsPage:
+    """Give the newest calls, of a period or of all time."""
+    return calls(ledger, scope, CallsQuestion(period, tuple(filters), limit))

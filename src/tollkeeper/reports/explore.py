@@ -143,7 +143,7 @@ class _Exploring:
             groups=groups,
             steps=steps,
             running=_running(question.period, steps, now_us),
-            rest_by_step=by_step[-1] if groups > SERIES and by_step else (),
+            rest_by_step=by_step[-1] if by_step and groups > len(by_step) - 1 else (),
             total_by_step=step_totals,
             flows=tuple(rows) if question.view == "sankey" else (),
             heat=self.heat() if question.view == "heat" else {},

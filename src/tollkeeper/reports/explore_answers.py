@@ -11,6 +11,7 @@ from tollkeeper.reports.dimensions import NAMES
 from tollkeeper.reports.explore import Explored, Row
 from tollkeeper.reports.filters import CLOCK
 from tollkeeper.reports.measures import Value
+from tollkeeper.reports.period import Period
 
 OTHER: Final = "(other)"
 """What stands in a table for all groups that are no row."""
@@ -27,7 +28,7 @@ def explore_document(found: Explored) -> dict[str, Any]:
     question = found.question
     return {
         "period": period_document(question.period),
-        "previous": period_document(found.comparison.previous) if question.compare else None,
+        "previous": _elapsed(found.comparison.previous) if question.compare else None,
         "metric": question.metric,
         "group_by": list(question.group_by),
         "total": _values(found, found.total),
@@ -46,6 +47,11 @@ def explore_document(found: Explored) -> dict[str, Any]:
             for name, (now, before) in found.kinds.items()
         },
     }
+
+
+def _elapsed(before: Period) -> dict[str, Any]:
+    """Give what of the period before is counted: as much as has elapsed of this one."""
+    return {**period_document(before), "to": time_text(before.until_us)}
 
 
 def explore_table(found: Explored) -> tuple[tuple[str, ...], Rows]:

@@ -206,7 +206,8 @@ def filter_expression(
     slots = [_slot(shape.dimension)(f"filter_{index}_{slot}") for slot in range(shape.slots)]
     holds = value.isin(slots)
     if shape.dimension in NAMES:  # people write names, links carry ids
-        holds = holds | table[NAMES[shape.dimension]].isin(slots)
+        name = table[NAMES[shape.dimension]]
+        holds = holds | ((name != "") & name.isin(slots))  # nobody is called nothing
     if shape.dimension.startswith(TAG_PREFIX):
         holds = holds.fill_null(ibis.literal(shape.or_empty))
     return ~holds if shape.negated else holds

@@ -151,7 +151,7 @@ def _by_day(
     start_us = zones.day_start(first, zone)
     clock = zones.local_time(now_us, zone)
     offsets = zones.offsets(zone_name, start_us // 1_000_000, now_us // 1_000_000 + 1)
-    selection = Selection(scope, start_us, now_us, filters)
+    selection = Selection(scope, start_us, now_us, filters, zone_name)
     query = _daily(ledger, selection.shape(), len(offsets.changes))
     values = selection.values() | zones.offset_values(offsets)
     values[_CLOCK] = clock.hour * 3_600 + clock.minute * 60 + clock.second

@@ -15,7 +15,7 @@ from tollkeeper.reports import zones
 from tollkeeper.reports.calls import CallRow, newest
 from tollkeeper.reports.comparison import Change, Comparison, Sums, sums_of
 from tollkeeper.reports.dimensions import check_dimension
-from tollkeeper.reports.filters import Filter
+from tollkeeper.reports.filters import CLOCK, Filter
 from tollkeeper.reports.measures import ratio
 from tollkeeper.reports.period import Period, period_named
 from tollkeeper.reports.questions import BadQuestion
@@ -34,12 +34,14 @@ Key = str | int | bool | None
 class OverviewQuestion:
     """What to show. ``period`` is what the chart and the breakdown are about.
 
+    ``by_name`` lists the parts by their names instead of the dearest first.
     Raises BadQuestion for a dimension that there is not and for more days than a chart holds.
     """
 
     period: Period
     dimension: str = "model"
     filters: tuple[Filter, ...] = ()
+    by_name: bool = False
 
     def __post_init__(self) -> None:
         check_dimension("by", self.dimension)
@@ -73,8 +75,8 @@ class Overview:
 
     ``month``, ``stretch`` (the question's period) and ``today`` are each compared with the
     period before, up to the same point. ``parts`` lists the values of the dimension, dearest
-    first (at most ``PARTS_MAX``); the first ``SERIES`` of them have ``by_day``, and ``other``
-    is all the rest together (None when there is no rest). ``movers`` are the parts whose
+    first (at most ``PARTS_MAX`` of ``groups``); the first ``SERIES`` of them have ``by_day``, and
+    ``other`` is all the rest together (None when there is no rest). ``movers`` are the parts whose
     cost changed most. ``partial_day`` is the index in ``days`` of the day that still runs.
     ``has_entries`` tells an installation without any calls from filters that nothing passes.
     """
@@ -91,6 +93,11 @@ class Overview:
     movers: tuple[Part, ...]
     recent_calls: tuple[CallRow, ...]
     has_entries: bool
+    groups: int
+
+    def beyond(self, count: int) -> Part | None:
+        """Give all that is in none of the first parts as one, None where nothing is left."""
+        return _other(self.parts[:count], self.stretch, ()) if self.groups > count else None
 
 
 def overview(ledger: Ledger, scope: Scope, question: OverviewQuestion, now_us: int) -> Overview:
@@ -110,7 +117,9 @@ def overview(ledger: Ledger, scope: Scope, question: OverviewQuestion, now_us: i
         )
         rows = _part_rows(ledger, scope, question, stretch.previous)
         daily = _by_day(ledger, scope, question, [row["part"] for row in rows[:SERIES]])
-        recent = newest(ledger, scope, question.filters, RECENT_CALLS).rows
+        on_the_clock = any(each.dimension in CLOCK for each in question.filters)
+        within = period if on_the_clock else None  # clocks hang in a zone, for a time
+        recent = newest(ledger, scope, question.filters, RECENT_CALLS, within).rows
         has_entries = bool(recent or newest(ledger, scope, (), 1).rows)
     parts = tuple(
         _part(row, stretch.now, daily[index] if index < SERIES else ())
@@ -129,6 +138,7 @@ def overview(ledger: Ledger, scope: Scope, question: OverviewQuestion, now_us: i
         movers=_movers(parts),
         recent_calls=recent,
         has_entries=has_entries,
+        groups=rows[0]["groups_"] if rows else 0,
     )
 
 
@@ -186,8 +196,11 @@ def _part_rows(
     for row in rows:
         row["cost"] = row["cost"] if row["entries"] else Decimal(0)
         row["cost_before"] = row["cost_before"] if row["entries_before"] else Decimal(0)
-    rows.sort(key=lambda row: (row["cost"] is None, -(row["cost"] or 0)))
-    return [row for row in rows if row["entries"] or row["entries_before"]]
+    if question.by_name:
+        rows.sort(key=lambda row: row.get("name") or _slot_text(row["part"]))
+    else:
+        rows.sort(key=lambda row: (row["cost"] is None, -(row["cost"] or 0)))
+    return rows
 
 
 def _by_day(

@@ -46,7 +46,8 @@ def by_part(ledger: Ledger, shape: SelectionShape, name: str, limit: int) -> ir.
     """Give each value of a dimension with its cost now and before, dearest first.
 
     The selection spans both periods; ``now_start`` begins the one and ``before_until`` ends
-    what has elapsed of the other.
+    what has elapsed of the other. ``groups_`` counts the values, whatever the limit. One of which
+    corrections took everything back is none.
     """
     table = selected(ledger, shape)
     now = table.started_at >= bindings.moment("now_start")
@@ -62,6 +63,9 @@ def by_part(ledger: Ledger, shape: SelectionShape, name: str, limit: int) -> ir.
     if name in NAMES:
         found["name"] = latest(table, NAMES[name])
     parts = table.group_by(part=dimension(ledger, table, name)).agg(**found)
+    stands = (parts.entries.fill_null(0) != 0) | (parts.entries_before.fill_null(0) != 0)
+    parts = parts.filter(stands)
+    parts = parts.mutate(groups_=parts.count().over(ibis.window()))
     return parts.order_by(
         ibis.desc("cost", nulls_first=False),
         ibis.desc("cost_before", nulls_first=False),

@@ -90,7 +90,9 @@ def savings(
     asked = (ledger, scope, period, filters)
     moved = None
     with ledger.snapshot():
-        models = _used(ledger, Selection(scope, period.start_us, period.end_us, filters))
+        models = _used(
+            ledger, Selection(scope, period.start_us, period.end_us, filters, period.zone)
+        )
         if question.target:
             target = read_named("to_model", question.target, prices, every=False)
             require_priced(target, prices, period.until_us)
@@ -125,7 +127,7 @@ def _used(ledger: Ledger, selection: Selection) -> tuple[UsedModel, ...]:
             None if row["cost"] is None else row["cost"],
         )
         for row in rows
-        if row["requests"] or row["cost"]
+        if row["requests"] or row["cost"] or (row["cost"] is None and row["entries"])
     )
 
 
@@ -135,7 +137,11 @@ def _models(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     table = table.filter(table.basis != Basis.CACHED.value)
     return (
         table.group_by(provider=table.provider, model=dimension(ledger, table, "model"))
-        .agg(requests=table.requests.sum(), cost=table.cost_usd.sum())
+        .agg(
+            requests=table.requests.sum(),
+            cost=table.cost_usd.sum(),
+            entries=table.sign.sum(),
+        )
         .order_by(ibis.desc("cost", nulls_first=False), "provider", "model")
     )
 

@@ -155,7 +155,7 @@ def _written_usd(
     prices: SavingsPrices,
 ) -> Decimal | None:
     """Say what writing cost more than the same tokens would have as input; None if unknown."""
-    selection = Selection(scope, period.start_us, period.end_us, filters)
+    selection = Selection(scope, period.start_us, period.end_us, filters, period.zone)
     shape = GroupsShape(selection.shape(), WRITES, 0, 0)
     wanted = ledger.run(prices_wanted(ledger, shape), selection.values())
     cuts = cuts_of(

@@ -150,7 +150,7 @@ class TwoPeriods(NamedTuple):
 def two_periods(scope: Scope, period: Period, filters: tuple[Filter, ...]) -> TwoPeriods:
     """Select both periods. The values are those of the selection and of ``in_either``."""
     before = period.previous()
-    selection = Selection(scope, before.start_us, period.end_us, filters)
+    selection = Selection(scope, before.start_us, period.end_us, filters, period.zone)
     values = selection.values() | {
         "now_start": zones.moment_of(period.start_us),
         "before_until": zones.moment_of(before.until_us),

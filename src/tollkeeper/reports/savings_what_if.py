@@ -133,7 +133,7 @@ def what_if(
         filters = (*filters, Filter("provider", (origin.provider,)))
         if origin.model != EVERY:
             filters = (*filters, Filter("model", (origin.model,)))
-    selection = Selection(scope, period.start_us, period.end_us, filters)
+    selection = Selection(scope, period.start_us, period.end_us, filters, period.zone)
     extra = _EXTRA if prices.book.rules else ()
     shape = GroupsShape(selection.shape(), ALL, 0, 0, extra, pieces=True)
     wanted = ledger.run(prices_wanted(ledger, shape), selection.values())

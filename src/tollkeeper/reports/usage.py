@@ -33,6 +33,7 @@ from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 from tollkeeper.reports.selection import Selection
 from tollkeeper.reports.usage_queries import (
     GroupShape,
+    Kept,
     Order,
     group_shape,
     grouped,
@@ -43,7 +44,6 @@ from tollkeeper.reports.usage_queries import (
 GROUPS_MAX: Final = 4
 METRICS_MAX: Final = 40
 LIMIT_MAX: Final = 50_000
-_GROUPS_READ_MAX: Final = 200_000
 _ALWAYS: Final = ("entries", "unpriced")
 _BASIS: Final = ("requests", "cost_usd", "list_cost_usd", "tokens")
 
@@ -211,16 +211,25 @@ class _Asking:
         if all(each.column in in_sql for each in sorting):
             order = tuple(each._replace(column=self._column(each.column)) for each in sorting)
             found = self._run(question.group_by, self.summed, order, question.limit + 1)
-            rows = self._read(found)
+            more = len(found) > question.limit
+            rows = self._read(found, Kept(self.summed, order, question.limit) if more else None)
         else:  # ratios and percentiles are made here, so here is where they can be compared
-            found = self._run(question.group_by, self.summed, (), _GROUPS_READ_MAX)
+            found = self._run(question.group_by, self.summed, (), LIMIT_MAX + 1)
+            if len(found) > LIMIT_MAX:
+                raise BadQuestion(
+                    "order",
+                    f"more than {LIMIT_MAX:,} groups are ordered by a sum: "
+                    "order=-cost_usd with cost_usd among the metrics, or add a filter",
+                )
             rows = self._read(found)
             for each in reversed(sorting):
                 _sort(rows, each)
         return tuple(rows[: question.limit]), len(rows) > question.limit
 
-    def percentiles(self, group_by: tuple[str, ...]) -> dict[tuple[Key, ...], dict[str, Value]]:
-        """Give the asked percentiles of each group, by the group's raw keys."""
+    def percentiles(
+        self, group_by: tuple[str, ...], kept: Kept | None = None
+    ) -> dict[tuple[Key, ...], dict[str, Value]]:
+        """Give the asked percentiles of each group that is kept, by the group's raw keys."""
         asked: dict[str, list[str]] = {}
         for name in self.question.metrics:
             if MEASURES[name].kind is Kind.MILLISECONDS:
@@ -229,18 +238,18 @@ class _Asking:
         found: dict[tuple[Key, ...], dict[str, Value]] = {}
         for column, names in asked.items():
             ranks = tuple(MEASURES[name].percentile[1] for name in names)
-            query = ranked(self.ledger, self._shape(self.selection, group_by), column, ranks)
+            query = ranked(self.ledger, self._shape(self.selection, group_by), column, ranks, kept)
             for row in self.ledger.run(query, self.values):
                 values = found.setdefault(_raw_key(row, group_by), dict(nothing))
                 for name, rank in zip(names, ranks, strict=True):
                     values[name] = row[f"p{rank}"]
         return found if group_by else {(): found.get((), nothing)}
 
-    def _read(self, found: Iterable[Mapping[str, Any]]) -> list[UsageRow]:
+    def _read(self, found: Iterable[Mapping[str, Any]], kept: Kept | None = None) -> list[UsageRow]:
         """Turn what the ledger gave into rows."""
         question = self.question
         group_by = question.group_by
-        by_key = self.percentiles(group_by)
+        by_key = self.percentiles(group_by, kept)
         absent: dict[str, Value] = {
             name: None for name in question.metrics if MEASURES[name].kind is Kind.MILLISECONDS
         }

@@ -39,6 +39,14 @@ class Order(NamedTuple):
     descending: bool
 
 
+class Kept(NamedTuple):
+    """The first groups in an order: what ``grouped`` gives for it."""
+
+    measures: tuple[str, ...]
+    order: tuple[Order, ...]
+    limit: int
+
+
 def group_shape(selection: SelectionShape, group_by: tuple[str, ...], period: Period) -> GroupShape:
     """Give the shape of a grouping; only what the asked times need is part of it."""
     zoned = any(name in TIMES and name != "month" for name in group_by)
@@ -101,11 +109,25 @@ def unpriced(ledger: Ledger, selection: SelectionShape) -> ir.Table:
 
 
 @lru_cache(_SHAPES_REMEMBERED)
-def ranked(ledger: Ledger, shape: GroupShape, column: str, percents: tuple[int, ...]) -> ir.Table:
-    """Give percentiles of a column over the requests of each group."""
+def ranked(
+    ledger: Ledger,
+    shape: GroupShape,
+    column: str,
+    percents: tuple[int, ...],
+    kept: Kept | None = None,
+) -> ir.Table:
+    """Give percentiles of a column over the requests of each group, or of each that is kept."""
     table = selected(ledger, shape.selection)
     table = table.filter(is_request(table))
-    return percentiles(ledger, table, group_columns(ledger, table, shape), column, percents)
+    groups = group_columns(ledger, table, shape)
+    if kept is not None:
+        table = table.mutate(**groups)
+        first = grouped(ledger, shape, *kept)
+        first = first.select(**{f"kept_{name}": first[name] for name in groups})
+        same = [table[name].identical_to(first[f"kept_{name}"]) for name in groups]
+        table = table.semi_join(first, same)
+        groups = {name: table[name] for name in groups}
+    return percentiles(ledger, table, groups, column, percents)
 
 
 def group_columns(ledger: Ledger, table: ir.Table, shape: GroupShape) -> dict[str, ir.Value]:

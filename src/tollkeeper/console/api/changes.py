@@ -69,6 +69,7 @@ def changes_schemas() -> dict[str, Schema]:
                 "total": exactly(bridge),
                 "rows": listed(exactly(row)),
                 "rows_found": COUNT,
+                "other": {"anyOf": [exactly(bridge), {"type": "null"}]},
                 "pairs": listed(exactly({**row, "model": or_null(TEXT)})),
             }
         )

@@ -133,12 +133,10 @@ def calls(console: Console, viewer: Viewer, query: Query) -> CallsPage:
     question = calls_question(asked, now_us)
     assert question.period is not None  # noqa: S101 - _asked names one
     ledger = ledger_for(console, viewer)
-    found = report.calls(ledger, viewer.scope, question)
-    totals = usage(
-        ledger,
-        viewer.scope,
-        UsageQuestion(question.period, _TOTALS, filters=question.filters),
-    )
+    totalled = UsageQuestion(question.period, _TOTALS, filters=question.filters)
+    with ledger.snapshot():  # the list and its totals are of one moment
+        found = report.calls(ledger, viewer.scope, question)
+        totals = usage(ledger, viewer.scope, totalled)
     links = Links(time_of(asked), question.period.zone, question.filters)
     names = _names(console, viewer, found.rows)
     newest = links.calls()

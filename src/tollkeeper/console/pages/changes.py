@@ -73,9 +73,10 @@ class ChangesPage:
     """The bridge between two periods.
 
     ``lines`` are its steps in order, ``total`` the sum of all. ``rows`` have the values of the
-    dimension, ``pairs`` the models of a value that changed most. ``before`` says which stretch
-    the period is compared with; ``fields`` are the hidden fields of the form that asks for
-    another, ``usual_href`` leads back to the period before, "" where it is shown.
+    dimension, ``other`` all that have no row, ``pairs`` the models of a value that changed most.
+    ``before`` says which stretch the period is compared with; ``fields`` are the hidden fields of
+    the form that asks for another, ``usual_href`` leads back to the period before, "" where it is
+    shown.
     """
 
     template: ClassVar[str] = "changes.html"
@@ -88,6 +89,7 @@ class ChangesPage:
     lines: tuple[CauseLine, ...]
     net: CauseLine
     rows: tuple[ChangeLine, ...]
+    other: ChangeLine | None
     pairs: tuple[ChangeLine, ...]
     before: str
     before_days: tuple[str, str]
@@ -139,6 +141,7 @@ def _page(viewer: Viewer, found: Changes, links: Links, before: Mapping[str, str
         lines=lines,
         net=net,
         rows=tuple(_rows(found.rows, name, links, earlier)),
+        other=_other(found, links, earlier),
         pairs=tuple(_rows(found.pairs, name, links, earlier, of_models=True)),
         before=formatting.days(earlier.first_day, elapsed_day(earlier)),
         before_days=(earlier.first_day.isoformat(), elapsed_day(earlier).isoformat()),
@@ -183,6 +186,16 @@ def _rows(
             these = these.narrowed("model", row.model)
         label = row.name or words.dimension(name).none
         yield _line(row, label, these, these.within(before))
+
+
+def _other(found: Changes, links: Links, before: Period) -> ChangeLine | None:
+    """Give what is in no row; its calls cannot be listed by themselves."""
+    if found.other is None:
+        return None
+    several = words.dimension(found.question.dimension).several
+    count = formatting.count_full(found.rows_found - len(found.rows))
+    line = _line(found.other, f"{count} other {several}", links, links.within(before))
+    return line._replace(href="", before_href="", now_href="", unpriced_href="")
 
 
 def _line(row: Bridge, label: str, now: Links, before: Links) -> ChangeLine:

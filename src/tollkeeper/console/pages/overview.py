@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple
@@ -27,6 +27,7 @@ from tollkeeper.reports import overview as report
 from tollkeeper.reports.answers import overview_document
 from tollkeeper.reports.comparison import Change
 from tollkeeper.reports.dimensions import NAMES, TAG_PREFIX
+from tollkeeper.reports.explore_answers import OTHER
 from tollkeeper.reports.forecast import MonthForecast, forecast
 from tollkeeper.reports.overview import Overview, Part
 from tollkeeper.reports.parameters import overview_question
@@ -93,10 +94,11 @@ class OverviewPage:
 
     ``figures`` are the sums of money, ``measures`` what else is counted in the period. ``rows``
     are the values of the dimension: those of the chart and the others together, or, with
-    ``all_rows``, each by itself. ``all_href`` switches between the two, "" where there is
-    nothing to switch. ``recent`` are the newest calls that pass the filters. ``tag_form`` are
-    the hidden fields of the form that asks for a tag. ``start`` is set as long as nothing was
-    ever called. ``risks`` are the budgets that are nearly used up, as far as the viewer sees them.
+    ``all_rows``, each by itself. ``all_href`` switches between the two, as ``all_text``
+    says, "" where there is nothing to switch. ``recent`` are the newest calls that pass the
+    filters. ``tag_form`` are the hidden fields of the form that asks for a tag. ``start`` is set
+    as long as nothing was ever called. ``risks`` are the budgets that are nearly used up, as far
+    as the viewer sees them.
     """
 
     template: ClassVar[str] = "overview.html"
@@ -110,6 +112,7 @@ class OverviewPage:
     rows: tuple[Row, ...]
     total: Row
     all_rows: bool
+    all_text: str
     all_href: str
     movers: tuple[Row, ...]
     recent: tuple[CallLine, ...]
@@ -147,21 +150,28 @@ class OverviewPage:
                     "requests": part.requests,
                     "unpriced": part.unpriced,
                 }
-                for part in self.report.parts
+                for part in self._parts()
             ],
         )
+
+    def _parts(self) -> Iterator[Part]:
+        """Give every part, and as one what there are too many of."""
+        yield from self.report.parts
+        rest = self.report.beyond(len(self.report.parts))
+        if rest is not None:
+            yield replace(rest, name=OTHER)
 
 
 def overview(console: Console, viewer: Viewer, query: Query) -> OverviewPage:
     """Answer ``GET /``."""
     now_us = console.now_us()
     question = overview_question(_report_query(query), now_us)
+    if question.dimension == "user" and ranks_names(console, viewer):
+        question = replace(question, by_name=True)
     ledger, filters = ledger_for(console, viewer), question.filters
     with ledger.snapshot():  # the month so far is the same in both
         found = report.overview(ledger, viewer.scope, question, now_us)
         ahead = forecast(ledger, viewer.scope, question.period.zone, filters, now_us)
-    if question.dimension == "user" and ranks_names(console, viewer):
-        found = replace(found, parts=tuple(sorted(found.parts, key=lambda part: part.name)))
     links = Links(time_of(query), question.period.zone, question.filters, question.dimension)
     return _page(console, viewer, found, ahead, links, all_rows=query.get("rows") == "all")
 
@@ -199,6 +209,7 @@ def _page(
         rows=rows,
         total=_total(found, links, rows),
         all_rows=all_rows,
+        all_text=_all_text(found, all_rows=all_rows),
         all_href=(address if all_rows else f"{address}&rows=all") if several else "",
         movers=tuple(_row(part, "", None, links, name) for part in found.movers),
         recent=lines_of(found.recent_calls, links, links.zone, found.now_us),
@@ -217,7 +228,7 @@ def rows_of(
     """Give the rows of the breakdown: the chart's series, or every value by itself."""
     name = found.question.dimension
     shown = found.parts[:ROWS_MAX] if all_rows else found.parts[: report.SERIES]
-    other = None if all_rows and len(found.parts) <= ROWS_MAX else found.other
+    other = found.beyond(len(shown)) if all_rows else found.other
     total = found.stretch.now.cost_usd
     amounts = [formatting.known_money(part.change.now, part.unpriced) for part in shown]
     amounts += [other.change.now if other else None, total]
@@ -226,9 +237,17 @@ def rows_of(
         _row(part, cost, slots[index] if index < len(slots) else None, links, name)
         for index, (part, cost) in enumerate(zip(shown, costs, strict=False))
     ]
-    if other is not None and not all_rows:
-        rows.append(_other_row(other, costs[-2], found, links))
+    if other is not None:
+        rows.append(_other_row(other, costs[-2], found.groups - len(shown), found, links))
     return tuple(rows)
+
+
+def _all_text(found: Overview, *, all_rows: bool) -> str:
+    """Say what a click on the other list shows."""
+    if all_rows:
+        return "Only the largest"
+    count = formatting.count_full(found.groups)
+    return f"View all {count}" if found.groups <= ROWS_MAX else f"View {ROWS_MAX} of {count}"
 
 
 def _row(part: Part, cost: str, slot: int | None, links: Links, name: str) -> Row:
@@ -248,11 +267,11 @@ def _row(part: Part, cost: str, slot: int | None, links: Links, name: str) -> Ro
     )
 
 
-def _other_row(other: Part, cost: str, found: Overview, links: Links) -> Row:
-    """Give everything that the chart shows as "Other"; its rows are all rows."""
+def _other_row(other: Part, cost: str, count: int, found: Overview, links: Links) -> Row:
+    """Give everything that has no row of its own; its rows are all rows."""
     several = words.dimension(found.question.dimension).several
     return Row(
-        name=f"{len(found.parts) - report.SERIES} other {several}",
+        name=f"{formatting.count_full(count)} other {several}",
         slot=None,
         change=other.change,
         requests=other.requests,
