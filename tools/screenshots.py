@@ -2,17 +2,14 @@
 
 A deployment with the made-up company's past is started with ``tollkeeper serve``, and one that
 nobody has called yet. `make screenshots` writes every page in both themes and at two widths;
-`make screenshots ARGS=--few` writes the ones that the README shows, and `ARGS=--demo` those of the
-company of ``tollkeeper demo``.
+`make screenshots ARGS=--demo` writes those of the company of ``tollkeeper demo``, and `ARGS=--few`
+the few of them that are kept with the code.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from time import sleep
@@ -40,72 +37,44 @@ _BUDGETS: Final = (
 FEW: Final = frozenset(
     {
         *("overview-light-1440", "overview-dark-1440", "overview-light-360"),
-        *("call-light-1440", "budgets-light-1440", "models-light-1440", "keys-light-1440"),
+        *("flows-light-1440", "why-light-1440", "savings-dark-1440"),
+        *("budgets-light-1440", "models-light-1440"),
     }
 )
+"""The pictures of the demo that are kept with the code."""
+
 _PAGES: Final = ("overview", "calls", "call", "budgets", "models", "keys")
+_DEMO_PAGES: Final = (
+    *("overview", "explore", "flows", "week", "why", "calls", "call", "budgets", "models"),
+    *("savings", "adoption", "statements", "people", "alerts", "me"),
+)
+_ADDRESSES: Final = {
+    **dict.fromkeys(("overview", "empty"), "/"),
+    "flows": "/explore?group_by=team,tool,model&view=sankey",
+    "week": "/explore?group_by=none&view=heat",
+    "why": "/why?by=team",
+}
+"""Addresses of pages that are not called by their names."""
 
 
 def main(arguments: list[str]) -> int:
     sys.path.insert(0, str(ROOT / "tests"))
     browsers, companies = import_module("browsers"), import_module("companies")
+    demo_companies = import_module("demo_companies")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    few = "--few" in arguments
+    kept = FEW if "--few" in arguments else None
     with tempfile.TemporaryDirectory() as folder, browsers.chromium() as browser:
-        if "--demo" in arguments:
-            with _demo(Path(folder) / "demo") as demo:
-                _look(browsers, browser, demo, _PAGES, few=few)
+        if kept is not None or "--demo" in arguments:
+            with demo_companies.demo_company(Path(folder) / "demo", "--rate", "4") as demo:
+                _look(browsers, browser, demo, _DEMO_PAGES, kept, "")
             return 0
         past = companies.demo_company_entries(CALLS)
         with companies.company(Path(folder) / "acme", past, **AS_USUAL) as acme:
             _cap(acme)
-            _look(browsers, browser, acme, _PAGES, few=few)
+            _look(browsers, browser, acme, _PAGES)
         with companies.company(Path(folder) / "newcomer", **AS_USUAL) as newcomer:
-            _look(browsers, browser, newcomer, ("empty",), few=few)
+            _look(browsers, browser, newcomer, ("empty",))
     return 0
-
-
-class _Demo:
-    """The company of the demo as a visitor needs it: an address, and links that sign in."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self._folder = folder
-
-    def link(self, _email: str) -> str:
-        """Make a one-time link of the demo's own admin."""
-        demo, ports = import_module("tollkeeper.demo.people"), import_module("tollkeeper.ports")
-        bootstrap, clock = import_module("tollkeeper.bootstrap"), import_module("tollkeeper.clock")
-        company = import_module("tollkeeper.demo.history").demo_company(clock.now_us())
-        data = ports.DataFolder(self._folder)
-        store = bootstrap.open_store(data)
-        try:
-            user = store.user_with_email(demo.admin_of(company).email)
-            make = import_module("tollkeeper.services.sign_in").make_link
-            path: str = make(store, bootstrap.open_vault(data), user, clock.now_us()).path
-            return self.url + path
-        finally:
-            store.close()
-
-
-@contextmanager
-def _demo(folder: Path) -> Iterator[_Demo]:
-    """Run the demo, with live traffic, until its pages are looked at."""
-    port = import_module("loopback").free_port()
-    command = [sys.executable, "-u", "-m", "tollkeeper", "demo", "--data", str(folder)]
-    process = subprocess.Popen(
-        [*command, "--port", str(port), "--rate", "4"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        if process.stdout is None or not any("Sign in" in line for line in process.stdout):
-            raise RuntimeError("the demo did not start")
-        yield _Demo(folder, port)
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 def _cap(company: Any) -> None:
@@ -122,13 +91,20 @@ def _cap(company: Any) -> None:
         company.call()
 
 
-def _look(browsers: Any, browser: Any, company: Any, pages: tuple[str, ...], *, few: bool) -> None:
-    """Write the pictures of some pages of one deployment."""
+def _look(
+    browsers: Any,
+    browser: Any,
+    company: Any,
+    pages: tuple[str, ...],
+    kept: frozenset[str] | None = None,
+    email: str = "olive@acme.com",
+) -> None:
+    """Write the pictures of some pages of one deployment, only those of ``kept`` if it is given."""
     for width, height in SIZES:
         for theme in THEMES:
             names = {page: f"{page}-{theme}-{width}" for page in pages}
-            if few:
-                names = {page: name for page, name in names.items() if name in FEW}
+            if kept is not None:
+                names = {page: name for page, name in names.items() if name in kept}
             if not names:
                 continue
             visitor = browsers.Visitor(
@@ -138,7 +114,7 @@ def _look(browsers: Any, browser: Any, company: Any, pages: tuple[str, ...], *, 
                 color_scheme=theme,
                 reduced_motion="reduce",
             )
-            visitor.sign_in()
+            visitor.sign_in(email)
             for page, name in names.items():
                 _show(browsers, visitor, page)
                 _keep(visitor.page, FOLDER / f"{name}.png", width)
@@ -156,7 +132,7 @@ def _show(browsers: Any, visitor: Any, page: str) -> None:
         shown.get_by_role("button", name="Issue key").click()
         browsers.expect(shown.locator("#issued")).to_be_visible()
     else:
-        shown.goto("/" if page in {"overview", "empty"} else f"/{page}")
+        shown.goto(_ADDRESSES.get(page, f"/{page}"))
     if shown.locator("#live").count():
         browsers.expect(shown.locator("#live")).to_have_attribute("data-state", "on")
 
