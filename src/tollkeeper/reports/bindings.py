@@ -47,6 +47,20 @@ def _moment(slot: str) -> object:
     """Stand for a moment in time."""
 
 
+@ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
+    name=f"{BOUND_PREFIX}integers", signature=((dt.string,), dt.Array(dt.int64))
+)
+def _integers(slot: str) -> object:
+    """Stand for a list of whole numbers."""
+
+
+@ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
+    name=f"{BOUND_PREFIX}texts", signature=((dt.string,), dt.Array(dt.string))
+)
+def _texts(slot: str) -> object:
+    """Stand for a list of texts."""
+
+
 def text(slot: str) -> ir.StringValue:
     """Give the slot of a text. Slot names are ours: small letters, digits and ``_``."""
     return _text(slot)
@@ -65,3 +79,14 @@ def flag(slot: str) -> ir.BooleanValue:
 def moment(slot: str) -> ir.TimestampValue:
     """Give the slot of a moment (an aware ``datetime`` when it is bound)."""
     return _moment(slot)
+
+
+def among(table: ir.Table, column: str, slot: str) -> ir.Table:
+    """Keep the rows whose column has one of the values of a slot: a list of any length.
+
+    An engine knows that such a list is short, as it cannot of the answer of a query. Where it
+    looks for the rows of a long table in a short one, it remembers the short one.
+    """
+    listed = (_integers if table[column].type().is_integer() else _texts)(slot)
+    kept = listed.unnest().name("listed_").as_table()
+    return table.semi_join(kept, table[column] == kept.listed_)

@@ -19,6 +19,7 @@ from tollkeeper.domain.ledger import Basis
 from tollkeeper.domain.price_plan import PricePlan
 from tollkeeper.domain.price_sums import piece_price
 from tollkeeper.ports import Ledger
+from tollkeeper.reports import bindings
 from tollkeeper.reports.dimensions import dimension
 from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.measures import is_request
@@ -54,11 +55,8 @@ REFRESHES_MAX: Final = 24
 _FAMILY: Final = "claude"
 
 
-_NEEDED: Final = (
-    *("started_at", "entry_id", "session_id", "key_id", "tool", "team", "duration_ms"),
-    *("tokens_in", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
-    *("model_requested", "model_served"),
-)
+_SESSIONS: Final = "sessions"
+_OF_CACHE: Final = ("session_id", "key_id", "named_")
 
 
 class _Shape(NamedTuple):
@@ -87,7 +85,9 @@ def expired_caches(
         *(start_us, period.end_us),
     )
     shape = shape._replace(edges=len(cuts.edges_us), steps=len(cuts.steps))
-    rows = ledger.run(_written_again(ledger, shape), {**both.values, **cuts.values()})
+    again = ledger.run(_often_written(ledger, shape.selection), both.values)
+    values = {**both.values, **cuts.values(), _SESSIONS: [row["session_id"] for row in again]}
+    rows = ledger.run(_written_again(ledger, shape), values) if again else []
     now, before = Parts(), Parts()
     for row in rows:
         plan = prices.book.plan(
@@ -159,30 +159,27 @@ def _wanted(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     return table.select(**price_keys(ledger, table)).distinct().limit(GROUPS_MAX)
 
 
+@lru_cache(16)
 def _often_written(ledger: Ledger, shape: SelectionShape) -> ir.Table:
-    """Give the calls of sessions that wrote most of a prompt twice: few, of all sessions."""
+    """Give the sessions that wrote most of a prompt twice: few, of all sessions."""
     table = _sessions(ledger, shape)
-    # What is read twice below is kept by the engine meanwhile, so it has what is needed only.
-    table = table.select(
-        *_NEEDED, **price_keys(ledger, table), named_=dimension(ledger, table, "model")
-    )
     heavy = table.filter(_is_written_anew(table))
-    twice = heavy.group_by("session_id", "key_id", "named_").agg(times_=heavy.count())
-    twice = twice.filter(twice.times_ > 1)
-    return table.semi_join(twice, ["session_id", "key_id", "named_"])
+    twice = heavy.group_by("session_id", "key_id", named_=dimension(ledger, heavy, "model"))
+    found = twice.agg(times_=ibis._.count())
+    return found.filter(found.times_ > 1).select("session_id").distinct()
 
 
 @lru_cache(16)
 def _written_again(ledger: Ledger, shape: _Shape) -> ir.Table:
     """Sum up what was written again, by price and by how it could have been kept."""
-    table = _often_written(ledger, shape.selection)
+    table = bindings.among(_sessions(ledger, shape.selection), "session_id", _SESSIONS)
+    table = table.mutate(named_=dimension(ledger, table, "model"))
     seconds = table.started_at.epoch_seconds()
     written = table.cache_write_tokens + table.cache_write_1h_tokens
-    window = ibis.window(
-        group_by=["session_id", "key_id", "named_"], order_by=["started_at", "entry_id"]
-    )
+    window = ibis.window(group_by=_OF_CACHE, order_by=["started_at", "entry_id"])
     ends = seconds + table.duration_ms // 1_000
     table = table.mutate(
+        times_=_is_written_anew(table).sum().over(group_by=_OF_CACHE),
         written_=written,
         place_=ibis.row_number().over(window),
         gap_=seconds - ends.lag().over(window),
@@ -193,6 +190,7 @@ def _written_again(ledger: Ledger, shape: _Shape) -> ir.Table:
     lost = table.kept_ - table.cache_read_tokens
     again = (lost < table.written_).ifelse(lost, table.written_)
     table = table.filter(
+        table.times_ > 1,
         table.place_ > 0,  # the first of a session has none before it, on every engine
         _is_written_anew(table),
         table.gap_ >= life,

@@ -17,6 +17,7 @@ import ibis
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import Outcome
 from tollkeeper.ports import Ledger
+from tollkeeper.reports import bindings
 from tollkeeper.reports.dimensions import dimension
 from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.period import Period
@@ -52,11 +53,7 @@ FAILED: Final = "failed"
 ALIKE: Final = "alike"
 _WINDOWS: Final = 1 << 13
 _SIZES: Final = 1 << 20
-_NEEDED: Final = (
-    *("started_at", "key_id", "key_name", "model_requested", "model_served", "endpoint", "team"),
-    *("requests", "errors", "unpriced", "sign", "cost_usd"),
-)
-"""What is read twice is kept by the engine meanwhile, so it has what is needed only."""
+_MARKS: Final = "marks"
 
 _EMBEDDINGS: Final = "embed"  # pieces of one size are how they are made
 
@@ -90,7 +87,9 @@ def retry_storms(
 ) -> Finding:
     """Find keys that ran away: many failures, or many calls of one size, minute after minute."""
     both = two_periods(scope, period, filters)
-    rows = ledger.run(_minutes(ledger, both.selection.shape()), both.values)
+    shape = both.selection.shape()
+    marks = [row["mark"] for row in ledger.run(_busy(ledger, shape), both.values)]
+    rows = ledger.run(_minutes(ledger, shape), {**both.values, _MARKS: marks}) if marks else []
     now, before = Parts(), Parts()
     found = storms(rows)
     for number, storm in enumerate(found):
@@ -162,18 +161,26 @@ def _storm_group(storm: Storm) -> Group:
     )
 
 
-@lru_cache(16)
-def _minutes(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+def _by_minute(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    """Give the calls of keys, with a whole number that few of another minute or size have."""
     table = selected(ledger, shape)
     table = table.filter(in_either(table), table.key_id != "").mutate(
         minute=(table.started_at.epoch_seconds() // MINUTE_S).cast("int64"),
         size=table.tokens_in.abs(),
     )
-    table = table.select("minute", "size", *_NEEDED)
-    # Whole numbers alone are grouped several times as fast as names, and leave little over.
-    busy = table.group_by("minute", "size").agg(busy_=table.requests.sum())
-    busy = busy.filter(busy.busy_ >= min(ERRORS_MIN, ALIKE_MIN))
-    table = table.semi_join(busy, ["minute", "size"])
+    return table.mutate(mark=table.minute * _SIZES + table["size"] % _SIZES)
+
+
+@lru_cache(16)
+def _busy(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    """Give the marks of many calls: whole numbers are grouped several times as fast as names."""
+    found = _by_minute(ledger, shape).group_by("mark").agg(calls_=ibis._.count())
+    return found.filter(found.calls_ >= min(ERRORS_MIN, ALIKE_MIN)).select("mark")
+
+
+@lru_cache(16)
+def _minutes(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    table = bindings.among(_by_minute(ledger, shape), "mark", _MARKS)
     groups = table.group_by(
         "minute",
         "size",
@@ -210,7 +217,9 @@ def duplicate_calls(
 ) -> Finding:
     """Find calls of one key and session that have the same tokens within ten minutes."""
     both = two_periods(scope, period, filters)
-    rows = ledger.run(_alike(ledger, both.selection.shape()), both.values)
+    shape = both.selection.shape()
+    marks = [row["mark"] for row in ledger.run(_twice(ledger, shape), both.values)]
+    rows = ledger.run(_alike(ledger, shape), {**both.values, _MARKS: marks}) if marks else []
     now, before = Parts(), Parts()
     names: dict[str, str] = {}
     for row in rows:
@@ -232,8 +241,8 @@ def duplicate_calls(
     )
 
 
-@lru_cache(16)
-def _alike(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+def _by_tokens(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    """Give calls that were answered, with a whole number that few of other tokens have."""
     table = selected(ledger, shape)
     table = table.filter(
         in_either(table),
@@ -246,14 +255,21 @@ def _alike(ledger: Ledger, shape: SelectionShape) -> ir.Table:
         size_in=table.tokens_in.abs(),
         size_out=table.tokens_out.abs(),
     )
-    # One whole number for all three, so that few of those that differ are alike in it.
-    table = table.select(
-        *("window", "size_in", "size_out", "session_id", "tool", *_NEEDED),
-        mark_=(table.window % _WINDOWS * _SIZES + table.size_in % _SIZES) * _SIZES
-        + table.size_out % _SIZES,
+    return table.mutate(
+        mark=(table.window % _WINDOWS * _SIZES + table.size_in % _SIZES) * _SIZES
+        + table.size_out % _SIZES
     )
-    twice = table.group_by("mark_").agg(twice_=table.requests.sum())
-    table = table.semi_join(twice.filter(twice.twice_ > 1), "mark_")
+
+
+@lru_cache(16)
+def _twice(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    found = _by_tokens(ledger, shape).group_by("mark").agg(calls_=ibis._.count())
+    return found.filter(found.calls_ > 1).select("mark")
+
+
+@lru_cache(16)
+def _alike(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    table = bindings.among(_by_tokens(ledger, shape), "mark", _MARKS)
     groups = table.group_by(
         *("window", "size_in", "size_out"),
         key_id=table.key_id,
