@@ -101,6 +101,7 @@ class LiveHub:
     """Knows the open pages. All but ``on_loaded`` belongs to the loop's own thread.
 
     ``started`` is a text that no other start has: numbers count from each start anew.
+    ``changes`` counts how often something was loaded, for whoever asks whether anything was.
     """
 
     def __init__(self, org: str, started: str) -> None:
@@ -111,6 +112,7 @@ class LiveHub:
         self._shared: dict[tuple[Scope, str], _Shared] = {}
         self._kept: deque[Numbered] = deque(maxlen=ROWS_KEPT)
         self._number = 0
+        self.changes = 0
         self.alerts = SharedMark()
         self.closed = False
 
@@ -147,6 +149,7 @@ class LiveHub:
         ``corrected`` tells that sums have changed besides."""
         numbered = [Numbered(self._number + place, row) for place, row in enumerate(rows, 1)]
         self._number += len(rows)
+        self.changes += 1
         self._kept.extend(numbered)
         allowed: dict[Scope, list[Numbered]] = {}
         for scope in {listener.scope for listener in self._listeners}:

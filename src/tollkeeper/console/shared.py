@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, ru
 
 from tollkeeper.console.attempts import Attempts
 from tollkeeper.console.colours import ColourBook
+from tollkeeper.console.joined import Joined
 from tollkeeper.console.providers import SignOn
 from tollkeeper.console.shown_settings import ShownSettings
 from tollkeeper.console.work import Work
@@ -127,8 +128,9 @@ class Console:
     ``passwords`` tells whether people may sign in with one, ``hasher`` hashes them and
     ``hashing`` is where it does so: few at once, since each takes much memory.
     ``sign_in_ways`` lists what else the sign-in page offers, ``sign_on`` the providers.
-    ``colours`` remembers which colour each name has in pictures, ``attempts`` who failed to
-    sign in lately. ``settings`` says how the deployment is set up.
+    ``colours`` remembers which colour each name has in pictures, ``joined`` what is being worked
+    out for several at once, ``attempts`` who failed to sign in lately. ``settings`` says how the
+    deployment is set up.
     """
 
     org: str
@@ -154,6 +156,7 @@ class Console:
     rate_limits: Callable[[], Sequence[RateRule]] = tuple
     self_service: Callable[[], Sequence[SelfService]] = tuple
     colours: ColourBook = field(default_factory=ColourBook)
+    joined: Joined = field(default_factory=Joined, repr=False)
     attempts: Attempts = field(default_factory=Attempts)
     failed_sign_ins: FailedSignIns = field(default_factory=FailedSignIns)
     audit_watch: AuditWatch = field(default_factory=AuditWatch)

@@ -164,16 +164,27 @@ class OverviewPage:
 
 def overview(console: Console, viewer: Viewer, query: Query) -> OverviewPage:
     """Answer ``GET /``."""
-    now_us = console.now_us()
-    question = overview_question(_report_query(query), now_us)
+    now_us, asked = console.now_us(), _report_query(query)
+    question = overview_question(asked, now_us)
     if question.dimension == "user" and ranks_names(console, viewer):
         question = replace(question, by_name=True)
-    ledger, filters = ledger_for(console, viewer), question.filters
-    with ledger.snapshot():  # the month so far is the same in both
-        found = report.overview(ledger, viewer.scope, question, now_us)
-        ahead = forecast(ledger, viewer.scope, question.period.zone, filters, now_us)
+    names = "" if viewer.sees_names else viewer.user_id  # whose own name is not masked
+    who = (viewer.scope, viewer.sees_names, names)
+    key = (*who, question.period.zone, tuple(sorted(asked.items())), console.hub.changes)
+    found, ahead = console.joined.get(key, lambda: _reports(console, viewer, question, now_us))
     links = Links(time_of(query), question.period.zone, question.filters, question.dimension)
     return _page(console, viewer, found, ahead, links, all_rows=query.get("rows") == "all")
+
+
+def _reports(
+    console: Console, viewer: Viewer, question: report.OverviewQuestion, now_us: int
+) -> tuple[Overview, MonthForecast]:
+    ledger, scope, filters = ledger_for(console, viewer), viewer.scope, question.filters
+    with ledger.snapshot():  # the month so far is the same in both
+        return (
+            report.overview(ledger, scope, question, now_us),
+            forecast(ledger, scope, question.period.zone, filters, now_us),
+        )
 
 
 def _report_query(query: Query) -> dict[str, str]:
