@@ -151,11 +151,12 @@ def chart_of(
 
 
 def _ahead(found: Overview, expected: MonthForecast) -> tuple[DayAhead, ...]:
-    """Give what is expected, where the chart ends today and has room for it."""
+    """Give what is expected, where the chart ends today and has room for it, or is the month."""
     days, ahead = found.days, expected.days
-    if not ahead or len(days) < max(_AHEAD_FROM_DAYS, len(ahead) - 1) or days[-1] != ahead[0].day:
+    if not ahead or days[-1] != ahead[0].day:
         return ()
-    return ahead
+    is_month = found.question.period.name == "month"
+    return ahead if is_month or len(days) >= max(_AHEAD_FROM_DAYS, len(ahead) - 1) else ()
 
 
 def _table(
