@@ -135,28 +135,34 @@ def chart_of(
 ) -> Chart:
     """Give the chart of an overview; ``labels`` and ``slots`` belong to its first parts."""
     name = found.question.dimension
+    ahead = _ahead(found, expected)
+    days = found.days[: found.days.index(ahead[0].day) + 1] if ahead else found.days
     narrowed = [links.narrowed(name, value_of(part.key)) for part in found.parts[:SERIES]]
     shown = zip(labels, slots, found.parts[:SERIES], strict=False)
-    series = [NamedSeries(label, slot, part.by_day) for label, slot, part in shown]
+    series = [NamedSeries(label, slot, part.by_day[: len(days)]) for label, slot, part in shown]
     if found.other is not None:
         narrowed.append(links)
-        series.append(NamedSeries("Other", OTHER, found.other.by_day))
+        series.append(NamedSeries("Other", OTHER, found.other.by_day[: len(days)]))
     return Chart(
-        found.days,
+        days,
         found.partial_day,
         tuple(series),
-        _table(found.days, found.partial_day, series, (*narrowed, links)),
-        _ahead(found, expected),
+        _table(days, found.partial_day, series, (*narrowed, links)),
+        ahead,
     )
 
 
 def _ahead(found: Overview, expected: MonthForecast) -> tuple[DayAhead, ...]:
-    """Give what is expected, where the chart ends today and has room for it, or is the month."""
+    """Give what is expected, where the chart has today and room for it, or is of the month.
+
+    Days to come that are in the period itself are among these, or there are none.
+    """
     days, ahead = found.days, expected.days
-    if not ahead or days[-1] != ahead[0].day:
+    if not ahead or ahead[0].day not in days or days[-1] > ahead[-1].day:
         return ()
+    known = days.index(ahead[0].day) + 1
     is_month = found.question.period.name == "month"
-    return ahead if is_month or len(days) >= max(_AHEAD_FROM_DAYS, len(ahead) - 1) else ()
+    return ahead if is_month or known >= max(_AHEAD_FROM_DAYS, len(ahead) - 1) else ()
 
 
 def _table(
