@@ -6,45 +6,16 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 
 from consoles import RunningConsole, running_console
+from hostile_texts import FORMULAS, SCRIPTS, Page
 from tollkeeper.domain.access import KeyKind
 from tollkeeper.domain.errors import Refused
 from tollkeeper.domain.ledger import Outcome
 from tollkeeper.services import keys, people
-
-SCRIPTS = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "'><svg/onload=alert(1)>",
-    "javascript:alert(1)",
-    "</title><script>alert(1)</script>",
-    "</textarea><script>alert(1)</script>",
-    '" onmouseover="alert(1)" x="',
-    "{{7*7}}{% raw %}${7*7}",
-    '<a hx-get="/keys" hx-on:click="alert(1)" data-hx-post="/logout">x</a>',
-    "<iframe srcdoc='<script>alert(1)</script>'>",
-    "<!--<script>-->",
-    "\u202egpj.exe",
-    "&lt;script&gt;",
-    "]]><script>alert(1)</script>",
-)
-FORMULAS = (
-    "=cmd|'/c calc'!A0",
-    "+1+1",
-    "-1+1",
-    "@SUM(A1)",
-    "\t=1",
-    "\r=1",
-    "\uff1d1+1",
-    "\uff0b1",
-    "\uff0d1",
-    "\uff20x",
-)
 
 
 @pytest.fixture(scope="module")
@@ -93,50 +64,14 @@ def _people_and_keys(console: RunningConsole) -> None:
             continue  # some names are refused, which is as good
 
 
-class Page(HTMLParser):
-    """Collects what a browser would run or fetch."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.harm: list[str] = []
-        self.texts: list[str] = []
-        self._script = False
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        found = dict(attributes)
-        if tag in {"iframe", "object", "embed", "base", "style", "meta"} and "http-equiv" in found:
-            self.harm.append(tag)
-        if tag in {"iframe", "object", "embed", "base", "style"}:
-            self.harm.append(tag)
-        if tag == "script" and not (found.get("src") or "").startswith("/static/"):
-            self.harm.append("inline script")
-        self._script = tag == "script"
-        for name, value in attributes:
-            if name.startswith(("on", "hx-", "data-hx")) or name in {"style", "srcdoc"}:
-                self.harm.append(f"{tag} {name}={value}")
-            if name in {"href", "src", "action", "formaction"}:
-                self._address(tag, value or "")
-
-    def _address(self, tag: str, value: str) -> None:
-        if not re.match(r"/(?!/)|#|https?://localhost:4000|\?|$", value):
-            self.harm.append(f"{tag} leads to {value}")
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-        if self._script and data.strip():
-            self.harm.append("script text")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._script = False
-
-
 PAGES = (
     *("/explore?group_by=team,tool,tag:feature&view=sankey", "/explore?group_by=user,key"),
     *("/", "/?by=tool", "/?by=tag:feature", "/?by=user&rows=all", "/?by=team", "/?by=provider"),
     *("/calls", "/calls?outcome=upstream_error", "/keys?show=all", "/me", "/login?token=x"),
     *("/account", "/people?show=all", "/savings", "/why", "/why?by=model", "/why?by=tag:feature"),
+    *("/explore?group_by=model,tag:customer", "/explore?group_by=tool&view=heat", "/models"),
+    *("/statements", "/statements/2026-09", "/statements/2026-09/core", "/settings"),
+    *("/adoption", "/alerts", "/budgets", "/settings/audit"),
 )
 
 
@@ -195,12 +130,17 @@ def test_forms_come_back_as_text(hostile: RunningConsole, text: str) -> None:
         *("/api/v1/calls?format=csv&limit=1000", "/calls?format=csv", "/?format=csv&by=model"),
         *("/api/v1/usage?format=csv&group_by=tool,tag:feature", "/?format=csv&by=tag:feature"),
         "/explore?format=csv&group_by=tool,tag:feature&view=table",
+        "/explore?format=csv&group_by=model&filter=" + quote(f'model:"{FORMULAS[0]}"'),
+        *("/why?format=csv&by=tag:feature", "/why?format=csv&by=provider"),
+        "/api/v1/statements/2026-09?format=csv",
     ],
 )
 def test_no_cell_of_a_file_is_a_formula(hostile: RunningConsole, target: str) -> None:
     reply = hostile.get(target, hostile.session("admin"))
     assert reply.status == 200
-    assert re.fullmatch(r'attachment; filename="[a-z]+\.csv"', reply.header("content-disposition"))
+    assert re.fullmatch(
+        r'attachment; filename="[a-z0-9-]+\.csv"', reply.header("content-disposition")
+    )
     rows = list(csv.reader(io.StringIO(reply.text.removeprefix("\ufeff"), newline="")))
     assert len(rows) > 5
     cells = [cell for row in rows[1:] for cell in row]

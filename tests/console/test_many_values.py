@@ -6,16 +6,21 @@ import csv
 import io
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from consoles import RunningConsole, running_console
 from memory import peak_bytes, resident_bytes
 from page_figures import amount, cells, last_cells, section, total
+from tollkeeper.cli import why
+from tollkeeper.domain.access import Scope
 from tollkeeper.ports import Position
+from tollkeeper.reports.source import LedgerReports
 
 MANY = 2_500
 TEAMS = 300
@@ -104,8 +109,10 @@ def test_what_changed_adds_up_beyond_the_rows_that_are_shown(many: RunningConsol
     assert file[-1]["name"] == "(other)"
     assert total(row["difference_usd"] for row in file) == WHOLE
     assert "100 other teams" in get(many, "/why?by=team")
-    reply = many.get("/why?by=session", many.session("admin"))
-    assert reply.status == 200
+    source = LedgerReports(many.ledger, Scope("acme"), lambda: many.now_us)
+    app = why.commands(lambda _: nullcontext(source))
+    told = CliRunner().invoke(app, ["--by", "team", "--since", "30d", "--tz", "UTC"])
+    assert (told.exit_code, "(100 others)" in told.output) == (0, True)
 
 
 def test_flows_and_steps_add_up_beyond_the_groups_that_are_drawn(many: RunningConsole) -> None:

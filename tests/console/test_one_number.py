@@ -216,7 +216,7 @@ questions = st.builds(
 )
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(questions)
 def test_one_number_everywhere(desk: Desk, asked: Question) -> None:
     require_one_number(desk, asked)
