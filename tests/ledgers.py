@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
-from tollkeeper.ports import Ledger
+from tollkeeper.domain.access import Scope
+from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.ports import Ledger, Position
 from tollkeeper.storage.duckdb.handle import Settings
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 SMALL = Settings(memory_limit="256MB", threads=1)
+_numbers = count()
 
 
 def open_duckdb(folder: Path) -> DuckDbLedger:
@@ -18,3 +22,10 @@ def open_duckdb(folder: Path) -> DuckDbLedger:
 
 
 ENGINES: dict[str, Callable[[Path], Ledger]] = {"duckdb": open_duckdb}
+
+
+def store(ledger: Ledger, entries: Sequence[LedgerEntry]) -> Scope:
+    """Put entries into an organisation of their own, which nobody else sees; give its scope."""
+    org = f"org-{next(_numbers)}"
+    ledger.append([entry._replace(org=org) for entry in entries], Position(org, 1))
+    return Scope(org)

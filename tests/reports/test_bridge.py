@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,37 +13,23 @@ from hypothesis import strategies as st
 import recount
 from arbitrary_entries import corrected_entries
 from ledger_entries import ledger_entry
+from ledgers import store
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.bridge import Cause
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
-from tollkeeper.ports import Ledger, Position
+from tollkeeper.ports import Ledger
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.reports import zones
 from tollkeeper.reports.bridge import Changes, changes
 from tollkeeper.reports.bridge_words import why
 from tollkeeper.reports.parameters import changes_question
 from tollkeeper.reports.questions import BadQuestion
-from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 DAY_US = 86_400_000_000
 NOW_US = zones.instant_of(
     datetime.fromisoformat("2026-11-18T15:30"), zones.zone_info("Europe/Berlin")
 )
 BOOK = shipped_price_book()
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def ledger() -> Iterator[Ledger]:
-    opened = DuckDbLedger(Path(":memory:"))
-    yield opened
-    opened.close()
-
-
-def store(ledger: Ledger, entries: Sequence[LedgerEntry]) -> Scope:
-    org = f"org-{next(_numbers)}"
-    ledger.append([entry._replace(org=org) for entry in entries], Position(org, 1))
-    return Scope(org)
 
 
 def ask(ledger: Ledger, scope: Scope, **asked: str) -> Changes:

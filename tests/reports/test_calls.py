@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -13,31 +11,16 @@ from hypothesis import strategies as st
 
 from arbitrary_entries import corrected_entries
 from ledger_entries import START_US, ledger_entry
-from ledgers import open_duckdb
+from ledgers import store
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.corrections import bookings_of
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.money import usd
-from tollkeeper.ports import Ledger, Position
+from tollkeeper.ports import Ledger
 from tollkeeper.reports.calls import CallRow, CallsQuestion, calls
 from tollkeeper.reports.filters import parse_filters
 from tollkeeper.reports.period import period_between
 from tollkeeper.reports.questions import BadQuestion
-
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path_factory.mktemp("calls"))
-    yield opened
-    opened.close()
-
-
-def store(ledger: Ledger, entries: Sequence[LedgerEntry]) -> Scope:
-    org = f"org-{next(_numbers)}"
-    ledger.append([entry._replace(org=org) for entry in entries], Position(org, 1))
-    return Scope(org)
 
 
 def all_pages(ledger: Ledger, scope: Scope, limit: int, filters: str = "") -> list[CallRow]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 import recount
 from arbitrary_entries import corrected_entries
 from ledger_entries import ledger_entry
-from ledgers import open_duckdb
-from tollkeeper.domain.access import Scope
+from ledgers import store
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.ports import Ledger, Position
+from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.explore import SERIES, Explored, Row, explore
 from tollkeeper.reports.explore_answers import explore_document, explore_table, step_text
@@ -56,21 +55,6 @@ KEPT = {
     ),
     "tag:feature=chat": lambda entry: entry.tags.get("feature") == "chat",
 }
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path_factory.mktemp("explore"))
-    yield opened
-    opened.close()
-
-
-def store(ledger: Ledger, entries: Sequence[LedgerEntry]) -> Scope:
-    """Put entries into an organisation of their own."""
-    org = f"org-{next(_numbers)}"
-    ledger.append([entry._replace(org=org) for entry in entries], Position(org, 1))
-    return Scope(org)
 
 
 @st.composite

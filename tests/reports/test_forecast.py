@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger_entries import ledger_entry
+from ledgers import store
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.forecast import HISTORY_DAYS, State
 from tollkeeper.domain.ledger import Basis, LedgerEntry
-from tollkeeper.ports import Ledger, Position
+from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.filters import parse_filters
 from tollkeeper.reports.forecast import MonthForecast, forecast
 from tollkeeper.reports.forecast_answers import forecast_document, headline, how
 from tollkeeper.reports.parameters import forecast_question
 from tollkeeper.reports.questions import BadQuestion
-from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 USD = 10**9
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def ledger() -> Iterator[Ledger]:
-    opened = DuckDbLedger(Path(":memory:"))
-    yield opened
-    opened.close()
-
-
-def store(ledger: Ledger, entries: Sequence[LedgerEntry]) -> Scope:
-    org = f"org-{next(_numbers)}"
-    ledger.append([entry._replace(org=org) for entry in entries], Position(org, 1))
-    return Scope(org)
 
 
 def moment(text: str, zone: str) -> int:

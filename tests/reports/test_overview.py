@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from itertools import count
 from typing import Any
 
 import pytest
@@ -15,10 +14,10 @@ from hypothesis import strategies as st
 import recount
 from arbitrary_entries import corrected_entries
 from ledger_entries import ledger_entry
-from ledgers import open_duckdb
+from ledgers import store
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import Basis, LedgerEntry, is_attempt
-from tollkeeper.ports import Ledger, Position
+from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.comparison import MEASURES, NOTHING, Change, Sums
 from tollkeeper.reports.filters import parse_filters
@@ -34,20 +33,6 @@ from tollkeeper.reports.questions import BadQuestion
 BERLIN = "Europe/Berlin"
 NOW_US = zones.instant_of(zones.datetime.fromisoformat("2026-11-18T15:30"), zones.zone_info(BERLIN))
 DAY_US = 86_400_000_000
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path_factory.mktemp("overview"))
-    yield opened
-    opened.close()
-
-
-def store(ledger: Ledger, entries: Sequence[LedgerEntry]) -> Scope:
-    org = f"org-{next(_numbers)}"
-    ledger.append([entry._replace(org=org) for entry in entries], Position(org, 1))
-    return Scope(org)
 
 
 def page(

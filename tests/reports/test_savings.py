@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledgers import open_duckdb
 from savings_desks import BOOK, DAY_US, MINUTE_US, NOW_US, PRICES, call
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.calls import Part
@@ -31,13 +30,6 @@ _orgs = count()
 TODAY = NOW_US - 3 * MINUTE_US * 60  # 09:00
 BEFORE_US = 30 * DAY_US
 BIG = "claude-opus-9"
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path_factory.mktemp("savings"))
-    yield opened
-    opened.close()
 
 
 def store(ledger: Ledger, entries: Sequence[LedgerEntry]) -> Scope:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import count
 from typing import Any
 
 import pytest
@@ -15,10 +13,10 @@ from hypothesis import strategies as st
 import recount
 from arbitrary_entries import corrected_entries
 from ledger_entries import ledger_entry
-from ledgers import open_duckdb
+from ledgers import store
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.ports import Ledger, Position
+from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.filters import parse_filters
 from tollkeeper.reports.measures import ADDITIVE, MEASURES
@@ -48,21 +46,6 @@ CHECKED = [
     "error_rate", "cached_share", "customers",
 ]  # fmt: skip
 NOW_US = zones.epoch_us_of(datetime(2026, 11, 18, tzinfo=UTC))
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path_factory.mktemp("usage"))
-    yield opened
-    opened.close()
-
-
-def store(ledger: Ledger, entries: list[LedgerEntry]) -> Scope:
-    """Put entries into an organisation of their own."""
-    org = f"org-{next(_numbers)}"
-    ledger.append([entry._replace(org=org) for entry in entries], Position(org, 1))
-    return Scope(org)
 
 
 def week(zone: str, start: str) -> Period:

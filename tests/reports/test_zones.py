@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger_entries import ledger_entry
-from ledgers import open_duckdb
 from tollkeeper.ports import Ledger, Position
 from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.questions import BadQuestion
@@ -115,13 +113,6 @@ def test_what_is_no_zone_is_refused(name: str) -> None:
 
 
 # --------------------------------------------------------------------- in the engine
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path_factory.mktemp("zones"))
-    yield opened
-    opened.close()
 
 
 def near_changes(name: str) -> list[int]:
