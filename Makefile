@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WHEELS := --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-long check bench cap accuracy test-agents screenshots lock prices vocabulary clean
+.PHONY: help setup run demo test test-long check bench bench-ledger cap accuracy test-agents screenshots lock prices vocabulary clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ check: setup $(VENV)/.check ## lint, types, import rule and tidy rules, as CI ru
 bench: setup $(VENV)/.test ## the benchmarks; writes docs/benchmarks.md
 	@$(BIN)/python tools/system_packages.py bench
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-ledger: setup $(VENV)/.test ## pages of ledgers of 1, 3 and 10 million; writes docs/ledger-speed.md
+	@$(BIN)/python -m benchmarks.pages $(ARGS)
 
 cap: setup $(VENV)/.test ## a thousand calls at once against a cap; writes docs/cap.md
 	@$(BIN)/python tools/system_packages.py test

@@ -37,6 +37,7 @@ from benchmarks import (
     many_keys,
     memory,
     micro,
+    pages,
     report,
     startup,
     throughput,
@@ -62,6 +63,7 @@ SUITES: Final[dict[str, tuple[Suite, set[str]]]] = {
     "profile": (hot_path.hot_path, {"tollkeeper"}),
     "start": (startup.startup, {"tollkeeper"}),
     "loader": (ledger_side.loader, set()),
+    "ledger": (pages.pages, set()),
     "micro": (micro.micro, set()),
 }
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TABLE: Final = "quarter_hours"
 SLOT: Final = "summed_entries"
 STEP: Final = 250_000
-"""So many entries are summed up in one transaction: 150 MB of memory where no two are alike."""
+"""So many entries are summed up in one transaction, which fits into memory if none are alike."""
 
 LEFT_MAX: Final = 20_000
 """So many entries may follow those that are summed up: reading them takes a millisecond."""

@@ -1,0 +1,269 @@
+"""How long the pages' reports take on large ledgers; writes docs/ledger-speed.md.
+
+    python -m benchmarks.pages --rows 1000000 3000000 10000000
+    python -m benchmarks.pages --ledger some/ledger.duckdb another/ledger.duckdb
+
+Ledgers are those of the demo's company (ninety days, 120 people, 400 customers, agents and
+services, corrections and unpriced calls). Each report is asked once unheeded, which builds its
+queries, and then some times; reports are what a page waits for, its rendering is not in here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import ibis
+
+from benchmarks import machine, report
+from benchmarks.figures import Bound, Target, median, number, percentile
+from benchmarks.page_questions import LIMITS_MS, Ask, questions
+from benchmarks.setting import Setting
+from benchmarks.tables import Findings, Table, target_table
+from tollkeeper import clock
+from tollkeeper.demo import filling
+from tollkeeper.demo.folder import Mark
+from tollkeeper.ports import DataFolder
+from tollkeeper.storage.duckdb.handle import Settings
+from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+
+THREADS: Final = 2
+ROWS: Final = 1_000_000
+DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "ledger-speed.md"
+_SEED: Final = 7
+_QUICK_ROWS: Final = 50_000
+_REPEATS: Final = 11
+_SLOW_S: Final = 3.0
+_PROVIDER_PORT: Final = 4_999
+_PAPER: Final = 100_000_000
+
+
+class Timed(NamedTuple):
+    """How long one report took: milliseconds on the wall, and of both cores' time."""
+
+    page: str
+    name: str
+    first_ms: float
+    walls_ms: tuple[float, ...]
+    cores_ms: tuple[float, ...]
+
+    @property
+    def p95_ms(self) -> float:
+        return percentile(self.walls_ms, 0.95) or 0.0
+
+
+class Measured(NamedTuple):
+    """All reports on one ledger, and how many rows its sums have."""
+
+    entries: int
+    sums: int
+    load: str
+    reports: tuple[Timed, ...]
+
+    def worst(self, page: str) -> Timed:
+        """Give the slowest report of a page."""
+        return max((it for it in self.reports if it.page == page), key=lambda it: it.p95_ms)
+
+    def cores_ms(self, page: str) -> float:
+        """Give the core time of the page's report that takes most of it."""
+        return max(median(it.cores_ms) or 0.0 for it in self.reports if it.page == page)
+
+
+def made(folder: Path, rows: int) -> Path:
+    """Make the company's ledger of so many entries; give its file."""
+    data = DataFolder(folder)
+    mark = Mark(rows, _SEED, clock.now_us(), _PROVIDER_PORT)
+    filling.fill(data, mark, lambda _: None)
+    return data.ledger
+
+
+def measured(path: Path, repeats: int, told: Callable[[str], None]) -> Measured:
+    """Sum up what is not yet, and ask everything."""
+    ledger = DuckDbLedger(path, Settings("1GB", THREADS))
+    try:
+        ledger.sum_up(steps=1_000)
+        ledger.maintain()
+        table, sums = ledger.entries(), ledger.summed(())
+        entries = ledger.run(table.agg(rows=table.count()))[0]["rows"]
+        rows = ledger.run(sums.agg(rows=sums.count()))[0]["rows"]
+        load = f"{_load():.1f}"
+        found = tuple(
+            _timed(page, name, ask, repeats, told) for page, name, ask in questions(ledger)
+        )
+        return Measured(entries, rows, f"{load} to {_load():.1f}", found)
+    finally:
+        ledger.close()
+
+
+def _load() -> float:
+    return float(Path("/proc/loadavg").read_text("ascii").split()[0])
+
+
+def _timed(page: str, name: str, ask: Ask, repeats: int, told: Callable[[str], None]) -> Timed:
+    told(f"{page}: {name}")
+    began = time.perf_counter()
+    ask()
+    first_s = time.perf_counter() - began
+    walls, cores = [], []
+    for _ in range(repeats if first_s < _SLOW_S else 3):
+        began, used = time.perf_counter(), time.process_time()
+        ask()
+        walls.append((time.perf_counter() - began) * 1e3)
+        cores.append((time.process_time() - used) * 1e3)
+    return Timed(page, name, first_s * 1e3, tuple(walls), tuple(cores))
+
+
+# ------------------------------------------------------------------ the suite
+
+
+def pages(setting: Setting, advance: Callable[[str], None]) -> Findings:
+    """Measure a ledger of one million entries."""
+    folder = setting.folder / "company"
+    quick = setting.rounds <= 2
+    advance("ledger: a company is made")
+    path = made(folder, _QUICK_ROWS if quick else ROWS)
+    found = measured(path, 3 if quick else _REPEATS, lambda text: advance(f"ledger: {text}"))
+    shutil.rmtree(folder)
+    findings = Findings("ledger", f"Pages of a ledger of {found.entries:,} entries")
+    findings.tables.append((_TITLE, _table(found)))
+    findings.targets = targets(found)
+    findings.raw = {it.name: it.walls_ms for it in found.reports}
+    findings.notes.append(f"Larger ledgers: [ledger-speed.md](ledger-speed.md). {_SHORT}")
+    return findings
+
+
+_TITLE: Final = f"Reports, DuckDB with {THREADS} threads and 1 GB"
+_SHORT: Final = "Rendering a page is not in these figures."
+
+
+def targets(found: Measured) -> list[Target]:
+    """Set the slowest report of each page against its limit."""
+    return [
+        Target(
+            f"{page}, {found.entries:,} entries, p95 of the slowest",
+            found.worst(page).p95_ms,
+            *(Bound.BELOW, limit_ms, "ms"),
+        )
+        for page, limit_ms in LIMITS_MS.items()
+    ]
+
+
+def _table(found: Measured) -> Table:
+    table = Table(["report", "first ms", "median ms", "p95 ms", "core ms"])
+    for it in found.reports:
+        figures = (it.first_ms, median(it.walls_ms), it.p95_ms, median(it.cores_ms))
+        table.add(f"{it.page}: {it.name}", *map(number, figures))
+    return table
+
+
+# ------------------------------------------------------------------ the document
+
+
+def document(several: Sequence[Measured], command: str) -> str:
+    """Give docs/ledger-speed.md: targets, how figures grow, and all of them."""
+    parts = [
+        _INTRODUCTION.format(command=command, date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+    ]
+    busy = [it.load for it in several if float(it.load.split()[0]) > 0.5]
+    if busy:
+        parts.append(_BUSY.format(loads=", ".join(busy)))
+    parts.append("## Targets")
+    parts.append(target_table([each for it in several for each in targets(it)]).markdown())
+    parts += ["## How it grows", _growth(several).markdown(), _PAPER_NOTE]
+    parts.append("## What the sums come to")
+    table = Table(["entries", "rows of sums", "entries in a row"])
+    for it in several:
+        table.add(f"{it.entries:,}", f"{it.sums:,}", number(it.entries / it.sums))
+    parts += [table.markdown(), _METHOD]
+    for it in several:
+        parts += [f"## {it.entries:,} entries", f"Load {it.load}.", _table(it).markdown()]
+    facts = report.facts(machine.machine(), _versions(), 0)
+    parts += ["## Machine and versions", "\n".join(facts.splitlines()[:-1])]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _versions() -> dict[str, str]:
+    found = machine.versions()
+    kept = {name: found[name] for name in ("CPython", "duckdb", "Tollkeeper")}
+    return {**kept, "Ibis": str(ibis.__version__)}
+
+
+def _growth(several: Sequence[Measured]) -> Table:
+    """Compare the core times, which neighbours bend least, and draw the last line further."""
+    sizes = [f"{it.entries:,}" for it in several]
+    table = Table(["most core ms", "wanted", *sizes, f"{_PAPER:,}, on paper"])
+    for page, limit_ms in LIMITS_MS.items():
+        found = [(it.entries, it.cores_ms(page)) for it in several]
+        shown = [number(ms) for _, ms in found]
+        table.add(page, f"< {limit_ms:,} ms", *shown, number(on_paper(found)))
+    return table
+
+
+def on_paper(found: Sequence[tuple[int, float]], entries: int = _PAPER) -> float | None:
+    """Draw the line through the two largest sizes on to another; None for fewer than two."""
+    if len(found) < 2:
+        return None
+    (few, fast), (many, slow) = sorted(found)[-2:]
+    return slow + (slow - fast) / (many - few) * (entries - many)
+
+
+_INTRODUCTION: Final = """\
+# How fast pages are on large ledgers
+
+Written by `make bench-ledger` (`{command}`), which measured this on {date}.
+`make bench` measures a million entries of these.
+"""
+_BUSY: Final = """\
+**The machine had other work during this run** (load averages: {loads}), so times on
+the wall are mostly waiting for others, and say nothing of what it does in peace. "core ms" is the
+processor time of all threads together. With two cores to itself a report takes at least half of
+it, and at most all of it where nothing is read from the disk: a page keeps its limit if its core
+time does, misses it if half of that is more, and between the two only a quiet machine can tell.
+"""
+_PAPER_NOTE: Final = f"""\
+The last column was not measured: it is the straight line through the two largest sizes. At
+{_PAPER:,} entries what is in no sum (percentiles, sessions, customers, tags, Savings) reads some
+seventy million rows for two periods of thirty days, which takes seconds to minutes.
+"""
+_METHOD: Final = """\
+Entries are summed up by the quarter-hour, with whatever they have in common, in the ledger's own
+file (decision 36). Overview, Why, Keys, and all of Explore that adds up or counts people and keys
+are answered from these sums and the few entries that were not summed up yet; the answers are the
+same to the last digit. Percentiles, numbers of sessions and of customers, and breakdowns by
+session, customer or tag are read from the entries themselves. Where entries have less in
+common than this company's, sums have more rows: at worst one for each entry.
+
+Savings looks at two periods of single calls for storms, duplicates and caches that ran out. Most
+of what is left of its time is two groupings of all calls by whole numbers, and the order of the
+calls within each session. To hold a second at ten million entries it would have to keep what it
+found of days that are over, and look at them again only where late entries or corrections came.
+"""
+
+
+def main() -> None:
+    """Make or open ledgers, measure, print and write the document."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=[ROWS, 3 * ROWS, 10 * ROWS])
+    parser.add_argument("--ledger", type=Path, nargs="+", help="files that are there already")
+    parser.add_argument("--repeats", type=int, default=_REPEATS)
+    parser.add_argument("--print", action="store_true", help="write no document")
+    given = parser.parse_args()
+    several = [measured(path, given.repeats, print) for path in given.ledger or ()]
+    for rows in () if given.ledger else given.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            several.append(measured(made(Path(folder) / "company", rows), given.repeats, print))
+    sizes = " ".join(str(it.entries) for it in several)
+    text = document(several, f"python -m benchmarks.pages --rows {sizes}")
+    print(text)
+    if not given.print:
+        DOCUMENT.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

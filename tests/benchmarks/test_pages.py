@@ -1,0 +1,43 @@
+"""The document about large ledgers: what is told of figures that were measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.page_questions import LIMITS_MS, questions
+from benchmarks.pages import Measured, Timed, document, on_paper, targets
+from ledgers import open_duckdb
+
+
+def some(entries: int, ms: float) -> Measured:
+    reports = tuple(Timed(page, "all", 2 * ms, (ms, ms), (ms,)) for page in LIMITS_MS)
+    return Measured(entries, entries // 10, "0.1 to 0.2", reports)
+
+
+def test_what_is_on_paper_lies_on_the_line_through_the_largest() -> None:
+    assert on_paper([(1, 9.0), (10, 20.0), (3, 6.0)], 100) == pytest.approx(200)
+    assert on_paper([(10, 20.0)]) is None
+
+
+def test_targets_are_of_the_slowest_report_of_a_page() -> None:
+    found = some(1_000, 50)
+    slow = found._replace(reports=(*found.reports, Timed("Overview", "x", 1, (400.0,), (1.0,))))
+    assert [it.measured for it in targets(slow)] == [400, 50, 50, 50, 50]
+
+
+def test_the_document_says_that_the_last_column_was_not_measured() -> None:
+    text = document([some(1_000_000, 50), some(3_000_000, 110)], "python -m benchmarks.pages")
+    assert "| Overview | < 100 ms | 50 | 110 | 3,020 |" in text
+    assert "was not measured" in text
+    assert "other work" not in text
+
+
+def test_every_question_can_be_asked(tmp_path: Path) -> None:
+    ledger = open_duckdb(tmp_path)
+    try:
+        asked = list(questions(ledger))
+        assert len({(page, name) for page, name, _ in asked}) == len(asked)
+    finally:
+        ledger.close()
