@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +35,7 @@ from tollkeeper.reports.period import Period, period_between, period_named
 from tollkeeper.reports.usage import UsageQuestion, usage
 from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+from tollkeeper.storage.summed_columns import ROW
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -199,3 +202,11 @@ def test_a_time_zone_is_away_by_whole_quarters_of_an_hour() -> None:
             shift = moment.astimezone(zone).utcoffset()
             assert shift is not None
             assert not shift.total_seconds() % 900, (name, moment)
+
+
+def test_the_table_of_sums_has_its_columns_in_their_order(tmp_path: Path) -> None:
+    """Sums and single entries are put together by the places of their columns."""
+    open_duckdb(tmp_path).close()
+    with duckdb.connect(str(tmp_path / "ledger.duckdb"), read_only=True) as connection:
+        found = connection.execute("SELECT * FROM quarter_hours").description
+    assert [column[0] for column in found] == [column.name for column in ROW]
