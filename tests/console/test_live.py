@@ -15,6 +15,7 @@ import pytest
 
 from consoles import PEOPLE, RunningConsole, Session, SocketConnection, running_console, until
 from ledger_entries import ledger_entry
+from tollkeeper import clock
 from tollkeeper.console.alert_marks import alerts_mark
 from tollkeeper.console.live import (
     CONNECTIONS_MAX,
@@ -434,6 +435,23 @@ def test_figures_are_summed_up_once_for_all_pages_that_show_them() -> None:
             hub.leave(listener)
         assert await hub.figures(listeners[0], ask, 0) is None
         assert hub.connections == 0
+
+    run(work)
+
+
+def test_figures_that_take_long_are_not_late_for_long() -> None:
+    async def work() -> None:
+        hub = await _hub()
+        listener = hub.listen(ALL, "UTC", b"s")
+
+        async def ask() -> Any:
+            await asyncio.sleep(0.2)
+            return _Figures()
+
+        began_s = clock.monotonic_s()
+        await hub.figures(listener, ask, 0)
+        took_s = clock.monotonic_s() - began_s
+        assert 0.5 < hub.figures_due_s(listener) <= 1 + took_s
 
     run(work)
 

@@ -27,7 +27,10 @@ _ROWS_WAITING_MAX: Final = 50
 _BATCH_ENTRIES_MAX: Final = 500
 _FIGURES_EVERY_S: Final = 0.5
 _FIGURES_SHARE: Final = 10
-"""Figures are summed up again after at least this many times what that takes."""
+"""Figures are summed up again after at least this many times what that takes ..."""
+
+_FIGURES_LATE_S: Final = 1.0
+"""... unless that is so much longer: a call is to be in them within two seconds."""
 
 
 class Numbered(NamedTuple):
@@ -236,7 +239,9 @@ class LiveHub:
                 version, began_s = shared.version, clock.monotonic_s()
                 shared.figures = await ask()
                 ended_s = clock.monotonic_s()
-                pause_s = max(_FIGURES_EVERY_S, _FIGURES_SHARE * (ended_s - began_s))
+                took_s = ended_s - began_s
+                pause_s = min(_FIGURES_SHARE * took_s, _FIGURES_LATE_S + took_s)
+                pause_s = max(_FIGURES_EVERY_S, pause_s)
                 shared.summed_version, shared.not_before_s = version, ended_s + pause_s
         return shared.figures
 
