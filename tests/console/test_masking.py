@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consoles import OPERATOR_TOKEN, RunningConsole, running_console
+from page_figures import last_cells, section
 from stores import issue_key
 from tollkeeper.console.access import OPERATOR_HEADER
 from tollkeeper.console.masking import REASON_HEADER
@@ -168,6 +170,17 @@ def test_people_who_are_named_are_never_ranked(console: RunningConsole) -> None:
     masked = rows(console, f"{BY_USER}&order=-cost_usd", headers=console.as_admin_key)
     costs = [row["cost_usd"] for row in masked]
     assert costs == sorted(costs, reverse=True)
+
+
+def test_the_first_page_ranks_nobody_by_name_either(console: RunningConsole) -> None:
+    session = console.sign_in("admin")
+    console.post("/unmask", {"reason": WHY}, session)
+    page = console.get("/?by=user", session).text
+    places = [section(page, "parts").index(email) for email in OTHERS]
+    assert places == sorted(places)
+    assert not any(email in section(page, "movers") for email in OTHERS)
+    rows_sum, whole = last_cells(section(page, "parts"))
+    assert rows_sum == whole == Decimal("0.000006")
 
 
 def test_the_command_line_of_this_machine_sees_names(console: RunningConsole) -> None:

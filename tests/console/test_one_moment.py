@@ -76,7 +76,7 @@ def test_the_list_and_its_totals(growing: RunningConsole) -> None:
     assert tiles(html, "totals")["Requests"] == str(len(rows))
 
 
-@pytest.mark.parametrize("view", ["bars", "table", "heat", "sankey"])
+@pytest.mark.parametrize("view", ["bars", "heat", "sankey"])
 def test_explore(growing: RunningConsole, view: str) -> None:
     html = page(growing, f"/explore?group_by=model,team&view={view}")
     (whole,) = re.findall(r'id="total"[^>]*title="([^"]*)"', html)

@@ -135,7 +135,7 @@ def overview(ledger: Ledger, scope: Scope, question: OverviewQuestion, now_us: i
         partial_day=_running_day(period, days, now_us),
         parts=parts,
         other=_other(parts[:SERIES], stretch, daily[-1]) if len(parts) > SERIES else None,
-        movers=_movers(parts),
+        movers=() if question.by_name else _movers(parts),  # those would be a ranking
         recent_calls=recent,
         has_entries=has_entries,
         groups=rows[0]["groups_"] if rows else 0,
