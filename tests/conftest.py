@@ -45,8 +45,17 @@ def pytest_collection() -> Generator[None, object, object]:
         atexit.register(gc.unfreeze)  # else DuckDB's library complains of what was left
 
 
-_BEGIN_WITH = ("tests/durability/", "tests/clients/", "tests/services/test_repricing_kill.py")
-"""Tests that wait for many processes, one after the other."""
+_BEGIN_WITH = (
+    "tests/durability/",
+    "tests/clients/",
+    "tests/services/test_repricing_kill.py",
+    "tests/metering/test_recorded_holds.py",
+    "tests/gateway/test_stated_usage.py",
+    "tests/browser/test_journey.py",
+    "tests/console/test_postgres_deployment.py",
+    "tests/cli/test_demo.py",
+)
+"""Tests that take a quarter of a minute or more: most wait for one process after the other."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
