@@ -183,7 +183,10 @@ class ChangeText(NamedTuple):
 
 
 def change(ratio: Decimal | None, *, now: Decimal | None, before: Decimal | None) -> ChangeText:
-    """Describe a change: ``17%`` up, ``8%`` down, ``0%`` under half a percent, ``new``."""
+    """Describe a change: ``17%`` up, ``8%`` down, ``0%`` under half a percent, ``new``.
+
+    From 1,000% up it says how many times as much it is now: ``50x``.
+    """
     if now is None or before is None:
         return ChangeText("unknown", UNKNOWN, "cannot be compared")
     if not before:
@@ -192,8 +195,11 @@ def change(ratio: Decimal | None, *, now: Decimal | None, before: Decimal | None
         return ChangeText("flat", "0%", "no change")
     percent = abs(ratio) * 100
     whole = percent.quantize(Decimal(1), ROUND_HALF_UP)  # half a percent is shown as one
-    text = f"{_short(percent)}%" if whole >= _THOUSAND else f"{whole:f}%"
     direction: Literal["up", "down"] = "up" if ratio > 0 else "down"
+    if ratio > 0 and whole >= _THOUSAND:
+        times = _short(ratio + 1)
+        return ChangeText(direction, f"{times}x", f"up, {times} times as much")
+    text = f"{_short(percent)}%" if whole >= _THOUSAND else f"{whole:f}%"
     return ChangeText(direction, text, f"{direction} {text}")
 
 
