@@ -13,6 +13,14 @@ def amount(text: str) -> Decimal:
     return Decimal(0) if text == "—" else Decimal(re.sub(r"[$,]|\. .*", "", text))
 
 
+def written(money: Decimal | None) -> str:
+    """Write an amount as the title of a figure does."""
+    if money is None:
+        return "—"
+    whole, _, fraction = f"{abs(money):.9f}".partition(".")
+    return f"{'-' * (money < 0)}${int(whole):,}.{fraction.rstrip('0'):0<2}"
+
+
 def total(values: Iterable[str | int | Decimal | None]) -> Decimal:
     """Add up amounts; what is unknown adds nothing."""
     return sum((Decimal(value) for value in values if value not in {None, ""}), Decimal(0))

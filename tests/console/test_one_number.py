@@ -28,7 +28,7 @@ from typer.testing import CliRunner
 
 from consoles import RunningConsole, running_console
 from one_ledger import NOW_US, VALUES, ZONES, Facts, Recount, Wanted, entries, recount
-from page_figures import amount, cells, section, tiles, total
+from page_figures import amount, cells, section, tiles, total, written
 from tollkeeper.cli import forecast, spend, why
 from tollkeeper.console.access import scope_of
 from tollkeeper.domain.bridge import Cause
@@ -397,11 +397,3 @@ def stretch_of(document: Mapping[str, str]) -> Stretch:
         for name in ("from", "to")
     )
     return Stretch({}, document["tz"], first, after)
-
-
-def written(money: Decimal | None) -> str:
-    """Write an amount as the title of a figure does."""
-    if money is None:
-        return "—"
-    whole, _, fraction = f"{abs(money):.9f}".partition(".")
-    return f"{'-' * (money < 0)}${int(whole):,}.{fraction.rstrip('0'):0<2}"
