@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,8 +19,8 @@ def group_of(entry: LedgerEntry, name: str, zone: ZoneInfo) -> Any:
     """Give the value of one dimension."""
     local = zones.local_time(entry.started_at_us, zone)
     if name == "hour":
-        start = local.replace(minute=0, second=0, microsecond=0)
-        return start.isoformat()
+        fixed = local.astimezone(timezone(local.utcoffset() or timedelta()))
+        return fixed.replace(minute=0, second=0, microsecond=0).isoformat()
     if name == "day":
         return local.date().isoformat()
     if name == "week":

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from ledger_entries import ledger_entry
 from tollkeeper.ports import Ledger, Position
 from tollkeeper.reports import bindings, zones
+from tollkeeper.reports.period import Period
 from tollkeeper.reports.questions import BadQuestion
+from tollkeeper.reports.steps import steps_of
 
 NAMES = [
     "UTC",
@@ -162,3 +164,27 @@ def test_the_hour_that_comes_twice_stays_two(ledger: Ledger) -> None:
         for later in (0, 1)
     ]
     assert texts == ["2026-11-01T01:00:00-04:00", "2026-11-01T01:00:00-05:00"]
+
+
+@pytest.mark.parametrize(
+    ("change", "before", "after", "begins"),
+    [
+        # Half past three in the afternoon, UTC: two o'clock becomes half past two ...
+        ("2026-10-03T15:30", "01:00:00+10:30", "02:00:00+11:00", "02:30:00+11:00"),
+        # ... and in April half past one.
+        ("2026-04-04T15:00", "01:00:00+11:00", "01:00:00+10:30", "01:30:00+10:30"),
+    ],
+)
+def test_hours_that_half_an_hour_is_taken_from_are_told_apart(
+    change: str, before: str, after: str, begins: str
+) -> None:
+    zone = ZoneInfo("Australia/Lord_Howe")
+    at_us = zones.epoch_us_of(datetime.fromisoformat(change).replace(tzinfo=UTC))
+    hour_us = 3_600_000_000
+    period = Period("custom", str(zone), at_us - hour_us, at_us + hour_us, at_us + hour_us)
+    steps = steps_of(period, "hour")
+    place = next(place for place, step in enumerate(steps) if step.start_us == at_us)
+    texts = [zones.hour_text(steps[each].key, zone)[11:] for each in (place - 1, place)]
+    assert texts == [before, after]
+    assert zones.local_time(at_us, zone).isoformat()[11:] == begins
+    assert [step.start_us for step in steps[1:]] == [step.end_us for step in steps[:-1]]

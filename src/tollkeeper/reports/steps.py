@@ -50,15 +50,17 @@ def steps_of(period: Period, grain: str) -> tuple[Step, ...]:
 def _hours(period: Period) -> list[tuple[int, int]]:
     found = period.offsets()
     first_s, end_s = period.start_us // 1_000_000, -(-period.end_us // 1_000_000)
-    keys: dict[int, None] = {}
+    starts_s: dict[int, int] = {}
     for second in (first_s, *range(first_s // _QUARTER_S * _QUARTER_S, end_s, _QUARTER_S)):
         second = max(second, first_s)
-        offset_s = found.first_s
+        offset_s, since_s = found.first_s, None
         for change in found.changes:
             if second >= change.at_s:
-                offset_s = change.offset_s
-        keys[(second + offset_s) // zones.HOUR_S * zones.HOUR_S - offset_s] = None
-    return [(key, key * 1_000_000) for key in keys]
+                offset_s, since_s = change.offset_s, change.at_s
+        key = (second + offset_s) // zones.HOUR_S * zones.HOUR_S - offset_s
+        # An hour that begins before the clocks are changed to it begins with the change.
+        starts_s.setdefault(key, key if since_s is None else max(key, since_s))
+    return [(key, start_s * 1_000_000) for key, start_s in starts_s.items()]
 
 
 def _days(period: Period) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ offset within a period are looked up in the IANA data and become a CASE over epo
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -204,5 +204,13 @@ def number_of(day: date) -> int:
 
 
 def hour_text(start_s: int, zone: ZoneInfo) -> str:
-    """Write the start of an hour with its offset: ``2026-11-01T01:00:00-04:00``."""
-    return local_time(start_s * 1_000_000, zone).isoformat()
+    """Write the start of an hour with its offset: ``2026-11-01T01:00:00-04:00``.
+
+    Where clocks are changed by half an hour (on Lord Howe), the hour that the change cuts begins
+    on a clock that did not show it yet: the offset is the one that its end has.
+    """
+    start = local_time(start_s * 1_000_000, zone)
+    if start.minute:
+        last = local_time((start_s + HOUR_S - 1) * 1_000_000, zone)
+        start = start.astimezone(timezone(last.utcoffset() or timedelta()))
+    return start.isoformat()
