@@ -73,6 +73,12 @@ CONSOLE_POINTS: Final[Mapping[str, str]] = {
     "ledger.checkpoint.after": "it is moved",
 }
 
+SUMS_POINTS: Final[Mapping[str, str]] = {
+    "ledger.sums.before": "sums by the quarter-hour and what they are of are in the transaction",
+    "ledger.sums.after": "it is committed",
+}
+"""Sums of what is in the ledger already; ``tests/storage/duckdb/test_summing_kills.py``."""
+
 ALERT_POINTS: Final[Mapping[str, str]] = {
     "alerts.fire.before": "something is to be told, nothing is written",
     "alerts.fire.written": "the alert and its message are in the transaction",
@@ -94,6 +100,7 @@ DIGEST_POINTS: Final[Mapping[str, str]] = {
 POINTS: Final[Mapping[str, str]] = {
     **GATEWAY_POINTS,
     **CONSOLE_POINTS,
+    **SUMS_POINTS,
     **ALERT_POINTS,
     **DIGEST_POINTS,
 }

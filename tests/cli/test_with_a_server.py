@@ -50,7 +50,7 @@ QUESTIONS = [
     ("calls", "show", "CALL", "--json"),
     ("calls", "show", "nobody/knows?this"),
     ("budgets", "list"),
-    ("budgets", "replay", "--limit", "0 USD", "--window", "lifetime"),
+    ("budgets", "replay", "--limit", "0 USD", "--window", "year"),
     ("budgets", "replay", "--limit", "2 requests", "--scope", "tag:feature=chat"),
     ("budgets", "replay", "--limit", "2 requests", "--scope", "tag:no key=chat"),
 ]

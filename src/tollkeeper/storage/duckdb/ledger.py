@@ -266,6 +266,7 @@ class DuckDbLedger:
                 with _transaction(cursor):
                     quarter_hours.sum_up(cursor)
                     self._failpoint("ledger.sums.before")
+                self._failpoint("ledger.sums.after")
 
     def _checkpoint(self, statement: str) -> bool:
         with self._writing, self._handle.cursor() as cursor:

@@ -1,0 +1,77 @@
+"""kill -9 while entries are summed up by the quarter-hour: each is in the sums once, or not yet."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ledger_entries import ledger_entry
+from tollkeeper.failpoints import SUMS_POINTS
+from tollkeeper.ports import QUARTER_HOUR_US, Position
+from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+
+START_US = 1_790_000_100_000_000
+ENTRIES = 40
+KILLED = """
+import sys
+from pathlib import Path
+from tollkeeper.failpoints import kill_at
+from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+ledger = DuckDbLedger(Path(sys.argv[1]), failpoint=kill_at(sys.argv[2]))
+ledger.sum_up(left_max=0)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A ledger of some quarter-hours, half of which are summed up."""
+    path = tmp_path / "ledger.duckdb"
+    with closing(DuckDbLedger(path)) as ledger:
+        for batch in (0, 1):
+            entries = [
+                ledger_entry(
+                    started_at_us=START_US + number * QUARTER_HOUR_US // 3, cost_nanos=number + 1
+                )
+                for number in range(batch, ENTRIES, 2)
+            ]
+            ledger.append(entries, Position("segment", batch + 1))
+            if not batch:
+                ledger.sum_up(left_max=0)
+    return path
+
+
+@pytest.mark.parametrize("point", SUMS_POINTS)
+def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, point: str) -> None:
+    assert sums_of(path) == (ENTRIES // 2, *of_the_first(path, ENTRIES // 2))
+    command = [sys.executable, "-c", KILLED, str(path), point]
+    done = subprocess.run(command, timeout=60, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    summed = ENTRIES if point.endswith(".after") else ENTRIES // 2
+    assert sums_of(path) == (summed, *of_the_first(path, summed))
+    with closing(DuckDbLedger(path)) as ledger:
+        ledger.sum_up(left_max=0)
+    assert sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
+
+
+def sums_of(path: Path) -> tuple[object, ...]:
+    """Give how many entries the ledger says are summed up, their cost, and how many they are."""
+    with closing(duckdb.connect(str(path))) as connection:
+        (found,) = connection.execute(
+            "SELECT (SELECT entries FROM summed_entries), sum(cost_usd), sum(sign)::BIGINT"
+            " FROM quarter_hours"
+        ).fetchall()
+    return tuple(found)
+
+
+def of_the_first(path: Path, count: int) -> tuple[object, ...]:
+    with closing(duckdb.connect(str(path))) as connection:
+        (found,) = connection.execute(
+            "SELECT sum(cost_usd), sum(sign)::BIGINT FROM entries WHERE rowid < ?", [count]
+        ).fetchall()
+    return tuple(found)
