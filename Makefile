@@ -44,7 +44,7 @@ bench-ledger: setup $(VENV)/.test ## pages of ledgers of 1, 3 and 10 million; wr
 	@$(BIN)/python -m benchmarks.pages $(ARGS)
 
 cap: setup $(VENV)/.test ## a thousand calls at once against a cap; writes docs/cap.md
-	@$(BIN)/python tools/system_packages.py test
+	@$(BIN)/python tools/system_packages.py cap
 	@PYTHONPATH=tests:. $(BIN)/python -m benchmarks.cap $(ARGS)
 	@PYTHONPATH=tests:. $(BIN)/python -m benchmarks.far_store
 

@@ -1,6 +1,6 @@
 """Installs what tests, benchmarks and agents need from the system; silent when all is there.
 
-`python tools/system_packages.py test` (or `bench`, or `agents`). As root on Debian or Ubuntu
+`python tools/system_packages.py test` (or `bench`, `cap` or `agents`). As root on Debian or Ubuntu
 it installs what is missing; anywhere else it prints the one command to run, and fails.
 """
 
@@ -47,6 +47,10 @@ GROUPS = {
     "bench": (
         Need(("nginx",), "nginx-light", "nginx", "the gateway is measured beside nginx"),
         Need(("wrk",), "wrk", "wrk", "the load comes from here"),
+    ),
+    "cap": (
+        POSTGRES,
+        Need(("redis-server",), "redis-server", "redis", "LiteLLM's workers share their counters"),
     ),
     "agents": (
         NAMESPACES,
