@@ -120,4 +120,4 @@ def test_a_group_that_there_is_not_is_wrong_usage() -> None:
     command = [sys.executable, ROOT / "tools" / "system_packages.py", "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "test|bench|agents" in done.stderr
+    assert "test|bench|cap|agents" in done.stderr
