@@ -165,14 +165,16 @@ def _table(found: Measured) -> Table:
 # ------------------------------------------------------------------ the document
 
 
-def document(several: Sequence[Measured], command: str) -> str:
-    """Give docs/ledger-speed.md: targets, how figures grow, and all of them."""
+def document(several: Sequence[Measured], command: str, *, busy: bool = False) -> str:
+    """Give docs/ledger-speed.md: targets, how figures grow, and all of them.
+
+    ``busy`` tells that the machine had other work when this began.
+    """
     parts = [
         _INTRODUCTION.format(command=command, date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
     ]
-    busy = [it.load for it in several if float(it.load.split()[0]) > 0.5]
     if busy:
-        parts.append(_BUSY.format(loads=", ".join(busy)))
+        parts.append(_BUSY.format(loads=", ".join(it.load for it in several)))
     parts.append("## Targets")
     parts.append(target_table([each for it in several for each in targets(it)]).markdown())
     parts += ["## How it grows", _growth(several).markdown(), _PAPER_NOTE]
@@ -254,12 +256,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=_REPEATS)
     parser.add_argument("--print", action="store_true", help="write no document")
     given = parser.parse_args()
+    busy = machine.is_busy()
     several = [measured(path, given.repeats, print) for path in given.ledger or ()]
     for rows in () if given.ledger else given.rows:
         with tempfile.TemporaryDirectory() as folder:
             several.append(measured(made(Path(folder) / "company", rows), given.repeats, print))
     sizes = " ".join(str(it.entries) for it in several)
-    text = document(several, f"python -m benchmarks.pages --rows {sizes}")
+    text = document(several, f"python -m benchmarks.pages --rows {sizes}", busy=busy)
     print(text)
     if not given.print:
         DOCUMENT.write_text(text)
