@@ -134,10 +134,11 @@ def answers(
         return found
     question = ChangesQuestion(period, period.previous(), by, chosen)
     why = changes(of, scope, question, PriceBook("none", {}), NOW_US)
+    rows = tuple(replace(row, model="") for row in why.rows)  # of any of their models
     return [
         *found,
         overview(of, scope, OverviewQuestion(period, by, chosen), NOW_US),
-        replace(why, total=replace(why.total, key=None, name="", model="")),  # of any of them
+        replace(why, total=replace(why.total, key=None, name="", model=""), rows=rows),
         key_uses(of, scope, period),
         {key: set(tools) for key, tools in key_tools(of, scope, period).items()},
         live_figures(of, scope, period.zone, NOW_US),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
 from tollkeeper.domain.bridge import Cause
@@ -14,6 +14,7 @@ from tollkeeper.reports.export import amount_text
 from tollkeeper.reports.period import Period
 
 _ZERO: Final = Decimal("0.000000000")
+_EXACT: Final = Context(prec=60)
 COLUMNS: Final = (
     *("name", "cost_usd_before", "cost_usd", "difference_usd"),
     *(f"{cause}_usd" for cause in Cause),
@@ -85,7 +86,7 @@ def _amounts(amounts: Amounts) -> dict[str, Any]:
 
 
 def _amount(amount: Decimal) -> str:
-    return amount_text(amount.quantize(_ZERO))
+    return amount_text(amount.quantize(_ZERO, context=_EXACT))
 
 
 def _period(period: Period) -> dict[str, Any]:
