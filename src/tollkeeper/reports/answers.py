@@ -56,8 +56,8 @@ def usage_document(answer: UsageAnswer) -> dict[str, Any]:
         "basis": {
             basis: {
                 "requests": share.requests,
-                "cost_usd": _amount(share.cost_usd),
-                "list_cost_usd": _amount(share.list_cost_usd),
+                "cost_usd": exact_amount(share.cost_usd),
+                "list_cost_usd": exact_amount(share.list_cost_usd),
                 "tokens": share.tokens,
             }
             for basis, share in sorted(answer.basis.items())
@@ -102,7 +102,7 @@ def call_row_document(row: CallRow) -> dict[str, Any]:
     started_us = found.pop("started_at_us")
     found["tags"] = dict(row.tags)
     for name in ("cost_usd", "list_cost_usd", "saved_usd"):
-        found[name] = _amount(found[name])
+        found[name] = exact_amount(found[name])
     return {"call_id": found.pop("call_id"), "started_at": time_text(started_us), **found}
 
 
@@ -110,9 +110,9 @@ def call_document(detail: CallDetail) -> dict[str, Any]:
     """Give the document of ``GET /api/v1/calls/{id}``."""
     return {
         "call_id": detail.call_id,
-        "cost_usd": _amount(detail.cost_usd),
-        "list_cost_usd": _amount(detail.list_cost_usd),
-        "saved_usd": _amount(detail.saved_usd),
+        "cost_usd": exact_amount(detail.cost_usd),
+        "list_cost_usd": exact_amount(detail.list_cost_usd),
+        "saved_usd": exact_amount(detail.saved_usd),
         "unpriced": detail.unpriced,
         "entries": [_entry(each) for each in detail.entries],
         "omitted": detail.omitted,
@@ -127,8 +127,8 @@ def own_call_document(detail: CallDetail) -> dict[str, Any]:
     return {
         "call_id": detail.call_id,
         **found,
-        "cost_usd": _amount(detail.cost_usd),
-        "list_cost_usd": _amount(detail.list_cost_usd),
+        "cost_usd": exact_amount(detail.cost_usd),
+        "list_cost_usd": exact_amount(detail.list_cost_usd),
         "cache_written_for": lives,
     }
 
@@ -221,7 +221,7 @@ def _sums(sums: Sums) -> dict[str, Any]:
     found["basis"] = {
         basis: {
             "requests": share.requests,
-            "cost_usd": _amount(share.cost_usd),
+            "cost_usd": exact_amount(share.cost_usd),
             "tokens": share.tokens,
         }
         for basis, share in sorted(sums.by_basis.items())
@@ -233,17 +233,17 @@ def _part(part: Part) -> dict[str, Any]:
     return {
         "key": part.key,
         "name": part.name,
-        "cost_usd": _amount(part.change.now),
+        "cost_usd": exact_amount(part.change.now),
         "change": _change(part.change),
         "requests": part.requests,
         "unpriced": part.unpriced,
         "share": _share(part.share),
-        "cost_usd_by_day": [_amount(cost) for cost in part.by_day],
+        "cost_usd_by_day": [exact_amount(cost) for cost in part.by_day],
     }
 
 
 def _change(change: Change) -> dict[str, Any]:
-    return {"amount_usd": _amount(change.amount), "ratio": _share(change.ratio)}
+    return {"amount_usd": exact_amount(change.amount), "ratio": _share(change.ratio)}
 
 
 def period_document(period: Period) -> dict[str, Any]:
@@ -261,10 +261,10 @@ def json_of(name: str, value: Value | str | bool) -> object:
     kind = MEASURES[name].kind if name in MEASURES else None
     if not isinstance(value, Decimal):
         return value
-    return _share(value) if kind is Kind.RATIO else _amount(value)
+    return _share(value) if kind is Kind.RATIO else exact_amount(value)
 
 
-def _amount(amount: Decimal | None) -> str | None:
+def exact_amount(amount: Decimal | None) -> str | None:
     """Write an amount with nine decimals; ratios of money are rounded to them."""
     return None if amount is None else amount_text(amount.quantize(_NANO, context=_EXACT))
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from tollkeeper.domain.bridge import Cause
-from tollkeeper.reports.answers import time_text
+from tollkeeper.reports.answers import exact_amount, time_text
 from tollkeeper.reports.bridge import Amounts, Bridge, Changes
 from tollkeeper.reports.bridge_words import why
 from tollkeeper.reports.explore_answers import OTHER
-from tollkeeper.reports.export import amount_text
 from tollkeeper.reports.period import Period
 
 _ZERO: Final = Decimal("0.000000000")
-_EXACT: Final = Context(prec=60)
 COLUMNS: Final = (
     *("name", "cost_usd_before", "cost_usd", "difference_usd"),
     *(f"{cause}_usd" for cause in Cause),
@@ -76,17 +74,13 @@ def _bridge(found: Bridge) -> dict[str, Any]:
     return {
         "before": _amounts(found.before),
         "now": _amounts(found.now),
-        "difference_usd": _amount(found.difference_usd),
-        "causes": {cause.value: _amount(found.effects.get(cause, _ZERO)) for cause in Cause},
+        "difference_usd": exact_amount(found.difference_usd),
+        "causes": {cause.value: exact_amount(found.effects.get(cause, _ZERO)) for cause in Cause},
     }
 
 
 def _amounts(amounts: Amounts) -> dict[str, Any]:
-    return {**amounts._asdict(), "cost_usd": _amount(amounts.cost_usd)}
-
-
-def _amount(amount: Decimal) -> str:
-    return amount_text(amount.quantize(_ZERO, context=_EXACT))
+    return {**amounts._asdict(), "cost_usd": exact_amount(amounts.cost_usd)}
 
 
 def _period(period: Period) -> dict[str, Any]:
