@@ -29,6 +29,7 @@ from tollkeeper.storage.bound_sql import BoundSql, bound_sql
 from tollkeeper.storage.columns import COLUMNS, TABLE, Column, Kind
 from tollkeeper.storage.duckdb import job_states, quarter_hours
 from tollkeeper.storage.duckdb.handle import Handle, Settings
+from tollkeeper.storage.narrowing import narrowed
 from tollkeeper.storage.summed_columns import ROW
 from tollkeeper.telemetry import logger
 
@@ -315,7 +316,7 @@ def _table(name: str, columns: Sequence[Column]) -> ir.Table:
 
 def _compile(expression: ir.Table) -> BoundSql:
     compiler = DuckDBCompiler()
-    text = compiler.to_sqlglot(expression).sql(
+    text = compiler.to_sqlglot(narrowed(expression)).sql(
         dialect=compiler.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE
     )
     return bound_sql(text, lambda name: f"${name}")
