@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ import pytest
 from consoles import RunningConsole, running_console
 from ledgers import open_duckdb
 from page_figures import amount, cells, last_cells, section, tiles, total
-from tollkeeper.domain.ledger import LedgerEntry
+from stores import DAY
+from tollkeeper.domain.ledger import Basis, LedgerEntry
+
+_UNPRICED = {
+    "basis": Basis.UNPRICED,
+    "unpriced_reason": "unknown_model",
+    "cost_nanos": None,
+    "list_cost_nanos": None,
+}
 
 
 class GrowingLedger:
@@ -49,12 +58,14 @@ def growing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole
 
         def another() -> LedgerEntry:
             number = next(numbers)
+            changes = {"cost_nanos": 10**9 + number} if number % 4 != 2 else _UNPRICED
+            away_us = 0 if number % 2 else 40 * DAY  # in August, to which no other page looks back
             return console.entry_of(
                 "member",
-                started_at_us=console.now_us - 1 - number,
+                started_at_us=console.now_us - 1 - number - away_us,
                 model_served=f"m{number % 3}",
-                cost_nanos=10**9 + number,
                 input_tokens=number,
+                **changes,
             )
 
         console.load(another())
@@ -111,3 +122,22 @@ def test_what_changed_and_what_is_wasted(growing: RunningConsole) -> None:
     rows = document["rows"]
     assert total(row["cost_usd"] for row in rows) == total([document["totals"]["cost_usd"]])
     assert sum(row["requests"] for row in rows) == document["totals"]["requests"]
+
+
+def test_statements(growing: RunningConsole) -> None:
+    """The months and their teams; and what a month waits for is what its sums leave out."""
+    html = page(growing, "/statements")
+    months = cells(section(html, "months"))
+    teams = cells(section(html, "teams"))
+    for place, month in enumerate(months):
+        assert total(amount(team[place]) for team in teams) == amount(month[-1]) > 0
+    document = growing.get("/statements?format=json", growing.session("admin")).json()
+    for row in document["months"]:
+        assert total(team["cost_usd"] for team in row["teams"]) == Decimal(row["cost_usd"])
+    html = page(growing, "/statements/2026-08")
+    booked = re.findall(r'<dt><span>Booked</span></dt><dd class="v num" title="([^"]*)"', html)
+    assert total(amount(team[-2]) for team in cells(section(html, "teams"))) == amount(*booked)
+    waits = re.findall("<li>([0-9,]+) calls have no price: unknown model</li>", html)
+    assert waits == re.findall("([0-9,]+) calls have no price and are in no sum", html) != []
+    august = growing.get("/api/v1/statements/2026-08", growing.session("admin")).json()
+    assert august["waiting"]["unpriced"] == {"unknown_model": august["totals"]["unpriced_now"]}

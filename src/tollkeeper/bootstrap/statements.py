@@ -66,13 +66,12 @@ class _Here:
 
     def statements(self) -> dict[str, Any]:
         """List the months."""
-        return months_document(self._desk, None)
+        return months_document(self._desk.zone, self._desk.months(), None)
 
     def statement(self, month: str) -> dict[str, Any]:
         """Give one month."""
         view = self._desk.month(month)
-        waiting = None if view.issued else self._desk.waiting(view)
-        return month_document(view, view.statement, waiting, 0)
+        return month_document(view, view.statement, view.waiting, 0)
 
     def issue_statement(self, month: str) -> dict[str, Any]:
         """Issue a month's statement."""

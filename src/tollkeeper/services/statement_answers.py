@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tollkeeper.clock import second_text
 from tollkeeper.domain.jobs import PENDING
 from tollkeeper.domain.statements import MonthStatement
 from tollkeeper.services.statement_documents import statement_document, totals_document
-from tollkeeper.services.statements import MonthView, StatementDesk, Waiting
+from tollkeeper.services.statements import MonthView, Waiting
 
 _SECOND_US = 1_000_000
 
 
-def months_document(desk: StatementDesk, teams: frozenset[str] | None) -> dict[str, Any]:
-    """Give the months, the newest first: totals of these teams, None for all."""
-    return {
-        "tz": desk.zone,
-        "months": [month_row(view, teams) for view in desk.months()],
-    }
+def months_document(
+    zone: str, views: Iterable[MonthView], teams: frozenset[str] | None
+) -> dict[str, Any]:
+    """Give months of a billing zone: totals of these teams, None for all."""
+    return {"tz": zone, "months": [month_row(view, teams) for view in views]}
 
 
 def month_row(view: MonthView, teams: frozenset[str] | None) -> dict[str, Any]:
@@ -38,7 +38,8 @@ def month_row(view: MonthView, teams: frozenset[str] | None) -> dict[str, Any]:
 def month_document(
     view: MonthView, found: MonthStatement, waiting: Waiting | None, lag_entries: int
 ) -> dict[str, Any]:
-    """Give the part of a month's statement that is seen. ``waiting`` is None where it is issued.
+    """Give the part of a month's statement that is seen. ``waiting`` is None where it is issued,
+    or is not told.
 
     ``lag_entries`` counts what is known to be written down and not in the ledger yet.
     """

@@ -56,22 +56,6 @@ class StatementStore(ClosedMonths, IssuedStatements, Protocol):
     def together(self) -> AbstractContextManager[None]: ...
 
 
-class MonthView(NamedTuple):
-    """A month: its statement, and where it stands.
-
-    ``state`` is ``running`` (not over yet), ``open``, ``locked`` (closed, and no statement
-    issued) or ``issued``; ``issued`` says when and by whom, None before.
-    """
-
-    statement: MonthStatement
-    state: str
-    issued: IssuedHead | None = None
-
-    @property
-    def may_close(self) -> bool:
-        return self.state in {OPEN, LOCKED}
-
-
 class Waiting(NamedTuple):
     """What a month that is not issued still waits for. ``unpriced`` counts entries by reason.
 
@@ -80,6 +64,24 @@ class Waiting(NamedTuple):
 
     unpriced: Mapping[str, int]
     ended_us_ago: int
+
+
+class MonthView(NamedTuple):
+    """A month: its statement, and where it stands.
+
+    ``state`` is ``running`` (not over yet), ``open``, ``locked`` (closed, and no statement
+    issued) or ``issued``; ``issued`` says when and by whom, None before. ``waiting`` is what was
+    open when the statement was made: None once it is issued, and in a list of months.
+    """
+
+    statement: MonthStatement
+    state: str
+    issued: IssuedHead | None = None
+    waiting: Waiting | None = None
+
+    @property
+    def may_close(self) -> bool:
+        return self.state in {OPEN, LOCKED}
 
 
 class _Known(NamedTuple):
@@ -127,18 +129,16 @@ class StatementDesk:
             return [self._view(month, known) for month in self._names(known)]
 
     def month(self, month: str) -> MonthView:
-        """Give one month. Raises BadRequest for what is none, or has not begun."""
+        """Give one month and what it waits for. Raises BadRequest for none, or one to come."""
         known = self._known()
         start_us, _ = self._bounds(month, known)
         if start_us > self._now_us():
             raise BadRequest(f"{month} has not begun yet", code="month_not_begun")
-        return self._view(month, known)
-
-    def waiting(self, view: MonthView) -> Waiting:
-        """Say what is still open before a month can be closed in good conscience."""
-        found = view.statement
-        reasons = self._facts.reasons(found.start_us, found.end_us)
-        return Waiting(reasons, self._now_us() - found.end_us)
+        if month in known.heads:  # needs no ledger
+            return self._view(month, known)
+        with self._facts.snapshot():
+            view = self._view(month, known)
+            return view._replace(waiting=self._waiting(view.statement))
 
     def close(self, month: str, by: str) -> MonthView:
         """Issue a month's statement and lock the month, both or nothing.
@@ -198,6 +198,11 @@ class StatementDesk:
         found = statement_of(json.loads(issued.document))
         self._read[head.sha256] = found
         return found
+
+    def _waiting(self, draft: MonthStatement) -> Waiting:
+        """Say what is still open before a month can be closed in good conscience."""
+        reasons = self._facts.reasons(draft.start_us, draft.end_us)
+        return Waiting(reasons, self._now_us() - draft.end_us)
 
     def _draft(self, month: str, known: _Known) -> MonthStatement:
         start_us, end_us = self._bounds(month, known)

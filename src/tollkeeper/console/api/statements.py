@@ -46,7 +46,8 @@ _FLAG: Final[Schema] = {"type": "boolean"}
 def list_months(console: Console, access: Access, question: Question) -> Answer:
     """List the months with what is booked for each team, the newest first."""
     check_names(question.query, ())
-    return Document(months_document(console.statements, viewer_of(access).scope.teams))
+    desk, teams = console.statements, viewer_of(access).scope.teams
+    return Document(months_document(desk.zone, desk.months(), teams))
 
 
 def month(console: Console, access: Access, question: Question) -> Answer:
@@ -121,7 +122,7 @@ def seen_document(
 ) -> dict[str, Any]:
     """Give what of a month is seen as data."""
     sees_all = viewer.scope.teams is None
-    waiting = console.statements.waiting(view) if sees_all and not view.issued else None
+    waiting = view.waiting if sees_all else None
     said = month_document(view, found, waiting, console.loader_status().lag_entries)
     if said["issued"] and not sees_all:
         said["issued"]["by"] = None

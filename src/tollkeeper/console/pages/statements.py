@@ -16,7 +16,7 @@ from tollkeeper.domain.statements import MonthStatement
 from tollkeeper.reports import formatting
 from tollkeeper.reports.statement_lines import COLUMNS, statement_rows
 from tollkeeper.services.statement_answers import months_document
-from tollkeeper.services.statements import MonthView, Waiting
+from tollkeeper.services.statements import MonthView
 
 MONTHS_SHOWN: Final = 6
 _REASONS: Final = 6
@@ -115,7 +115,7 @@ def statements(console: Console, viewer: Viewer, query: Query) -> StatementsPage
         columns=listed[:MONTHS_SHOWN],
         teams=shown.team_months(tuple(view.statement.of(teams) for view in latest)),
         may_close=viewer.role in CLOSERS,
-        answer=months_document(console.statements, teams),
+        answer=months_document(console.statements.zone, views, teams),
     )
 
 
@@ -152,7 +152,6 @@ def _page(
     if team is not None:
         found = found.of(frozenset({team}))
     totals, issued = found.totals(), view.issued
-    waiting = None if issued else console.statements.waiting(view)
     lag_entries = console.loader_status().lag_entries
     href = shown.month_href(found.month) if team is None else shown.team_href(found.month, team)
     day = shown.issued_on(view, zone)
@@ -171,7 +170,7 @@ def _page(
         shares=shown.share_lines(tuple(found.shares)) if team is not None else (),
         seats=shown.seat_lines(tuple(found.seats)) if team is not None else (),
         booked=shown.booked(totals),
-        notices=_notices(view, waiting, lag_entries) if sees_all and team is None else (),
+        notices=_notices(view, lag_entries) if sees_all and team is None else (),
         sharing=shown.sharing_words(found.sharing),
         files=tuple(FileLink(name, f"/api/v1{href}?format={kind}") for name, kind in _FILES),
         sha256=issued.sha256 if issued else "",
@@ -206,8 +205,9 @@ def _tiles(found: MonthStatement) -> tuple[tuple[str, shown.Money, str], ...]:
     )
 
 
-def _notices(view: MonthView, waiting: Waiting | None, lag_entries: int) -> tuple[Notice, ...]:
+def _notices(view: MonthView, lag_entries: int) -> tuple[Notice, ...]:
     """Say what may still change before the month is issued."""
+    waiting = view.waiting
     if waiting is None:
         return ()
     found = []
