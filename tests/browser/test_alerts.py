@@ -73,7 +73,7 @@ def test_the_page_can_be_read_and_is_calm(
     visitor = visit(told, color_scheme=theme, viewport=viewport).sign_in()
     visitor.page.goto("/alerts?show=all")
     expect(visitor.page.get_by_role("heading", name="Alerts")).to_be_visible()
-    expect(visitor.page.locator("#fired")).to_contain_text("80 % spent")
+    expect(visitor.page.locator("#fired")).to_contain_text("80% spent")
     assert visitor.faint_texts() == {}
     visitor.require_calm()
     visitor.page.screenshot(path=tmp_path / "alerts.png", full_page=True)
@@ -135,12 +135,12 @@ def test_what_fires_is_brought_and_is_seen_shows_up_by_itself(told: Company, vis
     page = visitor.page
     page.goto("/alerts?show=all")
     until_live(page)
-    alert_id = fire(told, "Search: 80 % spent")
+    alert_id = fire(told, "Search: 80% spent")
     row = page.locator(f"#alert-{alert_id}")
     expect(row).to_contain_text("Fired")
     expect(row).to_contain_text("ops: delivered")
     expect(
-        page.locator("#deliveries tbody tr").filter(has_text="Search: 80 % spent")
+        page.locator("#deliveries tbody tr").filter(has_text="Search: 80% spent")
     ).to_have_count(2)
     see(told, alert_id)
     expect(row).to_contain_text("fred@acme.com")
@@ -156,14 +156,14 @@ def test_a_pause_holds_and_nothing_moves_under_the_pointer(told: Company, visit:
     pill = until_live(page)
     pill.click()
     expect(pill).to_have_text("Paused")
-    first = fire(told, "Paused: 80 % spent")
+    first = fire(told, "Paused: 80% spent")
     page.wait_for_timeout(2_500)
     expect(page.locator(f"#alert-{first}")).to_have_count(0)
     page.locator("#rules tbody tr").first.hover()
     page.keyboard.press("Tab")  # not with the pointer: it stays on the rules
     pill.focus()
     page.keyboard.press("Enter")
-    deliveries = page.locator("#deliveries tbody tr").filter(has_text="Paused: 80 % spent")
+    deliveries = page.locator("#deliveries tbody tr").filter(has_text="Paused: 80% spent")
     expect(deliveries).to_have_count(2)  # below the pointer: nothing there would move it
     expect(page.locator(f"#alert-{first}")).to_have_count(0)
     page.mouse.move(5, 5)

@@ -97,7 +97,7 @@ def test_what_cannot_be_given_ends_in_one_line(desk: Desk) -> None:
 def test_an_overdraft_is_allowed_and_taken(desk: Desk) -> None:
     run = desk.run
     said = run("budgets", "overdraft", "Each", "--allow", "20%")
-    assert said.out == "The owner of Each may take: 20 %.\n"
+    assert said.out == "The owner of Each may take: 20%.\n"
     taken = run("budgets", "overdraft", "Each", "--for", "alice@acme.com", "--json").json()
     assert (taken["amount"], taken["kind"], taken["for"]) == (
         "1 USD",

@@ -41,7 +41,7 @@ def test_a_rule_is_made_listed_and_ended(run: CommandLine) -> None:
     assert run("prices", "rules", "--json").json() == [made]
     shown = run("prices", "rules").out
     assert "acme 2026" in shown
-    assert "12.5 % off" in shown
+    assert "12.5% off" in shown
     ended = run("prices", "end", made["id"])
     assert (ended.code, ended.out) == (0, f"Price rule {made['id']} (acme 2026) has ended.\n")
     assert run("prices", "rules", "--json").json() == []
@@ -68,9 +68,9 @@ def test_rules_of_the_file_come_last(run: CommandLine) -> None:
 def test_what_a_model_costs_is_told_with_the_rule_that_decides(run: CommandLine) -> None:
     run("prices", "set", "half", "--model", "gpt-4.1-mini", "--discount", "50%")
     (shown,) = run("prices", "show", "gpt-4.1-mini", "--json").json()
-    assert shown["terms"] == "half: 50 % off"
+    assert shown["terms"] == "half: 50% off"
     assert shown["example"]["cost_usd"] == "0.001000000"
-    assert "half: 50 % off" in run("prices", "show", "gpt-4.1-mini").out
+    assert "half: 50% off" in run("prices", "show", "gpt-4.1-mini").out
     (other,) = run("prices", "show", "gpt-4.1", "--json").json()
     assert other["terms"] is None
 

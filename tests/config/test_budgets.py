@@ -55,7 +55,7 @@ def test_a_limit_of_nothing_is_one(tmp_path: Path) -> None:
         ("{scope: org, limit: 5 USD, since: 2026-12-02, until: 2026-12-01}", "ends before"),
         ("{scope: org, limit: 5 USD, overdraft: lots}", "budgets.1.overdraft"),
         ("{scope: org, limit: 5 USD, overdraft: 2 tokens}", "budgets.1.overdraft"),
-        ("{scope: org, limit: 5 USD, overdraft: 101%}", "at most 100 %"),
+        ("{scope: org, limit: 5 USD, overdraft: 101%}", "at most 100%"),
         ("{scope: org, limit: 5 USD, overdraft: -1 USD}", "budgets.1.overdraft"),
         ("{scope: org, limit: 5 USD, overdraft: [1]}", "budgets.1.overdraft: is an amount"),
         ("{scope: org, limit: 5 USD, window: lifetime, overdraft: 10%}", "has no windows"),

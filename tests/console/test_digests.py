@@ -279,7 +279,7 @@ def test_nobody_is_named_and_small_groups_are_hidden(tmp_path: Path) -> None:
     for text in texts:
         assert not [it for it in (*users, *few) if it in text]
         assert "@acme.com" not in text
-    assert "Own money: 80 % spent by one" in texts[0]
+    assert "Own money: 80% spent by one" in texts[0]
     assert "A key was used with a tool for the first time" in texts[0]
     assert section(desk.digest("core"), "People who use it") == [["core", "12", "hidden", "hidden"]]
     assert section(desk.digest("few"), "People who use it") == [["few", "3", "hidden", "hidden"]]
@@ -304,7 +304,7 @@ def test_budgets_at_risk_and_alerts_are_those_of_the_audience(desk: DigestDesk) 
     )
     company, core, other = desk.digest(), desk.digest("core"), desk.digest("other")
     assert [row[:3] for row in section(company, "Budgets at risk")] == [
-        ["Core cap", "95 %", "$95.00 of $100.00"]
+        ["Core cap", "95%", "$95.00 of $100.00"]
     ]
     assert section(core, "Budgets at risk") == section(company, "Budgets at risk")
     assert section(other, "Budgets at risk") == []

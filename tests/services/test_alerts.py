@@ -40,10 +40,10 @@ def test_a_budget_without_thresholds_tells_nothing(tmp_path: Path) -> None:
 def test_each_threshold_is_told_once(desk: AlertDesk) -> None:
     assert desk.look() == []
     desk.spend(4 * DOLLAR)
-    assert desk.look() == ["Core team: 80 % spent"]
+    assert desk.look() == ["Core team: 80% spent"]
     assert desk.look() == []
     desk.spend(DOLLAR)
-    assert desk.look() == ["Core team: 100 % spent, calls are refused"]
+    assert desk.look() == ["Core team: 100% spent, calls are refused"]
     assert states(desk) == [(8_000, "fired"), (10_000, "fired")]
 
 
@@ -86,7 +86,7 @@ def test_what_is_told_says_how_it_stands_and_carries_data(desk: AlertDesk) -> No
     desk.spend(4 * DOLLAR)
     desk.look()
     (_, message) = desk.notifier.sent[0]
-    assert message.text.startswith("Spent $4.00 of $5.00 (80 %).")
+    assert message.text.startswith("Spent $4.00 of $5.00 (80%).")
     data = message.data
     assert data["spent"] == "4.000000000"
     assert data["threshold_percent"] == "80"
@@ -96,11 +96,11 @@ def test_what_is_told_says_how_it_stands_and_carries_data(desk: AlertDesk) -> No
 
 def test_a_raised_limit_is_told_as_recovered_and_arms_what_is_above(desk: AlertDesk) -> None:
     desk.spend(5 * DOLLAR)
-    assert desk.look() == ["Core team: 100 % spent, calls are refused"]
+    assert desk.look() == ["Core team: 100% spent, calls are refused"]
     desk.change(limit=6 * DOLLAR)
-    assert desk.look() == ["Core team: below 100 % again"]
+    assert desk.look() == ["Core team: below 100% again"]
     desk.spend(DOLLAR)
-    assert desk.look() == ["Core team: 100 % spent, calls are refused"]
+    assert desk.look() == ["Core team: 100% spent, calls are refused"]
 
 
 def test_what_raises_a_limit_for_a_time_counts_while_it_lasts(desk: AlertDesk) -> None:
@@ -109,9 +109,9 @@ def test_what_raises_a_limit_for_a_time_counts_while_it_lasts(desk: AlertDesk) -
     until_us = NOW + DAY
     more = BudgetRaise("r1", "b1", "", 2 * DOLLAR, NOW, until_us, RaiseKind.OVERDRAFT, NOW, "al")
     assert desk.store.add_overdraft(more._replace(window_start_us=0))
-    assert desk.look() == ["Core team: below 100 % again"]
+    assert desk.look() == ["Core team: below 100% again"]
     desk.now_us = until_us
-    assert desk.look() == ["Core team: 100 % spent, calls are refused"]
+    assert desk.look() == ["Core team: 100% spent, calls are refused"]
 
 
 def test_spending_that_was_taken_back_whole_is_recovered(desk: AlertDesk) -> None:
@@ -119,7 +119,7 @@ def test_spending_that_was_taken_back_whole_is_recovered(desk: AlertDesk) -> Non
     desk.look()
     (row,) = desk.authority.balances()
     desk.authority.correct(row.key, row.posted, CENT)
-    assert desk.look() == ["Core team: below 100 % again"]
+    assert desk.look() == ["Core team: below 100% again"]
     assert states(desk) == [(10_000, "recovered")]
     assert desk.store.open_alerts() == []
 
@@ -128,7 +128,7 @@ def test_every_window_is_told_anew_and_the_old_one_ends_quietly(tmp_path: Path) 
     desk = AlertDesk(tmp_path, [budget(name="Daily", window=DAILY)])
     for _ in range(3):
         desk.spend(5 * DOLLAR)
-        assert desk.look() == ["Daily: 100 % spent, calls are refused"]
+        assert desk.look() == ["Daily: 100% spent, calls are refused"]
         desk.now_us += DAY
     assert desk.look() == []
     assert [str(it.state) for it in desk.store.alerts(10)] == ["ended"] * 3
@@ -143,7 +143,7 @@ def test_what_is_settled_late_into_a_window_is_still_told(tmp_path: Path) -> Non
     desk.now_us = DAILY.around(NOW).end_us - 1
     desk.spend(5 * DOLLAR)
     desk.now_us += HOUR // 2
-    assert desk.look() == ["Daily: 100 % spent, calls are refused"]
+    assert desk.look() == ["Daily: 100% spent, calls are refused"]
     desk.close()
 
 
@@ -157,11 +157,11 @@ def test_budgets_have_thresholds_units_and_values_of_their_own(tmp_path: Path) -
     )
     desk.spend(3 * DOLLAR, entity="chat")
     desk.spend(DOLLAR, entity="search")
-    assert desk.look() == ["Each (chat): 50 % spent"]
+    assert desk.look() == ["Each (chat): 50% spent"]
     desk.spend(8, "b2")
-    assert desk.look() == ["Calls: 80 % spent"]
+    assert desk.look() == ["Calls: 80% spent"]
     desk.spend(12, "b2")
-    assert desk.look() == ["Calls: 100 % spent"]
+    assert desk.look() == ["Calls: 100% spent"]
     assert "only observes" in desk.notifier.sent[-1][1].text
     desk.close()
 
@@ -172,8 +172,8 @@ def test_people_are_told_by_their_address_and_not_by_an_id(tmp_path: Path) -> No
     desk.spend(4 * DOLLAR, entity=ada.user_id)
     desk.spend(4 * DOLLAR, entity="somebody-removed")
     assert sorted(desk.look()) == [
-        "Each (ada@acme.com): 80 % spent",
-        "Each (somebody-removed): 80 % spent",
+        "Each (ada@acme.com): 80% spent",
+        "Each (somebody-removed): 80% spent",
     ]
     named = {
         it[1].data["budget"]["entity"]: it[1].data["budget"]["entity_name"]
@@ -204,7 +204,7 @@ def test_an_alert_is_acknowledged_once_and_stays_so(desk: AlertDesk) -> None:
     with pytest.raises(NotFound):
         acknowledge(desk.store, "nobody", "root@acme.com", NOW)
     desk.change(limit=50 * DOLLAR)
-    assert desk.look() == ["Core team: below 80 % again"]
+    assert desk.look() == ["Core team: below 80% again"]
     with pytest.raises(Conflict):
         acknowledge(desk.store, alert.alert_id, "root@acme.com", NOW)
 

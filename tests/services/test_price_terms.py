@@ -98,8 +98,8 @@ def test_a_rule_as_data_says_when_it_has_no_end(store: Store) -> None:
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (RULE, "12.5 % off"),
-        (RULE._replace(discount_bp=-500), "5 % on top"),
+        (RULE, "12.5% off"),
+        (RULE._replace(discount_bp=-500), "5% on top"),
         (PriceRule("x", usd={"input": "0.40", "output": "1"}), "input $0.40, output $1"),
     ],
 )

@@ -79,7 +79,7 @@ def _amounts(budget: Budget, row: Balance) -> tuple[str, ...]:
         _short(row.posted, budget.unit),
         _short(row.held, budget.unit),
         _short(row.left, budget.unit),
-        f"{used_percent(row).partition('.')[0]} %",
+        f"{used_percent(row).partition('.')[0]}%",
         _until(budget, row),
     )
 
@@ -93,7 +93,7 @@ def print_budget(found: Standing, names: Names, now_us: int) -> None:
         ("Time zone", budget.window.zone),
         ("Mode", _mode(budget)),
         ("Holds", str(budget.sizing)),
-        ("Told at", ", ".join(f"{percent_words(bp)} %" for bp in budget.thresholds_bp) or "never"),
+        ("Told at", ", ".join(f"{percent_words(bp)}%" for bp in budget.thresholds_bp) or "never"),
         (
             "Rolls over",
             amount_words(budget.rollover_max, budget.unit) if budget.rollover_max else "",

@@ -349,7 +349,7 @@ def _rollover(typed: object, limit: int, unit: Unit) -> int:
     if text.endswith("%"):
         share = basis_points_of_words(text, "rollover")
         if share > BASIS_POINTS:
-            raise UnclearWords("rollover", "is at most 100 % of the limit")
+            raise UnclearWords("rollover", "is at most 100% of the limit")
         return limit * share // BASIS_POINTS
     amount, unit_said = amount_of_words(text, "rollover")
     if unit_said is not unit:

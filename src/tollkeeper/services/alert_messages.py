@@ -39,10 +39,10 @@ def title_of(step: Step, budget: Budget, who: str) -> str:
     whose = f"{budget.name} ({who})" if who else budget.name
     percent = percent_words(step.key.threshold_bp)
     if step.state is AlertState.RECOVERED:
-        return f"{whose}: below {percent} % again"
+        return f"{whose}: below {percent}% again"
     if step.key.threshold_bp >= BASIS_POINTS and budget.mode is Mode.HARD:
-        return f"{whose}: {percent} % spent, calls are refused"
-    return f"{whose}: {percent} % spent"
+        return f"{whose}: {percent}% spent, calls are refused"
+    return f"{whose}: {percent}% spent"
 
 
 def budget_message(
@@ -124,7 +124,7 @@ def _amount(amount: int, unit: Unit) -> str:
 def _share(reading: Reading) -> str:
     if not reading.limit:
         return "the limit is nothing"
-    return f"{reading.value * 100 // reading.limit} %"
+    return f"{reading.value * 100 // reading.limit}%"
 
 
 def _runway(reading: Reading, budget: Budget, now_us: int) -> Runway:

@@ -297,9 +297,9 @@ def _errors(hours: Mapping[int, HourSums], now_us: int) -> Finding:
         start_us,
         start_us + HOUR_US,
         verdict,
-        f"{verdict.value // 100} % of requests fail",
+        f"{verdict.value // 100}% of requests fail",
         f"{now.errors:,} of {now.requests:,} requests lately; at most "
-        f"{verdict.limit // 100} % is usual.",
+        f"{verdict.limit // 100}% is usual.",
     )
 
 

@@ -109,7 +109,7 @@ def in_words(rule: PriceRule) -> str:
     """Say what a rule does to a price."""
     if rule.usd:
         return ", ".join(f"{name} ${price}" for name, price in rule.usd.items())
-    percent = f"{abs(rule.discount_bp) / 100:g} %"  # for people; the price is made of integers
+    percent = f"{abs(rule.discount_bp) / 100:g}%"  # for people; the price is made of integers
     return f"{percent} off" if rule.discount_bp > 0 else f"{percent} on top"
 
 

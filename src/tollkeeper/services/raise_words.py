@@ -85,7 +85,7 @@ def overdraft_of(typed: str, budget: Budget, by: str, now_us: int) -> Overdraft:
     except UnclearWords as unclear:
         raise BadRequest(str(unclear), code="bad_amount") from None
     if not 0 < part_bp <= BASIS_POINTS:
-        raise BadRequest("the share is above 0, and at most 100 %", code="bad_amount")
+        raise BadRequest("the share is above 0, and at most 100%", code="bad_amount")
     return allowed._replace(part_bp=part_bp)
 
 
@@ -93,7 +93,7 @@ def overdraft_text(allowed: Overdraft, budget: Budget) -> str:
     """Write what an owner may take: ``10 %``, ``20 USD``, ``none``."""
     if allowed.amount:
         return amount_words(allowed.amount, budget.unit)
-    return f"{percent_words(allowed.part_bp)} %" if allowed.part_bp else "none"
+    return f"{percent_words(allowed.part_bp)}%" if allowed.part_bp else "none"
 
 
 # ------------------------------------------------------------------ documents

@@ -39,7 +39,7 @@ def fire(
     running: RunningConsole,
     alert_id: str = "a1",
     state: AlertState = AlertState.FIRED,
-    title: str = "Core: 80 % spent",
+    title: str = "Core: 80% spent",
 ) -> None:
     """Fire an alert that one channel was told of and another was not."""
     store, now_us = running.store, running.now_us
@@ -69,7 +69,7 @@ def test_what_fired_and_who_was_told_and_who_was_not(running: RunningConsole) ->
     shown = show(running)
     (line,) = shown.lines
     assert (line.title, line.rule, line.state.name) == (
-        "Core: 80 % spent",
+        "Core: 80% spent",
         "Budget thresholds",
         "Fired",
     )
@@ -85,9 +85,9 @@ def test_what_fired_and_who_was_told_and_who_was_not(running: RunningConsole) ->
 
 def test_what_is_over_stands_apart(running: RunningConsole) -> None:
     fire(running)
-    fire(running, "a2", AlertState.ENDED, "Old: 80 % spent")
+    fire(running, "a2", AlertState.ENDED, "Old: 80% spent")
     shown = show(running)
-    assert ([it.title for it in shown.lines], shown.over_count) == (["Core: 80 % spent"], 1)
+    assert ([it.title for it in shown.lines], shown.over_count) == (["Core: 80% spent"], 1)
     assert len(show(running, show="all").lines) == 2
 
 
@@ -99,7 +99,7 @@ def test_it_is_seen_by_a_button_once(running: RunningConsole) -> None:
     reply = running.post("/alerts/a1/acknowledge", {}, session)
     assert (reply.status, reply.header("location")) == (303, "/alerts?done=a1#fired")
     text = running.get("/alerts?done=a1", session).text
-    assert "Seen: Core: 80 % spent." in text
+    assert "Seen: Core: 80% spent." in text
     line = show(running, "finance").lines[0]
     assert (line.state.name, line.by, line.may_acknowledge) == ("Seen", "fred@acme.com", False)
     gone = running.post("/alerts/nothing/acknowledge", {}, session)
@@ -179,7 +179,7 @@ def test_names_that_people_chose_are_text_and_nothing_else(running: RunningConso
 
 def test_the_api_lists_acknowledges_and_tests(running: RunningConsole) -> None:
     fire(running)
-    fire(running, "a2", AlertState.ENDED, "Old: 80 % spent")
+    fire(running, "a2", AlertState.ENDED, "Old: 80% spent")
     known = running.as_admin_key
 
     def ask(method: str, target: str) -> Any:

@@ -93,7 +93,7 @@ def test_a_rule_is_made_on_the_page_and_ends_there(used: RunningConsole) -> None
     (line,) = page["rules"]
     assert (line["whom"], line["effect"], line["may_end"]) == (
         "provider openai",
-        "12.5 % off",
+        "12.5% off",
         True,
     )
     assert page["done"] == "acme 2027: active"

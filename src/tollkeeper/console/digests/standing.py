@@ -114,7 +114,7 @@ def _budget_row(found: _AtRisk, places: Places, zone: str) -> Row:
     return Row(
         (
             Cell(name, places.at(f"/budget/{budget.budget_id}")),
-            Cell(f"{used // 100} %", tone=tone),
+            Cell(f"{used // 100}%", tone=tone),
             Cell(f"{spent} of {limit}"),
             Cell(_runway_words(runway, zone)),
         )
@@ -181,7 +181,7 @@ def _alert_words(alert: Alert, budgets: Mapping[str, Budget]) -> str:
     is_personal = budget is None or budget.scope in _PERSONAL
     if alert.key.rule in {BUDGET_RULE, AnomalyRule.PROJECTED} and is_personal and alert.key.entity:
         if alert.key.rule == BUDGET_RULE:
-            return f"{called(alert.name)}: {percent_words(alert.key.threshold_bp)} % spent by one"
+            return f"{called(alert.name)}: {percent_words(alert.key.threshold_bp)}% spent by one"
         return f"{called(alert.name)}: one will be spent before its window ends"
     return called(alert.title, most=_TITLE_CHARS_MAX)
 
