@@ -106,6 +106,22 @@ def test_what_is_estimated_and_what_has_no_price_is_named(ledger: Ledger) -> Non
 
 
 @pytest.mark.parametrize(
+    ("now", "rest"), [("12:00", 90), ("12:05", 60), ("12:15", 0), ("11:59", 90), ("12:01:30", 81)]
+)
+def test_of_the_quarter_hour_that_runs_the_part_counts_that_has_passed(
+    ledger: Ledger, now: str, rest: int
+) -> None:
+    days = range(1, 31)
+    entries = [
+        ledger_entry(started_at_us=moment(f"2026-06-{day:02d}T{clock}", "UTC"), cost_nanos=cost)
+        for day in days
+        for clock, cost in (("08:00", 10 * USD), ("12:07", 90 * USD))
+    ]
+    found = ask(ledger, store(ledger, entries), "UTC", f"2026-07-01T{now}")
+    assert found.days[0].usd == rest
+
+
+@pytest.mark.parametrize(
     "asked", [{"tz": "Mars"}, {"filter": "colour:red"}, {"period": "30d"}, {"tz": "../etc"}]
 )
 def test_what_cannot_be_asked_is_told(asked: dict[str, str]) -> None:

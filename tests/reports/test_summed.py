@@ -27,6 +27,7 @@ from tollkeeper.reports.bridge import ChangesQuestion, changes
 from tollkeeper.reports.explore import explore
 from tollkeeper.reports.explore_question import ExploreQuestion
 from tollkeeper.reports.filters import parse_filters
+from tollkeeper.reports.forecast import forecast
 from tollkeeper.reports.keys import key_tools, key_uses
 from tollkeeper.reports.live import live_figures
 from tollkeeper.reports.masking import MaskedLedger
@@ -129,6 +130,7 @@ def answers(
         explore(of, scope, ExploreQuestion(period, metric, groups, chosen), NOW_US),
         explore(of, scope, ExploreQuestion(period, metric, (), chosen, view="heat"), NOW_US),
         usage(of, scope, UsageQuestion(period, (metric,), ("day", *groups), chosen)),
+        forecast(of, scope, period.zone, chosen, NOW_US),
     ]
     if "hour_of_day" in filters:
         return found

@@ -47,7 +47,8 @@ _SHARE: Final = Decimal("0.000001")
 
 
 class Day(NamedTuple):
-    """One local day. ``early_nanos`` is what of it was spent by the time of day that it is now."""
+    """One local day. ``early_nanos`` is what of it was spent by the time of day that it is now, by
+    the quarter-hour: of the one that the clock is in, the part that has passed."""
 
     weekday: int  # Monday is 0
     cost_nanos: int
@@ -99,9 +100,9 @@ class Forecast(NamedTuple):
 def forecast_of(past: Sequence[Day], today: Day, so_far_nanos: int, days_left: int) -> Forecast:
     """Say where a month will end.
 
-    ``past`` are the full days known, without gaps, the oldest first and yesterday last;
-    ``today.early_nanos`` is what today has cost so far. ``so_far_nanos`` is all of the month
-    until now, and ``days_left`` how many days follow today.
+    ``past`` are the full days known, without gaps, the oldest first and yesterday last; of
+    ``today`` only its day of the week matters. ``so_far_nanos`` is all of the month until now,
+    and ``days_left`` how many days follow today.
     """
     known = len(past)
     if known < DAYS_MIN:

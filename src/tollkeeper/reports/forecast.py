@@ -1,4 +1,4 @@
-"""Where this month will end, from the daily costs of the last weeks: one pass over the entries."""
+"""Where this month will end, from the daily costs of the last weeks: one pass over their sums."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tollkeeper.domain.access import Scope
 from tollkeeper.domain.forecast import HISTORY_DAYS, Day, State, forecast_of
 from tollkeeper.domain.ledger import Basis
 from tollkeeper.domain.money import nanos_of_usd, usd
-from tollkeeper.ports import Ledger
+from tollkeeper.ports import QUARTER_HOUR_US, Ledger
 from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.measures import ratio
@@ -23,7 +23,9 @@ from tollkeeper.reports.selection import Selection, SelectionShape, selected
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-_CLOCK: Final = "clock_s"
+_QUARTER_S: Final = QUARTER_HOUR_US // 1_000_000
+_BEGUN: Final = "begun_s"
+_ENDS: Final = "ends_s"
 
 
 class DayAhead(NamedTuple):
@@ -151,28 +153,35 @@ def _by_day(
     start_us = zones.day_start(first, zone)
     clock = zones.local_time(now_us, zone)
     offsets = zones.offsets(zone_name, start_us // 1_000_000, now_us // 1_000_000 + 1)
-    selection = Selection(scope, start_us, now_us, filters, zone_name)
+    selection = Selection(scope, start_us, now_us, filters, zone_name).summed(())
     query = _daily(ledger, selection.shape(), len(offsets.changes))
     values = selection.values() | zones.offset_values(offsets)
-    values[_CLOCK] = clock.hour * 3_600 + clock.minute * 60 + clock.second
-    return {zones.day_of(row["day"]): _read(row) for row in ledger.run(query, values)}
+    clock_s = clock.hour * 3_600 + clock.minute * 60 + clock.second
+    passed_s = clock_s % _QUARTER_S
+    values |= {_BEGUN: clock_s - passed_s, _ENDS: clock_s - passed_s + _QUARTER_S}
+    return {zones.day_of(row["day"]): _read(row, passed_s) for row in ledger.run(query, values)}
 
 
-def _read(row: Mapping[str, Any]) -> _Daily:
-    return _Daily(
-        *(nanos_of_usd(row[name] or 0) for name in ("cost", "early", "estimated")),
-        *(int(row[name] or 0) for name in ("unpriced", "entries")),
-    )
+def _read(row: Mapping[str, Any], passed_s: int) -> _Daily:
+    """Read one day. Of the quarter-hour that the clock is in, as much came by now as has passed
+    of it: what was summed up cannot be told apart any further, on days that are over."""
+    names = ("cost", "early", "running", "estimated")
+    cost, early, running, estimated = (nanos_of_usd(row[name] or 0) for name in names)
+    early += running * passed_s // _QUARTER_S
+    return _Daily(cost, early, estimated, int(row["unpriced"] or 0), int(row["entries"] or 0))
 
 
 @lru_cache(64)
 def _daily(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
-    """Sum up local days: all, what came by the time of day that it is now, what was estimated."""
+    """Sum up local days: all, what came before the quarter-hour that the clock is in, what came
+    in it, what was estimated."""
     table = selected(ledger, shape)
-    is_early = zones.local_second(table.started_at, changes) < bindings.integer(_CLOCK)
+    clock_s = zones.local_second(table.started_at, changes)
+    begun_s, ends_s = bindings.integer(_BEGUN), bindings.integer(_ENDS)
     return table.group_by(day=zones.local_day(table.started_at, changes)).agg(
         cost=table.cost_usd.sum(),
-        early=table.cost_usd.sum(where=is_early),
+        early=table.cost_usd.sum(where=clock_s < begun_s),
+        running=table.cost_usd.sum(where=(clock_s >= begun_s) & (clock_s < ends_s)),
         estimated=table.cost_usd.sum(where=table.basis == Basis.ESTIMATED.value),
         unpriced=table.unpriced.sum(),
         entries=table.sign.sum(),
