@@ -164,12 +164,26 @@ def calls(ledger: Ledger, scope: Scope, question: CallsQuestion) -> CallsPage:
         limit=question.limit + 1,
     )
     with ledger.snapshot():
-        found = ledger.run(_list(ledger, shape), values)
+        found = _found(ledger, shape, values)
         page = found[: question.limit]
         known = _known_of(ledger, scope, page)
-    rows = tuple(_row(row, *known[row["call_id"], row["attempt"]]) for row in page)
+    rows = tuple(_row(row, known[row["call_id"], row["attempt"]]) for row in page)
     more = len(found) > question.limit
     return CallsPage(rows, _write_cursor(rows[-1]) if more else "")
+
+
+def _found(
+    ledger: Ledger, shape: _ListShape, values: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
+    """Look for the calls. An engine that is told how far back the last of them lies reads of all
+    the rest no more than their times."""
+    if shape.found_by is not _FoundBy.CALL:
+        return ledger.run(_list(ledger, shape), values)
+    times = ledger.run(_times(ledger, shape), values)
+    if not times:
+        return []
+    last = times[-1]["started_at"]
+    return ledger.run(_list(ledger, shape._replace(since=True)), {**values, "since": last})
 
 
 # ----------------------------------------------------------------------------- queries
@@ -201,10 +215,26 @@ class _ListShape(NamedTuple):
     after_cursor: bool
     finished: bool
     limit: int
+    since: bool = False
 
 
 @lru_cache(256)
 def _list(ledger: Ledger, shape: _ListShape) -> ir.Table:
+    table = _listed(ledger, shape)
+    if shape.since:
+        table = table.filter(table.started_at >= bindings.moment("since"))
+    table = table.order_by(ibis.desc("started_at"), ibis.desc("entry_id")).limit(shape.limit)
+    return table.select(*_COLUMNS, "started_at")
+
+
+@lru_cache(256)
+def _times(ledger: Ledger, shape: _ListShape) -> ir.Table:
+    """Give when the calls of the list started, the newest first."""
+    table = _listed(ledger, shape).select("started_at")
+    return table.order_by(ibis.desc("started_at")).limit(shape.limit)
+
+
+def _listed(ledger: Ledger, shape: _ListShape) -> ir.Table:
     table = _attempts(ledger, shape)
     if shape.after_cursor:
         time, entry = bindings.moment("cursor_time"), bindings.text("cursor_entry")
@@ -217,8 +247,7 @@ def _list(ledger: Ledger, shape: _ListShape) -> ir.Table:
             table.started_at >= bindings.moment("earliest"),
             ended_ms >= bindings.integer("finished_ms"),
         )
-    table = table.order_by(ibis.desc("started_at"), ibis.desc("entry_id")).limit(shape.limit)
-    return table.select(*_COLUMNS, "started_at")
+    return table
 
 
 def _attempts(ledger: Ledger, shape: _ListShape) -> ir.Table:
@@ -248,34 +277,26 @@ def _attempts(ledger: Ledger, shape: _ListShape) -> ir.Table:
 
 
 @lru_cache(64)
-def _sums_of_calls(ledger: Ledger, selection: SelectionShape, calls: int) -> ir.Table:
-    """Sum up everything of some calls, per attempt."""
-    table = _of_calls(ledger, selection, calls)
-    return table.group_by("call_id", "attempt").agg(**aggregates(table, _SUMS))
+def _known(ledger: Ledger, selection: SelectionShape, calls: int) -> ir.Table:
+    """Sum up everything of some calls, per attempt; with how it was booked last, if not at once.
 
-
-@lru_cache(64)
-def _booked_anew(ledger: Ledger, selection: SelectionShape, calls: int) -> ir.Table:
-    """Give how some calls were booked anew, earliest first."""
-    table = _of_calls(ledger, selection, calls)
-    table = table.filter(table.part == 0, table.revision > 0, table.sign == 1)
-    return table.order_by("revision").select("call_id", "attempt", "revision", *_STANDING)
-
-
-def _of_calls(ledger: Ledger, selection: SelectionShape, calls: int) -> ir.Table:
+    ``corrections`` is None for an attempt that nobody booked anew.
+    """
     table = selected(ledger, selection)
-    return table.filter(
+    table = table.filter(
         table.call_id.isin([bindings.text(f"call_{slot}") for slot in range(calls)])
     )
-
-
-_Known = tuple[Mapping[str, Any], Mapping[str, Any] | None]
-"""The sums of an attempt, and how it was booked last, if that was not at once."""
+    anew = (table.part == 0) & (table.revision > 0) & (table.sign == 1)
+    last = {name: table[name].argmax(table.revision, where=anew) for name in _STANDING}
+    return table.group_by("call_id", "attempt").agg(
+        **aggregates(table, _SUMS), corrections=table.revision.max(where=anew), **last
+    )
 
 
 def _known_of(
     ledger: Ledger, scope: Scope, page: Sequence[Mapping[str, Any]]
-) -> dict[tuple[str, int], _Known]:
+) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """Give the sums of attempts, and how they were booked last, by call and attempt."""
     if not page:
         return {}
     ids = [row["call_id"] for row in page]
@@ -284,27 +305,18 @@ def _known_of(
     selection = Selection(scope, start_us=zones.epoch_us_of(page[-1]["started_at"]))
     values = selection.values()
     values |= {f"call_{slot}": ids[min(slot, len(ids) - 1)] for slot in range(slots)}
-    shape = selection.shape()
-    sums = ledger.run(_sums_of_calls(ledger, shape, slots), values)
-    anew = ledger.run(_booked_anew(ledger, shape, slots), values)
-    last = {(row["call_id"], row["attempt"]): row for row in anew}
-    return {
-        place: (row, last.get(place))
-        for row in sums
-        for place in [(row["call_id"], row["attempt"])]
-    }
+    rows = ledger.run(_known(ledger, selection.shape(), slots), values)
+    return {(row["call_id"], row["attempt"]): row for row in rows}
 
 
 # ----------------------------------------------------------------------------- rows
 
 
-def _row(
-    row: Mapping[str, Any], sums: Mapping[str, Any], anew: Mapping[str, Any] | None
-) -> CallRow:
-    found: dict[str, Any] = {name: _number(sums[name]) for name in _SUMS}
+def _row(row: Mapping[str, Any], known: Mapping[str, Any]) -> CallRow:
+    found: dict[str, Any] = {name: _number(known[name]) for name in _SUMS}
     found |= {name: row[name] for name in _COLUMNS}
-    if anew is not None:
-        found |= {name: anew[name] for name in _STANDING} | {"corrections": anew["revision"]}
+    if known["corrections"] is not None:
+        found |= {name: known[name] for name in (*_STANDING, "corrections")}
     return CallRow(started_at_us=zones.epoch_us_of(row["started_at"]), **found)
 
 
