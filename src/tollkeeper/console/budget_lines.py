@@ -24,9 +24,10 @@ from tollkeeper.domain.budget_words import (
 from tollkeeper.domain.budgets import ANY, Balance, Budget, BudgetScope, Mode, Sizing, Unit
 from tollkeeper.domain.money import usd
 from tollkeeper.domain.runway import RunwayReason
+from tollkeeper.ports import Store
 from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.dimensions import TAG_PREFIX
-from tollkeeper.services.budget_documents import Names, entity_name, names_of, whose
+from tollkeeper.services.budget_documents import Names, entity_name, whose
 from tollkeeper.services.budget_refusals import ASK_PATH
 from tollkeeper.services.budget_standings import (
     Standing,
@@ -264,7 +265,20 @@ def risks_of(console: Console, viewer: Viewer, zone: str) -> tuple[BudgetLine, .
     """Write the budgets that are nearly used up, a few of them, as far as somebody sees them."""
     now_us, onlooker = console.now_us(), onlooker_of(console.store, viewer)
     risky = at_risk(standings(console.store, onlooker, now_us), now_us)[:RISKS_MAX]
-    return BudgetWriter(names_of(console.store), zone, now_us).lines(risky) if risky else ()
+    return BudgetWriter(_names_in(console.store, risky), zone, now_us).lines(risky)
+
+
+def _names_in(store: Store, found: Iterable[Standing]) -> Names:
+    """Look up the names that a few budgets and their fullest rows need, and no others."""
+    people: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    for budget, rows in found:
+        for value in {budget.match, *(row.key.entity for row in rows[:1])} - {"", ANY}:
+            if budget.scope is BudgetScope.USER and (user := store.user(value)):
+                people[value] = user.email
+            elif budget.scope is BudgetScope.KEY and (record := store.key(value)):
+                keys[value] = record.key.name
+    return Names(people, keys)
 
 
 def amount(found: int, unit: Unit) -> Amount:

@@ -15,9 +15,10 @@ one), and ``formatting``'s functions as filters.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -87,5 +88,15 @@ def render(templates: Environment, template: str, page: object, view: View) -> s
 
 def address(path: str, query: Mapping[str, object]) -> str:
     """Write the address of a page of ours; parameters that are None or "" are left out."""
-    kept = {name: str(value) for name, value in query.items() if value not in {None, ""}}
-    return quote(path) + (f"?{urlencode(kept)}" if kept else "")
+    kept = [
+        f"{_escaped(name)}={_escaped(str(value))}"
+        for name, value in query.items()
+        if value is not None and value != ""
+    ]
+    return quote(path) + (f"?{'&'.join(kept)}" if kept else "")
+
+
+@lru_cache(1_024)
+def _escaped(text: str) -> str:
+    """Escape a name or a value: hundreds of addresses on one page have most of them in common."""
+    return quote_plus(text)
