@@ -45,6 +45,16 @@ def test_types_and_values_survive() -> None:
     ]
 
 
+def test_sums_beyond_64_bits_and_tags_keep_their_values() -> None:
+    rows = [{"tokens": 2**63, "tags": {"a": "\u00e9\"'"}}, {"tokens": None, "tags": {}}]
+    table = pq.read_table(io.BytesIO(parquet_bytes(["tokens", "tags"], rows)))
+    assert table.schema.field("tokens").type == pa.decimal128(38, 0)
+    assert table.to_pylist() == [
+        {"tokens": Decimal(2**63), "tags": '{"a": "\u00e9\\"\'"}'},
+        {"tokens": None, "tags": "{}"},
+    ]
+
+
 def test_no_rows_make_a_file_with_its_columns() -> None:
     table = pq.read_table(io.BytesIO(parquet_bytes(["team", "cost_usd"], [])))
     assert table.column_names == ["team", "cost_usd"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
@@ -17,6 +18,8 @@ _TYPES: Final = (
     (Decimal, pa.decimal128(38, 9)),
     (datetime, pa.timestamp("us", tz="UTC")),
 )
+_WIDE: Final = pa.decimal128(38, 0)
+_INT64_END: Final = 2**63
 _NANO: Final = Decimal("0.000000001")
 _EXACT: Final = Context(prec=60)
 _AS_FOUND: Final[Mapping[str, type]] = {}
@@ -31,8 +34,9 @@ def parquet_bytes(
 
     A column's type follows its values: true or false, 64-bit integer, decimal with nine
     digits after the point (ratios are rounded to them), UTC time, text; text where there is
-    no value at all. Values of several kinds in one column become texts. ``kinds`` says what
-    a column is where it has no value.
+    no value at all. Integers that need more than 64 bits make a column of decimals without
+    digits after the point. Mappings become JSON, and values of several kinds in one column
+    texts. ``kinds`` says what a column is where it has no value.
     """
     table = pa.table(
         {name: _array([row.get(name) for row in rows], kinds.get(name)) for name in columns}
@@ -48,8 +52,21 @@ def _array(values: Sequence[object], otherwise: type | None) -> pa.Array:
         if all(type(value) is kind for value in known) if known else kind is otherwise:
             if kind is Decimal:
                 values = [_nine_digits(value) for value in values]
+            if kind is int and any(isinstance(value, int) and _is_wide(value) for value in known):
+                arrow, values = (
+                    _WIDE,
+                    [None if value is None else Decimal(str(value)) for value in values],
+                )
             return pa.array(values, arrow)
-    return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _is_wide(value: int) -> bool:
+    return not -_INT64_END <= value < _INT64_END
+
+
+def _text(value: object) -> str:
+    return json.dumps(dict(value), ensure_ascii=False) if isinstance(value, Mapping) else str(value)
 
 
 def _nine_digits(value: object) -> Decimal | None:

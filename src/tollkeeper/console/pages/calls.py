@@ -187,7 +187,7 @@ def _asked(query: Query) -> dict[str, str]:
         found["filter"] = filters_text(both)
     if not any(found.get(name) for name in ("period", "from", "to")):
         found["period"] = DEFAULT_PERIOD
-    rows = report.LIMIT_MAX if query.get("format") == "csv" else ROWS
+    rows = report.LIMIT_MAX if query.get("format") in {"csv", "parquet"} else ROWS
     return {"limit": str(rows), **found}
 
 
