@@ -176,9 +176,13 @@ def _daily(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
     """Sum up local days: all, what came before the quarter-hour that the clock is in, what came
     in it, what was estimated."""
     table = selected(ledger, shape)
-    clock_s = zones.local_second(table.started_at, changes)
+    table = table.mutate(
+        day=zones.local_day(table.started_at, changes),
+        clock_s=zones.local_second(table.started_at, changes),
+    )
+    clock_s = table.clock_s
     begun_s, ends_s = bindings.integer(_BEGUN), bindings.integer(_ENDS)
-    return table.group_by(day=zones.local_day(table.started_at, changes)).agg(
+    return table.group_by("day").agg(
         cost=table.cost_usd.sum(),
         early=table.cost_usd.sum(where=clock_s < begun_s),
         running=table.cost_usd.sum(where=(clock_s >= begun_s) & (clock_s < ends_s)),

@@ -29,6 +29,7 @@ from tollkeeper.storage.bound_sql import BoundSql, bound_sql
 from tollkeeper.storage.columns import COLUMNS, TABLE, Column, Kind
 from tollkeeper.storage.duckdb import job_states, quarter_hours
 from tollkeeper.storage.duckdb.handle import Handle, Settings
+from tollkeeper.storage.duckdb.parsed import ParsedQueries
 from tollkeeper.storage.narrowing import narrowed
 from tollkeeper.storage.summed_columns import ROW
 from tollkeeper.telemetry import logger
@@ -125,6 +126,7 @@ class DuckDbLedger:
         self._writing = threading.Lock()
         self._of_thread = threading.local()
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(_compile)
+        self._parsed = ParsedQueries(_QUERIES_REMEMBERED)
         self._entries = _table(TABLE, COLUMNS)
         self._quarter_hours = _table(quarter_hours.TABLE, ROW)
 
@@ -205,7 +207,7 @@ class DuckDbLedger:
             if of_sums:
                 values = {**values, quarter_hours.SLOT: quarter_hours.summed_entries(cursor)}
             bound = {name: _engine_value(values[name]) for name in query.names}
-            cursor.execute(query.text, bound or None)
+            cursor.execute(self._parsed.of(cursor, query.text), bound or None)
             names = [column[0] for column in cursor.description or ()]
             rows = cursor.fetchall()
         times = [name for name, kind in expression.schema().items() if kind.is_timestamp()]
