@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 
-from benchmarks.page_questions import LIMITS_MS, questions
+from benchmarks.page_questions import LIMITS_MS, OVERVIEW, ZONE, questions
 from benchmarks.pages import Measured, Timed, document, on_paper, targets
+from benchmarks.served_pages import ServedPages
+from ledger_entries import ledger_entry
 from ledgers import open_duckdb
+from tollkeeper.demo.company import ORG
+from tollkeeper.ports import Position
 
 
 def some(entries: int, ms: float) -> Measured:
@@ -23,13 +28,13 @@ def test_what_is_on_paper_lies_on_the_line_through_the_largest() -> None:
 
 def test_targets_are_of_the_slowest_report_of_a_page() -> None:
     found = some(1_000, 50)
-    slow = found._replace(reports=(*found.reports, Timed("Overview", "x", 1, (400.0,), (1.0,))))
+    slow = found._replace(reports=(*found.reports, Timed(OVERVIEW, "x", 1, (400.0,), (1.0,))))
     assert [it.measured for it in targets(slow)] == [400, 50, 50, 50, 50]
 
 
 def test_the_document_says_that_the_last_column_was_not_measured() -> None:
     text = document([some(1_000_000, 50), some(3_000_000, 110)], "python -m benchmarks.pages")
-    assert "| Overview | < 100 ms | 50 | 110 | 3,020 |" in text
+    assert "| Overview, whole page | < 100 ms | 50 | 110 | 3,020 |" in text
     assert "was not measured" in text
     assert "other work" not in text
 
@@ -37,7 +42,23 @@ def test_the_document_says_that_the_last_column_was_not_measured() -> None:
 def test_every_question_can_be_asked(tmp_path: Path) -> None:
     ledger = open_duckdb(tmp_path)
     try:
-        asked = list(questions(ledger))
+        asked = list(questions(ledger, lambda path, query: b"", 1_795_000_000_000_000))
         assert len({(page, name) for page, name, _ in asked}) == len(asked)
     finally:
+        ledger.close()
+
+
+def test_the_first_page_is_measured_as_it_is_served(tmp_path: Path) -> None:
+    ledger = open_duckdb(tmp_path)
+    now_us = ledger_entry().started_at_us + 1
+    ledger.append([ledger_entry(org=ORG)], Position("a", 1))
+    pages = ServedPages(tmp_path, ledger, ORG, now_us, ZONE)
+    try:
+        served = [
+            ask for page, name, ask in questions(ledger, pages.get, now_us) if "whole" in name
+        ]
+        bodies = [gzip.decompress(ask()).decode() for ask in served]  # type: ignore[arg-type]  # bytes
+        assert all("</html>" in body and "Budgets" in body for body in bodies)
+    finally:
+        pages.close()
         ledger.close()
