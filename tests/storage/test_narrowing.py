@@ -15,7 +15,7 @@ from ledger_entries import ledger_entry
 from ledgers import SMALL
 from tollkeeper.ports import Ledger, Position
 from tollkeeper.storage.columns import COLUMNS
-from tollkeeper.storage.duckdb import ledger as module
+from tollkeeper.storage.duckdb import compiling
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.narrowing import narrowed
 from tollkeeper.storage.summed_columns import ROW
@@ -81,7 +81,7 @@ def test_answers_are_the_same_with_fewer_columns(
 ) -> None:
     expression = queries(ledger)[kind]
     few = ledger.run(expression)
-    monkeypatch.setattr(module, "narrowed", lambda wide: wide)
+    monkeypatch.setattr(compiling, "narrowed", lambda wide: wide)
     assert isinstance(ledger, DuckDbLedger)
     ledger._compiled.cache_clear()
     assert sorted(map(str, few)) == sorted(map(str, ledger.run(expression)))

@@ -119,11 +119,21 @@ class MaskedLedger:
 def _masked(table: ir.Table) -> ir.Table:
     """Put pseudonyms into a table of entries, or of their sums, in place of other people."""
     # Whoever is nobody's person, as an admin key may be, is not everybody without an id.
-    own = (table.user_id == bindings.text(_OWN)) & (table.user_id != "")
-    who = (table.user_id == "").ifelse(table.user_name, table.user_id)
-    digest = (bindings.text(_SALT) + who).hexdigest("md5")
-    masked = ibis.literal(PREFIX) + digest.left(CHARS)
+    has_id = table.user_id != ""
+    own = (table.user_id == bindings.text(_OWN)) & has_id
+    by_id = _pseudonym_of(table.user_id)
     return table.mutate(
-        user_id=(own | (table.user_id == "")).ifelse(table.user_id, masked),
-        user_name=(own | (who == "")).ifelse(table.user_name, masked),
+        user_id=ibis.cases((own | ~has_id, table.user_id), else_=by_id),
+        user_name=ibis.cases(
+            (own | (~has_id & (table.user_name == "")), table.user_name),
+            (has_id, by_id),
+            else_=_pseudonym_of(table.user_name),
+        ),
     )
+
+
+def _pseudonym_of(who: ir.StringValue) -> ir.StringValue:
+    """Give the pseudonym of each. Made of one column alone by these functions, an engine makes
+    it once for each person and not for each row."""
+    digest = (bindings.text(_SALT) + who).hexdigest("md5")
+    return ibis.literal(PREFIX) + digest.substr(0, CHARS)

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import ibis
 import ibis.expr.datatypes as dt
-import sqlglot
-from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 
 from tollkeeper import clock
 from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
@@ -25,12 +23,11 @@ from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage.arrow_batch import UNSTORABLE, arrow_table, unstorable
-from tollkeeper.storage.bound_sql import BoundSql, bound_sql
 from tollkeeper.storage.columns import COLUMNS, TABLE, Column, Kind
 from tollkeeper.storage.duckdb import job_states, quarter_hours
+from tollkeeper.storage.duckdb.compiling import compiled
 from tollkeeper.storage.duckdb.handle import Handle, Settings
 from tollkeeper.storage.duckdb.parsed import ParsedQueries
-from tollkeeper.storage.narrowing import narrowed
 from tollkeeper.storage.summed_columns import ROW
 from tollkeeper.telemetry import logger
 
@@ -125,7 +122,7 @@ class DuckDbLedger:
         self._handle = Handle(path, settings, now_s=now_s, failpoint=failpoint)
         self._writing = threading.Lock()
         self._of_thread = threading.local()
-        self._compiled = lru_cache(_QUERIES_REMEMBERED)(_compile)
+        self._compiled = lru_cache(_QUERIES_REMEMBERED)(compiled)
         self._parsed = ParsedQueries(_QUERIES_REMEMBERED)
         self._entries = _table(TABLE, COLUMNS)
         self._quarter_hours = _table(quarter_hours.TABLE, ROW)
@@ -314,14 +311,6 @@ def _table(name: str, columns: Sequence[Column]) -> ir.Table:
         },
         name=name,
     )
-
-
-def _compile(expression: ir.Table) -> BoundSql:
-    compiler = DuckDBCompiler()
-    text = compiler.to_sqlglot(narrowed(expression)).sql(
-        dialect=compiler.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE
-    )
-    return bound_sql(text, lambda name: f"${name}")
 
 
 def _engine_value(value: object) -> object:
