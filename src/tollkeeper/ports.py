@@ -143,6 +143,12 @@ one local day and hour, wherever that is asked about."""
 LAST_AT: Final = "last_at"
 """The column of sums that says when the newest of their entries started."""
 
+SESSION_NUMBER: Final = "session_number"
+"""The column of finer sums that has a number of a row's session, NULL where there is none."""
+
+SESSION_ALONE: Final = "session_alone"
+"""The column that says that no other row is of a row's session."""
+
 BOUND_PREFIX: Final = "tollkeeper_bound_"
 """Functions of this prefix stand in an expression for values that are bound when it runs
 (``reports.bindings`` makes them, every engine replaces them by its own placeholders), so
@@ -199,6 +205,18 @@ class Ledger(Protocol):
         up yet, and those of the quarter-hours that ``edges`` bound (the end excluded). Each
         entry is in exactly one row, so sums are those of ``entries``.
         """
+
+    def summed_finely(
+        self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
+    ) -> ir.Table:
+        """Give what ``summed`` gives by session, customer and tags as well: more rows.
+
+        The table has the columns ``storage.summed_columns.FINER_ROW``. ``alone`` asks for another,
+        ``SESSION_ALONE``.
+        """
+
+    def sums_finely(self) -> bool:
+        """Say whether finer sums are of use: they have all entries but a few."""
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent). Raises ValueError for a bad key."""

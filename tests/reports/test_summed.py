@@ -34,7 +34,7 @@ from tollkeeper.reports.masking import MaskedLedger
 from tollkeeper.reports.overview import OverviewQuestion, overview
 from tollkeeper.reports.period import Period, period_between, period_named
 from tollkeeper.reports.usage import UsageQuestion, usage
-from tollkeeper.storage.duckdb import quarter_hours
+from tollkeeper.storage.duckdb import finer_quarter_hours, quarter_hours
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.summed_columns import ROW
 
@@ -53,12 +53,17 @@ FILTERS = [
     "-outcome:ok,provider:openai",
     "weekday:3,hour_of_day:9",
     "tag:feature=chat",
+    "session:s1",
+    "-customer:c1",
     "basis:unpriced",
 ]
-DIMENSIONS = ["team", "user", "key", "model", "status", "streamed", "session", "tag:feature"]
+DIMENSIONS = [
+    *("team", "user", "key", "model", "status", "streamed"),
+    *("session", "customer", "tag:feature"),
+]
 METRICS = [
     *("cost_usd", "requests", "tokens", "users", "sessions", "calls", "duration_p95_ms"),
-    *("cost_per_user_usd", "error_rate"),
+    *("cost_per_user_usd", "error_rate", "customers", "cost_per_session_usd"),
 ]
 _numbers = count()
 
@@ -71,6 +76,11 @@ class EntriesAlone(MaskedLedger):
 
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return quarter_hours.single(self._ledger.entries())
+
+    def summed_finely(
+        self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
+    ) -> ir.Table:
+        return finer_quarter_hours.single_finely(self._ledger.entries())
 
     def __hash__(self) -> int:
         return hash((EntriesAlone, self._ledger))

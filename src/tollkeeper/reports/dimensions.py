@@ -47,6 +47,9 @@ COLUMNS: Final[Mapping[str, str]] = {
 SUMMED: Final = frozenset(COLUMNS) - {"customer", "session", "call"}
 """Dimensions that sums by the quarter-hour have; they have no tags either."""
 
+FINELY: Final = frozenset(COLUMNS) - {"call"}
+"""Dimensions that finer sums have, and all tags."""
+
 NAMES: Final[Mapping[str, str]] = {"user": "user_name", "key": "key_name"}
 """Dimensions that are ids, and the column with the name that people know them by."""
 

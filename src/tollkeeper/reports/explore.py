@@ -22,7 +22,6 @@ from tollkeeper.reports.explore_question import ExploreQuestion
 from tollkeeper.reports.measures import (
     ADDITIVE,
     MEASURES,
-    OF_ENTRIES,
     Kind,
     Value,
     completed,
@@ -108,12 +107,13 @@ class _Exploring:
         before = period.previous()
         first_us = before.start_us if question.compare else period.start_us
         filters, zone = question.filters, period.zone
+        self.finely = ledger.sums_finely()
         self.both = Selection(scope, first_us, period.end_us, filters, zone)
         self.boundaries = (before.until_us, period.start_us)
-        self.values = self.both.summed((), self.boundaries).values()
+        self.values = self.both.summed((), self.boundaries, finely=self.finely).values()
         self.values |= zones.interval_values(self.boundaries, queries.SPAN)
         self.only = Selection(scope, period.start_us, period.end_us, filters, zone)
-        self.values_now = self.only.summed(()).values() | time_values(period)
+        self.values_now = self.only.summed((), finely=self.finely).values() | time_values(period)
         self.is_percentile = question.kind is Kind.MILLISECONDS
         needed = summed((*_ALWAYS, question.metric))
         self.measures = tuple(dict.fromkeys(needed))
@@ -217,10 +217,11 @@ class _Exploring:
         self, selection: Selection, group_by: tuple[str, ...], *, single: bool
     ) -> SelectionShape:
         """Give sums by the quarter-hour where these do, or the ``single`` entries."""
-        if single or not OF_ENTRIES.isdisjoint(self.measures):
+        if single:
             return selection.shape()
         boundaries = self.boundaries if selection is self.both else ()
-        return selection.summed(group_by, boundaries).shape()
+        summed = selection.summed(group_by, boundaries, self.measures, finely=self.finely)
+        return summed.shape()
 
     def pivot(self, group_by: tuple[str, ...], limit: int, *, single: bool = False) -> PivotShape:
         """Describe a query for groups beside the period before, of ``single`` entries or sums.

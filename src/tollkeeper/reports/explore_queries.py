@@ -15,9 +15,10 @@ import ibis
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.dimensions import NAMES, dimension
-from tollkeeper.reports.measures import MEASURES, aggregates, is_request
+from tollkeeper.reports.measured_groups import measured
+from tollkeeper.reports.measures import MEASURES, is_request
 from tollkeeper.reports.percentiles import percentiles
-from tollkeeper.reports.selection import latest, selected
+from tollkeeper.reports.selection import selected
 from tollkeeper.reports.usage_queries import GroupShape, group_columns
 
 if TYPE_CHECKING:
@@ -57,12 +58,12 @@ def pivoted(ledger: Ledger, shape: PivotShape) -> ir.Table:
 
 def _wide(ledger: Ledger, shape: PivotShape) -> ir.Table:
     table, groups = _spanned(ledger, shape)
-    found = aggregates(table, shape.measures)
-    for index, name in enumerate(shape.groups.group_by):
-        if name in NAMES:
-            found[f"{_FIRST_TEXT}{index}"] = latest(table, NAMES[name])
-    stage = table.group_by(**groups).agg(**found)
-    return _by_span(stage, shape)
+    names = {
+        f"{_FIRST_TEXT}{index}": NAMES[name]
+        for index, name in enumerate(shape.groups.group_by)
+        if name in NAMES
+    }
+    return _by_span(measured(table, groups, shape.measures, names), shape)
 
 
 def _spanned(ledger: Ledger, shape: PivotShape) -> tuple[ir.Table, dict[str, ir.Value]]:
@@ -158,7 +159,7 @@ def rest(ledger: Ledger, shape: PivotShape, kept: PivotShape) -> ir.Table:
         table = table.filter(is_request(table))
         stage = _percentile(ledger, table, span, shape.metric)
     else:
-        stage = table.group_by(**span).agg(**aggregates(table, shape.measures))
+        stage = measured(table, span, shape.measures, {})
     return _by_span(stage, shape)
 
 
@@ -208,7 +209,7 @@ def by_step(
     groups = {**group_columns(ledger, table, shape), _PLACE_COLUMN: place}
     if MEASURES[metric].percentile[0]:
         return _percentile(ledger, table, groups, metric)
-    return table.group_by(**groups).agg(**aggregates(table, measures))
+    return measured(table, groups, measures, {})
 
 
 def _place(

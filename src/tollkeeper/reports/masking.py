@@ -75,6 +75,14 @@ class MaskedLedger:
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return _masked(self._ledger.summed(edges))
 
+    def summed_finely(
+        self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
+    ) -> ir.Table:
+        return _masked(self._ledger.summed_finely(edges, alone=alone))
+
+    def sums_finely(self) -> bool:
+        return self._ledger.sums_finely()
+
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> list[dict[str, Any]]:

@@ -38,13 +38,15 @@ class Measure(NamedTuple):
     """One thing that can be asked for.
 
     ``sql`` makes the aggregate (None for ratios and percentiles). A ratio names the two
-    measures that it divides; a percentile names its column and its rank in percent.
+    measures that it divides; a percentile names its column and its rank in percent. ``of_row``
+    gives what a row has of something that adds up, where the row is of sums, which are wide.
     """
 
     kind: Kind
     sql: Callable[[ir.Table], ir.Value] | None = None
     ratio: tuple[str, str] = ("", "")
     percentile: tuple[str, int] = ("", 0)
+    of_row: Callable[[ir.Table], ir.Value] | None = None
 
 
 def is_request(table: ir.Table) -> ir.BooleanValue:
@@ -53,7 +55,9 @@ def is_request(table: ir.Table) -> ir.BooleanValue:
 
 
 def _count(column: str) -> Measure:
-    return Measure(Kind.COUNT, lambda table: table[column].sum())
+    return Measure(
+        Kind.COUNT, lambda table: table[column].sum(), of_row=lambda table: table[column]
+    )
 
 
 def _distinct(column: str) -> Measure:
@@ -61,7 +65,9 @@ def _distinct(column: str) -> Measure:
 
 
 def _money(column: str) -> Measure:
-    return Measure(Kind.MONEY, lambda table: table[column].sum())
+    return Measure(
+        Kind.MONEY, lambda table: table[column].sum(), of_row=lambda table: table[column]
+    )
 
 
 def _ratio(above: str, below: str, kind: Kind = Kind.RATIO) -> Measure:
@@ -110,7 +116,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
 
 
 OF_ENTRIES: Final = frozenset({"sessions", "customers"})
-"""Measures that only single entries can tell, not sums by the quarter-hour; so are percentiles."""
+"""Measures that only finer sums and single entries can tell; percentiles only single entries."""
 
 
 def check_measure(parameter: str, name: str) -> str:

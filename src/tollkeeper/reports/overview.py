@@ -155,7 +155,7 @@ def compared(
     bounds = sorted({bound for span in spans for bound in span})
     inner = tuple(bounds[1:-1])
     selection = Selection(scope, bounds[0], bounds[-1], filters, periods[0].zone)
-    selection = selection.summed((), inner)
+    selection = selection.summed((), inner, finely=bool(filters) and ledger.sums_finely())
     shape, values = selection.shape(), selection.values()
     values |= zones.interval_values(inner, queries.BOUNDARY)
     rows = ledger.run(queries.by_interval(ledger, shape, len(inner)), values)

@@ -11,7 +11,7 @@ import ibis
 from tollkeeper.domain.access import Scope
 from tollkeeper.ports import LAST_AT, QUARTER_HOUR_US, Ledger
 from tollkeeper.reports import bindings, zones
-from tollkeeper.reports.dimensions import SUMMED, TIMES
+from tollkeeper.reports.dimensions import FINELY, SUMMED, TAG_PREFIX, TIMES
 from tollkeeper.reports.filters import (
     CLOCK,
     CLOCK_SLOT,
@@ -22,6 +22,7 @@ from tollkeeper.reports.filters import (
     filter_values,
     slots_for,
 )
+from tollkeeper.reports.measures import OF_ENTRIES
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.zones import Offsets, moment_of
 
@@ -36,6 +37,7 @@ class SelectionShape(NamedTuple):
     """What of a selection is part of the SQL text. ``teams`` counts slots; None: all teams.
 
     ``edges`` counts those of quarter-hours that stand apart; None: no sums of these are used.
+    ``finer``: finer sums are; ``alone``: with a column that says which sessions have one row.
     """
 
     teams: int | None
@@ -44,6 +46,8 @@ class SelectionShape(NamedTuple):
     to_end: bool
     filters: tuple[FilterShape, ...]
     edges: int | None = None
+    finer: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Selection:
 
     A bound that is None is open. ``zone`` is where the clock hangs that filters may ask about.
     ``moments_us`` is set where sums by the quarter-hour are as good as single entries: the
-    moments, besides the bounds, that the times of entries are compared with.
+    moments, besides the bounds, that the times of entries are compared with. ``finer`` is set
+    where these have to be finer sums.
     """
 
     scope: Scope
@@ -61,17 +66,28 @@ class Selection:
     filters: tuple[Filter, ...] = ()
     zone: str = ""
     moments_us: tuple[int, ...] | None = None
+    finer: bool = False
 
-    def summed(self, dimensions: Iterable[str], moments_us: Iterable[int] = ()) -> Selection:
-        """Take sums by the quarter-hour where these know all dimensions that are asked about.
+    def summed(
+        self,
+        dimensions: Iterable[str],
+        moments_us: Iterable[int] = (),
+        measures: Collection[str] = (),
+        *,
+        finely: bool = False,
+    ) -> Selection:
+        """Take sums by the quarter-hour where these know all that is asked about.
 
         For queries that only add up, and count users or keys, and look at the times of entries
-        by local days and hours or beside ``moments_us``.
+        by local days and hours or beside ``moments_us``. ``finely`` allows finer sums, which also
+        count sessions and customers; it is what ``Ledger.sums_finely`` says.
         """
-        asked = (*dimensions, *(each.dimension for each in self.filters))
-        if not all(name in SUMMED or name in TIMES for name in asked):
-            return self
-        return replace(self, moments_us=tuple(moments_us))
+        asked = {*dimensions, *(each.dimension for each in self.filters)}.difference(TIMES)
+        if asked <= SUMMED and OF_ENTRIES.isdisjoint(measures):
+            return replace(self, moments_us=tuple(moments_us))
+        if finely and all(name in FINELY or name.startswith(TAG_PREFIX) for name in asked):
+            return replace(self, moments_us=tuple(moments_us), finer=True)
+        return self
 
     def _edges_us(self) -> list[int]:
         """Give the beginnings of the quarter-hours that some moment cuts in two."""
@@ -103,6 +119,7 @@ class Selection:
             to_end=self.end_us is not None,
             filters=tuple(filter_shape(each, changes) for each in self.filters),
             edges=None if self.moments_us is None else slots_for(len(self._edges_us())),
+            finer=self.finer,
         )
 
     def values(self) -> dict[str, object]:
@@ -142,7 +159,7 @@ def selected(
 
     Where the shape has ``edges``, some rows are the sums of several entries.
     """
-    table = ledger.entries() if shape.edges is None else _summed(ledger, shape.edges)
+    table = ledger.entries() if shape.edges is None else _summed(ledger, shape, shape.edges)
     conditions = [table.org == bindings.text("org")]
     if shape.teams == 0:
         conditions.append(ibis.literal(False))
@@ -164,11 +181,12 @@ def selected(
     return table.filter(*conditions)
 
 
-def _summed(ledger: Ledger, edges: int) -> ir.Table:
+def _summed(ledger: Ledger, shape: SelectionShape, edges: int) -> ir.Table:
     slots = [f"{_EDGE}_{slot}" for slot in range(edges)]
-    return ledger.summed(
-        [(bindings.moment(slot), bindings.moment(f"{slot}_end")) for slot in slots]
-    )
+    bounds = [(bindings.moment(slot), bindings.moment(f"{slot}_end")) for slot in slots]
+    if shape.finer:
+        return ledger.summed_finely(bounds, alone=shape.alone)
+    return ledger.summed(bounds)
 
 
 def latest(table: ir.Table, column: str) -> ir.Value:

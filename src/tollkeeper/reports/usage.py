@@ -19,7 +19,6 @@ from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.measures import (
     ADDITIVE,
     MEASURES,
-    OF_ENTRIES,
     Kind,
     Value,
     added,
@@ -161,7 +160,8 @@ class _Asking:
         self.ledger = ledger
         self.question = question
         self.selection = selection
-        self.values = selection.summed(()).values() | time_values(period)
+        self.finely = ledger.sums_finely()
+        self.values = selection.summed((), finely=self.finely).values() | time_values(period)
         self.summed = summed((*question.metrics, *_ALWAYS))
 
     def answer(self) -> UsageAnswer:
@@ -172,9 +172,8 @@ class _Asking:
         else:
             rows, truncated = (UsageRow({}, {}, totals, unpriced),), False
         shares = {row["group_0"]: BasisShare(**_known(row, _BASIS)) for row in by_basis}
-        (row,) = self.ledger.run(
-            queries.unpriced(self.ledger, self.selection.summed(()).shape()), self.values
-        )
+        summed = self.selection.summed((), finely=self.finely)
+        (row,) = self.ledger.run(queries.unpriced(self.ledger, summed.shape()), self.values)
         return UsageAnswer(
             *(self.question, rows, totals, unpriced, shares, truncated),
             unpriced_calls=row["calls"],
@@ -300,9 +299,7 @@ class _Asking:
         order: tuple[Order, ...] = (),
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        selection = self.selection
-        if OF_ENTRIES.isdisjoint(measures):
-            selection = selection.summed(group_by)
+        selection = self.selection.summed(group_by, (), measures, finely=self.finely)
         query = grouped(self.ledger, self._shape(selection, group_by), measures, order, limit)
         return self.ledger.run(query, self.values)
 

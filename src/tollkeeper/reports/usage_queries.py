@@ -10,10 +10,11 @@ import ibis
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, TIMES, WEEKDAY, dimension
-from tollkeeper.reports.measures import aggregates, is_request
+from tollkeeper.reports.measured_groups import measured
+from tollkeeper.reports.measures import is_request
 from tollkeeper.reports.percentiles import percentiles
 from tollkeeper.reports.period import Period
-from tollkeeper.reports.selection import SelectionShape, latest, selected
+from tollkeeper.reports.selection import SelectionShape, selected
 from tollkeeper.reports.unpriced import unpriced_calls
 
 if TYPE_CHECKING:
@@ -82,13 +83,12 @@ def grouped(
     """
     table = selected(ledger, shape.selection)
     groups = group_columns(ledger, table, shape)
-    found = aggregates(table, measures)
-    for index, name in enumerate(shape.group_by):
-        if name in NAMES:
-            found[f"name_{index}"] = latest(table, NAMES[name])
+    names = {
+        f"name_{index}": NAMES[name] for index, name in enumerate(shape.group_by) if name in NAMES
+    }
+    answer = measured(table, groups, measures, names)
     if not groups:
-        return table.agg(**found)
-    answer = table.group_by(**groups).agg(**found)
+        return answer
     answer = answer.filter(answer.entries != 0)
     if order:
         answer = answer.order_by(

@@ -79,6 +79,14 @@ class LateLedger:
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return self._required().summed(edges)
 
+    def summed_finely(
+        self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
+    ) -> ir.Table:
+        return self._required().summed_finely(edges, alone=alone)
+
+    def sums_finely(self) -> bool:
+        return self._required().sums_finely()
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         return self._required().tag(table, key)
 

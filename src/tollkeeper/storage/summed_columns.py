@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tollkeeper.ports import LAST_AT
+from tollkeeper.ports import LAST_AT, SESSION_ALONE, SESSION_NUMBER
 from tollkeeper.storage.columns import COLUMNS, COUNTS, TOKEN_SUMS, Column, Kind
 
 PRICED: Final = "priced"
@@ -78,3 +78,14 @@ ROW: Final[tuple[Column, ...]] = (
     *ALIKE,
     *SUMMED,
 )
+
+FINER_ROW: Final[tuple[Column, ...]] = (
+    *ROW,
+    *(_BY_NAME[name] for name in ("session_id", "end_customer", "tags")),
+    Column(SESSION_NUMBER, Kind.INTEGER, nullable=True),
+)
+"""What finer sums have: their entries are alike in these as well. ``session_number`` is a number
+of the session's own, NULL where there is none: of each session the same, in whatever row."""
+
+FINER_SUMS: Final[tuple[Column, ...]] = (*FINER_ROW, Column(SESSION_ALONE, Kind.FLAG))
+"""The columns of their table. ``session_alone``: no other row of it has that session."""

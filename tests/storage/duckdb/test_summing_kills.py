@@ -36,7 +36,9 @@ def path(tmp_path: Path) -> Path:
         for batch in (0, 1):
             entries = [
                 ledger_entry(
-                    started_at_us=START_US + number * QUARTER_HOUR_US // 3, cost_nanos=number + 1
+                    started_at_us=START_US + number * QUARTER_HOUR_US // 3,
+                    cost_nanos=number + 1,
+                    session_id=f"s{number % 27}",  # some go on, others have one entry
                 )
                 for number in range(batch, ENTRIES, 2)
             ]
@@ -52,21 +54,40 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
     command = [sys.executable, "-c", KILLED, str(path), point]
     done = subprocess.run(command, timeout=60, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    summed = ENTRIES if point.endswith(".after") else ENTRIES // 2
+    half = ENTRIES // 2
+    summed = half if point == "ledger.sums.before" else ENTRIES
+    finely = ENTRIES if point == "ledger.finer.after" else half
     assert sums_of(path) == (summed, *of_the_first(path, summed))
+    assert finer_sums_of(path) == (finely, *of_the_first(path, finely))
     with closing(DuckDbLedger(path)) as ledger:
         ledger.sum_up(left_max=0)
     assert sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
+    assert finer_sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
 
 
-def sums_of(path: Path) -> tuple[object, ...]:
+def sums_of(path: Path, count: str = "entries", table: str = "quarter_hours") -> tuple[object, ...]:
     """Give how many entries the ledger says are summed up, their cost, and how many they are."""
     with closing(duckdb.connect(str(path))) as connection:
-        (found,) = connection.execute(
-            "SELECT (SELECT entries FROM summed_entries), sum(cost_usd), sum(sign)::BIGINT"
-            " FROM quarter_hours"
+        (counted,) = connection.table("summed_entries").project(count).fetchall()
+        (found,) = connection.table(table).aggregate("sum(cost_usd), sum(sign)::BIGINT").fetchall()
+    return *counted, *found
+
+
+def finer_sums_of(path: Path) -> tuple[object, ...]:
+    """Give the same of finer sums, having looked at how sessions are numbered and marked."""
+    with closing(duckdb.connect(str(path))) as connection:
+        (numbers,) = connection.execute(
+            "SELECT count(*), count(DISTINCT number), count(DISTINCT session_id) FROM sessions"
         ).fetchall()
-    return tuple(found)
+        marked = connection.execute(
+            "SELECT session_id, session_number FROM finer_quarter_hours JOIN sessions"
+            " USING (session_id) GROUP BY ALL"
+            " HAVING bool_or(session_alone) <> (count(*) = 1)"
+            " OR any_value(number) <> session_number"
+        ).fetchall()
+    assert len(set(numbers)) == 1
+    assert marked == []
+    return sums_of(path, "finer", "finer_quarter_hours")
 
 
 def of_the_first(path: Path, count: int) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,11 +24,18 @@ from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage.arrow_batch import UNSTORABLE, arrow_table, unstorable
 from tollkeeper.storage.columns import COLUMNS, TABLE, Column, Kind
-from tollkeeper.storage.duckdb import job_states, quarter_hours
+from tollkeeper.storage.duckdb import finer_quarter_hours, job_states, quarter_hours
 from tollkeeper.storage.duckdb.compiling import compiled
+from tollkeeper.storage.duckdb.functions import (
+    list_extract,
+    list_position,
+    map_keys,
+    map_values,
+    quantile_disc,
+)
 from tollkeeper.storage.duckdb.handle import Handle, Settings
 from tollkeeper.storage.duckdb.parsed import ParsedQueries
-from tollkeeper.storage.summed_columns import ROW
+from tollkeeper.storage.summed_columns import FINER_SUMS, ROW
 from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
 
 TAG_KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _QUERIES_REMEMBERED: Final = 512
+_OF_SUMS: Final = frozenset({quarter_hours.SLOT, finer_quarter_hours.SLOT})
 _STEPS: Final = 8  # of sums, each time that is maintained
 _CHECKPOINT_TRIES: Final = 40
 _CHECKPOINT_PAUSE_S: Final = 0.025
@@ -67,40 +75,6 @@ WHERE NOT EXISTS (
 """
 
 
-_TAGS: Final = dt.Map(dt.string, dt.string)
-_TEXTS: Final = dt.Array(dt.string)
-
-
-def _of_one(first: object) -> None:
-    """Give a function of one argument its signature."""
-
-
-def _of_two(first: object, second: object) -> None:
-    """Give a function of two arguments its signature."""
-
-
-def _function(name: str, *arguments: dt.DataType, gives: dt.DataType) -> Callable[..., Any]:
-    """Name a function of DuckDB for use in an expression."""
-    made: Callable[..., Any] = ibis.udf.scalar.builtin(
-        _of_one if len(arguments) == 1 else _of_two, name=name, signature=(arguments, gives)
-    )
-    return made
-
-
-# Measured over 2 million rows: a third faster than DuckDB's own look-up in a map.
-_map_keys = _function("map_keys", _TAGS, gives=_TEXTS)
-_map_values = _function("map_values", _TAGS, gives=_TEXTS)
-_list_position = _function("list_position", _TEXTS, dt.string, gives=dt.int64)
-_list_extract = _function("list_extract", _TEXTS, dt.int64, gives=dt.string)
-
-
-@ibis.udf.agg.builtin(  # type: ignore[untyped-decorator]
-    name="quantile_disc", signature=((dt.int64, dt.Decimal(4, 2)), dt.int64)
-)
-def _quantile(value: object, share: object) -> object:
-    """Stand for the engine's discrete quantile."""
-
-
 class DuckDbLedger:
     """The ledger in one DuckDB file.
 
@@ -126,6 +100,8 @@ class DuckDbLedger:
         self._parsed = ParsedQueries(_QUERIES_REMEMBERED)
         self._entries = _table(TABLE, COLUMNS)
         self._quarter_hours = _table(quarter_hours.TABLE, ROW)
+        anything = [column._replace(nullable=True) for column in FINER_SUMS]  # as joins give it
+        self._finer = _table(finer_quarter_hours.TABLE, anything)
 
     def positions(self) -> Mapping[str, int]:
         """Give the loaded offset of every segment that the ledger remembers."""
@@ -183,15 +159,27 @@ class DuckDbLedger:
         """Give the sums of whole quarter-hours, and single entries at their edges."""
         return quarter_hours.together(self._entries, self._quarter_hours, edges)
 
+    def summed_finely(
+        self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
+    ) -> ir.Table:
+        """Give finer sums of whole quarter-hours, and single entries at their edges."""
+        return finer_quarter_hours.together(self._entries, self._finer, edges, alone=alone)
+
+    def sums_finely(self) -> bool:
+        """Say whether finer sums have all entries but a few."""
+        with self._cursor() as cursor:
+            following = quarter_hours.following(cursor, finer_quarter_hours.COUNT)
+        return following <= finer_quarter_hours.LEFT_MAX
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
         if not TAG_KEY.fullmatch(key):
             raise ValueError("a tag's key is 1 to 64 letters, digits, '_', '.' or '-'")
-        return _list_extract(_map_values(table.tags), _list_position(_map_keys(table.tags), key))
+        return list_extract(map_values(table.tags), list_position(map_keys(table.tags), key))
 
     def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
         """Give a percentile. With a share that is a DECIMAL, ranks are found in whole numbers."""
-        share: ir.IntegerScalar = _quantile(value, Decimal(percent).scaleb(-2))
+        share: ir.IntegerScalar = quantile_disc(value, Decimal(percent).scaleb(-2))
         return share
 
     def run(
@@ -199,10 +187,10 @@ class DuckDbLedger:
     ) -> list[dict[str, Any]]:
         """Run a query on a cursor of its own and read it to its end."""
         query = self._compiled(expression)
-        of_sums = quarter_hours.SLOT in query.names
+        of_sums = not _OF_SUMS.isdisjoint(query.names)
         with self.snapshot() if of_sums else nullcontext(), self._cursor() as cursor:
             if of_sums:
-                values = {**values, quarter_hours.SLOT: quarter_hours.summed_entries(cursor)}
+                values = {**values, **self._summed(cursor, query.names)}
             bound = {name: _engine_value(values[name]) for name in query.names}
             cursor.execute(self._parsed.of(cursor, query.text), bound or None)
             names = [column[0] for column in cursor.description or ()]
@@ -215,6 +203,19 @@ class DuckDbLedger:
                     row[name] = row[name].replace(tzinfo=UTC)
         return found
 
+    def _summed(self, cursor: duckdb.DuckDBPyConnection, names: Collection[str]) -> dict[str, int]:
+        """Say how many entries are in the sums that a query reads. Within a snapshot."""
+        found = {}
+        if quarter_hours.SLOT in names:
+            found[quarter_hours.SLOT] = quarter_hours.summed_entries(cursor)
+        if finer_quarter_hours.SLOT in names:
+            summed = quarter_hours.summed_entries(cursor, finer_quarter_hours.COUNT)
+            found[finer_quarter_hours.SLOT] = summed
+            if not self._of_thread.knows_loose:
+                finer_quarter_hours.tell_loose_sessions(cursor, summed)
+                self._of_thread.knows_loose = True
+        return found
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let all queries that this thread runs inside see one state of the ledger."""
@@ -224,6 +225,7 @@ class DuckDbLedger:
         with self._handle.cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             self._of_thread.cursor = cursor
+            self._of_thread.knows_loose = False
             try:
                 yield
             finally:
@@ -259,14 +261,27 @@ class DuckDbLedger:
 
     def sum_up(self, steps: int = _STEPS, left_max: int = quarter_hours.LEFT_MAX) -> None:
         """Sum up by the quarter-hour what was not yet, where that is more than ``left_max``."""
+        self._sum_up(quarter_hours.COUNT, quarter_hours.sum_up, "sums", steps, left_max)
+        self._sum_up(
+            finer_quarter_hours.COUNT, finer_quarter_hours.sum_up, "finer", steps, left_max
+        )
+
+    def _sum_up(
+        self,
+        count: str,
+        step: Callable[[duckdb.DuckDBPyConnection], int],
+        place: str,
+        steps: int,
+        left_max: int,
+    ) -> None:
         for _ in range(steps):
             with self._writing, self._handle.cursor() as cursor:
-                if not quarter_hours.left(cursor, left_max):
+                if quarter_hours.left(cursor, count) <= left_max:
                     return
                 with _transaction(cursor):
-                    quarter_hours.sum_up(cursor)
-                    self._failpoint("ledger.sums.before")
-                self._failpoint("ledger.sums.after")
+                    step(cursor)
+                    self._failpoint(f"ledger.{place}.before")
+                self._failpoint(f"ledger.{place}.after")
 
     def _checkpoint(self, statement: str) -> bool:
         with self._writing, self._handle.cursor() as cursor:

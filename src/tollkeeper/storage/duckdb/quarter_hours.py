@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 TABLE: Final = "quarter_hours"
 SLOT: Final = "summed_entries"
+COUNT: Final = "entries"
+"""The column that says how many entries are in these sums."""
+
 STEP: Final = 250_000
 """So many entries are summed up in one transaction, which fits into memory if none are alike."""
 
@@ -38,7 +41,7 @@ LEFT_MAX: Final = 20_000
 """So many entries may follow those that are summed up: reading them takes a millisecond."""
 
 _NO_PIECES: Final = "{}"
-_MADE: Final = {
+MADE: Final = {
     OPEN_CALL: "CASE WHEN unpriced <> 0 THEN call_id ELSE '' END",
     PRICED: "cost_usd IS NOT NULL",
     PIECES: f"units <> '{_NO_PIECES}'",
@@ -49,8 +52,8 @@ _ADD: Final = f"""
 INSERT INTO {TABLE} BY NAME
 SELECT time_bucket(INTERVAL {QUARTER_HOUR_US // 60_000_000} MINUTE, started_at) AS started_at,
     max(started_at) AS {LAST_AT},
-    {", ".join(f"{_MADE.get(each.name, each.name)} AS {each.name}" for each in ALIKE)},
-    {", ".join(f"sum({_MADE.get(each.name, each.name)}) AS {each.name}" for each in SUMMED)}
+    {", ".join(f"{MADE.get(each.name, each.name)} AS {each.name}" for each in ALIKE)},
+    {", ".join(f"sum({MADE.get(each.name, each.name)}) AS {each.name}" for each in SUMMED)}
 FROM entries
 WHERE rowid >= $first AND rowid < $after
 GROUP BY 1, {", ".join(str(number + 3) for number in range(len(ALIKE)))}
@@ -61,7 +64,7 @@ ORDER BY 1
 @ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
     name=f"{BOUND_PREFIX}integer", signature=((dt.string,), dt.int64)
 )
-def _integer(slot: str) -> object:
+def bound_integer(slot: str) -> object:
     """Stand for a whole number."""
 
 
@@ -76,7 +79,7 @@ def together(
     if edges:
         whole = whole.filter(whole.started_at.notin([begin for begin, _ in edges]))
     number = entries.rowid()
-    follows = number >= _integer(SLOT)
+    follows = number >= bound_integer(SLOT)
     after = single(entries.filter(follows))
     if not edges:
         return ibis.union(whole, after, distinct=False)
@@ -86,8 +89,8 @@ def together(
     return ibis.union(whole, after, of_edges, distinct=False)
 
 
-def single(entries: ir.Table) -> ir.Table:
-    """Give entries the columns of sums, each standing for itself."""
+def single(entries: ir.Table, *also: str) -> ir.Table:
+    """Give entries the columns of sums, and some more, each standing for itself."""
     entries = entries.mutate(
         **{
             LAST_AT: entries.started_at,
@@ -96,34 +99,50 @@ def single(entries: ir.Table) -> ir.Table:
             STANDS: ((entries.corrects == "") | (entries.revision > 0)).ifelse(entries.sign, 0),
         }
     )
-    return entries.select(*(column.name for column in ROW))
+    return entries.select(*(column.name for column in ROW), *also)
 
 
-def summed_entries(cursor: duckdb.DuckDBPyConnection) -> int:
-    """Say how many entries are summed up."""
-    return int(cursor.execute("SELECT entries FROM summed_entries").fetchall()[0][0])
+def summed_entries(cursor: duckdb.DuckDBPyConnection, count: str = COUNT) -> int:
+    """Say how many entries are summed up, in sums that are counted in a column of their own."""
+    statement = f"SELECT {count} FROM summed_entries"  # noqa: S608 - a name of ours
+    return int(cursor.execute(statement).fetchall()[0][0])
 
 
-def left(cursor: duckdb.DuckDBPyConnection, left_max: int = LEFT_MAX) -> int:
-    """Say how many entries are worth being summed up now; 0 where they are few.
+def left(cursor: duckdb.DuckDBPyConnection, count: str = COUNT) -> int:
+    """Say how many entries are not summed up yet.
 
-    Also where the entries are not numbered one by one from 0 on, as they would be if some had
-    been deleted: what is summed up could not be told then.
+    0 where entries are not numbered one by one from 0 on, as they would be if some had been
+    deleted: what is summed up could not be told then.
     """
     (found,) = cursor.execute(
-        "SELECT (SELECT entries FROM summed_entries), count(*), coalesce(max(rowid) + 1, 0)"
-        " FROM entries"
+        "SELECT count(*), coalesce(max(rowid) + 1, 0) FROM entries"
     ).fetchall()
-    summed, entries, numbers = found
-    more = int(entries) - int(summed)
-    return more if entries == numbers and more > left_max else 0
+    entries, numbers = map(int, found)
+    return entries - summed_entries(cursor, count) if entries == numbers else 0
+
+
+def following(cursor: duckdb.DuckDBPyConnection, count: str = COUNT) -> int:
+    """Say how many entries follow those that are in sums, at most."""
+    (found,) = cursor.execute("SELECT coalesce(max(rowid) + 1, 0) FROM entries").fetchall()
+    return int(found[0]) - summed_entries(cursor, count)
+
+
+def next_entries(cursor: duckdb.DuckDBPyConnection, count: str, step: int) -> tuple[int, int]:
+    """Say which entries come next, at most ``step``: the first, and the one after the last."""
+    first = summed_entries(cursor, count)
+    (found,) = cursor.execute("SELECT count(*) FROM entries").fetchall()
+    return first, min(first + step, int(found[0]))
+
+
+def count_summed(cursor: duckdb.DuckDBPyConnection, count: str, entries: int) -> None:
+    """Say how many are summed up from now on."""
+    statement = f"UPDATE summed_entries SET {count} = $entries"  # noqa: S608 - a name of ours
+    cursor.execute(statement, {"entries": entries}).fetchall()
 
 
 def sum_up(cursor: duckdb.DuckDBPyConnection, step: int = STEP) -> int:
     """Sum up the next entries, at most ``step``; give how many. Within a transaction."""
-    first = summed_entries(cursor)
-    (found,) = cursor.execute("SELECT count(*) FROM entries").fetchall()
-    after = min(first + step, int(found[0]))
+    first, after = next_entries(cursor, COUNT, step)
     cursor.execute(_ADD, {"first": first, "after": after}).fetchall()
-    cursor.execute("UPDATE summed_entries SET entries = $after", {"after": after}).fetchall()
+    count_summed(cursor, COUNT, after)
     return after - first

@@ -129,8 +129,7 @@ _JOBS = "CREATE TABLE jobs (job VARCHAR NOT NULL, state VARCHAR NOT NULL)"
 _HELD = "ALTER TABLE entries ADD COLUMN held_usd DECIMAL(38,9)"
 
 # Sums of many entries are wider than the 64 bits that one entry's numbers have.
-_QUARTER_HOURS: Final = """
-CREATE TABLE quarter_hours (
+_SUMS: Final = """
     started_at TIMESTAMP NOT NULL,
     last_at TIMESTAMP NOT NULL,
     source VARCHAR NOT NULL,
@@ -189,13 +188,27 @@ CREATE TABLE quarter_hours (
     errors HUGEINT NOT NULL,
     unpriced HUGEINT NOT NULL,
     sign HUGEINT NOT NULL,
-    stands HUGEINT NOT NULL
-)
-"""
+    stands HUGEINT NOT NULL"""
+_QUARTER_HOURS: Final = f"CREATE TABLE quarter_hours ({_SUMS}\n)"
 _SUMMED_ENTRIES: Final = (
     "CREATE TABLE summed_entries (entries BIGINT NOT NULL)",
     "INSERT INTO summed_entries VALUES (0)",
 )
+
+_FINER: Final = (
+    f"""
+CREATE TABLE finer_quarter_hours ({_SUMS},
+    session_id VARCHAR NOT NULL,
+    end_customer VARCHAR NOT NULL,
+    tags MAP(VARCHAR, VARCHAR) NOT NULL,
+    session_number BIGINT,
+    session_alone BOOLEAN NOT NULL
+)
+""",
+    "CREATE TABLE sessions (number BIGINT NOT NULL, session_id VARCHAR NOT NULL)",
+    "ALTER TABLE summed_entries ADD COLUMN finer BIGINT DEFAULT 0",
+)
+"""Sums that tell sessions, customers and tags apart; ``finer`` counts the entries in them."""
 
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_ENTRIES, _LOADED),
@@ -204,6 +217,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _added("repeats", "BIGINT", "0"),
     (*_added("model_asked", "VARCHAR", "''"), _HELD),
     (_QUARTER_HOURS, *_SUMMED_ENTRIES),
+    _FINER,
 )
 
 
