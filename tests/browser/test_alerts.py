@@ -139,9 +139,9 @@ def test_what_fires_is_brought_and_is_seen_shows_up_by_itself(told: Company, vis
     row = page.locator(f"#alert-{alert_id}")
     expect(row).to_contain_text("Fired")
     expect(row).to_contain_text("ops: delivered")
-    expect(
-        page.locator("#deliveries tbody tr").filter(has_text="Search: 80% spent")
-    ).to_have_count(2)
+    expect(page.locator("#deliveries tbody tr").filter(has_text="Search: 80% spent")).to_have_count(
+        2
+    )
     see(told, alert_id)
     expect(row).to_contain_text("fred@acme.com")
     expect(row.get_by_role("button")).to_have_count(0)

@@ -27,6 +27,7 @@ def test_what_was_done_is_found_and_checked(acme: Company, olive: Visitor) -> No
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("tbody")).not_to_contain_text("session.begin")
     expect(page.locator("tbody tr").first).to_contain_text("key.issue")
+    expect(page.locator("tbody tr").first.locator("td").nth(1)).to_contain_text("audited laptop")
     olive.require_calm()
 
 

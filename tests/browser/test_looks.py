@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from browsers import NARROW, Visitor, expect, newest_call
 from companies import Company
+from demo_companies import DemoCompany
+from page_list import SIGNED_OUT, every_page
 
 pytestmark = pytest.mark.browser
 
@@ -17,48 +19,60 @@ FIRST_VISIT_BYTES_MAX = 120_000
 LATER_VISIT_BYTES_MAX = 40_000
 
 
-def pages_of(visitor: Visitor) -> list[str]:
-    """List the addresses of every kind of page."""
-    call = newest_call(visitor.page)
-    failed = newest_call(visitor.page, "outcome:upstream_error,outcome:refused")
-    other = [
-        "/why",
-        "/models",
-        "/keys?show=all",
-        "/budgets",
-        "/alerts",
-        "/people",
-        "/me",
-        "/account",
-    ]
-    explored = ["/explore?group_by=team,tool", "/explore?group_by=team,tool,model&view=sankey"]
-    return ["/", "/?by=team&rows=all", *explored, "/calls", call, failed, *other]
+WIDTHS = (360, 768, 1440, 2560)
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Browser, meridian: DemoCompany) -> list[str]:
+    """The addresses of all pages of the table of routes, and of two calls that came to nothing."""
+    visitor = Visitor(browser, meridian).sign_in("")
+    found = every_page(visitor.page)
+    found.append(newest_call(visitor.page, "outcome:upstream_error"))
+    found.append(newest_call(visitor.page, "outcome:refused"))
+    visitor.context.close()
+    return found
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_text_can_be_read(acme: Company, visit: Callable[..., Visitor], theme: str) -> None:
-    visitor = visit(acme, color_scheme=theme).sign_in()
+def test_every_text_can_be_read(
+    meridian: DemoCompany, visit: Callable[..., Visitor], pages: list[str], theme: str
+) -> None:
+    visitor = visit(meridian, color_scheme=theme).sign_in("")
     page = visitor.page
-    for address in pages_of(visitor):
+    for address in pages:
         page.goto(address)
         page.evaluate(
             "() => document.querySelectorAll('details').forEach((n) => { n.open = true; })"
         )
         assert visitor.faint_texts() == {}, address
     page.context.clear_cookies()
-    for address in ("/login", "/login?token=x", "/nothing"):
+    for address in SIGNED_OUT:
         page.goto(address)
         assert visitor.faint_texts() == {}, address
 
 
-@pytest.mark.parametrize("width", [360, 768, 1440, 2560])
-def test_nothing_sticks_out_and_nothing_moves(
-    acme: Company, visit: Callable[..., Visitor], width: int
-) -> None:
-    visitor = visit(acme, viewport={"width": width, "height": 900}).sign_in()
-    for address in pages_of(visitor):
+def require_calm(visitor: Visitor, pages: list[str]) -> None:
+    visitor.sign_in("")
+    for address in pages:
         visitor.page.goto(address)
         visitor.require_calm()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_sticks_out_and_nothing_moves(
+    meridian: DemoCompany, visit: Callable[..., Visitor], pages: list[str], width: int
+) -> None:
+    """Every other page at each width, so that each is looked at narrow and wide."""
+    visitor = visit(meridian, viewport={"width": width, "height": 900})
+    require_calm(visitor, pages[WIDTHS.index(width) % 2 :: 2])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_sticks_out_of_any_page(
+    meridian: DemoCompany, visit: Callable[..., Visitor], pages: list[str], width: int
+) -> None:
+    require_calm(visit(meridian, viewport={"width": width, "height": 900}), pages)
 
 
 def test_a_new_installation_fits_a_phone(newcomer: Company, visit: Callable[..., Visitor]) -> None:

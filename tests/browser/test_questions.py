@@ -158,12 +158,8 @@ def test_which_team_and_model_grew_most_and_why(page: Page, meridian: DemoCompan
 
 def test_which_customer_costs_most_per_conversation(page: Page, meridian: DemoCompany) -> None:
     go(page, "Explore")
-    page.get_by_label("Show", exact=True).select_option(label="Cost per session")
-    page.get_by_label("By", exact=True).select_option(label="Customer")
-    page.locator("#show").click()
+    page.get_by_role("navigation", name="Views").get_by_text("Cost per conversation").click()
     expect(page.locator("#h-picture")).to_have_text("Cost per session by customer")
-    page.locator("#parts summary").click()
-    page.locator("#parts").get_by_role("link", name="Largest first").click()
     expect(page.locator("#parts summary")).to_have_text("Largest first")
     first = page.locator("#parts tbody tr").filter(has_not_text="No customer").first
     [(customer, cost)] = meridian.ask(
@@ -224,7 +220,7 @@ def test_how_much_did_caching_save(page: Page, meridian: DemoCompany) -> None:
     )
     [(saved,)] = meridian.ask("SELECT sum(saved_usd) FROM last_30_days")
     assert amount_of(tile.locator(".v a")) == saved
-    go(page, "Savings")
+    tile.locator(".v a").click()
     told = page.locator("#prompt-caches .pad b").last
     assert amount_of(told) == saved
 
@@ -236,6 +232,7 @@ def test_what_would_last_month_have_cost_on_the_cheaper_model(
     page.get_by_label("Other dates").click()
     page.get_by_role("link", name="Last month").click()
     expect(page.get_by_label("Other dates")).to_have_text("Last month")
+    page.get_by_role("link", name="what would it have cost on another model?").click()
     page.get_by_label("Calls of", exact=True).select_option("openai/gpt-5.4-mini")
     page.get_by_label("As calls of").fill("openai/gpt-5.4-nano")
     page.get_by_role("button", name="Compare").click()

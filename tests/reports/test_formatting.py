@@ -80,6 +80,16 @@ def test_a_column_has_one_precision() -> None:
     assert f.money_column([D(0)]) == ["$0.00"]
     assert f.money_column([None]) == ["—"]
     assert f.money_column([]) == []
+    assert f.money_column([D(2220), D(420), D(0)], cents=True) == ["$2,220.00", "$420.00", "$0.00"]
+
+
+def test_small_amounts_of_a_column_have_the_precision_of_the_middle_one() -> None:
+    amounts = [D("0.352"), D("0.017"), D("0.0089"), D("0.00001"), None, D(0)]
+    assert f.money_column_exact(amounts) == [
+        *("$0.3520", "$0.0170", "$0.0089", "<$0.0001", "—", "$0.0000")
+    ]
+    assert f.money_column_exact([D(12), D("1.5"), D("0.3")]) == ["$12.00", "$1.50", "$0.30"]
+    assert f.money_column_exact([None]) == ["—"]
 
 
 @given(amounts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -128,18 +129,22 @@ def _bill(detail: EntryDetail) -> Bill:
     why, what = remedies.unpriced(entry) if cost is None and not plain else ("", "")
     title = " · ".join(filter(None, (entry.provider, model_of(entry))))
     stated = entry.provider_cost_nanos
+    total = formatting.money_full(cost)
+    list_cost = "" if listed is None or listed == cost else formatting.money_full(listed)
+    *costs, total, list_cost = _aligned([*(line.cost for line in lines), total, list_cost])
+    lines = tuple(line._replace(cost=text) for line, text in zip(lines, costs, strict=True))
     return Bill(
         heading=_heading(entry, title),
         title=title,
         corrects=entry.corrects if plain else "",
         lines=() if plain else lines,
-        total=formatting.money_full(cost),
+        total=total,
         basis=words.basis(entry.basis),
         why=why,
         what=what,
         price_key=entry.price_key.partition(" rule=")[0],
         price_version=entry.price_version,
-        list_cost="" if listed is None or listed == cost else formatting.money_full(listed),
+        list_cost=list_cost,
         saved=formatting.money_full(usd(entry.saved_nanos)) if entry.saved_nanos else "",
         outdated=_is_outdated(detail),
         raw=_pretty(entry.usage_raw),
@@ -187,6 +192,15 @@ def _exact(cost: Decimal) -> str:
     if len(fraction) > _DECIMALS_MAX:
         return formatting.money_full(cost)
     return f"${int(whole):,}.{fraction.rstrip('0'):0<2}"
+
+
+def _aligned(amounts: Sequence[str]) -> list[str]:
+    """Give amounts of a column the same number of decimals, as many as the longest has."""
+    most = max(len(each.partition(".")[2]) for each in amounts)
+    return [
+        f"{each}{'0' * (most - len(each.partition('.')[2]))}" if "." in each else each
+        for each in amounts
+    ]
 
 
 def _is_outdated(detail: EntryDetail) -> bool:

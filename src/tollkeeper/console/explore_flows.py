@@ -12,8 +12,13 @@ from markupsafe import Markup
 from tollkeeper.console import metrics, words
 from tollkeeper.console.charts.sankey import Flow, Node, sankey
 from tollkeeper.console.colours import OTHER, ColourBook
-from tollkeeper.console.explore_lines import Addresses, addresses_of, decimal_of, narrowed
-from tollkeeper.console.heads import label
+from tollkeeper.console.explore_lines import (
+    Addresses,
+    addresses_of,
+    decimal_of,
+    group_text,
+    narrowed,
+)
 from tollkeeper.console.links import Links, value_of
 from tollkeeper.reports.explore import Explored, Key, Row
 from tollkeeper.reports.measures import Kind, Value
@@ -107,7 +112,7 @@ def _node_names(
     names = []
     for level, (dimension, places) in enumerate(zip(found.question.group_by, levels, strict=True)):
         known = {row.keys[level]: row.names[level] for row in rows}
-        shown = [label(dimension, known[key], {}) for key in places]
+        shown = [group_text(dimension, key, known[key]) for key in places]
         shown += [""] * (_NODES - len(shown))
         names.append([*shown, f"Other {words.dimension(dimension).several}"])
     return names

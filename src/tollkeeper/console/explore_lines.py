@@ -103,9 +103,14 @@ def addresses_of(found: Explored, links: Links) -> Addresses:
 
 def name_of(found: Explored, row: Row) -> str:
     """Name a row in one line."""
-    return " · ".join(
-        label(dimension, name, {}) for dimension, name in zip(_dims(found), row.names, strict=True)
-    )
+    parts = zip(_dims(found), row.keys, row.names, strict=True)
+    return " · ".join(group_text(dimension, key, name) for dimension, key, name in parts)
+
+
+def group_text(dimension: str, key: Key, name: str) -> str:
+    """Give what people read for a group. Many keys have the same name: each has its id besides."""
+    text = label(dimension, name, {})
+    return f"{text} ({key})" if dimension == "key" and key and name not in ("", key) else text
 
 
 def lines_of(
@@ -193,7 +198,7 @@ def _names(found: Explored, row: Row, links: Links) -> tuple[Name, ...]:
     for dimension, key, name in zip(group_by, row.keys, row.names, strict=True):
         left = [each for each in group_by if each != dimension] or [_NEXT.get(dimension, "model")]
         deeper = links.narrowed(dimension, value_of(key)).explore(group_by=",".join(left))
-        names.append(Name(label(dimension, name, {}), deeper))
+        names.append(Name(group_text(dimension, key, name), deeper))
     return tuple(names)
 
 

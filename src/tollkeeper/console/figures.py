@@ -307,7 +307,7 @@ def _of_tokens(stretch: Comparison, links: Links) -> tuple[Measure, Measure, Mea
             f"{formatting.count(now.tokens_cached)} cached",
             "What the same tokens would have cost without prompt caches, less what writing to "
             "the caches cost.",
-            calls,
+            links.savings(),
             more_is_worse=False,
         ),
     )

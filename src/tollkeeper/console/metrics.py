@@ -133,9 +133,12 @@ def full(name: str, value: Value) -> str:
 
 
 def column(name: str, values: Iterable[Value]) -> list[str]:
-    """Write the values of a table's column; sums of money with one precision."""
-    if MEASURES[name].kind is Kind.MONEY:
+    """Write the values of a table's column; money with one precision."""
+    kind = MEASURES[name].kind
+    if kind is Kind.MONEY:
         return formatting.money_column(map(_decimal, values))
+    if kind is Kind.MONEY_RATIO:
+        return formatting.money_column_exact(map(_decimal, values))
     return [text(name, value) for value in values]
 
 

@@ -54,6 +54,11 @@ _VIEWS: Final = (
         "What a request costs, by model",
         (("metric", "cost_per_request_usd"), ("group_by", "model")),
     ),
+    _View(
+        "Cost per conversation",
+        "What a session costs, by customer, the dearest first",
+        (("metric", "cost_per_session_usd"), ("group_by", "customer"), ("sort", "value")),
+    ),
     _View("Tokens", "Tokens by kind and model", (("metric", "tokens"), ("group_by", "model"))),
     _View(
         "Where it flows",

@@ -153,9 +153,9 @@ def _booked_nanos(totals: Totals) -> int | None:
 
 
 def _column(amounts: Iterable[int | None]) -> list[Money]:
-    """Write a column of amounts of nano-dollars with one precision."""
+    """Write a column of amounts of nano-dollars with one precision; cents are booked, too."""
     found = [None if nanos is None else usd(nanos) for nanos in amounts]
-    texts = formatting.money_column(found)
+    texts = formatting.money_column(found, cents=True)
     return [Money(text, formatting.money_full(it)) for text, it in zip(texts, found, strict=True)]
 
 

@@ -90,13 +90,31 @@ def known_money(amount: Decimal | None, unpriced: int) -> Decimal | None:
     return None if unpriced and not amount else amount
 
 
-def money_column(amounts: Iterable[Decimal | None]) -> list[str]:
-    """Write the amounts of a table's column with one precision, chosen by the largest."""
+def money_column(amounts: Iterable[Decimal | None], *, cents: bool = False) -> list[str]:
+    """Write the amounts of a table's column with one precision, chosen by the largest.
+
+    With ``cents`` it has them from 1,000 on, too.
+    """
     found = list(amounts)
     largest = max((abs(amount) for amount in found if amount is not None), default=Decimal(0))
-    decimals = _decimals(largest)
+    decimals = max(_decimals(largest), 2 if cents else 0)
     if 0 < largest < _CENT:
         decimals = min(9, 2 - largest.adjusted())
+    return _column(found, decimals)
+
+
+def money_column_exact(amounts: Iterable[Decimal | None]) -> list[str]:
+    """Write amounts of single calls or sessions with one precision, chosen by the middle one.
+
+    It has three significant digits where it is under one dollar, down to one nano-dollar.
+    """
+    found = list(amounts)
+    sizes = sorted(abs(amount) for amount in found if amount)
+    middle = sizes[len(sizes) // 2] if sizes else Decimal(1)
+    return _column(found, min(9, max(2, 2 - middle.adjusted())) if middle < 1 else 2)
+
+
+def _column(found: Iterable[Decimal | None], decimals: int) -> list[str]:
     smallest = Decimal(1).scaleb(-decimals)
     return [
         UNKNOWN

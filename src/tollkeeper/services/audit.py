@@ -357,11 +357,12 @@ def export_row(entry: AuditEntry) -> dict[str, object]:
 
 def names_of_targets(store: Store) -> Callable[[str, str], str]:
     """Give what finds a target's name of now: the e-mail of people and of invitations, the name
-    of teams, "" for all else."""
+    of teams and of budgets, "" for all else."""
     names = {
         "user": {user.user_id: user.email for user in store.users()},
         "team": {team.team_id: team.name for team in store.teams()},
         "invitation": {each.invitation_id: each.email for each in store.invitations()},
+        "budget": {budget.budget_id: budget.name for budget in store.budgets()},
     }
 
     def name_of(kind: str, target_id: str) -> str:

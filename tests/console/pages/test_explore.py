@@ -148,6 +148,20 @@ def test_a_click_keeps_the_other_groups_and_goes_on_from_the_last(running: Runni
     assert "group_by=model" in show(running, group_by="team").lines[0].names[0].href
 
 
+def test_the_heads_of_columns_order_the_rows(running: RunningConsole) -> None:
+    reply = running.get("/explore?group_by=key&sort=requests", running.session("admin"))
+    head = reply.text.partition('class="tbl parts')[2].partition("</thead>")[0]
+    assert re.findall(r'href="[^"]*sort=(\w+)"', head) == ["name", "change", "value"]
+    assert re.search(r'>Requests <span aria-hidden="true">↓</span></th>', head)
+    page = show(running, group_by="key")
+    assert page.lines[0].names[0].text == "{} ({})".format(*first_key(page))
+
+
+def first_key(page: ExplorePage) -> tuple[str, str]:
+    row = page.report.rows[0]
+    return row.names[0], str(row.keys[0])
+
+
 # ------------------------------------------------------------------ files
 
 
@@ -236,7 +250,8 @@ def test_the_named_views_are_one_click_away_and_open(running: RunningConsole) ->
     names = [view.name for view in page.views]
     assert names == [
         *("Total this month", "30-day trend", "By model", "By team", "By feature"),
-        *("Cost per request", "Tokens", "Where it flows", "Hours of the week", "Budgets"),
+        *("Cost per request", "Cost per conversation", "Tokens", "Where it flows"),
+        *("Hours of the week", "Budgets"),
     ]
     assert [lens.name for lens in page.lenses] == [
         *("Provider", "Endpoint", "Key", "Model", "Cache savings")

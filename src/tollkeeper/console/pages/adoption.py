@@ -16,6 +16,7 @@ from tollkeeper.console.adoption_lines import (
     Tile,
     WeekLine,
 )
+from tollkeeper.console.links import Links
 from tollkeeper.console.rendering import address
 from tollkeeper.console.shared import Console, Query, Table
 from tollkeeper.domain.access import Viewer
@@ -35,7 +36,7 @@ class AdoptionPage:
 
     ``team`` is None for the company; ``teams`` are those that may be chosen, by name.
     ``too_small`` tells that nothing can be shown of so few ``people``; ``plans`` says what the
-    seats of flat-rate plans are worth.
+    seats of flat-rate plans are worth. ``tools_href`` leads to the tools of one team.
     """
 
     template: ClassVar[str] = "adoption.html"
@@ -56,6 +57,7 @@ class AdoptionPage:
     cohorts: CohortMap | None
     plans: tuple[PlanValueLine, ...]
     csv_href: str
+    tools_href: str
 
     def document(self) -> Mapping[str, Any]:
         """Give what the API answers."""
@@ -103,7 +105,14 @@ def adoption(console: Console, viewer: Viewer, query: Query) -> AdoptionPage:
         cohorts=lines.cohort_map(found.cohorts),
         plans=_plans(console) if sees_all and team is None else (),
         csv_href=address(PATH, {"team": team, "format": "csv"}),
+        tools_href=_tools_of(team, console.adoption.zone) if team else "",
     )
+
+
+def _tools_of(team: str, zone: str) -> str:
+    """Give the address of what a team's tools were asked, week by week: Explore has no people."""
+    links = Links({"period": "90d"}, zone).narrowed("team", team)
+    return links.explore(metric="requests", group_by="tool", grain="week")
 
 
 def _team_lines(found: Adoption) -> tuple[TeamLine, ...]:

@@ -37,7 +37,7 @@ class DetailLine(NamedTuple):
 
 
 class EntryLine(NamedTuple):
-    """One entry as people read it."""
+    """One entry as people read it. ``target`` is what it is or was called, else its id."""
 
     seq: str
     when: str
@@ -47,6 +47,7 @@ class EntryLine(NamedTuple):
     where: str
     action: str
     target: str
+    target_id: str
     target_kind: str
     details: tuple[DetailLine, ...]
     hash: str
@@ -153,7 +154,14 @@ class _Writer:
     def line(self, entry: AuditEntry) -> EntryLine:
         """Write one entry."""
         at = zones.local_time(entry.at_us, self._zone)
-        name = self.name_of(entry.target_kind, entry.target_id)
+        said = _own_name(entry.data)
+        name = self.name_of(entry.target_kind, entry.target_id) or entry.data.get(said, "")
+        known = {entry.target_id, name} - {""}
+        data = {
+            key: value
+            for key, value in entry.data.items()
+            if key not in {said, "budget_id"} or value not in known
+        }
         return EntryLine(
             seq=formatting.count_full(entry.seq),
             when=_moment(at),
@@ -163,8 +171,9 @@ class _Writer:
             where=entry.address,
             action=entry.action,
             target=name or entry.target_id or "—",
+            target_id=entry.target_id,
             target_kind=entry.target_kind,
-            details=tuple(_details(entry.data, self._zone)),
+            details=tuple(_details(data, self._zone)),
             hash=entry.hash.hex(),
         )
 
@@ -179,6 +188,11 @@ _KINDS: Final[Mapping[str, str]] = {
     ActorKind.ANYBODY: "somebody unknown",
     ActorKind.SYSTEM: "Tollkeeper itself",
 }
+
+
+def _own_name(data: Mapping[str, Any]) -> str:
+    """Tell which detail of an entry is what its target was called then, "" for none."""
+    return next((each for each in ("title", "name") if isinstance(data.get(each), str)), "")
 
 
 def _details(data: Mapping[str, Any], zone: ZoneInfo) -> list[DetailLine]:

@@ -124,6 +124,16 @@ class ExplorePage:
         """Tell whether new calls belong on this page."""
         return not self.report.question.period.complete
 
+    @property
+    def sort_by(self) -> Mapping[str, Choice]:
+        """Give the orders by the column that each is of."""
+        return {
+            name: each
+            for name, text in _SORT_NAMES.items()
+            for each in self.sorts
+            if each.text == text
+        }
+
     def document(self) -> Mapping[str, Any]:
         """Give the page as JSON."""
         return explore_document(self.report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple
 
 from tollkeeper.console import words
@@ -233,7 +234,12 @@ def _lines(
 def _price(listed: ModelPrices | None, quantity: str) -> str:
     row = _ordinary(listed) if listed else None
     found = row.prices.get(quantity) if row else None
-    return f"${found[0]}" if found else formatting.UNKNOWN
+    return _dollars(found[0]) if found else formatting.UNKNOWN
+
+
+def _dollars(price: str) -> str:
+    """Write a price as it is published, with two decimals at least."""
+    return formatting.money_full(Decimal(price))
 
 
 def _disputes(shown: Mapping[tuple[str, str], _Prices]) -> Iterable[Dispute]:
@@ -241,10 +247,12 @@ def _disputes(shown: Mapping[tuple[str, str], _Prices]) -> Iterable[Dispute]:
         row = _ordinary(prices.listed) if prices.listed else None
         for quantity, said in row.said.items() if row else ():
             if row and said.standing == Standing.DISPUTED and quantity in row.prices:
-                others = ", ".join(f"{source} ${price}" for source, price in said.others.items())
+                others = ", ".join(
+                    f"{name} {_dollars(price)}" for name, price in said.others.items()
+                )
                 yield Dispute(
                     f"{provider}/{model}",
                     quantity.replace("_", " "),
-                    f"${row.prices[quantity][0]}",
+                    _dollars(row.prices[quantity][0]),
                     others,
                 )
