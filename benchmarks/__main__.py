@@ -43,6 +43,7 @@ from benchmarks import (
     throughput,
 )
 from benchmarks.figures import Bound, Target
+from benchmarks.larger import larger_ledgers
 from benchmarks.processes import LOAD_CORE, CouldNotRun
 from benchmarks.setting import Setting
 from benchmarks.tables import Findings
@@ -105,6 +106,7 @@ def main() -> None:
         rounds=rounds,
         took_s=time.monotonic() - began_s,
         busy=busy,
+        larger=larger_ledgers(pages.DOCUMENT.read_text()) if pages.DOCUMENT.exists() else "",
     )
     Console().print(Markdown(document))
     if not given.only and not given.quick:

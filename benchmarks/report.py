@@ -51,13 +51,18 @@ def document(
     rounds: int,
     took_s: float,
     busy: bool = False,
+    larger: str = "",
 ) -> str:
-    """Give the whole document; ``busy`` tells that the machine had other work as well."""
+    """Give the whole document; ``busy`` tells that the machine had other work as well.
+
+    ``larger`` is the section about larger ledgers, "" for none.
+    """
     parts = [_INTRODUCTION.format(command=f"`{command}`", date=date)]
     if busy:
         parts.append(BUSY)
     parts.append("## Targets\n\n" + outcome(findings))
     parts += [section(found) for found in findings]
+    parts += [larger] if larger else []
     parts.append(_METHOD.format(rounds=rounds))
     parts.append("## Machine and versions\n\n" + facts(machine, versions, took_s))
     return "\n\n".join(part.strip() for part in parts) + "\n"

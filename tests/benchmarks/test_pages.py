@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.larger import larger_ledgers
 from benchmarks.page_questions import LIMITS_MS, OVERVIEW, ZONE, questions
 from benchmarks.pages import Measured, Timed, document, on_paper, targets
 from benchmarks.served_pages import ServedPages
@@ -37,6 +38,15 @@ def test_the_document_says_that_the_last_column_was_not_measured() -> None:
     assert "| Overview, whole page | < 100 ms | 50 | 110 | 3,020 |" in text
     assert "was not measured" in text
     assert "other work" not in text
+
+
+def test_the_benchmarks_repeat_how_figures_grow() -> None:
+    text = document([some(1_000_000, 50), some(3_000_000, 110)], "python -m benchmarks.pages")
+    repeated = larger_ledgers(text)
+    assert "| most core ms | wanted | 1,000,000 | 3,000,000 | 100,000,000, on paper |" in repeated
+    assert "Of its run on 20" in repeated
+    assert "What the sums come to" not in repeated
+    assert larger_ledgers("# Nothing is measured yet\n") == ""
 
 
 def test_every_question_can_be_asked(tmp_path: Path) -> None:
