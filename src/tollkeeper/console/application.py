@@ -14,6 +14,7 @@ from tollkeeper import clock
 from tollkeeper.console.access import Auth
 from tollkeeper.console.answers import Handler
 from tollkeeper.console.dispatch import Async, Endpoint, Kind, Rule
+from tollkeeper.console.early import ENDED_AS, ENDS_LATER
 from tollkeeper.console.headers import guard
 from tollkeeper.console.rendering import environment
 from tollkeeper.console.route import Route
@@ -131,6 +132,9 @@ class _Outgoing:
         """Pass a part of the answer on."""
         if message["type"] == "http.response.start":
             guard(MutableHeaders(scope=message), secure=self._console.secure)
+        counts = message["type"] == "http.response.start" and not message.get(ENDS_LATER)
+        status = message["status"] if counts else message.get(ENDED_AS)
+        if status is not None:
             duration_ms = round((clock.monotonic_s() - self._began_s) * 1_000)
-            self._console.counters.answered(self.label, message["status"], duration_ms)
+            self._console.counters.answered(self.label, status, duration_ms)
         await self._send(message)

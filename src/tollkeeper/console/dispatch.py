@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from jinja2 import Environment
 from starlette.requests import ClientDisconnect, Request
@@ -28,18 +28,26 @@ from tollkeeper.console.answers import (
     Document,
     File,
     Handler,
-    JsonData,
     Line,
     Question,
     csv_file,
     page_document,
 )
 from tollkeeper.console.audited import actor_of, is_failed_sign_in, note_export
-from tollkeeper.console.encodings import ENCODINGS, SMALLEST_BYTES, compressed, preferred
+from tollkeeper.console.bodies import (
+    HTML,
+    JSON,
+    dumped,
+    encoding_for,
+    json_response,
+    say_encoding,
+    sized,
+)
+from tollkeeper.console.early import Beginning, EarlyPage
 from tollkeeper.console.masking import seen_by, unmasking_notice
 from tollkeeper.console.own_paths import own_path
 from tollkeeper.console.problems import PROBLEM_TYPE, Problem, numbered, problem, problem_of
-from tollkeeper.console.rendering import View, address, render
+from tollkeeper.console.rendering import Piece, View, address, render
 from tollkeeper.console.requests import (
     asked_of,
     parameters,
@@ -63,8 +71,6 @@ from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.zones import zone_info
 from tollkeeper.telemetry import logger
 
-HTML: Final = "text/html; charset=utf-8"
-JSON: Final = "application/json"
 THEMES: Final = ("light", "dark", "auto")
 SIGN_IN: Final = "/login"
 _FILES: Final = frozenset({"csv", "parquet"})
@@ -115,7 +121,7 @@ class Endpoint:
         self._templates = templates
         self._rule = rule
 
-    async def answer(self, request: Request, handler: Handler) -> Response:
+    async def answer(self, request: Request, handler: Handler) -> ASGIApp:
         """Run the handler on a thread and write what it gives."""
         found = _Found(ANYBODY)
         try:
@@ -125,9 +131,16 @@ class Endpoint:
             asked = asked_of(request, token)
             zone = zone_of(self._console, request, query)
             question = Question(request.path_params, query, body, asked.headers, zone)
-            answer = await self._console.work.run(
-                self._ask, handler, found, asked, question, request.scope["path"], wanted
+            beginning = Beginning()
+            path = request.scope["path"]
+            asking = asyncio.ensure_future(
+                self._console.work.run(
+                    self._ask, handler, beginning, found, asked, question, path, wanted
+                )
             )
+            if self._may_begin(request, wanted) and await beginning.comes_first(asking):
+                return self._early(request, found, beginning, asking)
+            answer = await asking  # which finds out who asks
             return self._written(request, found.access, answer, wanted)
         except Exception as error:  # noqa: BLE001 - the edge: every fault becomes an answer
             return self._failed(request, found.access, error)
@@ -164,6 +177,7 @@ class Endpoint:
     def _ask(
         self,
         handler: Handler,
+        beginning: Beginning,
         found: _Found,
         asked: Asked,
         question: Question,
@@ -171,7 +185,7 @@ class Endpoint:
         wanted: str,
     ) -> Answer:
         self._admit(found, asked)
-        with acting(actor_of(found.access, asked)):
+        with acting(actor_of(found.access, asked)), beginning.heard():
             self._mask(found, asked, path)
             answer = handler(self._console, found.access, question)
             note_export(self._console.store, answer, path, question.query, wanted)
@@ -197,6 +211,39 @@ class Endpoint:
 
     # ------------------------------------------------------------------ answering
 
+    def _may_begin(self, request: Request, wanted: str) -> bool:
+        """Tell whether a browser asks for a whole page: it shows what befalls us later."""
+        return (
+            (request.method, wanted) == ("GET", "html")
+            and self._rule.kind is Kind.PAGE
+            and "text/html" in request.headers.get("accept", "")
+            and request.headers.get("x-swap") is None
+        )
+
+    def _early(
+        self, request: Request, found: _Found, begun: Beginning, asking: asyncio.Future[Answer]
+    ) -> EarlyPage:
+        """Begin a page; what befalls it afterwards stands where its content would."""
+        view = self._view(request, found.access)
+
+        async def rest() -> tuple[int, bytes]:
+            try:
+                page: Page = cast(Page, await asking)
+                html = render(self._templates, page.template, page, view, Piece.REST)
+                return getattr(page, "status", 200), html.encode()
+            except Exception as error:  # noqa: BLE001 - the edge: every fault becomes an answer
+                told = _problem(error)
+                html = render(self._templates, told.template, told, view, Piece.REST)
+                return told.status, html.encode()
+
+        top = render(self._templates, begun.template, None, view, Piece.TOP, begun.title)
+        response = Response(media_type=HTML)
+        del response.headers["content-length"]
+        response.headers["X-Accel-Buffering"] = "no"
+        encoding = encoding_for(request)
+        say_encoding(response, encoding)
+        return EarlyPage(response.headers, encoding, top.encode(), rest)
+
     def _written(self, request: Request, access: Access, answer: Answer, wanted: str) -> Response:
         match answer:
             case Redirect():
@@ -205,11 +252,11 @@ class Endpoint:
                 if answer.status == 204:
                     return Response(status_code=204)
                 media_type = MEDIA_TYPE if self._rule.kind is Kind.SCIM else JSON
-                response = _json(request, answer.data, answer.status, media_type)
+                response = json_response(request, answer.data, answer.status, media_type)
                 response.headers.update(answer.headers)
                 return response
             case File():
-                response = _sized(request, answer.body, answer.media_type)
+                response = sized(request, answer.body, answer.media_type)
                 response.headers.update(answer.headers)
                 response.headers["Content-Disposition"] = f'attachment; filename="{answer.name}"'
                 return response
@@ -217,13 +264,13 @@ class Endpoint:
                 return Response(answer.text + "\n", media_type="text/plain; charset=utf-8")
         status = getattr(answer, "status", 200)
         if wanted == "json":
-            return _json(request, page_document(answer), status)
+            return json_response(request, page_document(answer), status)
         if wanted in _FILES:
             if not isinstance(answer, HasTable):
                 raise BadQuestion("format", "this page is no table; html or json")
             return self._written(request, access, self._file(answer.table(), wanted), "")
         html = render(self._templates, answer.template, answer, self._view(request, access))
-        return _sized(request, html.encode(), HTML, status)
+        return sized(request, html.encode(), HTML, status)
 
     def _file(self, table: Table, wanted: str) -> File:
         if wanted == "csv":
@@ -258,15 +305,7 @@ class Endpoint:
         if is_failed_sign_in(error):
             address = request.headers.get("x-forwarded-for", "")
             self._console.failed_sign_ins.count(error.code, address)
-        told = problem_of(error)
-        if told is None and isinstance(error, ClientDisconnect):
-            told = problem(400, "body_incomplete", "the body broke off")  # nobody reads this
-        if told is None:
-            request_id = secrets.token_hex(8)
-            logger.error("request failed", extra={"request_id": request_id}, exc_info=error)
-            told = numbered(
-                problem(500, "internal", "a fault of ours; it has been logged"), request_id
-            )
+        told = _problem(error)
         if isinstance(error, KeyRejected) and self._leads_to_sign_in(request):
             return self._to_sign_in(request)
         fault = error.fault if isinstance(error, ScimRefused) else ""
@@ -301,14 +340,14 @@ class Endpoint:
         elif self._rule.kind is Kind.SCIM:
             status = scim_status(told.status)
             words = error_document(status, told.code, told.detail, fault)
-            response = Response(_dumped(words), status, media_type=MEDIA_TYPE)
+            response = Response(dumped(words), status, media_type=MEDIA_TYPE)
         elif request.query_params.get("format") == "line":
             response = PlainTextResponse(f"tollkeeper: {told.detail}\n", told.status)
         else:
             document = told.document()
             if self._rule.kind is Kind.LITELLM:
                 document = {**document, "error": told.litellm_error()}
-            response = Response(_dumped(document), told.status, media_type=PROBLEM_TYPE)
+            response = Response(dumped(document), told.status, media_type=PROBLEM_TYPE)
         if told.retry_after_s is not None:
             response.headers["Retry-After"] = str(told.retry_after_s)
         if told.status == 401:
@@ -337,32 +376,21 @@ def zone_of(console: Console, request: Request, query: Mapping[str, str]) -> str
     return remembered
 
 
+def _problem(error: Exception) -> Problem:
+    """Say what is wrong; what nobody foresaw is logged under a number."""
+    told = problem_of(error)
+    if told is not None:
+        return told
+    if isinstance(error, ClientDisconnect):
+        return problem(400, "body_incomplete", "the body broke off")  # nobody reads this
+    request_id = secrets.token_hex(8)
+    logger.error("request failed", extra={"request_id": request_id}, exc_info=error)
+    return numbered(problem(500, "internal", "a fault of ours; it has been logged"), request_id)
+
+
 def _format(rule: Rule, query: Mapping[str, str]) -> str:
     wanted = query.get("format", "html")
     allowed = _ME_FORMATS if rule.auth is Auth.KEY_OR_SESSION else _FORMATS
     if rule.kind not in _FOR_PROGRAMS and wanted not in allowed:
         raise BadQuestion("format", f"one of {', '.join(allowed)}")
     return wanted
-
-
-def _json(request: Request, data: JsonData, status: int, media_type: str = JSON) -> Response:
-    return _sized(request, _dumped(data), media_type, status)
-
-
-def _dumped(data: JsonData) -> bytes:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _sized(request: Request, body: bytes, media_type: str, status: int = 200) -> Response:
-    """Give a body, compressed where that is worth it and the client takes it."""
-    encoding = ""
-    if len(body) >= SMALLEST_BYTES and "parquet" not in media_type:
-        encoding = preferred(request.headers.get("accept-encoding", ""), ENCODINGS)
-    if encoding:
-        body = compressed(body, encoding)
-    response = Response(body, status, media_type=media_type)
-    response.headers.add_vary_header("Accept-Encoding")
-    if encoding:
-        response.headers["Content-Encoding"] = encoding
-    return response

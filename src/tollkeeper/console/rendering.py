@@ -14,6 +14,7 @@ one), and ``formatting``'s functions as filters.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +47,17 @@ _FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
 }
 
 
+class Piece(enum.StrEnum):
+    """How much of a page is rendered: all, or what stands above ``<main>``, or what is left.
+
+    What stands above knows nothing of the page but its template and title.
+    """
+
+    WHOLE = "whole"
+    TOP = "top"
+    REST = "rest"
+
+
 class View(NamedTuple):
     """How one request wants its page, and who asks."""
 
@@ -76,11 +88,23 @@ def environment(static: Callable[[str], str]) -> Environment:
     return made
 
 
-def render(templates: Environment, template: str, page: object, view: View) -> str:
-    """Give a page, or the part of it that a swap needs, as HTML."""
+def render(
+    templates: Environment,
+    template: str,
+    page: object,
+    view: View,
+    piece: Piece = Piece.WHOLE,
+    title: str = "",
+) -> str:
+    """Give a page, a piece of it, or the part that a swap needs, as HTML.
+
+    ``title`` is that of the page, where its template cannot tell without it.
+    """
     return templates.get_template(template).render(
         **view._asdict(),
         page=page,
+        piece=piece,
+        title=title,
         layout=PART if view.swap else LAYOUT,
         here=lambda **changes: address(view.path, {**view.query, **changes}),
     )

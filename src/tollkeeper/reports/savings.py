@@ -27,7 +27,7 @@ from tollkeeper.reports.savings_findings import Finding
 from tollkeeper.reports.savings_prices import SavingsPrices
 from tollkeeper.reports.savings_repeats import duplicate_calls, retry_storms
 from tollkeeper.reports.savings_small_calls import small_calls
-from tollkeeper.reports.savings_what_if import WhatIf, read_named, require_priced, what_if
+from tollkeeper.reports.savings_what_if import Named, WhatIf, read_named, require_priced, what_if
 from tollkeeper.reports.selection import Selection, SelectionShape, selected
 
 if TYPE_CHECKING:
@@ -82,26 +82,36 @@ class Savings:
     models: tuple[UsedModel, ...]
 
 
+def moved_models(
+    question: SavingsQuestion, prices: SavingsPrices
+) -> tuple[Named | None, Named] | None:
+    """Give what a what-if moves (None for all), and to which model; None without one.
+
+    Raises BadQuestion for what is no model, and for a target whose price nobody knows.
+    """
+    if not question.target:
+        return None
+    target = read_named("to_model", question.target, prices, every=False)
+    require_priced(target, prices, question.period.until_us)
+    if not question.origin:
+        return None, target
+    return read_named("from_model", question.origin, prices, every=True), target
+
+
 def savings(
     ledger: Ledger, scope: Scope, question: SavingsQuestion, prices: SavingsPrices
 ) -> Savings:
     """Look for savings in the entries that the scope allows. Raises BadQuestion."""
     period, filters = question.period, question.filters
     asked = (ledger, scope, period, filters)
+    named = moved_models(question, prices)
     moved = None
     with ledger.snapshot():
         models = _used(
             ledger, Selection(scope, period.start_us, period.end_us, filters, period.zone)
         )
-        if question.target:
-            target = read_named("to_model", question.target, prices, every=False)
-            require_priced(target, prices, period.until_us)
-            origin = (
-                read_named("from_model", question.origin, prices, every=True)
-                if question.origin
-                else None
-            )
-            moved = what_if(*asked, prices, origin, target)
+        if named is not None:
+            moved = what_if(*asked, prices, *named)
         return Savings(
             question,
             _total(models),

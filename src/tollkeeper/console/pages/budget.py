@@ -11,6 +11,7 @@ from tollkeeper.console.access import issuer_of
 from tollkeeper.console.api.budgets import KEEPERS, TRIERS
 from tollkeeper.console.budget_lines import BudgetLine, BudgetWriter, RowLine
 from tollkeeper.console.budget_trials import Trial, trial_of
+from tollkeeper.console.early import stands
 from tollkeeper.console.pages.budget_raises import SHOWN_MAX, RaiseLine, raise_lines
 from tollkeeper.console.pages.budgets import said
 from tollkeeper.console.shared import Console, Query, Redirect
@@ -138,6 +139,7 @@ def _page(
     found = standing(console.store, query["budget_id"], onlooker, now_us)
     one, writer = found.budget, BudgetWriter(names, zone, now_us)
     rows, line = writer.rows(found), writer.line(found)
+    stands(BudgetPage, title=line.name)
     ended = has_ended(one, now_us)
     may_try = viewer.role in TRIERS
     form = dict(budget_lines.words_in_form(one))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from tollkeeper.console.api.budgets import KEEPERS
 from tollkeeper.console.budget_lines import BudgetLine, BudgetWriter, names_counted
 from tollkeeper.console.budget_trials import Trial, trial_of
+from tollkeeper.console.early import stands
 from tollkeeper.console.shared import Console, Query, Redirect
 from tollkeeper.domain.access import Viewer
 from tollkeeper.domain.budget_windows import ENDLESS, WindowKind
@@ -81,6 +82,7 @@ class BudgetsPage:
 
 def budgets(console: Console, viewer: Viewer, query: Query) -> BudgetsPage:
     """Answer ``GET /budgets``."""
+    stands(BudgetsPage)
     return _page(console, viewer, query)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, NamedTuple
 
+from tollkeeper.console.early import stands
 from tollkeeper.console.first_call import FirstCall, first_call
 from tollkeeper.console.heads import Head, head_of, label
 from tollkeeper.console.links import Choice, Links, time_of
@@ -134,6 +135,8 @@ def calls(console: Console, viewer: Viewer, query: Query) -> CallsPage:
     assert question.period is not None  # noqa: S101 - _asked names one
     ledger = ledger_for(console, viewer)
     totalled = UsageQuestion(question.period, _TOTALS, filters=question.filters)
+    if not question.cursor:  # which the report reads
+        stands(CallsPage, console.ledger)
     with ledger.snapshot():  # the list and its totals are of one moment
         found = report.calls(ledger, viewer.scope, question)
         totals = usage(ledger, viewer.scope, totalled)

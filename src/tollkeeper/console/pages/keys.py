@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, NamedTuple
 
 from tollkeeper.console.access import issuer_of
+from tollkeeper.console.early import stands
 from tollkeeper.console.first_call import READERS, connection
 from tollkeeper.console.key_lines import PERIOD, KeyLine, KeyLines
 from tollkeeper.console.shared import Console, Query, Redirect
@@ -234,6 +235,7 @@ def _page(
     issuer = issuer_of(console, viewer)
     records = service.readable_keys(console.store, issuer)
     revocable = {record.key.key_id for record in service.list_keys(console.store, issuer)}
+    stands(KeysPage)
     uses = _uses(console, viewer, query["tz"])
     caps = caps_of_keys(console.store, console.now_us())
     tools = _tools(console, viewer, query["tz"])

@@ -7,6 +7,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from tollkeeper.console import words
 from tollkeeper.console.budget_lines import BudgetWriter, OwnLine
+from tollkeeper.console.early import stands
 from tollkeeper.console.figures import Figure, figures_of
 from tollkeeper.console.links import Links
 from tollkeeper.console.own_limits import LimitLine, limit_line, own_limits
@@ -68,6 +69,7 @@ def me(console: Console, viewer: Viewer, query: Query) -> MePage:
     """Answer ``GET /me`` in a browser."""
     zone, now_us = query["tz"], console.now_us()
     scope = Scope(console.org, user_id=viewer.user_id)
+    stands(MePage, console.ledger)
     today = spent_today(
         console.ledger,
         console.org,

@@ -13,6 +13,7 @@ from tollkeeper.console import words
 from tollkeeper.console.budget_lines import BudgetLine, risks_of
 from tollkeeper.console.charts.share_bar import share_bar
 from tollkeeper.console.charts.sparkline import sparkline
+from tollkeeper.console.early import stands
 from tollkeeper.console.figures import Figure, Measure, figures_of, measures_of
 from tollkeeper.console.first_call import FirstCall, first_call
 from tollkeeper.console.heads import Head, head_of
@@ -171,6 +172,7 @@ def overview(console: Console, viewer: Viewer, query: Query) -> OverviewPage:
     names = "" if viewer.sees_names else viewer.user_id  # whose own name is not masked
     who = (viewer.scope, viewer.sees_names, names)
     key = (*who, question.period.zone, tuple(sorted(asked.items())), console.hub.changes)
+    stands(OverviewPage, console.ledger)
     found, ahead = console.joined.get(key, lambda: _reports(console, viewer, question, now_us))
     links = Links(time_of(query), question.period.zone, question.filters, question.dimension)
     return _page(console, viewer, found, ahead, links, all_rows=query.get("rows") == "all")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, NamedTuple
 
+from tollkeeper.console.early import stands
 from tollkeeper.console.pages.invitation_lines import (
     ROLE_NAMES,
     ROLES,
@@ -109,6 +110,7 @@ _PLAIN: Final = Showing()
 
 def people(console: Console, viewer: Viewer, query: Query) -> PeoplePage:
     """Answer ``GET /people``."""
+    stands(PeoplePage)
     return show(console, viewer, query)
 
 

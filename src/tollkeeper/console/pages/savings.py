@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from tollkeeper.console import savings_lines as lines
 from tollkeeper.console.adoption_lines import PlanValueLine, plan_value_line
 from tollkeeper.console.api.adoption import READERS as ADOPTION_READERS
+from tollkeeper.console.early import stands
 from tollkeeper.console.heads import Head, head_of
 from tollkeeper.console.links import Links, time_of
 from tollkeeper.console.masking import ledger_for
@@ -18,7 +19,7 @@ from tollkeeper.console.shared import Console, Query, Table
 from tollkeeper.domain.access import Viewer
 from tollkeeper.reports import formatting
 from tollkeeper.reports.parameters import savings_question
-from tollkeeper.reports.savings import Savings, savings
+from tollkeeper.reports.savings import Savings, moved_models, savings
 from tollkeeper.reports.savings_answers import COLUMNS, savings_document, savings_rows
 from tollkeeper.reports.seat_values import seat_values
 
@@ -67,7 +68,10 @@ class SavingsPage:
 def savings_page(console: Console, viewer: Viewer, query: Query) -> SavingsPage:
     """Answer ``GET /savings``."""
     question = savings_question(query, console.now_us(), query["tz"])
-    found = savings(ledger_for(console, viewer), viewer.scope, question, lines.prices_of(console))
+    prices = lines.prices_of(console)
+    moved_models(question, prices)  # or it is refused
+    stands(SavingsPage, console.ledger)
+    found = savings(ledger_for(console, viewer), viewer.scope, question, prices)
     period = question.period
     links = Links(time_of(query), period.zone, question.filters)
     moved = {"from_model": question.origin, "to_model": question.target}

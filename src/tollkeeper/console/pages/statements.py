@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from tollkeeper.console import statement_lines as shown
 from tollkeeper.console.api.statements import CLOSERS, seen_document, team_named
+from tollkeeper.console.early import stands
 from tollkeeper.console.shared import Console, Query, Redirect, Table
 from tollkeeper.console.words import Word
 from tollkeeper.domain.access import Viewer
@@ -105,6 +106,7 @@ class MonthPage:
 
 def statements(console: Console, viewer: Viewer, query: Query) -> StatementsPage:
     """Answer ``GET /statements``. A lead sees the own teams."""
+    stands(StatementsPage, console.ledger)
     teams = viewer.scope.teams
     views = console.statements.months()
     latest = views[:MONTHS_SHOWN]

@@ -367,7 +367,7 @@ arrived();
 
 /* ---------- on a phone the menu is a row that scrolls: show where one is ---------- */
 const here = document.querySelector('.nav [aria-current]');
-if (here) {
+if (here && matchMedia('(max-width: 1080px)').matches) {  // elsewhere it would only cost a layout
   const row = here.closest('ul'), place = here.getBoundingClientRect(), all = row.getBoundingClientRect();
   row.scrollLeft += place.left - all.left - (all.width - place.width) / 2;
 }
