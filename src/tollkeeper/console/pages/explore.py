@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from tollkeeper.console import metrics, words
 from tollkeeper.console.colours import OTHER
+from tollkeeper.console.early import stands
 from tollkeeper.console.explore_flows import Sankey, sankey_of
 from tollkeeper.console.explore_lines import (
     Line,
@@ -150,6 +151,7 @@ def explore(console: Console, viewer: Viewer, query: Query) -> ExplorePage:
     asked = _asked(query)
     question = _unranked(console, viewer, explore_question(asked, now_us))
     ledger = ledger_for(console, viewer)
+    stands(ExplorePage, console.ledger)
     found = report.explore(ledger, viewer.scope, question, now_us)
     also = tuple((name, asked[name]) for name in EXPLORED if asked.get(name))
     links = Links(time_of(asked), question.period.zone, question.filters, also=also)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple
 
 from tollkeeper.console import words
+from tollkeeper.console.early import stands
 from tollkeeper.console.heads import Head, head_of
 from tollkeeper.console.links import Links, time_of
 from tollkeeper.console.masking import ledger_for
@@ -138,6 +139,7 @@ def _page(
         asked["period"] = DEFAULT_PERIOD
     period = read_period(asked, now_us, query["tz"])
     filters = parse_filters(asked["filter"])
+    stands(ModelsPage, console.ledger)
     answer = usage(
         ledger_for(console, viewer),
         viewer.scope,
