@@ -20,7 +20,7 @@ from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
 from tollkeeper.ports import Ledger
 from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.reports import zones
-from tollkeeper.reports.bridge import Changes, changes
+from tollkeeper.reports.bridge import Amounts, Bridge, Changes, changes
 from tollkeeper.reports.bridge_words import why
 from tollkeeper.reports.parameters import changes_question
 from tollkeeper.reports.questions import BadQuestion
@@ -159,3 +159,17 @@ def test_what_cannot_be_asked_is_told(asked: dict[str, str], parameter: str) -> 
     with pytest.raises(BadQuestion) as refused:
         changes_question({"period": "7d", **asked}, NOW_US)
     assert refused.value.parameter == parameter
+
+
+@pytest.mark.parametrize(
+    ("tokens_in", "said"),
+    [
+        (2_970, "Shorter prompts -$4.00."),  # one in a hundred is no reason for four dollars
+        (2_700, "Shorter prompts (30 → 27 tokens each) -$4.00."),
+        (3_300, "Shorter prompts -$4.00."),
+    ],
+)
+def test_figures_that_explain_nothing_are_left_out(tokens_in: int, said: str) -> None:
+    before = Amounts(Decimal(9), requests=100, tokens_in=3_000)
+    now = Amounts(Decimal(5), requests=100, tokens_in=tokens_in)
+    assert why(Bridge("", "", "", before, now, {Cause.PROMPT_SIZE: Decimal(-4)})) == said

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SAID_MAX: Final = 3
 _ENOUGH: Final = Decimal("0.8")  # of what pulled in the direction of the change
 _WORTH_SAYING: Final = Decimal("0.25")  # of the change, for what pulled against it
+_STILL: Final = Decimal("0.02")  # of a size, under which it counts as the same
 
 
 class CauseWords(NamedTuple):
@@ -136,7 +137,8 @@ def with_sign(text: str, amount: Decimal) -> str:
 def fact_of(found: Bridge, cause: Cause, *, rises: bool) -> str:
     """Give the figures behind a cause, "" where those of all together say something else.
 
-    A sum of several models may move the other way than each of them.
+    A sum of several models may move the other way than each of them, or hardly at all: prompts
+    that are one in a thousand shorter explain nothing, those of one model do.
     """
     before, now = found.before, found.now
     one: Decimal | None
@@ -158,6 +160,8 @@ def fact_of(found: Bridge, cause: Cause, *, rises: bool) -> str:
         case _:
             return ""
     if one is None or other is None or one == other or (other > one) is not rises:
+        return ""
+    if cause in {Cause.PROMPT_SIZE, Cause.OUTPUT_SIZE} and abs(other - one) < _STILL * one:
         return ""
     return "" if texts[0] == texts[1] else f"{texts[0]} \N{RIGHTWARDS ARROW} {texts[1]}{unit}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -58,6 +59,14 @@ def load_calls(console: RunningConsole, *cents: int) -> None:
             for number, each in enumerate(cents)
         )
     )
+
+
+def test_the_audit_log_names_a_budget_and_its_amounts(console: RunningConsole) -> None:
+    made = kept(console, name="Core team")
+    entry = console.get("/settings/audit", console.session("admin")).text
+    row = entry.partition("budget.<wbr>add")[2].partition("</tr>")[0]
+    assert f'title="Core team ({made.budget_id})">Core team</span>' in row
+    assert re.search(r'limit</span> \$[\d,]+\.\d\d</span>', row)
 
 
 def test_an_empty_page_says_how_to_make_one(console: RunningConsole) -> None:

@@ -14,9 +14,11 @@ from tollkeeper.console.rendering import address
 from tollkeeper.console.shared import Console, Query, Table
 from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.domain.audit import Action, ActorKind, AuditEntry, AuditQuestion
+from tollkeeper.domain.budgets import Unit
 from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.services import audit as service
+from tollkeeper.services.budget_refusals import amount_text
 
 PATH: Final = "/settings/audit"
 READERS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
@@ -27,6 +29,7 @@ _SUBJECTS: Final = tuple(sorted({each.partition(".")[0] for each in Action}))
 _TIME: Final = "_us"
 _ALWAYS_US: Final = 253_402_300_799_999_999
 _CHANGE: Final = frozenset({"from", "to"})
+_AMOUNTS: Final = frozenset({"amount", "limit", "rollover_max"})
 
 
 class DetailLine(NamedTuple):
@@ -150,6 +153,7 @@ class _Writer:
     def __init__(self, console: Console, zone: ZoneInfo) -> None:
         self._zone = zone
         self.name_of = service.names_of_targets(console.store)
+        self._units = {budget.budget_id: budget.unit for budget in console.store.budgets()}
 
     def line(self, entry: AuditEntry) -> EntryLine:
         """Write one entry."""
@@ -162,6 +166,9 @@ class _Writer:
             for key, value in entry.data.items()
             if key not in {said, "budget_id"} or value not in known
         }
+        unit = self._units.get(entry.target_id)
+        if unit is not None:
+            data |= {key: _amounts(data[key], unit) for key in _AMOUNTS & data.keys()}
         return EntryLine(
             seq=formatting.count_full(entry.seq),
             when=_moment(at),
@@ -209,6 +216,13 @@ def _details(data: Mapping[str, Any], zone: ZoneInfo) -> list[DetailLine]:
             text = _said(name, value, zone)
         found.append(DetailLine(name.removesuffix(_TIME).replace("_", " "), text))
     return found
+
+
+def _amounts(value: Any, unit: Unit) -> Any:
+    """Write an amount of a budget, or what it was and is, in its unit."""
+    if isinstance(value, Mapping):
+        return {name: _amounts(each, unit) for name, each in value.items()}
+    return amount_text(value, unit) if type(value) is int else value
 
 
 def _said(name: str, value: Any, zone: ZoneInfo) -> str:
