@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from browsers import Visitor
 from demo_companies import DemoCompany
@@ -25,6 +25,9 @@ from page_list import SIGNED_OUT, every_page, paths
 pytestmark = pytest.mark.browser
 
 FIRST_VISIT_BYTES_MAX = 120_000
+OTHER_FILES_MAX = 3
+"""Style, script and icon."""
+
 WAYS = tuple(product(("light", "dark"), (360, 1_280)))
 GRAVE = {"serious", "critical"}
 
@@ -35,9 +38,15 @@ async (rules) => (await axe.run(document, {resultTypes: ['violations'], rules}))
 _WITHOUT_CONTRAST = {"color-contrast": {"enabled": False}}
 _WEIGHED = """
 () => {
-  const all = ['navigation', 'resource'].flatMap((kind) => performance.getEntriesByType(kind));
+  const [page] = performance.getEntriesByType('navigation');
+  const others = performance.getEntriesByType('resource');
   const [painted] = performance.getEntriesByName('first-contentful-paint');
-  return [all.reduce((sum, each) => sum + each.transferSize, 0), painted?.startTime ?? 0];
+  return [
+    [page, ...others].reduce((sum, each) => sum + each.transferSize, 0),
+    others.length,
+    others.filter((each) => each.renderBlockingStatus === 'blocking').map((each) => each.name),
+    painted?.startTime ?? 0,
+  ];
 }
 """
 
@@ -111,8 +120,11 @@ def _look_at(visitor: Visitor, session: Any, address: str, axe: tuple[str, Rules
     else:
         assert reply.status == 200, address
     visitor.require_calm()
-    sent_bytes, painted_ms = page.evaluate(_WEIGHED)
+    sent_bytes, others, waited_for, painted_ms = page.evaluate(_WEIGHED)
     assert 2_000 < sent_bytes < FIRST_VISIT_BYTES_MAX, address
+    assert others <= OTHER_FILES_MAX, address
+    assert [name for name in waited_for if "/static/app." not in name] == [], address
+    assert len(waited_for) == 1, address  # the style sheet: nothing else keeps a page from sight
     source, rules = axe
     page.evaluate(f"{source};0")
     grave = [each for each in page.evaluate(_AXE, rules) if each["impact"] in GRAVE]
@@ -145,6 +157,23 @@ def test_every_page_is_calm_light_and_usable(pages: list[str], look: Look) -> No
     ]
     assert sorted(each.address for each in looked) == sorted(every)
     _require_usable(looked)
+
+
+@pytest.mark.parametrize("width", [360, 1_280])
+def test_what_comes_later_moves_nothing(
+    browser: Browser, meridian: DemoCompany, width: int
+) -> None:
+    visitor = Visitor(browser, meridian, viewport={"width": width, "height": 800}).sign_in("")
+    try:
+        reply = visitor.page.goto("/savings")
+        assert reply is not None
+        assert reply.headers.get("x-accel-buffering") == "no"  # the page came in two pieces
+        expect(visitor.page.locator("main h1")).to_be_visible()
+        shown = visitor.shown()
+        assert shown["shift"] == 0, shown["moved"]
+        assert visitor.faults == []
+    finally:
+        visitor.context.close()
 
 
 @pytest.mark.long
