@@ -9,6 +9,7 @@ not it was summed up yet, and whatever time it is of.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import duckdb
@@ -25,6 +26,7 @@ from tollkeeper.storage.summed_columns import (
     STANDS,
     SUMMED,
 )
+from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -118,7 +120,16 @@ def left(cursor: duckdb.DuckDBPyConnection, count: str = COUNT) -> int:
         "SELECT count(*), coalesce(max(rowid) + 1, 0) FROM entries"
     ).fetchall()
     entries, numbers = map(int, found)
-    return entries - summed_entries(cursor, count) if entries == numbers else 0
+    if entries != numbers:
+        _tell_of_a_gap(numbers - entries)
+        return 0
+    return entries - summed_entries(cursor, count)
+
+
+@cache
+def _tell_of_a_gap(rows: int) -> None:
+    """Log once that some rows are gone, for each number of them that is found."""
+    logger.warning("rows of the ledger are gone: nothing more is summed up", extra={"rows": rows})
 
 
 def following(cursor: duckdb.DuckDBPyConnection, count: str = COUNT) -> int:
