@@ -38,6 +38,7 @@ from benchmarks import (
     memory,
     micro,
     pages,
+    paints,
     report,
     startup,
     throughput,
@@ -65,6 +66,7 @@ SUITES: Final[dict[str, tuple[Suite, set[str]]]] = {
     "start": (startup.startup, {"tollkeeper"}),
     "loader": (ledger_side.loader, set()),
     "ledger": (pages.pages, set()),
+    "paints": (paints.paints, set()),
     "micro": (micro.micro, set()),
 }
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

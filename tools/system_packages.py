@@ -45,6 +45,7 @@ GROUPS = {
         Need(("mount",), "mount", "", "a disk is filled"),
     ),
     "bench": (
+        BROWSER,
         Need(("nginx",), "nginx-light", "nginx", "the gateway is measured beside nginx"),
         Need(("wrk",), "wrk", "wrk", "the load comes from here"),
     ),
