@@ -120,6 +120,7 @@ class Visitor:
         self.page.goto(self.company.link(email))
         self.page.get_by_role("button", name="Sign in").click()
         expect(self.page.get_by_role("navigation", name="Main")).to_be_visible()
+        self.page.wait_for_load_state()  # the navigation may be there before the page itself
         return self
 
     def shown(self) -> dict[str, Any]:

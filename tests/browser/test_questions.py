@@ -83,6 +83,7 @@ def written(day: date) -> str:
 
 def go(page: Page, name: str) -> None:
     page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
+    page.wait_for_load_state()  # the navigation may be there before the page itself
 
 
 def cut_by(page: Page, name: str) -> None:
