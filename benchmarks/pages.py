@@ -265,16 +265,16 @@ time does, misses it if half of that is more, and between the two only a quiet m
 """
 _PAPER_NOTE: Final = f"""\
 The last column was not measured: it is the straight line through the two largest sizes. At
-{_PAPER:,} entries what is in no sum (percentiles, sessions, customers, tags, Savings) reads some
+{_PAPER:,} entries what is in no sum (percentiles, Savings) reads some
 seventy million rows for two periods of thirty days, which takes seconds to minutes.
 """
 _METHOD: Final = """\
 Entries are summed up by the quarter-hour, with whatever they have in common, in the ledger's own
 file (decision 36). Overview, its forecast, Why, Keys, and all of Explore that adds up or counts
 people and keys are answered from these sums and the few entries that were not summed up yet; the
-answers are the same to the last digit. Percentiles, numbers of sessions and of customers, and
-breakdowns by session, customer or tag are read from the entries themselves. Where entries have
-less in common than this company's, sums have more rows: at worst one for each entry.
+answers are the same to the last digit. Sessions, customers and tags are in finer sums, of a third
+of the entries' rows (decision 38). Percentiles are read from the entries themselves. Where
+entries have less in common than this company's, sums have more rows: at worst one for each entry.
 
 Savings looks at two periods of single calls for storms, duplicates and caches that ran out. Most
 of what is left of its time is two groupings of all calls by whole numbers, and the order of the

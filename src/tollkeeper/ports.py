@@ -140,15 +140,6 @@ QUARTER_HOUR_US: Final = 900_000_000
 """Offsets of time zones are whole quarters of an hour (since 1980), so that a quarter-hour is in
 one local day and hour, wherever that is asked about."""
 
-LAST_AT: Final = "last_at"
-"""The column of sums that says when the newest of their entries started."""
-
-SESSION_NUMBER: Final = "session_number"
-"""The column of finer sums that has a number of a row's session, NULL where there is none."""
-
-SESSION_ALONE: Final = "session_alone"
-"""The column that says that no other row is of a row's session."""
-
 BOUND_PREFIX: Final = "tollkeeper_bound_"
 """Functions of this prefix stand in an expression for values that are bound when it runs
 (``reports.bindings`` makes them, every engine replaces them by its own placeholders), so
@@ -209,11 +200,7 @@ class Ledger(Protocol):
     def summed_finely(
         self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
     ) -> ir.Table:
-        """Give what ``summed`` gives by session, customer and tags as well: more rows.
-
-        The table has the columns ``storage.summed_columns.FINER_ROW``. ``alone`` asks for another,
-        ``SESSION_ALONE``.
-        """
+        """Give these by session, customer and tags too: ``FINER_ROW``, or ``SESSION_ALONE`` too."""
 
     def sums_finely(self) -> bool:
         """Say whether finer sums are of use: they have all entries but a few."""

@@ -34,7 +34,7 @@ from tollkeeper.reports.masking import MaskedLedger
 from tollkeeper.reports.overview import OverviewQuestion, overview
 from tollkeeper.reports.period import Period, period_between, period_named
 from tollkeeper.reports.usage import UsageQuestion, usage
-from tollkeeper.storage.duckdb import finer_quarter_hours, quarter_hours
+from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.summed_columns import ROW
 
@@ -77,10 +77,8 @@ class EntriesAlone(MaskedLedger):
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return quarter_hours.single(self._ledger.entries())
 
-    def summed_finely(
-        self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
-    ) -> ir.Table:
-        return finer_quarter_hours.single_finely(self._ledger.entries())
+    def sums_finely(self) -> bool:
+        return False
 
     def __hash__(self) -> int:
         return hash((EntriesAlone, self._ledger))
@@ -113,9 +111,16 @@ def some_time(draw: st.DrawFn) -> tuple[Period, list[LedgerEntry]]:
 
 
 def stored(ledger: DuckDbLedger, entries: Sequence[LedgerEntry], summed: int) -> Scope:
-    """Put entries into an organisation of their own; sum up those before a place."""
+    """Put entries into an organisation of their own; sum up those before a place.
+
+    Some of their sessions are others' as well, some have several entries, and some one.
+    """
     org = f"org-{next(_numbers)}"
-    mine = [entry._replace(org=org) for entry in entries]
+    mine = [
+        entry._replace(org=org, session_id=entry.session_id and sessions[number % 4])
+        for number, entry in enumerate(entries)
+        for sessions in [("s1", f"{org} {number}", f"{org} {number % 8}", entry.session_id)]
+    ]
     ledger.append(mine[:summed], Position(org, 1))
     ledger.sum_up(left_max=0)
     ledger.append(mine[summed:], Position(org, 2))
@@ -128,16 +133,26 @@ QUESTIONS = (
     st.lists(st.sampled_from(DIMENSIONS), max_size=2, unique=True),
     st.sampled_from(METRICS),
     st.sampled_from(["", *FILTERS]),
+    st.sampled_from(["", "change", "name", "requests"]),
 )
 
 
 def answers(
-    of: Ledger, scope: Scope, period: Period, group_by: list[str], metric: str, filters: str
+    of: Ledger,
+    scope: Scope,
+    period: Period,
+    group_by: list[str],
+    metric: str,
+    filters: str,
+    sort: str,
 ) -> list[object]:
     """Ask every report that sums are good for; those with filters as far as they take them."""
     chosen, groups, by = parse_filters(filters), tuple(group_by), (group_by or ["model"])[0]
+    sessions = tuple(dict.fromkeys(("session", *groups)))
+    few = ExploreQuestion(period, metric, sessions, chosen, view="table", sort=sort, limit=2)
     found: list[object] = [
         explore(of, scope, ExploreQuestion(period, metric, groups, chosen), NOW_US),
+        explore(of, scope, few, NOW_US),
         explore(of, scope, ExploreQuestion(period, metric, (), chosen, view="heat"), NOW_US),
         usage(of, scope, UsageQuestion(period, (metric,), ("day", *groups), chosen)),
         forecast(of, scope, period.zone, chosen, NOW_US),
@@ -171,18 +186,30 @@ def check(
 @settings(max_examples=6, deadline=None)
 @given(*QUESTIONS)
 def test_every_report_says_the_same_with_sums_as_without(
-    ledger: DuckDbLedger, some: Any, summed: int, group_by: Any, metric: str, filters: str
+    ledger: DuckDbLedger,
+    some: Any,
+    summed: int,
+    group_by: Any,
+    metric: str,
+    filters: str,
+    sort: str,
 ) -> None:
-    check(ledger, some, summed, group_by, metric, filters)
+    check(ledger, some, summed, group_by, metric, filters, sort)
 
 
 @pytest.mark.long
 @settings(max_examples=100, deadline=None)
 @given(*QUESTIONS)
 def test_many_reports_say_the_same_with_sums_as_without(
-    ledger: DuckDbLedger, some: Any, summed: int, group_by: Any, metric: str, filters: str
+    ledger: DuckDbLedger,
+    some: Any,
+    summed: int,
+    group_by: Any,
+    metric: str,
+    filters: str,
+    sort: str,
 ) -> None:
-    check(ledger, some, summed, group_by, metric, filters)
+    check(ledger, some, summed, group_by, metric, filters, sort)
 
 
 @settings(max_examples=10, deadline=None)

@@ -19,6 +19,7 @@ from tollkeeper.reports.comparison import Comparison
 from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, WEEKDAY
 from tollkeeper.reports.explore_queries import PivotShape
 from tollkeeper.reports.explore_question import ExploreQuestion
+from tollkeeper.reports.explore_sessions import first_sessions
 from tollkeeper.reports.measures import (
     ADDITIVE,
     MEASURES,
@@ -202,7 +203,10 @@ class _Exploring:
         if self.question.view == "sankey" and self.question.adds_up:
             limit = max(limit, _FLOWS_READ)
         kept = self.pivot(group_by, limit)
-        rows = self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
+        if queries.of_many(kept):
+            rows = first_sessions(self.ledger, kept, self.values)
+        else:
+            rows = self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
         if self.is_percentile:
             # Where groups are few, looking for some of them takes longer than taking all.
             few = not rows or rows[0]["groups_"] <= _GROUPS_FEW

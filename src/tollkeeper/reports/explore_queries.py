@@ -11,12 +11,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ibis
+from ibis import _
 
+from tollkeeper.domain.sums import SESSION_ALONE
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.dimensions import NAMES, dimension
+from tollkeeper.reports.many_groups import as_they_stand, put_together
 from tollkeeper.reports.measured_groups import measured
-from tollkeeper.reports.measures import MEASURES, is_request
+from tollkeeper.reports.measures import MEASURES, is_request, summed
 from tollkeeper.reports.percentiles import percentiles
 from tollkeeper.reports.selection import selected
 from tollkeeper.reports.usage_queries import GroupShape, group_columns
@@ -28,10 +31,13 @@ _SHAPES_REMEMBERED: Final = 256
 SPAN: Final = "span"
 """The slots of the two moments between both periods: the one before ends, this one begins."""
 
+AMONG: Final = "among"
 _BEFORE, _GAP, _NOW = 0, 1, 2
 _SPAN_COLUMN: Final = "span_"
 _PLACE_COLUMN: Final = "place_"
 _FIRST_TEXT: Final = "name_"
+_NEEDED: Final = ("entries", "requests")
+"""What the order of groups needs whatever it is, and whether one of them stands at all."""
 
 
 class PivotShape(NamedTuple):
@@ -53,11 +59,71 @@ class PivotShape(NamedTuple):
 @lru_cache(_SHAPES_REMEMBERED)
 def pivoted(ledger: Ledger, shape: PivotShape) -> ir.Table:
     """Give the first groups in order, and in ``groups_`` how many there are in all."""
-    return _first(_wide(ledger, shape), shape)
-
-
-def _wide(ledger: Ledger, shape: PivotShape) -> ir.Table:
     table, groups = _spanned(ledger, shape)
+    return _first(_wide(table, groups, shape), shape)
+
+
+def of_many(shape: PivotShape) -> bool:
+    """Tell whether groups are of single sessions, and in an order that needs no names of ids.
+
+    These are so many that ``explore_sessions`` finds them in steps.
+    """
+    by_name = shape.sort == "name" and not NAMES.keys().isdisjoint(shape.groups.group_by)
+    selection = shape.groups.selection
+    return selection.finer and "session" in shape.groups.group_by and not by_name
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def kept_of_several_rows(ledger: Ledger, shape: PivotShape) -> ir.Table:
+    """Give the first groups in order of sessions with several rows, and how many these are."""
+    table, groups, spans = _by_session(ledger, shape, alone=False)
+    return _first(put_together(table, groups, spans, _weighing(shape)), shape)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def kept_of_single_rows(ledger: Ledger, shape: PivotShape) -> ir.Table:
+    """Give the first groups in order of sessions with one row."""
+    table, groups, spans = _by_session(ledger, shape, alone=True)
+    found = as_they_stand(table, groups, spans, _weighing(shape))
+    return _in_order(found.filter(_stands(found)), shape)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def counted_single_rows(ledger: Ledger, shape: PivotShape) -> ir.Table:
+    """Count the groups of sessions with one row."""
+    table, groups, spans = _by_session(ledger, shape, alone=True)
+    found = as_they_stand(table, groups, spans, _NEEDED)
+    return found.filter(_stands(found)).agg(groups_=_.count())
+
+
+def _weighing(shape: PivotShape) -> tuple[str, ...]:
+    """List the measures that put groups into their order, and tell which stand."""
+    asked = (shape.metric,) if shape.sort in {"value", "change"} else ()
+    return tuple(dict.fromkeys((*_NEEDED, *summed(asked))))
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def pivoted_among(ledger: Ledger, shape: PivotShape) -> ir.Table:
+    """Give what ``pivoted`` does of all groups that are of the sessions in the slot ``AMONG``."""
+    table, groups = _spanned(ledger, shape, among=True)
+    return _wide(table, groups, shape)
+
+
+def _by_session(
+    ledger: Ledger, shape: PivotShape, *, alone: bool
+) -> tuple[ir.Table, dict[str, ir.Value], dict[str, ir.Value]]:
+    """Give sessions with one row, or those with more; their groups, and what is in each span."""
+    table, groups = _spanned(ledger, shape, alone=True)
+    groups["alone_"] = table[SESSION_ALONE]
+    table = table.mutate(**groups)
+    table = table.filter(table.alone_ if alone else ~table.alone_)
+    span = table[_SPAN_COLUMN]
+    names = [name for name in groups if name.startswith("group_")]
+    found = {name: table[name] for name in names}
+    return table, found, {"now": span == _NOW, "before": span == _BEFORE}
+
+
+def _wide(table: ir.Table, groups: Mapping[str, ir.Value], shape: PivotShape) -> ir.Table:
     names = {
         f"{_FIRST_TEXT}{index}": NAMES[name]
         for index, name in enumerate(shape.groups.group_by)
@@ -66,12 +132,17 @@ def _wide(ledger: Ledger, shape: PivotShape) -> ir.Table:
     return _by_span(measured(table, groups, shape.measures, names), shape)
 
 
-def _spanned(ledger: Ledger, shape: PivotShape) -> tuple[ir.Table, dict[str, ir.Value]]:
+def _spanned(
+    ledger: Ledger, shape: PivotShape, *, alone: bool = False, among: bool = False
+) -> tuple[ir.Table, dict[str, ir.Value]]:
     """Give the entries of both periods, and the groups with the period that each is in.
 
-    Where the selection is of sums, so are these.
+    Where the selection is of sums, so are these; ``alone`` asks which sessions have one row.
+    ``among`` leaves those of the sessions in the slot ``AMONG``.
     """
-    table = selected(ledger, shape.groups.selection)
+    table = selected(ledger, shape.groups.selection._replace(alone=alone))
+    if among:
+        table = bindings.among(table, "session_id", AMONG)
     span: ir.Value = ibis.literal(_NOW, "int64")
     if shape.compared:
         span = zones.interval(table.started_at, 2, SPAN)
@@ -98,9 +169,18 @@ def _first(wide: ir.Table, shape: PivotShape) -> ir.Table:
     """Sort, count and cut. A group of which corrections took everything back is none."""
     if not shape.groups.group_by:
         return wide
-    stands = (wide.entries_now.fill_null(0) != 0) | (wide.entries_before.fill_null(0) != 0)
-    wide = wide.filter(stands)
-    wide = wide.mutate(groups_=wide.count().over(ibis.window()), **_sorted_by(wide, shape))
+    wide = wide.filter(_stands(wide))
+    if "groups_" not in wide.columns:
+        wide = wide.mutate(groups_=wide.count().over(ibis.window()))
+    return _in_order(wide, shape)
+
+
+def _stands(wide: ir.Table) -> ir.BooleanValue:
+    return (wide.entries_now.fill_null(0) != 0) | (wide.entries_before.fill_null(0) != 0)
+
+
+def _in_order(wide: ir.Table, shape: PivotShape) -> ir.Table:
+    wide = wide.mutate(**_sorted_by(wide, shape))
     names = [
         f"{_FIRST_TEXT}{index}"
         for index, name in enumerate(shape.groups.group_by)
@@ -135,25 +215,24 @@ def _weight(wide: ir.Table, metric: str, span: str) -> ir.NumericValue:
 
 
 @lru_cache(_SHAPES_REMEMBERED)
-def pivoted_percentiles(ledger: Ledger, shape: PivotShape, kept: PivotShape | None) -> ir.Table:
-    """Give the percentile that ``shape.metric`` is of, for the groups that ``kept`` keeps.
+def pivoted_percentiles(ledger: Ledger, shape: PivotShape, of: PivotShape | None) -> ir.Table:
+    """Give the percentile that ``shape.metric`` is of, for the groups that ``of`` keeps.
 
-    Without ``kept`` for all entries; the column is ``value_now`` and ``value_before``.
+    Without ``of`` for all entries; the column is ``value_now`` and ``value_before``.
     """
     table, groups = _spanned(ledger, shape)
-    if kept is not None:
-        table = _within(ledger, table, groups, kept, inside=True)
-        groups = {name: table[name] for name in groups}
+    if of is not None:
+        table, groups = _within(table, groups, pivoted(ledger, of), inside=True)
     table = table.filter(is_request(table))
     groups = {name: table[name] if name in table.columns else groups[name] for name in groups}
     return _by_span(_percentile(ledger, table, groups, shape.metric), shape)
 
 
 @lru_cache(_SHAPES_REMEMBERED)
-def rest(ledger: Ledger, shape: PivotShape, kept: PivotShape) -> ir.Table:
-    """Give the measures of everything in no group that ``kept`` keeps, as one row."""
+def rest(ledger: Ledger, shape: PivotShape, of: PivotShape) -> ir.Table:
+    """Give the measures of everything in no group that ``of`` keeps, as one row."""
     table, groups = _spanned(ledger, shape)
-    table = _within(ledger, table, groups, kept, inside=False)
+    table, _ = _within(table, groups, pivoted(ledger, of), inside=False)
     span = {_SPAN_COLUMN: table[_SPAN_COLUMN]}
     if MEASURES[shape.metric].percentile[0]:
         table = table.filter(is_request(table))
@@ -164,20 +243,15 @@ def rest(ledger: Ledger, shape: PivotShape, kept: PivotShape) -> ir.Table:
 
 
 def _within(
-    ledger: Ledger,
-    table: ir.Table,
-    groups: Mapping[str, ir.Value],
-    kept: PivotShape,
-    *,
-    inside: bool,
-) -> ir.Table:
-    """Keep the entries of the first groups, or all others."""
-    first = pivoted(ledger, kept)
-    names = [f"group_{index}" for index in range(len(kept.groups.group_by))]
+    table: ir.Table, groups: Mapping[str, ir.Value], first: ir.Table, *, inside: bool
+) -> tuple[ir.Table, dict[str, ir.Value]]:
+    """Keep the entries of the first groups, or all others; give the groups of these."""
+    names = [name for name in groups if name.startswith("group_")]
     first = first.select(**{f"kept_{name}": first[name] for name in names})
     table = table.mutate(**groups)
     same = [table[name].identical_to(first[f"kept_{name}"]) for name in names]
-    return table.semi_join(first, same) if inside else table.anti_join(first, same)
+    table = table.semi_join(first, same) if inside else table.anti_join(first, same)
+    return table, {name: table[name] for name in groups}
 
 
 def _percentile(

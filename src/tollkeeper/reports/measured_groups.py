@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import ibis
 import ibis.expr.datatypes as dt
 
-from tollkeeper.ports import LAST_AT, SESSION_NUMBER
+from tollkeeper.domain.sums import LAST_AT, SESSION_NUMBER
 from tollkeeper.reports.measures import MEASURES, Kind, aggregates
 from tollkeeper.reports.selection import latest
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import ibis
+
 from tollkeeper.domain.ledger import TOKEN_FIELDS, Outcome
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 
@@ -39,7 +41,7 @@ class Measure(NamedTuple):
 
     ``sql`` makes the aggregate (None for ratios and percentiles). A ratio names the two
     measures that it divides; a percentile names its column and its rank in percent. ``of_row``
-    gives what a row has of something that adds up, where the row is of sums, which are wide.
+    gives the measure of one row, where that is of sums, whose numbers are wide.
     """
 
     kind: Kind
@@ -61,7 +63,11 @@ def _count(column: str) -> Measure:
 
 
 def _distinct(column: str) -> Measure:
-    return Measure(Kind.DISTINCT, lambda table: table[column].nunique(where=table[column] != ""))
+    return Measure(
+        Kind.DISTINCT,
+        lambda table: table[column].nunique(where=table[column] != ""),
+        of_row=lambda table: (table[column] != "").cast("int64"),
+    )
 
 
 def _money(column: str) -> Measure:
@@ -79,12 +85,19 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "list_cost_usd": _money("list_cost_usd"),
     "saved_usd": _money("saved_usd"),
     "requests": _count("requests"),
-    "calls": Measure(Kind.COUNT, lambda table: table.requests.sum(where=table.attempt == 1)),
+    "calls": Measure(
+        Kind.COUNT,
+        lambda table: table.requests.sum(where=table.attempt == 1),
+        of_row=lambda table: ibis.cases((table.attempt == 1, table.requests)),
+    ),
     "refusals": _count("refusals"),
     "errors": _count("errors"),
     "disconnects": Measure(
         Kind.COUNT,
         lambda table: table.requests.sum(where=table.outcome == Outcome.DISCONNECTED.value),
+        of_row=lambda table: ibis.cases(
+            (table.outcome == Outcome.DISCONNECTED.value, table.requests)
+        ),
     ),
     "unpriced": _count("unpriced"),
     "entries": _count("sign"),  # those that stand: what was taken back is no entry any more
@@ -92,6 +105,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
         # Two sums: they are wider than 64 bits, the sum of two columns of a row is not.
         Kind.COUNT,
         lambda table: table.tokens_in.sum() + table.tokens_out.sum(),
+        of_row=lambda table: table.tokens_in + table.tokens_out,
     ),
     "tokens_in": _count("tokens_in"),
     "tokens_out": _count("tokens_out"),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import ibis
 
 from tollkeeper.domain.access import Scope
-from tollkeeper.ports import LAST_AT, QUARTER_HOUR_US, Ledger
+from tollkeeper.domain.sums import LAST_AT
+from tollkeeper.ports import QUARTER_HOUR_US, Ledger
 from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.dimensions import FINELY, SUMMED, TAG_PREFIX, TIMES
 from tollkeeper.reports.filters import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tollkeeper.ports import LAST_AT, SESSION_ALONE, SESSION_NUMBER
+from tollkeeper.domain.sums import LAST_AT, SESSION_ALONE, SESSION_NUMBER
 from tollkeeper.storage.columns import COLUMNS, COUNTS, TOKEN_SUMS, Column, Kind
 
 PRICED: Final = "priced"

@@ -16,7 +16,8 @@ import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 
-from tollkeeper.ports import LAST_AT, QUARTER_HOUR_US, SESSION_ALONE, SESSION_NUMBER
+from tollkeeper.domain.sums import LAST_AT, SESSION_ALONE, SESSION_NUMBER
+from tollkeeper.ports import QUARTER_HOUR_US
 from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.quarter_hours import MADE, bound_integer, single
 from tollkeeper.storage.summed_columns import ALIKE, FINER_ROW, SUMMED

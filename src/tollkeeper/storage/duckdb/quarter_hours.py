@@ -16,7 +16,8 @@ import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 
-from tollkeeper.ports import BOUND_PREFIX, LAST_AT, QUARTER_HOUR_US
+from tollkeeper.domain.sums import LAST_AT
+from tollkeeper.ports import BOUND_PREFIX, QUARTER_HOUR_US
 from tollkeeper.storage.summed_columns import (
     ALIKE,
     OPEN_CALL,

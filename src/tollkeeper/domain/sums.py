@@ -1,0 +1,14 @@
+"""Names of what sums of entries have, and entries have not, for whoever makes or reads them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LAST_AT: Final = "last_at"
+"""The column of sums that says when the newest of their entries started."""
+
+SESSION_NUMBER: Final = "session_number"
+"""The column of finer sums that has a number of a row's session, NULL where there is none."""
+
+SESSION_ALONE: Final = "session_alone"
+"""The column that says that no other row is of a row's session."""

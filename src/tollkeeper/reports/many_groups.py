@@ -1,0 +1,58 @@
+"""Groups by session: very many of them, nearly all of one row.
+
+A row whose session has no other is a group as it stands; only the others are put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import ibis
+
+from tollkeeper.reports.measures import MEASURES, aggregates
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+def as_they_stand(
+    table: ir.Table,
+    groups: Mapping[str, ir.Value],
+    spans: Mapping[str, ir.Value],
+    measures: Sequence[str],
+) -> ir.Table:
+    """Give measures of each row, which is a group, as columns ``<measure>_<span>``.
+
+    A row is in at most one of the ``spans``, and has no measures in the others.
+    """
+    found = {
+        f"{name}_{span}": ibis.cases((holds, _of_row(name, table)), else_=ibis.null())
+        for name in measures
+        for span, holds in spans.items()
+    }
+    return table.select(**groups, **found)
+
+
+def put_together(
+    table: ir.Table,
+    groups: Mapping[str, ir.Value],
+    spans: Mapping[str, ir.Value],
+    measures: Sequence[str],
+) -> ir.Table:
+    """Give the same of rows of which several make a group."""
+    stage = table.group_by(**groups, **{f"of_{span}": holds for span, holds in spans.items()})
+    stage = stage.agg(**aggregates(table, measures))
+    found = {
+        f"{name}_{span}": stage[name].max(where=stage[f"of_{span}"])
+        for name in measures
+        for span in spans
+    }
+    return stage.group_by(list(groups)).agg(**found)
+
+
+def _of_row(name: str, rows: ir.Table) -> ir.Value:
+    of_row = MEASURES[name].of_row
+    if of_row is None:
+        raise LookupError(name)
+    return of_row(rows)
