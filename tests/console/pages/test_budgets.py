@@ -65,7 +65,7 @@ def test_the_audit_log_names_a_budget_and_its_amounts(console: RunningConsole) -
     made = kept(console, name="Core team")
     entry = console.get("/settings/audit", console.session("admin")).text
     row = entry.partition("budget.<wbr>add")[2].partition("</tr>")[0]
-    assert f'title="Core team ({made.budget_id})">Core team</span>' in row
+    assert f'title="Core team ({made.budget_id})">Core team<wbr></span>' in row
     assert re.search(r'limit</span> \$[\d,]+\.\d\d</span>', row)
 
 
