@@ -153,7 +153,8 @@ def _by_day(
     start_us = zones.day_start(first, zone)
     clock = zones.local_time(now_us, zone)
     offsets = zones.offsets(zone_name, start_us // 1_000_000, now_us // 1_000_000 + 1)
-    selection = Selection(scope, start_us, now_us, filters, zone_name).summed(())
+    finely = bool(filters) and ledger.sums_finely()
+    selection = Selection(scope, start_us, now_us, filters, zone_name).summed((), finely=finely)
     query = _daily(ledger, selection.shape(), len(offsets.changes))
     values = selection.values() | zones.offset_values(offsets)
     clock_s = clock.hour * 3_600 + clock.minute * 60 + clock.second

@@ -205,15 +205,13 @@ class DuckDbLedger:
 
     def _summed(self, cursor: duckdb.DuckDBPyConnection, names: Collection[str]) -> dict[str, int]:
         """Say how many entries are in the sums that a query reads. Within a snapshot."""
-        found = {}
-        if quarter_hours.SLOT in names:
+        found: dict[str, int] = self._of_thread.summed
+        if quarter_hours.SLOT in names and quarter_hours.SLOT not in found:
             found[quarter_hours.SLOT] = quarter_hours.summed_entries(cursor)
-        if finer_quarter_hours.SLOT in names:
+        if finer_quarter_hours.SLOT in names and finer_quarter_hours.SLOT not in found:
             summed = quarter_hours.summed_entries(cursor, finer_quarter_hours.COUNT)
+            finer_quarter_hours.tell_loose_sessions(cursor, summed)
             found[finer_quarter_hours.SLOT] = summed
-            if not self._of_thread.knows_loose:
-                finer_quarter_hours.tell_loose_sessions(cursor, summed)
-                self._of_thread.knows_loose = True
         return found
 
     @contextmanager
@@ -225,7 +223,7 @@ class DuckDbLedger:
         with self._handle.cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             self._of_thread.cursor = cursor
-            self._of_thread.knows_loose = False
+            self._of_thread.summed = {}  # which does not change within it
             try:
                 yield
             finally:
