@@ -66,7 +66,7 @@ def test_the_audit_log_names_a_budget_and_its_amounts(console: RunningConsole) -
     entry = console.get("/settings/audit", console.session("admin")).text
     row = entry.partition("budget.<wbr>add")[2].partition("</tr>")[0]
     assert f'title="Core team ({made.budget_id})">Core team<wbr></span>' in row
-    assert re.search(r'limit</span> \$[\d,]+\.\d\d</span>', row)
+    assert re.search(r"limit</span> \$[\d,]+\.\d\d</span>", row)
 
 
 def test_an_empty_page_says_how_to_make_one(console: RunningConsole) -> None:
