@@ -18,6 +18,8 @@ from tollkeeper.reports import formatting, zones
 from tollkeeper.services.statements import ISSUED, LOCKED, OPEN, RUNNING, MonthView
 
 PATH: Final = "/statements"
+LINES_MAX: Final = 500
+"""So many lines of use are on a page; files have all."""
 STATES: Final[Mapping[str, words.Word]] = {
     RUNNING: words.Word("Running", "The month is not over yet.", "quiet"),
     OPEN: words.Word("Open", "The month is over, and its statement is not issued yet.", "warn"),
@@ -83,13 +85,13 @@ class TeamMonths(NamedTuple):
 
 
 class UseLine(NamedTuple):
-    """One line of use, or of a correction of ``of``."""
+    """One line of use, or of a correction of ``of``; ``basis`` is None for all that are left."""
 
     of: str
     model: str
     provider: str
     feature: str
-    basis: words.Word
+    basis: words.Word | None
     requests: str
     tokens: str
     cost: Money
@@ -203,10 +205,32 @@ def _cells(found: MonthStatement, teams: Sequence[str]) -> list[Cell]:
 
 
 def use_lines(found: MonthStatement, uses: tuple[Use, ...]) -> tuple[UseLine, ...]:
-    """Write lines of use or of corrections, the dearest first; each leads to its calls."""
-    return tuple(
-        _use_line(found, use) for use in sorted(uses, key=lambda use: -(use.cost_nanos or 0))
+    """Write lines of use or of corrections, the dearest first; each leads to its calls.
+
+    Of very many the last line is all that are left, so that the page stays small and adds up.
+    """
+    ordered = sorted(uses, key=lambda use: -abs(use.cost_nanos or 0))
+    lines = [_use_line(found, use) for use in ordered[:LINES_MAX]]
+    return (*lines, *([_rest(ordered[LINES_MAX:])] if ordered[LINES_MAX:] else []))
+
+
+def _rest(uses: Sequence[Use]) -> UseLine:
+    count = formatting.count_full(len(uses))
+    return UseLine(
+        *("", f"{count} other {'line' if len(uses) == 1 else 'lines'}", "", "", None),
+        formatting.count(sum(use.requests for use in uses)),
+        formatting.count(sum(use.tokens for use in uses)),
+        money_of(_known(use.cost_nanos for use in uses)),
+        money_of(_known(use.list_nanos for use in uses)),
+        _count_or_none(sum(use.unpriced for use in uses)),
+        "",
     )
+
+
+def _known(amounts: Iterable[int | None]) -> int | None:
+    """Add up what is known; None where nothing is."""
+    known = [nanos for nanos in amounts if nanos is not None]
+    return sum(known) if known else None
 
 
 def _use_line(found: MonthStatement, use: Use) -> UseLine:
