@@ -241,8 +241,8 @@ Written by `{command}`, which measured this on {date}. `make bench` measures it 
 """
 _BUSY: Final = """\
 **The machine had other work during this run**, which the browser, the server and the ledger had to
-share two cores with: times are mostly waiting for others. What the almost empty page takes says how
-much of it: in peace that is a third to a half of what it is here.
+share the processor with: times are mostly waiting for others. What the almost empty page takes says
+how much: it has nothing of ours but a word.
 """
 _METHOD: Final = """\
 ## How this was measured
