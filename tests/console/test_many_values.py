@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 from consoles import RunningConsole, running_console
 from memory import peak_bytes, resident_bytes
 from page_figures import amount, cells, last_cells, section, total
+from same_files import parquet_rows, require_same
+from stores import DAY
 from tollkeeper.cli import why
 from tollkeeper.domain.access import Scope
 from tollkeeper.ports import Position
@@ -24,6 +26,7 @@ from tollkeeper.reports.source import LedgerReports
 
 MANY = 2_500
 TEAMS = 300
+FEATURES = 620
 MB = 1 << 20
 WHOLE = Decimal(sum(range(MANY))) / 1_000
 PAGES = {
@@ -60,7 +63,25 @@ def fill(console: RunningConsole, first: int, count: int, values: int) -> None:
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
     with running_console(tmp_path_factory.mktemp("many")) as console:
         fill(console, 0, MANY, MANY)
+        fill_an_earlier_month(console)
         yield console
+
+
+def fill_an_earlier_month(console: RunningConsole) -> None:
+    """Load calls of one team, each for a feature of its own, to which no other page looks back."""
+    console.ledger.append(
+        [
+            console.entry_of(
+                "member",
+                started_at_us=console.now_us - 200 * DAY - number,
+                team="features",
+                tags={"feature": f"f{number}"},
+                cost_nanos=number * 1_000,
+            )
+            for number in range(FEATURES)
+        ],
+        Position("features", FEATURES),
+    )
 
 
 def get(console: RunningConsole, target: str) -> str:
@@ -95,6 +116,13 @@ def test_files_of_the_overview_count_what_they_leave_out(many: RunningConsole) -
     assert (document["groups"], len(document["parts"])) == (MANY, 2_000)
     parts = [*document["parts"], document["not_listed"]]
     assert total(part["cost_usd"] for part in parts) == WHOLE
+
+
+def test_calls_as_parquet_are_those_of_the_csv_file(many: RunningConsole) -> None:
+    rows = file_of(many, "/calls?format=csv")
+    reply = many.get("/calls?format=parquet", many.session("admin"))
+    assert len(rows) > 50
+    require_same(rows, parquet_rows(reply.body))
 
 
 def test_what_changed_adds_up_beyond_the_rows_that_are_shown(many: RunningConsole) -> None:
@@ -132,6 +160,20 @@ def test_percentiles_are_those_of_the_groups_that_are_kept(many: RunningConsole)
     assert (len(some), len(every)) == (3, MANY)
     assert some == every[:3]
     assert some[0]["duration_p95_ms"] == 120
+
+
+def test_a_statement_of_very_many_lines_stays_small_and_adds_up(many: RunningConsole) -> None:
+    (month,) = (row["month"] for row in json_of(many, "/api/v1/statements")["months"][-1:])
+    page = get(many, f"/statements/{month}/features")
+    rows = cells(section(page, "usage"))
+    assert (len(rows), "120 other lines" in page) == (501, True)
+    booked = Decimal(sum(range(FEATURES))) / 10**6
+    assert total(amount(row[-1]) for row in rows) == booked
+    assert len(page.encode()) < 0.7 * MB
+    file = file_of(many, f"/api/v1/statements/{month}/features?format=csv")
+    lines = [row for row in file if row["kind"] == "usage"]
+    assert len(lines) == FEATURES
+    assert total(row["cost_usd"] for row in lines) == booked
 
 
 @pytest.mark.parametrize("target", PAGES)
