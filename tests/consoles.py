@@ -139,6 +139,8 @@ class RunningConsole:
         clients: Sequence[OidcClient] = (),
         mask_people: bool = False,
         opened: Callable[[Path], Ledger] = open_duckdb,
+        billing_zone: str = "UTC",
+        sharing: Sharing = Sharing(),  # noqa: B008 - immutable
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder: Folder = open_folder(folder)
@@ -197,8 +199,8 @@ class RunningConsole:
             sign_on=SignOn(clients),
             passwords=passwords,
             statements=StatementDesk(
-                *(LedgerFacts(self.ledger, ORG), self.store, ORG, ZoneInfo("UTC")),
-                *(Sharing(), lambda: self.plans, lambda: self.now_us),
+                *(LedgerFacts(self.ledger, ORG), self.store, ORG, ZoneInfo(billing_zone)),
+                *(sharing, lambda: self.plans, lambda: self.now_us),
             ),
             adoption=PublicationMemory(self.ledger, ORG, self.store.memberships, "UTC", 5),
             alerting=Alerting(
