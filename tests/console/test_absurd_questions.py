@@ -116,11 +116,12 @@ def test_a_ledger_whose_file_was_taken_away_is_told_of_and_comes_back(tmp_path: 
         made.load(made.entry_of("member", call_id="first"))
         file = made.folder.data.ledger
         file.rename(tmp_path / "away")
-        for path in PAGES[:5]:
+        for path in (*PAGES, "/statements", "/statements/2026-09", "/me", "/adoption"):
             reply = made.get(path, session)
             assert (reply.status, "put it back" in reply.text) == (503, True), path
-        told = made.get("/api/v1/usage", session)
-        assert (told.status, told.json()["code"]) == (503, "ledger_unavailable")
+        for path in (*DOCUMENTS, "/api/v1/statements", "/api/v1/digest", "/api/v1/forecast"):
+            told = made.get(path, session)
+            assert (told.status, told.json()["code"]) == (503, "ledger_unavailable"), path
         assert made.get("/keys", session).status == 200
         (tmp_path / "away").rename(file)
         made.load(made.entry_of("member", call_id="second"))

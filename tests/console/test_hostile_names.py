@@ -132,7 +132,8 @@ def test_forms_come_back_as_text(hostile: RunningConsole, text: str) -> None:
         "/explore?format=csv&group_by=tool,tag:feature&view=table",
         "/explore?format=csv&group_by=model&filter=" + quote(f'model:"{FORMULAS[0]}"'),
         *("/why?format=csv&by=tag:feature", "/why?format=csv&by=provider"),
-        "/api/v1/statements/2026-09?format=csv",
+        *(f"/api/v1/statements/2026-09?format={kind}" for kind in ("csv", "focus_csv")),
+        *("/models?format=csv", "/api/v1/changes?format=csv&by=provider"),
     ],
 )
 def test_no_cell_of_a_file_is_a_formula(hostile: RunningConsole, target: str) -> None:
