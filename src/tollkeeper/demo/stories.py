@@ -28,7 +28,7 @@ class Span(NamedTuple):
 class Stories(NamedTuple):
     """What was planted, and when.
 
-    ``runaway`` is a Tuesday's afternoon on which one key repeats the same call all the time.
+    ``runaway`` is the last Tuesday's afternoon, on which one key repeats the same call all the time.
     ``leak`` is a night in which one person's key is used from elsewhere, until it is revoked
     at its end. Support uses no Claude Code from ``support_stops_day`` on; Data science goes
     over to Kimi, a few each week, from ``kimi_day`` on. ``discount_us`` is when a contract
@@ -56,7 +56,7 @@ def weekday(day: int) -> int:
 
 def stories(today: int) -> Stories:
     """Say when everything happens, seen from the last day of the history."""
-    tuesday = today - 8 - (weekday(today - 8) - _TUESDAY) % 7
+    tuesday = today - 1 - (weekday(today - 1) - _TUESDAY) % 7
     leak_day = _workday_before(today - 9)
     outage_day = _workday_before(today - 17)
     refused_day = _workday_before(today - 3)
