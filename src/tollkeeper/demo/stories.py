@@ -28,7 +28,7 @@ class Span(NamedTuple):
 class Stories(NamedTuple):
     """What was planted, and when.
 
-    ``runaway`` is the last Tuesday's afternoon, on which one key repeats the same call all the time.
+    ``runaway`` is the last Tuesday's afternoon, on which one key repeats the same call.
     ``leak`` is a night in which one person's key is used from elsewhere, until it is revoked
     at its end. Support uses no Claude Code from ``support_stops_day`` on; Data science goes
     over to Kimi, a few each week, from ``kimi_day`` on. ``discount_us`` is when a contract

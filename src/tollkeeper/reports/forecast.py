@@ -9,6 +9,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import ibis
+
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.forecast import HISTORY_DAYS, Day, State, forecast_of
 from tollkeeper.domain.ledger import Basis
@@ -177,6 +179,16 @@ def _daily(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
     """Sum up local days: all, what came before the quarter-hour that the clock is in, what came
     in it, what was estimated."""
     table = selected(ledger, shape)
+    table = table.select(
+        "started_at",
+        "unpriced",
+        cost=table.cost_usd,
+        estimated=(table.basis == Basis.ESTIMATED.value).ifelse(table.cost_usd, ibis.null()),
+        entries=table.sign,
+    )
+    if shape.edges is not None:  # most rows begin with one of a few quarter-hours
+        names = [name for name in table.columns if name != "started_at"]
+        table = table.group_by("started_at").agg(**{name: table[name].sum() for name in names})
     table = table.mutate(
         day=zones.local_day(table.started_at, changes),
         clock_s=zones.local_second(table.started_at, changes),
@@ -184,10 +196,10 @@ def _daily(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
     clock_s = table.clock_s
     begun_s, ends_s = bindings.integer(_BEGUN), bindings.integer(_ENDS)
     return table.group_by("day").agg(
-        cost=table.cost_usd.sum(),
-        early=table.cost_usd.sum(where=clock_s < begun_s),
-        running=table.cost_usd.sum(where=(clock_s >= begun_s) & (clock_s < ends_s)),
-        estimated=table.cost_usd.sum(where=table.basis == Basis.ESTIMATED.value),
+        cost=table.cost.sum(),
+        early=table.cost.sum(where=clock_s < begun_s),
+        running=table.cost.sum(where=(clock_s >= begun_s) & (clock_s < ends_s)),
+        estimated=table.estimated.sum(),
         unpriced=table.unpriced.sum(),
-        entries=table.sign.sum(),
+        entries=table.entries.sum(),
     )

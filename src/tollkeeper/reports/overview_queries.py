@@ -51,18 +51,18 @@ def by_part(ledger: Ledger, shape: SelectionShape, name: str, limit: int) -> ir.
     """
     table = selected(ledger, shape)
     now = table.started_at >= bindings.moment("now_start")
-    before = table.started_at < bindings.moment("before_until")
+    table = table.filter(now | (table.started_at < bindings.moment("before_until")))
+    now = table.started_at >= bindings.moment("now_start")
     found = {
-        "entries": table.sign.sum(where=now),
-        "entries_before": table.sign.sum(where=before),
-        "cost": table.cost_usd.sum(where=now),
-        "cost_before": table.cost_usd.sum(where=before),
-        "requests": table.requests.sum(where=now),
-        "unpriced": table.unpriced.sum(where=now),
+        "entries": table.sign.sum(),
+        "cost": table.cost_usd.sum(),
+        "requests": table.requests.sum(),
+        "unpriced": table.unpriced.sum(),
     }
     if name in NAMES:
         found["name"] = latest(table, NAMES[name])
-    parts = table.group_by(part=dimension(ledger, table, name)).agg(**found)
+    spans = table.group_by(part=dimension(ledger, table, name), now_=now).agg(**found)
+    parts = _side_by_side(spans)
     stands = (parts.entries.fill_null(0) != 0) | (parts.entries_before.fill_null(0) != 0)
     parts = parts.filter(stands)
     parts = parts.mutate(groups_=parts.count().over(ibis.window()))
@@ -72,6 +72,23 @@ def by_part(ledger: Ledger, shape: SelectionShape, name: str, limit: int) -> ir.
         ibis.desc("requests"),
         ibis.asc("part", nulls_first=False),
     ).limit(limit)
+
+
+def _side_by_side(spans: ir.Table) -> ir.Table:
+    """Put what each value has of both periods into one row: two rows a value are few, so that
+    each entry was added up once, and not asked of every sum whether it belongs there."""
+    now = spans.now_
+    found = {
+        "entries": spans.entries.max(where=now),
+        "entries_before": spans.entries.max(where=~now),
+        "cost": spans.cost.max(where=now),
+        "cost_before": spans.cost.max(where=~now),
+        "requests": spans.requests.max(where=now),
+        "unpriced": spans.unpriced.max(where=now),
+    }
+    if "name" in spans.columns:
+        found["name"] = ibis.coalesce(spans.name.max(where=now), spans.name.max(where=~now))
+    return spans.group_by("part").agg(**found)
 
 
 @lru_cache(_SHAPES_REMEMBERED)
