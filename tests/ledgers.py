@@ -11,6 +11,8 @@ from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import Ledger, Position
 from tollkeeper.storage.duckdb.handle import Settings
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+from tollkeeper.storage.sqlite.handle import Settings as SqliteSettings
+from tollkeeper.storage.sqlite.ledger import SqliteLedger
 
 SMALL = Settings(memory_limit="256MB", threads=1)
 _numbers = count()
@@ -21,7 +23,12 @@ def open_duckdb(folder: Path) -> DuckDbLedger:
     return DuckDbLedger(folder / "ledger.duckdb", SMALL)
 
 
-ENGINES: dict[str, Callable[[Path], Ledger]] = {"duckdb": open_duckdb}
+def open_sqlite(folder: Path) -> SqliteLedger:
+    """Open the SQLite ledger in a folder; it is made if it is not there."""
+    return SqliteLedger(folder / "ledger.sqlite3", SqliteSettings(synchronous="OFF"))
+
+
+ENGINES: dict[str, Callable[[Path], Ledger]] = {"duckdb": open_duckdb, "sqlite": open_sqlite}
 
 
 def store(ledger: Ledger, entries: Sequence[LedgerEntry]) -> Scope:

@@ -1,0 +1,142 @@
+"""Entries summed up by the quarter-hour in SQLite: see ``storage.summed_columns``.
+
+Entries are only ever added, so they are numbered from 1 on (``rowid``). The first of them, as
+many as ``summed_entries`` says, are in ``quarter_hours``; those that follow are taken as they
+are. Both change in one transaction, so whoever reads sees each entry exactly once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from tollkeeper.ports import LAST_AT, QUARTER_HOUR_US
+from tollkeeper.storage.summed_columns import (
+    ALIKE,
+    OPEN_CALL,
+    PIECES,
+    PRICED,
+    ROW,
+    STANDS,
+    SUMMED,
+)
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+TABLE: Final = "quarter_hours"
+STEP: Final = 100_000
+"""So many entries are summed up in one transaction, while which nothing else is written."""
+
+LEFT_MAX: Final = 5_000
+"""So many entries may follow those that are summed up."""
+
+_NO_PIECES: Final = "{}"
+_MADE: Final = {
+    OPEN_CALL: "CASE WHEN unpriced <> 0 THEN call_id ELSE '' END",
+    PRICED: "cost_usd IS NOT NULL",
+    PIECES: f"units <> '{_NO_PIECES}'",
+    STANDS: "CASE WHEN corrects = '' OR revision > 0 THEN sign ELSE 0 END",
+}
+_NAMES: Final = ("started_at", LAST_AT, *(each.name for each in (*ALIKE, *SUMMED)))
+# The remainder of what was before 1970 is negative.
+_BEGINS: Final = (
+    f"started_at - (started_at % {QUARTER_HOUR_US} + {QUARTER_HOUR_US}) % {QUARTER_HOUR_US}"
+)
+
+_ADD: Final = f"""
+INSERT INTO {TABLE} ({", ".join(_NAMES)})
+SELECT {_BEGINS}, max(started_at),
+    {", ".join(_MADE.get(each.name, each.name) for each in ALIKE)},
+    {", ".join(f"sum({_MADE.get(each.name, each.name)})" for each in SUMMED)}
+FROM entries
+WHERE rowid > ? AND rowid <= ?
+GROUP BY 1, {", ".join(str(number + 3) for number in range(len(ALIKE)))}
+ORDER BY 1
+"""  # noqa: S608 - names of ours
+
+_STATE: Final = ibis.table(
+    {"entries": dt.Int64(nullable=False), "wide": dt.Int64(nullable=False)}, name="summed_entries"
+)
+
+
+def together(
+    entries: ir.Table, quarter_hours: ir.Table, edges: Sequence[tuple[ir.Value, ir.Value]]
+) -> ir.Table:
+    """Give the sums of whole quarter-hours, and the single entries that are in none of them.
+
+    ``edges`` bound the quarter-hours whose entries are wanted by themselves.
+    """
+    whole = quarter_hours
+    if edges:
+        whole = whole.filter(whole.started_at.notin([begin for begin, _ in edges]))
+    number = entries.rowid()
+    summed = _STATE.select("entries").as_scalar()
+    after = single(entries.filter(number > summed))
+    if not edges:
+        return ibis.union(whole, after, distinct=False)
+    started_at = entries.started_at
+    within = ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in edges))
+    of_edges = single(entries.filter(number <= summed, within))
+    return ibis.union(whole, after, of_edges, distinct=False)
+
+
+def single(entries: ir.Table) -> ir.Table:
+    """Give entries the columns of sums, each standing for itself."""
+    entries = entries.mutate(
+        **{
+            LAST_AT: entries.started_at,
+            PRICED: entries.cost_usd.notnull(),
+            PIECES: entries.units != _NO_PIECES,
+            STANDS: ((entries.corrects == "") | (entries.revision > 0)).ifelse(entries.sign, 0),
+        }
+    )
+    return entries.select(*(column.name for column in ROW))
+
+
+def left(connection: sqlite3.Connection, left_max: int = LEFT_MAX) -> int:
+    """Say how many entries are worth being summed up now; 0 where they are few.
+
+    Also where the entries are not numbered one by one, as they would be if some had been
+    deleted, and where a number among them is wide: these are read one by one.
+    """
+    summed, wide, entries, last = connection.execute(
+        "SELECT entries, wide, (SELECT count(*) FROM entries), (SELECT max(rowid) FROM entries)"
+        " FROM summed_entries"
+    ).fetchone()
+    more = int(entries) - int(summed)
+    return more if not wide and entries == (last or 0) and more > left_max else 0
+
+
+def sum_up(connection: sqlite3.Connection, step: int = STEP) -> None:
+    """Sum up the next entries, at most ``step``. Within a transaction.
+
+    Where a sum would need more than 64 bits, fewer at once are: one alone always fits.
+    """
+    first, entries = connection.execute(
+        "SELECT entries, (SELECT max(rowid) FROM entries) FROM summed_entries"
+    ).fetchone()
+    after = min(first + step, entries)
+    while True:
+        connection.execute("SAVEPOINT summing")
+        try:
+            connection.execute(_ADD, (first, after))
+        except sqlite3.OperationalError as error:
+            connection.execute("ROLLBACK TO summing")
+            if str(error) != OVERFLOW or after == first + 1:
+                raise
+            after = first + (after - first) // 2
+        else:
+            break
+        finally:
+            if connection.in_transaction:
+                connection.execute("RELEASE summing")
+    connection.execute("UPDATE summed_entries SET entries = ?", (after,))
+
+
+OVERFLOW: Final = "integer overflow"
+"""What SQLite says where a sum needs more than 64 bits."""
