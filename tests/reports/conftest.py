@@ -7,14 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from ledgers import SMALL
+from ledgers import SMALL, open_sqlite
 from tollkeeper.ports import Ledger
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 
-@pytest.fixture(scope="module")
-def ledger() -> Iterator[Ledger]:
-    """Give an empty ledger in memory, for all tests of a file: each keeps to its organisation."""
-    opened = DuckDbLedger(Path(":memory:"), SMALL)
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("sqlite", marks=pytest.mark.long)])
+def ledger(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ledger]:
+    """Give an empty ledger for all tests of a file: each keeps to its organisation.
+
+    Every report is asked of every engine; of SQLite in the long run, and where it matters most
+    in every one (``test_engines_agree.py``).
+    """
+    opened: Ledger
+    if request.param == "duckdb":
+        opened = DuckDbLedger(Path(":memory:"), SMALL)
+    else:
+        opened = open_sqlite(tmp_path_factory.mktemp("reports"))
     yield opened
     opened.close()

@@ -21,6 +21,7 @@ import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.sqlite import SQLiteCompiler
 
 from tollkeeper.storage.bound_sql import BoundSql, bound_sql
+from tollkeeper.storage.narrowing import narrowed
 from tollkeeper.storage.sqlite.wide_numbers import NANOS
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _EPOCH_ORDINAL: Final = 719_163
 def compiled(expression: ir.Table, *, wide: bool) -> BoundSql:
     """Write a query, with a placeholder for each bound slot."""
     compiler = WideCompiler() if wide else Compiler()
-    text = compiler.to_sqlglot(expression).sql(
+    text = compiler.to_sqlglot(narrowed(expression)).sql(
         dialect=compiler.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE
     )
     return bound_sql(text, lambda name: f":{name}")
@@ -76,7 +77,7 @@ class Compiler(SQLiteCompiler):
                 return arg
             raise NotImplementedError(f"a cast of {given} to {to}")
         if given.is_string() and to.is_boolean():
-            return self.f.lower(arg).isin(*_TRUE_WORDS)
+            return sge.paren(self.f.lower(arg).isin(*_TRUE_WORDS))
         if (given.is_boolean() or given.is_integer()) and (to.is_integer() or to.is_boolean()):
             return arg
         if to.is_timestamp():

@@ -29,7 +29,7 @@ _NAMES: Final = [column.name for column in COLUMNS]
 
 INSERT: Final = (
     f"INSERT INTO {TABLE} ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608 - names of ours
-    " ON CONFLICT (entry_id, part) DO NOTHING"
+    " ON CONFLICT (started_at, entry_id, part) DO NOTHING"
 )
 
 

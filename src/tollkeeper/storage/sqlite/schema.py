@@ -112,8 +112,8 @@ CREATE TABLE entries (
 """
 
 _INDEXES: Final = (
-    "CREATE UNIQUE INDEX entries_by_id ON entries (entry_id, part)",
-    "CREATE INDEX entries_by_start ON entries (started_at)",
+    "CREATE UNIQUE INDEX entries_by_start ON entries (started_at, entry_id, part)",
+    "CREATE INDEX entries_by_id ON entries (entry_id)",
     "CREATE INDEX entries_by_call ON entries (call_id)",
 )
 

@@ -175,7 +175,7 @@ class _AtLargest:
         self._value: Any = None
 
     def step(self, value: Any, key: Any) -> None:
-        if value is None or key is None:
+        if key is None:
             return
         weight = _number(key) if isinstance(key, (int, bytes)) else key
         if self._key is None or self._is_better(weight):
