@@ -8,17 +8,21 @@ from tempfile import gettempdir
 from typing import NamedTuple
 
 _SOCKET_PATH_BYTES_MAX = 100
+SQLITE_LEDGER = "sqlite:///"
+"""What the address of a ledger in an SQLite file begins with; the path of the file follows."""
 
 
 class DataFolder(NamedTuple):
     """Where a deployment keeps its files.
 
     ``store_url`` is the configured address of the store, "" for the file in the folder. It may
-    hold a password. See ``storage.store.store_address``.
+    hold a password. See ``storage.store.store_address``. ``ledger_url`` is that of the ledger,
+    ``sqlite:///<file>``, or "" for DuckDB in the folder.
     """
 
     root: Path
     store_url: str = ""
+    ledger_url: str = ""
 
     def __repr__(self) -> str:
         return f"DataFolder({str(self.root)!r})"
@@ -30,7 +34,15 @@ class DataFolder(NamedTuple):
         return Path(path) if path != self.store_url else self.root / "store.sqlite3"
 
     @property
+    def has_sqlite_ledger(self) -> bool:
+        """Tell whether the ledger is kept by SQLite, not by DuckDB."""
+        return self.ledger_url.startswith(SQLITE_LEDGER)
+
+    @property
     def ledger(self) -> Path:
+        """The ledger's file."""
+        if self.has_sqlite_ledger:
+            return Path(self.ledger_url.removeprefix(SQLITE_LEDGER))
         return self.root / "ledger.duckdb"
 
     @property

@@ -23,7 +23,11 @@ from tollkeeper.storage.store.store_address import PostgresDatabase, parse_store
         ("store: postgresql://db:99999/x", "has a port that is no number up to 65535"),
         ("store: postgresql://db/x?sslmod=require", "not known: did you mean sslmode?"),
         ("store: postgresql://db/x?password=pass-word", "write user:password@host"),
-        ("ledger: clickhouse://db/x", "this version keeps it in duckdb:///d/ledger.duckdb"),
+        ("ledger: 'sqlite:///'", "names no file"),
+        (
+            "ledger: clickhouse://db/x",
+            "keeps it in duckdb:///d/ledger.duckdb or in a file of SQLite",
+        ),
     ],
 )
 def test_what_cannot_be_obeyed_is_refused(tmp_path: Path, text: str, says: str) -> None:
@@ -44,6 +48,16 @@ def test_what_is_so_anyway_may_be_said(tmp_path: Path) -> None:
         "store: sqlite:///d/store.sqlite3\nledger: duckdb:///d/ledger.duckdb\n"
     )
     assert config.load(file, {}).settings.timezone == "Europe/Berlin"
+
+
+def test_a_ledger_of_sqlite_is_where_the_configuration_says(tmp_path: Path) -> None:
+    file = tmp_path / "tollkeeper.yaml"
+    file.write_text("data: d\nledger: sqlite:///d/ledger.sqlite3\n")
+    url = config.load_ledger_url(file, {})
+    assert config.load(file, {}).settings.ledger == url
+    assert DataFolder(Path("d"), "", url).ledger == Path("d/ledger.sqlite3")
+    assert config.load_ledger_url(file, {"TOLLKEEPER_LEDGER": ""}) == ""
+    assert DataFolder(Path("d")).ledger == Path("d/ledger.duckdb")
 
 
 @pytest.mark.parametrize(

@@ -205,14 +205,14 @@ def wants_sandbox(configuration: Configuration, data: DataFolder) -> bool:
 
 
 def data_folder(data: Path | None, config_file: Path | None = None) -> DataFolder:
-    """Give a data folder, or else the configured one, and where its store is.
+    """Give a data folder, or else the configured one, and where its store and its ledger are.
 
     Of the configuration no more is read than that. Raises ConfigError.
     """
     config = import_module("tollkeeper.config")
     store_url: str = config.load_store_url(config_file, config.environment())
     root = Path(configuration(config_file).settings.data) if data is None else data
-    return DataFolder(root, store_url)
+    return DataFolder(root, store_url, config.load_ledger_url(config_file, config.environment()))
 
 
 def configured_zone(config_file: Path | None) -> str:

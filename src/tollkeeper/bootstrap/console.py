@@ -24,6 +24,7 @@ from tollkeeper.bootstrap.alerting import ConsoleAlerts
 from tollkeeper.bootstrap.audit import ConsoleAudit
 from tollkeeper.bootstrap.children import ChildOptions, run_child
 from tollkeeper.bootstrap.console_budgets import ConsoleBudgets
+from tollkeeper.bootstrap.ledgers import engine_of, open_ledger
 from tollkeeper.bootstrap.loader_thread import LoaderThread
 from tollkeeper.bootstrap.mailing import mailer_of
 from tollkeeper.bootstrap.price_books import configured_terms, former_book
@@ -54,7 +55,6 @@ from tollkeeper.services.loading import Loader
 from tollkeeper.services.repricing import CurrentPrices, Repricer
 from tollkeeper.services.repricing_unpriced import UnpricedCalls
 from tollkeeper.services.statements import StatementDesk
-from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.journal.tail import FolderTail
 from tollkeeper.storage.late_ledger import LateLedger
 from tollkeeper.storage.parquet_table import parquet_bytes
@@ -74,11 +74,12 @@ def main() -> None:
 async def serve(options: ChildOptions) -> None:
     """Build the console and answer."""
     configuration = config.load(options.config, config.environment())
-    data = DataFolder(options.data, configuration.settings.store)
+    settings = configuration.settings
+    data = DataFolder(options.data, settings.store, settings.ledger)
     vault = bootstrap.open_vault(data)
     store = bootstrap.open_store(data)
-    failpoint = kill_at(configuration.settings.failpoint) or nowhere
-    ledger = LateLedger(DuckDbLedger.engine, lambda: DuckDbLedger(data.ledger, failpoint=failpoint))
+    failpoint = kill_at(settings.failpoint) or nowhere
+    ledger = LateLedger(engine_of(data), lambda: open_ledger(data, failpoint))
     try:
         org = _org(store, data)
         prices = FollowedPrices(

@@ -45,7 +45,8 @@ def examine(config_file: Path | None, data: Path | None, *, online: bool) -> Ite
         remedy = error.hint or "put it right; a running server keeps the one that it has"
         yield fail("configuration", message, remedy)
     root = Path(configuration.settings.data) if data is None else data
-    data_folder = DataFolder(root, configuration.settings.store)
+    settings = configuration.settings
+    data_folder = DataFolder(root, settings.store, settings.ledger)
     server, refused = _server(data_folder)
     if refused is not None:
         yield refused

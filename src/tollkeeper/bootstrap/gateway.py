@@ -54,7 +54,7 @@ async def serve(options: ChildOptions) -> None:
     keep_freed_memory()
     configuration = config.load(options.config, config.environment())
     settings = configuration.settings
-    data = DataFolder(options.data, settings.store)
+    data = DataFolder(options.data, settings.store, settings.ledger)
     vault = bootstrap.open_vault(data)
     folder_lock.hold(data.run / "gateway.lock")  # until this process ends, however it does
     directory = bootstrap.open_key_directory(data)

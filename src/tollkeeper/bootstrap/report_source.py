@@ -14,6 +14,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tollkeeper import clock
+from tollkeeper.bootstrap.ledgers import open_ledger_to_read
 from tollkeeper.bootstrap.running_server import RunningServer, server_of
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.errors import ConfigError
@@ -71,7 +72,7 @@ def _reports_here(
 @contextmanager
 def ledger_of(data: DataFolder, tell: Callable[[str], None]) -> Iterator[Ledger]:
     """Open the ledger of a folder without a server. ``tell`` gets a sentence if calls wait."""
-    ledger = open_ledger_to_read(data.ledger)
+    ledger = open_ledger_to_read(data)
     try:
         if some_wait(data.journal, ledger):
             tell(WAITING)
@@ -92,17 +93,6 @@ def running_server(data: DataFolder) -> RunningServer | None:
         if server is not None or not started or clock.monotonic_s() > deadline_s:
             return server
         sleep(_POLL_S)
-
-
-def open_ledger_to_read(path: Path) -> Ledger:
-    """Open the ledger's file and leave it as it is; without a file the ledger is empty."""
-    handle = import_module("tollkeeper.storage.duckdb.handle")
-    engine = import_module("tollkeeper.storage.duckdb.ledger")
-    if path.exists():
-        found: Ledger = engine.DuckDbLedger(path, handle.Settings(read_only=True))
-    else:
-        found = engine.DuckDbLedger(Path(":memory:"))
-    return found
 
 
 def organisation_in(data: DataFolder) -> str:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
 from tollkeeper import bootstrap, clock
+from tollkeeper.bootstrap.ledgers import open_ledger
 from tollkeeper.bootstrap.price_books import configured_terms
 from tollkeeper.bootstrap.report_source import WAITING, server_or_here, some_wait
 from tollkeeper.config import Configuration
@@ -14,7 +15,6 @@ from tollkeeper.ports import DataFolder
 from tollkeeper.reports.bookings import LedgerBookings
 from tollkeeper.reports.repricing import asked_step, step_document
 from tollkeeper.services.repricing import CurrentPrices, Repricer
-from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 _BY: Final = "command line"
 
@@ -40,7 +40,7 @@ def _repricing_here(
 ) -> Iterator[_Here]:
     store = bootstrap.open_store(data)
     try:
-        ledger = DuckDbLedger(data.ledger)
+        ledger = open_ledger(data)
         try:
             if some_wait(data.journal, ledger):
                 tell(WAITING)

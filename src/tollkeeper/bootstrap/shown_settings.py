@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tollkeeper import bootstrap, clock
 from tollkeeper.config import Configuration
 from tollkeeper.console.shown_settings import SettingLine, SettingsSection, ShownSettings
+from tollkeeper.data_folder import SQLITE_LEDGER
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.domain.routing import Provider
 from tollkeeper.ports import Store
@@ -109,10 +110,15 @@ def _place(found: Configuration) -> SettingsSection:
             SettingLine("Time zone", settings.timezone),
             SettingLine("Data folder", settings.data),
             SettingLine("Store", "PostgreSQL" if is_server else "SQLite"),
-            SettingLine("Ledger", "DuckDB, in the data folder"),
+            SettingLine("Ledger", _ledger(settings.ledger)),
             SettingLine("Entries are kept", "for ever: they are never deleted by themselves"),
         ),
     )
+
+
+def _ledger(url: str) -> str:
+    file = url.removeprefix(SQLITE_LEDGER)
+    return "DuckDB, in the data folder" if file == url else f"SQLite, {file}"
 
 
 def _provider(provider: Provider, stored: Collection[str]) -> SettingLine:

@@ -88,7 +88,7 @@ class Extras(NamedTuple):
 def run(role: Role, configuration: Configuration, extras: Extras | None = None) -> int:
     """Run the processes of a role until told to stop; give the exit code."""
     settings = configuration.settings
-    data = DataFolder(Path(settings.data), settings.store)
+    data = DataFolder(Path(settings.data), settings.store, settings.ledger)
     lock = folder_lock.hold(data.run / f"serve-{role}.lock")
     log = LogSink("supervisor", level=settings.log_level.upper())
     try:

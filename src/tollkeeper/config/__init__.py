@@ -26,6 +26,7 @@ from tollkeeper.config.mail import check_mail
 from tollkeeper.config.oidc import oidc_providers
 from tollkeeper.config.settings import NOT_YET, Settings
 from tollkeeper.config.sharing import sharing
+from tollkeeper.data_folder import SQLITE_LEDGER
 from tollkeeper.domain.anomalies import RULES
 from tollkeeper.domain.budget_raises import Overdraft
 from tollkeeper.domain.budgets import Budget
@@ -45,7 +46,6 @@ from tollkeeper.storage.store.store_address import EXAMPLES, parse_store_url
 
 DEFAULT_FILE = "tollkeeper.yaml"
 PREFIX = "TOLLKEEPER_"
-_STORE = f"{PREFIX}STORE"
 _SHORT = {"HOST": ("listen", "host"), "PORT": ("listen", "port")}
 _OWN_WORDS = {"CONFIG"}
 _STEP = re.compile(r"\.([^.\[\]]+)|\[([^\]]*)\]")
@@ -144,11 +144,27 @@ def load_store_url(file: Path | None, variables: Mapping[str, str]) -> str:
 
     So a key can be revoked whatever else is wrong with the file. Raises ConfigError.
     """
-    document = _document(_file(file, variables), variables, only="store")
-    values = {**document.data, **({"store": variables[_STORE]} if _STORE in variables else {})}
-    settings = _convert(document, values)
+    document, settings = _only(file, variables, "store")
     _check_store(document, settings)
     return settings.store
+
+
+def load_ledger_url(file: Path | None, variables: Mapping[str, str]) -> str:
+    """Read where the ledger is, "" for the data folder, and look at nothing else.
+
+    Raises ConfigError.
+    """
+    return _only(file, variables, "ledger")[1].ledger
+
+
+def _only(
+    file: Path | None, variables: Mapping[str, str], option: str
+) -> tuple[yaml_file.Document, Settings]:
+    """Read one option at the top, from the file or the environment."""
+    document = _document(_file(file, variables), variables, only=option)
+    name = f"{PREFIX}{option.upper()}"
+    values = {**document.data, **({option: variables[name]} if name in variables else {})}
+    return document, _convert(document, values)
 
 
 def _file(file: Path | None, variables: Mapping[str, str]) -> Path | None:
@@ -284,12 +300,24 @@ def _check_places(document: yaml_file.Document, settings: Settings) -> None:
         raise document.error(
             ("timezone",), f"{settings.timezone!r} is no time zone", "write Europe/Berlin"
         ) from None
-    only = f"duckdb:///{settings.data}/ledger.duckdb"
-    if settings.ledger not in {"", only}:
-        raise document.error(
-            ("ledger",), f"this version keeps it in {only}", "leave the option out"
-        )
+    _check_ledger(document, settings)
     _check_store(document, settings)
+
+
+def _check_ledger(document: yaml_file.Document, settings: Settings) -> None:
+    usual = f"duckdb:///{settings.data}/ledger.duckdb"
+    file = settings.ledger.removeprefix(SQLITE_LEDGER)
+    if file != settings.ledger:
+        if not file or file.endswith("/") or set(file) & set("?#"):
+            raise document.error(
+                ("ledger",), "names no file", f"write sqlite:///{settings.data}/ledger.sqlite3"
+            )
+    elif settings.ledger not in {"", usual}:
+        raise document.error(
+            ("ledger",),
+            f"this version keeps it in {usual} or in a file of SQLite",
+            f"leave the option out, or write sqlite:///{settings.data}/ledger.sqlite3",
+        )
 
 
 def _check_store(document: yaml_file.Document, settings: Settings) -> None:

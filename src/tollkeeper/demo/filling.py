@@ -15,6 +15,7 @@ from contextlib import closing
 from typing import Final
 
 from tollkeeper import bootstrap, clock
+from tollkeeper.bootstrap.ledgers import open_ledger
 from tollkeeper.demo import folder
 from tollkeeper.demo.alerts import live_through
 from tollkeeper.demo.budgets import set_budgets
@@ -26,7 +27,6 @@ from tollkeeper.domain.errors import ConfigError, LedgerUnavailable
 from tollkeeper.ports import DataFolder, Ledger
 from tollkeeper.services.loading import Loader
 from tollkeeper.storage import folder_lock
-from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.folder_lock import FolderLock
 from tollkeeper.storage.journal.tail import FolderTail
 
@@ -76,7 +76,7 @@ def _fill(data: DataFolder, mark: Mark, company: Company, lock: FolderLock, tell
     try:
         with (
             closing(bootstrap.open_store(data)) as store,
-            closing(DuckDbLedger(data.ledger)) as ledger,
+            closing(open_ledger(data)) as ledger,
         ):
             settle_in(store, bootstrap.open_vault(data), company)
             _load(data, ledger, writer, mark.entries, tell)

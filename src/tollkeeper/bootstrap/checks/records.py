@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tollkeeper.bootstrap.checks import Check, Place, fail, ok, size_text, warn
-from tollkeeper.bootstrap.report_source import open_ledger_to_read
+from tollkeeper.bootstrap.ledgers import engine_word, log_of, open_ledger_to_read
 from tollkeeper.domain.errors import LedgerInUse, LedgerUnavailable, TollkeeperError
 from tollkeeper.storage.journal.tail import DAMAGE_AGE_S, FolderTail
 
@@ -25,7 +25,7 @@ def records(place: Place) -> Iterator[Check]:
     positions: Mapping[str, int] | None = None
     size = _size(place)
     try:
-        ledger = open_ledger_to_read(place.data.ledger)
+        ledger = open_ledger_to_read(place.data)
         try:
             positions = ledger.positions()
             rows = ledger.run(ledger.entries().count().name("entries").as_table())
@@ -39,9 +39,11 @@ def records(place: Place) -> Iterator[Check]:
         yield fail("ledger", error.message, remedy)
     else:
         if size is None:
-            yield ok("ledger", "not there yet; the first start makes it")
+            word = engine_word(place.data)
+            yield ok("ledger", f"{word}, not there yet; the first start makes it")
         else:
-            yield ok("ledger", f"{rows[0]['entries']:,} entries, {size_text(size)}")
+            word = engine_word(place.data)
+            yield ok("ledger", f"{word}, {rows[0]['entries']:,} entries, {size_text(size)}")
     yield _journal(place, positions)
 
 
@@ -59,7 +61,8 @@ def _of_server(place: Place) -> Iterator[Check]:
         remedy = "calls go on meanwhile and are kept in the journal; its log says more"
         yield fail("ledger", f"the running server cannot use it: {faults['ledger']}", remedy)
     else:
-        yield ok("ledger", f"open in the running server, {size_text(size or 0)}")
+        word = engine_word(place.data)
+        yield ok("ledger", f"{word}, open in the running server, {size_text(size or 0)}")
     yield _journal_of_server(answer["loader"], faults.get("loader", ""))
 
 
@@ -127,5 +130,5 @@ def _size(place: Place) -> int | None:
     path = place.data.ledger
     if not path.exists():
         return None
-    log = path.with_name(f"{path.name}.wal")
+    log = log_of(place.data)
     return path.stat().st_size + (log.stat().st_size if log.exists() else 0)

@@ -9,6 +9,8 @@ a number needs more than 64 bits: nothing is ever rounded. ``WideCompiler`` writ
 questions with the functions of ``wide_numbers``.
 """
 
+# ruff: noqa: N802 - methods have the names that Ibis looks for
+
 from __future__ import annotations
 
 from decimal import Decimal
@@ -52,7 +54,7 @@ def micros_of(moment: datetime) -> int:
     return (seconds - shift) * 1_000_000 + moment.microsecond
 
 
-class Compiler(SQLiteCompiler):
+class Compiler(SQLiteCompiler):  # type: ignore[misc]  # Ibis has no types
     """Writes what SQLite computes by itself."""
 
     __slots__ = ()
@@ -88,7 +90,9 @@ class Compiler(SQLiteCompiler):
         """Write an amount as floating point, rounded once as other engines do."""
         whole = self.cast(_divided(nanos, sge.convert(NANOS)), dt.float64)
         rest = self.cast(self.binop(sge.Mod, nanos, sge.convert(NANOS)), dt.float64)
-        return sge.paren(self.binop(sge.Add, whole, _divided(rest, sge.Literal.number(f"{NANOS}.0"))))
+        return sge.paren(
+            self.binop(sge.Add, whole, _divided(rest, sge.Literal.number(f"{NANOS}.0")))
+        )
 
     def nanos(self, amount: Any, arg: Any) -> Any:
         """Write an amount as nano-dollars: what it is multiplied to, to become a whole number."""

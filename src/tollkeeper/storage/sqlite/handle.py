@@ -1,4 +1,4 @@
-"""One open SQLite file: one connection that writes, several that read, opened again if it breaks."""
+"""One open SQLite file: one connection that writes, several that read; mended when it breaks."""
 
 from __future__ import annotations
 
@@ -253,12 +253,7 @@ class Handle:
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             wide_numbers.install(connection)
             if not self._settings.read_only:
-                (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-                if journal != "wal":
-                    raise LedgerUnavailable(
-                        f"cannot open the ledger {self.path}: no write-ahead log can be kept "
-                        "there; keep it on a local disk"
-                    )
+                _keep_a_log(connection, self.path)
             for setting in self._pragmas(reads=reads):
                 connection.execute(f"PRAGMA {setting}")
         except BaseException:
@@ -274,6 +269,15 @@ class Handle:
             "trusted_schema = OFF",
             "wal_autocheckpoint = 4000",
             f"query_only = {'ON' if reads else 'OFF'}",
+        )
+
+
+def _keep_a_log(connection: sqlite3.Connection, path: Path) -> None:
+    (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if journal != "wal":
+        raise LedgerUnavailable(
+            f"cannot open the ledger {path}: no write-ahead log can be kept there; keep it on a "
+            "local disk"
         )
 
 

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -109,7 +109,9 @@ class SqliteLedger:
                 if position is not None:
                     connection.execute(_MOVE, position)
                 if jobs:
-                    connection.executemany("INSERT OR REPLACE INTO jobs VALUES (?, ?)", jobs.items())
+                    connection.executemany(
+                        "INSERT OR REPLACE INTO jobs VALUES (?, ?)", jobs.items()
+                    )
                 self._failpoint("ledger.commit.before")
             self._failpoint("ledger.commit.after")
         return added
@@ -289,7 +291,7 @@ def _table(name: str, columns: Sequence[Column]) -> ir.Table:
     )
 
 
-def _compile(expression: ir.Table, wide: bool) -> BoundSql:  # noqa: FBT001 - a key of the cache
+def _compile(expression: ir.Table, wide: bool) -> BoundSql:
     return compiled(expression, wide=wide)
 
 

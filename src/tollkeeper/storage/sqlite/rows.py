@@ -111,9 +111,7 @@ _WRITERS: Final[Mapping[Kind, Callable[[Any], Any]]] = {
     Kind.JSON: _json,
 }
 _WRITTEN: Final = [(column.name, column.field, _WRITERS[column.kind]) for column in COLUMNS]
-_MONEY_PLACES: Final = [
-    place for place, column in enumerate(COLUMNS) if column.kind is Kind.MONEY
-]
+_MONEY_PLACES: Final = [place for place, column in enumerate(COLUMNS) if column.kind is Kind.MONEY]
 
 
 # ------------------------------------------------------------------ what comes out

@@ -90,7 +90,7 @@ def _compared(left: Cell, right: Cell) -> int | None:
     if left is None or right is None:
         return None
     one, other = _number(left), _number(right)
-    return (one > other) - (one < other)
+    return int(one > other) - int(one < other)
 
 
 def _number(cell: Any) -> Any:
