@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Final
+
+import pytest
 
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import LedgerEntry
@@ -27,6 +30,10 @@ def open_sqlite(folder: Path) -> SqliteLedger:
     """Open the SQLite ledger in a folder; it is made if it is not there."""
     return SqliteLedger(folder / "ledger.sqlite3", SqliteSettings(synchronous="OFF"))
 
+
+EVERY_ENGINE: Final = ["duckdb", pytest.param("sqlite", marks=pytest.mark.long)]
+"""For fixtures of reports: every engine is asked everything, SQLite in the long run. What matters
+most it is asked in every run, by ``tests/reports/test_engines_agree.py``."""
 
 ENGINES: dict[str, Callable[[Path], Ledger]] = {"duckdb": open_duckdb, "sqlite": open_sqlite}
 

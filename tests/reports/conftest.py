@@ -7,20 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ledgers import SMALL, open_sqlite
+from ledgers import EVERY_ENGINE, SMALL, open_sqlite
 from tollkeeper.ports import Ledger
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 
-@pytest.fixture(scope="module", params=["duckdb", pytest.param("sqlite", marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=EVERY_ENGINE)
 def ledger(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ledger]:
-    """Give an empty ledger for all tests of a file: each keeps to its organisation.
-
-    Every report is asked of every engine; of SQLite in the long run, and where it matters most
-    in every one (``test_engines_agree.py``).
-    """
+    """Give an empty ledger for all tests of a file: each keeps to its organisation."""
     opened: Ledger
     if request.param == "duckdb":
         opened = DuckDbLedger(Path(":memory:"), SMALL)

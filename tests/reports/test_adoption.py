@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger_entries import ledger_entry
-from ledgers import open_duckdb
+from ledgers import ENGINES, EVERY_ENGINE
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.adoption import Figures, Publication
 from tollkeeper.domain.errors import NotAllowed
@@ -34,9 +34,9 @@ NOW = at("2026-11-18T12:00")  # a Wednesday: the last whole week is that of Nove
 LONG_AGO = at("2026-01-01T12:00")
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path)
+@pytest.fixture(params=EVERY_ENGINE)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    opened = ENGINES[request.param](tmp_path)
     yield opened
     opened.close()
 

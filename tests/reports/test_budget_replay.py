@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from budget_desks import CENT, DOLLAR, budget
 from ledger_entries import ledger_entry
-from ledgers import SMALL
 from tollkeeper.domain.budget_replay import Replay
 from tollkeeper.domain.budget_windows import ENDLESS, Window, WindowKind, WindowRule
 from tollkeeper.domain.budgets import Budget, BudgetScope, Unit, entity_text
@@ -22,7 +20,6 @@ from tollkeeper.reports import budget_replay
 from tollkeeper.reports.budget_replay import replay
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.services.budget_spending import spender_of
-from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -32,10 +29,8 @@ END = START + 12 * DAY
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[DuckDbLedger]:
-    made = DuckDbLedger(Path(":memory:"), SMALL)
-    yield made
-    made.close()
+def engine(ledger: Ledger) -> Ledger:
+    return ledger
 
 
 class Filled(NamedTuple):
@@ -49,7 +44,7 @@ class Filled(NamedTuple):
 
 
 class Filler:
-    def __init__(self, engine: DuckDbLedger) -> None:
+    def __init__(self, engine: Ledger) -> None:
         self._engine = engine
         self._filled = 0
 
@@ -68,7 +63,7 @@ class Filler:
 
 
 @pytest.fixture(scope="module")
-def fill(engine: DuckDbLedger) -> Filler:
+def fill(engine: Ledger) -> Filler:
     return Filler(engine)
 
 

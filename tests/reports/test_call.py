@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger_entries import START_US, ledger_entry, new_id
-from ledgers import open_duckdb
+from ledgers import ENGINES, EVERY_ENGINE
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import LedgerEntry
@@ -20,9 +20,9 @@ from tollkeeper.reports.call import call
 ACME = Scope("acme")
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path)
+@pytest.fixture(params=EVERY_ENGINE)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    opened = ENGINES[request.param](tmp_path)
     yield opened
     opened.close()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ledger_entries import ledger_entry
-from ledgers import open_duckdb
+from ledgers import ENGINES, EVERY_ENGINE
 from stores import DAY, NOW, Folder, open_folder
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.adoption import WEEKS, WEEKS_BEFORE
@@ -34,9 +34,9 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
     opened.store.close()
 
 
-@pytest.fixture
-def ledger(tmp_path: Path, folder: Folder) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path)
+@pytest.fixture(params=EVERY_ENGINE)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path, folder: Folder) -> Iterator[Ledger]:
+    opened = ENGINES[request.param](tmp_path)
     for team in ("core", "apps"):
         people.add_team(folder.store, team, LONG_AGO)
         for number in range(14):

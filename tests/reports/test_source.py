@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ledger_entries import ledger_entry
-from ledgers import open_duckdb
+from ledgers import ENGINES, EVERY_ENGINE
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.explanation import Explanation
 from tollkeeper.domain.ledger import Basis, LedgerEntry
@@ -32,9 +32,9 @@ HOUR_US = 3_600_000_000
 ACME = Scope("acme")
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_duckdb(tmp_path)
+@pytest.fixture(params=EVERY_ENGINE)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    opened = ENGINES[request.param](tmp_path)
     opened.append(
         [
             ledger_entry(

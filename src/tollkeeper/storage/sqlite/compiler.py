@@ -14,7 +14,7 @@ questions with the functions of ``wide_numbers``.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
@@ -58,6 +58,9 @@ class Compiler(SQLiteCompiler):  # type: ignore[misc]  # Ibis has no types
     """Writes what SQLite computes by itself."""
 
     __slots__ = ()
+
+    SIMPLE_OPS: ClassVar[dict[Any, str]] = {}  # with them Ibis would put its own methods over ours
+    UNSUPPORTED_OPS: ClassVar[tuple[Any, ...]] = ()
 
     # ------------------------------------------------------------- values
 
