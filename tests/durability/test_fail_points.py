@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import tollkeeper
 from tollkeeper.domain.errors import ConfigError
 from tollkeeper.failpoints import CONSOLE_POINTS, GATEWAY_POINTS, POINTS, kill_at
 
+ENGINES = ("duckdb", "sqlite")
 SOURCE = Path(tollkeeper.__file__).parent
 PLACE = re.compile(r'(?:failpoint|_pass)\(\s*"([a-z.]+)"\s*\)')
 # Each of these is one more boundary at which a process can die; whoever writes one in a
@@ -23,17 +25,23 @@ BOUNDARY = re.compile(
 )
 
 
-def places() -> list[str]:
+def test_both_engines_of_the_ledger_have_the_same_places() -> None:
+    duckdb, sqlite = (sorted(places(SOURCE / "storage" / name, [])) for name in ENGINES)
+    assert sqlite == duckdb
+
+
+def places(folder: Path, leaving: Sequence[str] = ("sqlite",)) -> list[str]:
+    """List the places in a folder's source, but for some of its folders."""
     return [
         place
-        for path in SOURCE.rglob("*.py")
-        if path.name != "failpoints.py"
+        for path in folder.rglob("*.py")
+        if path.name != "failpoints.py" and path.parent.name not in leaving
         for place in PLACE.findall(path.read_text())
     ]
 
 
 def test_every_place_is_listed_and_every_listed_place_is_there_once() -> None:
-    assert sorted(places()) == sorted(POINTS)
+    assert sorted(places(SOURCE)) == sorted(POINTS)
     assert not GATEWAY_POINTS.keys() & CONSOLE_POINTS.keys()
 
 

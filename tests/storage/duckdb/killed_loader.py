@@ -1,6 +1,6 @@
 """Run by test_kill.py: loads batches in a child process, which is killed again and again.
 
-    python killed_loader.py FOLDER ROUNDS SEED
+    python killed_loader.py FOLDER ROUNDS SEED [sqlite]
 
 A child goes on where the ledger says it stopped, and writes the number of each batch to a
 pipe once it was acknowledged. The parent kills it at a random moment. Prints one line of
@@ -21,6 +21,7 @@ from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import Position
 from tollkeeper.storage.duckdb.handle import Settings
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+from tollkeeper.storage.sqlite.ledger import SqliteLedger
 
 BATCH = 100
 START_US = 1_790_000_000_000_000
@@ -41,8 +42,10 @@ def batch(number: int) -> list[LedgerEntry]:
     ]
 
 
-def open_ledger(folder: Path, source: random.Random) -> DuckDbLedger:
+def open_ledger(folder: Path, source: random.Random) -> DuckDbLedger | SqliteLedger:
     """Open with a limit at which some kills meet an automatic checkpoint."""
+    if "sqlite" in sys.argv:
+        return SqliteLedger(folder / "ledger.sqlite3")
     limit = source.choice(["200KB", "1MB", "512MB"])
     return DuckDbLedger(folder / "ledger.duckdb", Settings("256MB", 1, limit))
 

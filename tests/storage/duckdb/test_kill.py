@@ -13,11 +13,13 @@ import pytest
 DRIVER = Path(__file__).with_name("killed_loader.py")
 
 
-def killed(folder: Path, rounds: int) -> dict[str, int]:
+def killed(folder: Path, rounds: int, *engine: str) -> dict[str, int]:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     done = subprocess.run(
-        [sys.executable, DRIVER, folder, str(rounds), str(seed)], capture_output=True, text=True
+        [sys.executable, DRIVER, folder, str(rounds), str(seed), *engine],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     report: dict[str, int] = json.loads(done.stdout)
@@ -36,6 +38,15 @@ def check(report: dict[str, int]) -> None:
 @pytest.mark.slow
 def test_fifteen_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     check(killed(tmp_path, 15))
+
+
+def test_four_kills_of_sqlite_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    check(killed(tmp_path, 4, "sqlite"))
+
+
+@pytest.mark.long
+def test_three_hundred_kills_of_sqlite_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    check(killed(tmp_path, 300, "sqlite"))
 
 
 @pytest.mark.long

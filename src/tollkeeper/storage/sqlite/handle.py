@@ -284,13 +284,17 @@ def _keep_a_log(connection: sqlite3.Connection, path: Path) -> None:
 class _Lock:
     """The lock of the one process that writes; the kernel takes it back when that ends."""
 
-    def __init__(self, descriptor: int | None) -> None:
+    def __init__(self, descriptor: int | None, *, writes: bool = False) -> None:
         self._descriptor = descriptor
+        self._writes = writes
 
     def close(self) -> None:
         """Let others have the file."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
+            with suppress(OSError):
+                if self._writes:
+                    os.truncate(descriptor, 0)
             os.close(descriptor)
 
 
@@ -311,7 +315,8 @@ def _hold(path: Path, settings: Settings) -> _Lock:
     except OSError as error:
         raise LedgerUnavailable(f"cannot open the ledger {path}: {_words(error)}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kind = fcntl.LOCK_SH if settings.read_only else fcntl.LOCK_EX
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         if not settings.read_only:
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -327,7 +332,7 @@ def _hold(path: Path, settings: Settings) -> _Lock:
     except OSError as error:
         os.close(descriptor)
         raise LedgerUnavailable(f"cannot open the ledger {path}: {_words(error)}") from error
-    return _Lock(descriptor)
+    return _Lock(descriptor, writes=not settings.read_only)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
