@@ -8,10 +8,12 @@ some twenty times as slow as SQLite's own, which are used wherever these are not
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sqlite3
 from array import array
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 BYTES: Final = 32
@@ -122,6 +124,12 @@ def _dollars(cell: Cell) -> float | None:
     whole, nanos = divmod(abs(unpacked(cell)), NANOS)
     dollars = whole + nanos / NANOS
     return -dollars if unpacked(cell) < 0 else dollars
+
+
+@lru_cache(4_096)
+def _md5(text: str | None) -> str | None:
+    """Give the digest of a text, as hexadecimal digits: pseudonyms are made of it."""
+    return None if text is None else hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 # ------------------------------------------------------------------ of many
@@ -238,6 +246,7 @@ _SCALARS: Final[tuple[tuple[str, int, Callable[..., Any]], ...]] = (
     ("tk_ordered", 1, _ordered),
     ("tk_real", 1, _real),
     ("tk_dollars", 1, _dollars),
+    ("tk_md5", 1, _md5),
 )
 _AGGREGATES: Final[tuple[tuple[str, int, Any], ...]] = (
     ("tk_sum", 1, _Sum),
