@@ -40,8 +40,9 @@ bench: setup $(VENV)/.test ## the benchmarks; writes docs/benchmarks.md
 	@$(BIN)/python tools/system_packages.py bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-ledger: setup $(VENV)/.test ## pages of ledgers of 1, 3 and 10 million; writes docs/ledger-speed.md
+bench-ledger: setup $(VENV)/.test ## pages of ledgers of 1, 3 and 10 million; writes docs/ledger-speed*.md
 	@$(BIN)/python -m benchmarks.pages $(ARGS)
+	@$(BIN)/python -m benchmarks.pages_sqlite
 
 cap: setup $(VENV)/.test ## a thousand calls at once against a cap; writes docs/cap.md
 	@$(BIN)/python tools/system_packages.py cap

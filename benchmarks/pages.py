@@ -32,9 +32,10 @@ from tollkeeper import clock
 from tollkeeper.demo import filling
 from tollkeeper.demo.company import ORG
 from tollkeeper.demo.folder import MARK, Mark
-from tollkeeper.ports import DataFolder
+from tollkeeper.ports import DataFolder, Ledger
 from tollkeeper.storage.duckdb.handle import Settings
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+from tollkeeper.storage.sqlite.ledger import SqliteLedger
 
 THREADS: Final = 2
 ROWS: Final = 1_000_000
@@ -78,9 +79,9 @@ class Measured(NamedTuple):
         return max(median(it.cores_ms) or 0.0 for it in self.reports if it.page == page)
 
 
-def made(folder: Path, rows: int) -> Path:
+def made(folder: Path, rows: int, ledger_url: str = "") -> Path:
     """Make the company's ledger of so many entries; give its file."""
-    data = DataFolder(folder)
+    data = DataFolder(folder, ledger_url=ledger_url)
     mark = Mark(rows, _SEED, clock.now_us(), _PROVIDER_PORT)
     filling.fill(data, mark, lambda _: None)
     return data.ledger
@@ -91,7 +92,13 @@ def measured(path: Path, repeats: int, told: Callable[[str], None]) -> Measured:
 
     A file that lies in a data folder is asked about with the people and budgets of that.
     """
-    ledger = DuckDbLedger(path, Settings("1GB", THREADS))
+    return measured_of(DuckDbLedger(path, Settings("1GB", THREADS)), path, repeats, told)
+
+
+def measured_of(
+    ledger: DuckDbLedger | SqliteLedger, path: Path, repeats: int, told: Callable[[str], None]
+) -> Measured:
+    """Do the same with a ledger that is open, and close it."""
     try:
         ledger.sum_up(steps=1_000)
         ledger.maintain()
@@ -108,7 +115,7 @@ def measured(path: Path, repeats: int, told: Callable[[str], None]) -> Measured:
 
 
 def _measured(
-    ledger: DuckDbLedger,
+    ledger: Ledger,
     pages: ServedPages,
     now_us: int,
     repeats: int,
@@ -155,7 +162,7 @@ def pages(setting: Setting, advance: Callable[[str], None]) -> Findings:
     found = measured(path, 3 if quick else _REPEATS, lambda text: advance(f"ledger: {text}"))
     shutil.rmtree(folder)
     findings = Findings("ledger", f"Pages of a ledger of {found.entries:,} entries")
-    findings.tables.append((_TITLE, _table(found)))
+    findings.tables.append((_TITLE, table_of(found)))
     findings.targets = targets(found)
     findings.raw = {it.name: it.walls_ms for it in found.reports}
     findings.notes.append(f"Larger ledgers: [ledger-speed.md](ledger-speed.md). {_SHORT}")
@@ -180,7 +187,7 @@ def targets(found: Measured) -> list[Target]:
     ]
 
 
-def _table(found: Measured) -> Table:
+def table_of(found: Measured) -> Table:
     table = Table(["page or report", "first ms", "median ms", "p95 ms", "core ms"])
     for it in found.reports:
         figures = (it.first_ms, median(it.walls_ms), it.p95_ms, median(it.cores_ms))
@@ -211,7 +218,7 @@ def document(several: Sequence[Measured], command: str, *, busy: bool = False) -
         table.add(f"{it.entries:,}", f"{it.sums:,}", number(it.entries / it.sums))
     parts += [table.markdown(), _METHOD]
     for it in several:
-        parts += [f"## {it.entries:,} entries", f"Load {it.load}.", _table(it).markdown()]
+        parts += [f"## {it.entries:,} entries", f"Load {it.load}.", table_of(it).markdown()]
     facts = report.facts(machine.machine(), _versions(), 0)
     parts += ["## Machine and versions", "\n".join(facts.splitlines()[:-1])]
     return "\n\n".join(part.strip() for part in parts) + "\n"

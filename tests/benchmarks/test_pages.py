@@ -10,6 +10,7 @@ import pytest
 from benchmarks.larger import larger_ledgers
 from benchmarks.page_questions import LIMITS_MS, OVERVIEW, ZONE, questions
 from benchmarks.pages import Measured, Timed, document, on_paper, targets
+from benchmarks.pages_sqlite import document as sqlite_document
 from benchmarks.served_pages import ServedPages
 from ledger_entries import ledger_entry
 from ledgers import open_duckdb
@@ -47,6 +48,13 @@ def test_the_benchmarks_repeat_how_figures_grow() -> None:
     assert "Of its run on 20" in repeated
     assert "What the sums come to" not in repeated
     assert larger_ledgers("# Nothing is measured yet\n") == ""
+
+
+def test_of_sqlite_every_page_is_held_against_one_limit() -> None:
+    text = sqlite_document([(some(1_000_000, 501), 974_000_000)], "…", busy=True)
+    assert text.count("| < 500 ms | 501 ms | MISSED |") == len(LIMITS_MS)
+    assert "| MB of the file | 974 |" in text
+    assert "other work" in text
 
 
 def test_every_question_can_be_asked(tmp_path: Path) -> None:
