@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arbitrary_entries import corrected_entries
-from ledgers import open_duckdb
+from ledgers import EVERY_ENGINE, open_duckdb, open_sqlite
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.pricing import PriceBook
@@ -36,6 +38,7 @@ from tollkeeper.reports.period import Period, period_between, period_named
 from tollkeeper.reports.usage import UsageQuestion, usage
 from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+from tollkeeper.storage.sqlite.ledger import SqliteLedger
 from tollkeeper.storage.summed_columns import ROW
 
 if TYPE_CHECKING:
@@ -66,6 +69,8 @@ METRICS = [
     *("cost_per_user_usd", "error_rate", "customers", "cost_per_session_usd"),
 ]
 _numbers = count()
+_ENGINES = {"duckdb": open_duckdb, "sqlite": open_sqlite}
+Summing = DuckDbLedger | SqliteLedger
 
 
 class EntriesAlone(MaskedLedger):
@@ -87,9 +92,11 @@ class EntriesAlone(MaskedLedger):
         return isinstance(other, EntriesAlone) and other._ledger == self._ledger
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDbLedger]:
-    opened = open_duckdb(tmp_path_factory.mktemp("summed"))
+@pytest.fixture(scope="module", params=EVERY_ENGINE)
+def ledger(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Summing]:
+    opened: Summing = _ENGINES[request.param](tmp_path_factory.mktemp("summed"))
     yield opened
     opened.close()
 
@@ -110,7 +117,7 @@ def some_time(draw: st.DrawFn) -> tuple[Period, list[LedgerEntry]]:
     return period, draw(corrected_entries(moments))
 
 
-def stored(ledger: DuckDbLedger, entries: Sequence[LedgerEntry], summed: int) -> Scope:
+def stored(ledger: Summing, entries: Sequence[LedgerEntry], summed: int) -> Scope:
     """Put entries into an organisation of their own; sum up those before a place.
 
     Some of their sessions are others' as well, some have several entries, and some one.
@@ -173,7 +180,7 @@ def answers(
 
 
 def check(
-    ledger: DuckDbLedger, some: tuple[Period, list[LedgerEntry]], summed: int, *asked: Any
+    ledger: Summing, some: tuple[Period, list[LedgerEntry]], summed: int, *asked: Any
 ) -> None:
     period, entries = some
     scope = stored(ledger, entries, summed)
@@ -186,7 +193,7 @@ def check(
 @settings(max_examples=6, deadline=None)
 @given(*QUESTIONS)
 def test_every_report_says_the_same_with_sums_as_without(
-    ledger: DuckDbLedger,
+    ledger: Summing,
     some: Any,
     summed: int,
     group_by: Any,
@@ -201,7 +208,7 @@ def test_every_report_says_the_same_with_sums_as_without(
 @settings(max_examples=100, deadline=None)
 @given(*QUESTIONS)
 def test_many_reports_say_the_same_with_sums_as_without(
-    ledger: DuckDbLedger,
+    ledger: Summing,
     some: Any,
     summed: int,
     group_by: Any,
@@ -215,7 +222,7 @@ def test_many_reports_say_the_same_with_sums_as_without(
 @settings(max_examples=10, deadline=None)
 @given(st.lists(some_time(), min_size=1, max_size=3))
 def test_sums_are_the_sums_of_all_entries(
-    ledger: DuckDbLedger, several: list[tuple[Period, list[LedgerEntry]]]
+    ledger: Summing, several: list[tuple[Period, list[LedgerEntry]]]
 ) -> None:
     for _, entries in several:
         stored(ledger, entries, len(entries) // 2)
@@ -250,3 +257,7 @@ def test_the_table_of_sums_has_its_columns_in_their_order(tmp_path: Path) -> Non
     with duckdb.connect(str(tmp_path / "ledger.duckdb"), read_only=True) as connection:
         found = connection.execute("SELECT * FROM quarter_hours").description
     assert [column[0] for column in found] == [column.name for column in ROW]
+    open_sqlite(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as file:
+        described = file.execute("SELECT * FROM quarter_hours").description
+    assert [column[0] for column in described] == [column.name for column in ROW]

@@ -165,6 +165,16 @@ class SqliteLedger:
         """Give the sums of whole quarter-hours, and single entries at their edges."""
         return quarter_hours.together(self._entries, self._quarter_hours, edges)
 
+    def summed_finely(
+        self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
+    ) -> ir.Table:
+        """Raise LookupError: this engine keeps no finer sums, as ``sums_finely`` says."""
+        raise LookupError("no finer sums are kept in SQLite")
+
+    def sums_finely(self) -> bool:
+        """Say that there are none: what they would answer is read from single entries."""
+        return False
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
         if not TAG_KEY.fullmatch(key):

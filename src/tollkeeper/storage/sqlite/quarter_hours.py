@@ -14,22 +14,23 @@ from typing import TYPE_CHECKING, Final
 import ibis
 import ibis.expr.datatypes as dt
 
-from tollkeeper.ports import LAST_AT, QUARTER_HOUR_US
+from tollkeeper.domain.sums import LAST_AT
+from tollkeeper.ports import QUARTER_HOUR_US
 from tollkeeper.storage.summed_columns import (
     ALIKE,
-    NO_PIECES,
     OPEN_CALL,
     PIECES,
     PRICED,
+    ROW,
     STANDS,
     SUMMED,
-    single,
 )
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 TABLE: Final = "quarter_hours"
+_NO_PIECES: Final = "{}"
 STEP: Final = 100_000
 """So many entries are summed up in one transaction, while which nothing else is written."""
 
@@ -39,7 +40,7 @@ LEFT_MAX: Final = 5_000
 _MADE: Final = {
     OPEN_CALL: "CASE WHEN unpriced <> 0 THEN call_id ELSE '' END",
     PRICED: "cost_usd IS NOT NULL",
-    PIECES: f"units <> '{NO_PIECES}'",
+    PIECES: f"units <> '{_NO_PIECES}'",
     STANDS: "CASE WHEN corrects = '' OR revision > 0 THEN sign ELSE 0 END",
 }
 _NAMES: Final = ("started_at", LAST_AT, *(each.name for each in (*ALIKE, *SUMMED)))
@@ -83,6 +84,19 @@ def together(
     within = ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in edges))
     of_edges = single(entries.filter(number <= summed, within))
     return ibis.union(whole, after, of_edges, distinct=False)
+
+
+def single(entries: ir.Table) -> ir.Table:
+    """Give entries the columns of sums, each standing for itself."""
+    entries = entries.mutate(
+        **{
+            LAST_AT: entries.started_at,
+            PRICED: entries.cost_usd.notnull(),
+            PIECES: entries.units != _NO_PIECES,
+            STANDS: ((entries.corrects == "") | (entries.revision > 0)).ifelse(entries.sign, 0),
+        }
+    )
+    return entries.select(*(column.name for column in ROW))
 
 
 def left(connection: sqlite3.Connection, left_max: int = LEFT_MAX) -> int:
