@@ -46,6 +46,7 @@ FILTERS = [
     *("-tag:feature=chat", "tag:feature=", "weekday:7", "hour_of_day:1", "status:429", "session:"),
 ]
 VIEWS = ["bars", "table", "heat"]
+LARGE = "ignore:Generating overly large repr"  # of a ledger that is not the same in both
 _numbers = count()
 
 Engines = tuple[DuckDbLedger, SqliteLedger]
@@ -112,7 +113,7 @@ def documents(
     asked["filter"] = filters
     found: list[Any] = [
         source.usage({**asked, "group_by": ",".join([*by_time, *groups]), "metrics": metric}),
-        source.savings(asked),
+        _in_any_order(source.savings(asked)),
         explore(
             ledger, scope, ExploreQuestion(period, metric, tuple(groups), chosen, view=view), NOW_US
         ),
@@ -141,6 +142,15 @@ def _without_main_tools(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "weeks": weeks}
 
 
+def _in_any_order(document: Any) -> Any:
+    """Put lists into an order of ours: of two findings alike either may stand first."""
+    if isinstance(document, dict):
+        return {name: _in_any_order(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return sorted(map(_in_any_order, document), key=repr)
+    return document
+
+
 def _text(at_us: int) -> str:
     return zones.moment_of(at_us).isoformat().replace("+00:00", "Z")
 
@@ -164,6 +174,7 @@ def check(engines: Engines, entries: list[LedgerEntry], summed: int, *asked: Any
         assert one == other
 
 
+@pytest.mark.filterwarnings(LARGE)
 @settings(max_examples=12, deadline=None)
 @given(st.tuples(*QUESTIONS))
 def test_both_engines_give_the_same_documents(engines: Engines, asked: Any) -> None:
@@ -171,6 +182,7 @@ def test_both_engines_give_the_same_documents(engines: Engines, asked: Any) -> N
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings(LARGE)
 @settings(max_examples=300, deadline=None)
 @given(st.tuples(*QUESTIONS))
 def test_both_engines_give_the_same_documents_many_times(engines: Engines, asked: Any) -> None:
