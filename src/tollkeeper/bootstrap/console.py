@@ -74,11 +74,10 @@ def main() -> None:
 async def serve(options: ChildOptions) -> None:
     """Build the console and answer."""
     configuration = config.load(options.config, config.environment())
-    settings = configuration.settings
-    data = DataFolder(options.data, settings.store, settings.ledger)
+    data = DataFolder(options.data, configuration.settings.store, configuration.settings.ledger)
     vault = bootstrap.open_vault(data)
     store = bootstrap.open_store(data)
-    failpoint = kill_at(settings.failpoint) or nowhere
+    failpoint = kill_at(configuration.settings.failpoint) or nowhere
     ledger = LateLedger(engine_of(data), lambda: open_ledger(data, failpoint))
     try:
         org = _org(store, data)
