@@ -175,7 +175,7 @@ def check(engines: Engines, entries: list[LedgerEntry], summed: int, *asked: Any
 
 
 @pytest.mark.filterwarnings(LARGE)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.tuples(*QUESTIONS))
 def test_both_engines_give_the_same_documents(engines: Engines, asked: Any) -> None:
     check(engines, *asked)

@@ -115,6 +115,7 @@ _INDEXES: Final = (
     "CREATE UNIQUE INDEX entries_by_start ON entries (started_at, entry_id, part)",
     "CREATE INDEX entries_by_id ON entries (entry_id)",
     "CREATE INDEX entries_by_call ON entries (call_id)",
+    "CREATE INDEX entries_taken_back ON entries (corrects, revision) WHERE sign = -1",
 )
 
 _BESIDE: Final = (
