@@ -15,6 +15,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from tollkeeper.domain.ledger import LedgerEntry
@@ -71,8 +72,10 @@ def killed_round(folder: Path, seed: int, wait_s: float) -> int:
         os.close(reading)
         try:
             load_for_ever(folder, writing, seed)
-        finally:
-            os._exit(1)  # only a failure gets here
+        finally:  # only a failure gets here
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
     os.close(writing)
     last = os.read(reading, 4)  # it is loading: from here on the moment is random
     time.sleep(wait_s)

@@ -125,7 +125,7 @@ def together(
 def _numbered(entries: ir.Table, numbers: ir.Table) -> ir.Table:
     """Give single entries as rows of finer sums, with the numbers of their sessions."""
     rows = single_finely(entries)
-    numbers = numbers.rename(of_session="session_id")
+    numbers = numbers.select("number", of_session="session_id")
     joined = rows.left_join(numbers, rows.session_id == numbers.of_session)
     return joined.mutate(**{SESSION_NUMBER: joined.number, SESSION_ALONE: ibis.literal(False)})
 

@@ -259,27 +259,30 @@ class DuckDbLedger:
 
     def sum_up(self, steps: int = _STEPS, left_max: int = quarter_hours.LEFT_MAX) -> None:
         """Sum up by the quarter-hour what was not yet, where that is more than ``left_max``."""
-        self._sum_up(quarter_hours.COUNT, quarter_hours.sum_up, "sums", steps, left_max)
-        self._sum_up(
-            finer_quarter_hours.COUNT, finer_quarter_hours.sum_up, "finer", steps, left_max
-        )
-
-    def _sum_up(
-        self,
-        count: str,
-        step: Callable[[duckdb.DuckDBPyConnection], int],
-        place: str,
-        steps: int,
-        left_max: int,
-    ) -> None:
         for _ in range(steps):
-            with self._writing, self._handle.cursor() as cursor:
-                if quarter_hours.left(cursor, count) <= left_max:
-                    return
-                with _transaction(cursor):
-                    step(cursor)
-                    self._failpoint(f"ledger.{place}.before")
-                self._failpoint(f"ledger.{place}.after")
+            with self._summing(quarter_hours.COUNT, left_max) as cursor:
+                if cursor is None:
+                    break
+                quarter_hours.sum_up(cursor)
+                self._failpoint("ledger.sums.before")
+            self._failpoint("ledger.sums.after")
+        for _ in range(steps):
+            with self._summing(finer_quarter_hours.COUNT, left_max) as cursor:
+                if cursor is None:
+                    break
+                finer_quarter_hours.sum_up(cursor)
+                self._failpoint("ledger.finer.before")
+            self._failpoint("ledger.finer.after")
+
+    @contextmanager
+    def _summing(self, count: str, left_max: int) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """Lend a transaction to sum up in; None where too little is left."""
+        with self._writing, self._handle.cursor() as cursor:
+            if quarter_hours.left(cursor, count) <= left_max:
+                yield None
+                return
+            with _transaction(cursor):
+                yield cursor
 
     def _checkpoint(self, statement: str) -> bool:
         with self._writing, self._handle.cursor() as cursor:
