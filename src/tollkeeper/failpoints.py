@@ -70,6 +70,7 @@ CONSOLE_POINTS: Final[Mapping[str, str]] = {
     "loader.remove.after": "it is removed, the ledger still has its position",
     "ledger.forget.after": "the position is forgotten",
     "ledger.checkpoint.before": "the write-ahead log is about to be moved into the file",
+    "ledger.checkpoint.kept": "the blocks that it writes over are kept",
     "ledger.checkpoint.after": "it is moved",
 }
 

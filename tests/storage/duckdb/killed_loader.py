@@ -44,10 +44,10 @@ def batch(number: int) -> list[LedgerEntry]:
 
 
 def open_ledger(folder: Path, source: random.Random) -> DuckDbLedger | SqliteLedger:
-    """Open with a limit at which some kills meet an automatic checkpoint."""
+    """Open with a limit at which some kills meet a checkpoint."""
     if "sqlite" in sys.argv:
         return SqliteLedger(folder / "ledger.sqlite3")
-    limit = source.choice(["200KB", "1MB", "512MB"])
+    limit = source.choice([200 << 10, 1 << 20, 512 << 20])
     return DuckDbLedger(folder / "ledger.duckdb", Settings("256MB", 1, limit))
 
 

@@ -14,6 +14,7 @@ import duckdb
 from tollkeeper import clock
 from tollkeeper.domain.errors import LedgerInUse, LedgerUnavailable
 from tollkeeper.failpoints import FailPoint, nowhere
+from tollkeeper.storage.duckdb.kept_blocks import BlockGuard
 from tollkeeper.storage.duckdb.schema import migrate, require_current
 from tollkeeper.telemetry import logger
 
@@ -31,17 +32,19 @@ _LOCKED_BY: Final = re.compile(r"Could not set lock.*?(?:PID (\d+))", re.DOTALL)
 _REOPEN_DELAY_S: Final = 0.5
 _REOPEN_DELAY_MAX_S: Final = 30.0
 _READERS_WAIT_S: Final = 10.0
+_NEVER: Final = "900TB"
 
 
 class Settings(NamedTuple):
     """What an operator may choose. ``threads`` None means one per core.
 
     ``read_only`` opens a file that is there and current, and leaves every byte of it alone.
+    ``log_bytes_max`` is how long the write-ahead log may grow before it is moved into the file.
     """
 
     memory_limit: str = "1GB"
     threads: int | None = None
-    wal_autocheckpoint: str = "512MB"
+    log_bytes_max: int = 512 << 20
     read_only: bool = False
 
 
@@ -97,14 +100,32 @@ class Handle:
                 self._in_use -= 1
                 self._changed.notify_all()
 
+    def keep_blocks(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Copy the blocks that a checkpoint writes over. Nobody may write meanwhile."""
+        found = cursor.execute("SELECT block_id FROM pragma_metadata_info()").fetchall()
+        (size,) = cursor.execute("SELECT block_size FROM pragma_database_size()").fetchall()
+        try:
+            self._guard.keep(sorted({int(block) for (block,) in found}), int(size[0]))
+        except OSError as error:
+            raise LedgerUnavailable(f"the ledger cannot be kept safe: {error}") from error
+
     def close(self) -> None:
         """Wait for the cursors that are out, then close the file."""
         with self._changed:
             connection, self._connection = self._connection, None
             self._changed.wait_for(lambda: not self._in_use, _READERS_WAIT_S)
             if connection is not None:
-                with suppress(duckdb.Error):
-                    connection.close()
+                self._end(connection)
+
+    def _end(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Write everything into the file, where that is possible still, and close it."""
+        with suppress(duckdb.Error, LedgerUnavailable):  # what is not is in the log
+            if not self._settings.read_only:
+                self.keep_blocks(connection)
+                connection.execute("CHECKPOINT")
+        with suppress(duckdb.Error):
+            connection.close()
+        self._guard.close()
 
     def _take(self) -> duckdb.DuckDBPyConnection:
         with self._changed:
@@ -143,8 +164,7 @@ class Handle:
             raise LedgerUnavailable("the ledger is broken and still in use by running queries")
         if not self._broken:
             return  # another thread was faster
-        with suppress(duckdb.Error):
-            broken.close()
+        self._end(broken)  # also of a file that was moved: its log fits no other one
         try:
             self._connection = self._open()
             self._opened = _identity(self.path)
@@ -159,21 +179,24 @@ class Handle:
     def _open(self) -> duckdb.DuckDBPyConnection:
         connection = None
         self._failpoint("ledger.open.before")
+        self._guard = _guard_of(self.path, self._settings)
         try:
             connection = duckdb.connect(
                 str(self.path),
                 read_only=self._settings.read_only,
                 config=_hardening(self._settings),
             )
-            for statement in _lock_down(self._settings):
+            self._guard.begin()
+            for statement in _lock_down():
                 connection.execute(statement)
             if self._settings.read_only:
                 require_current(connection)
             else:
                 self._failpoint("ledger.migrate.before")
                 migrate(connection)
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError) as error:
             _discard(connection)
+            self._guard.close()
             locked = _LOCKED_BY.search(str(error))
             if locked:
                 raise _in_use(self.path, int(locked[1])) from error
@@ -182,9 +205,23 @@ class Handle:
             ) from error
         except LedgerUnavailable:
             _discard(connection)
+            self._guard.close()
             raise
         self._failpoint("ledger.open.after")
         return connection
+
+
+def _guard_of(path: Path, settings: Settings) -> BlockGuard:
+    """Guard the file, and mend it where a checkpoint did not end. Raises LedgerUnavailable."""
+    if settings.read_only:
+        return BlockGuard(Path(":memory:"))
+    try:
+        guard = BlockGuard(path)
+        if guard.give_back():
+            logger.warning("ledger mended", extra={"reason": "a checkpoint of it did not end"})
+    except OSError as error:
+        raise LedgerUnavailable(f"cannot open the ledger {path}: {error.strerror}") from error
+    return guard
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -210,15 +247,16 @@ def _hardening(settings: Settings) -> dict[str, str | bool | int | float | list[
     return config
 
 
-def _lock_down(settings: Settings) -> tuple[str, ...]:
+def _lock_down() -> tuple[str, ...]:
     """Statements that no query can undo: the last one locks the configuration.
 
-    Automatic checkpoints run inside the commit that crosses the limit, so the limit is
-    high and ``Ledger.maintain`` makes them at a quiet moment.
+    No checkpoint is made by itself, in a commit or when the file is closed: ``Ledger.maintain``
+    makes them at a quiet moment, after it has kept what they write over.
     """
     return (
         "SET GLOBAL TimeZone = 'UTC'",
-        f"SET wal_autocheckpoint = '{settings.wal_autocheckpoint}'",
+        f"SET wal_autocheckpoint = '{_NEVER}'",
+        "PRAGMA disable_checkpoint_on_shutdown",
         "SET enable_external_access = false",
         "SET lock_configuration = true",
     )
@@ -237,5 +275,5 @@ def _discard(connection: duckdb.DuckDBPyConnection | None) -> None:
             connection.close()
 
 
-def _first_line(error: duckdb.Error) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]

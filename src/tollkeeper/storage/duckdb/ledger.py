@@ -94,6 +94,7 @@ class DuckDbLedger:
     ) -> None:
         self._failpoint = failpoint
         self._handle = Handle(path, settings, now_s=now_s, failpoint=failpoint)
+        self._log_bytes_max = settings.log_bytes_max
         self._writing = threading.Lock()
         self._of_thread = threading.local()
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(compiled)
@@ -128,6 +129,8 @@ class DuckDbLedger:
                     job_states.keep(cursor, jobs)
                 self._failpoint("ledger.commit.before")
             self._failpoint("ledger.commit.after")
+        if self._log_bytes() > self._log_bytes_max:
+            self._checkpoint("CHECKPOINT")
         return added
 
     def forget(self, segments: Sequence[str]) -> None:
@@ -287,6 +290,8 @@ class DuckDbLedger:
     def _checkpoint(self, statement: str) -> bool:
         with self._writing, self._handle.cursor() as cursor:
             self._failpoint("ledger.checkpoint.before")
+            self._handle.keep_blocks(cursor)
+            self._failpoint("ledger.checkpoint.kept")
             try:
                 cursor.execute(statement)
             except duckdb.TransactionException as error:
