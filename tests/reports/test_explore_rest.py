@@ -67,3 +67,26 @@ def test_all_others_are_asked_anew(metric: str, first: Value, rest: Value) -> No
     assert found.other.requests == 4
     assert found.rows[0].now == first
     assert found.other.now == rest
+
+
+def test_sessions_by_flags_and_numbers_have_an_order() -> None:
+    """False and 0 are values as others are, also where the rest of the order is the same."""
+    period = period_named("7d", "UTC", NOW_US)
+    ledger = DuckDbLedger(Path(":memory:"))
+    entries = [
+        ledger_entry(
+            started_at_us=period.start_us + place,
+            session_id="s",
+            streamed=bool(place % 2),
+            status=200 * (place // 2),
+        )
+        for place in range(4)
+    ]
+    ledger.append(entries, Position("a", 1))
+    ledger.sum_up(left_max=0)
+    group_by = ("session", "streamed", "status")
+    question = ExploreQuestion(period, "requests", group_by=group_by, view="table")
+    answer = explore(ledger, Scope(entries[0].org), question, NOW_US)
+    expected = [("s", False, 0), ("s", False, 200), ("s", True, 0), ("s", True, 200)]
+    assert [row.keys for row in answer.rows] == expected
+    ledger.close()

@@ -40,4 +40,5 @@ def _place(row: Row, names: list[str], shape: PivotShape) -> tuple[object, ...]:
     """Give the place in the order of ``queries``: what is not known comes last."""
     weights = () if shape.sort == "name" else (row["order_"], row["requests_now"])
     downwards = [(weight is None, -(weight or 0)) for weight in weights]
-    return *downwards, *((row[name] is None, row[name] or "") for name in names)
+    keys = [row[name] for name in names]
+    return *downwards, *((key is None, "" if key is None else key) for key in keys)
