@@ -77,6 +77,8 @@ CONSOLE_POINTS: Final[Mapping[str, str]] = {
 SUMS_POINTS: Final[Mapping[str, str]] = {
     "ledger.sums.before": "sums by the quarter-hour and what they are of are in the transaction",
     "ledger.sums.after": "it is committed",
+    "ledger.times.before": "how long requests took, and which are in it, are in the transaction",
+    "ledger.times.after": "it is committed",
     "ledger.finer.before": "finer sums and what they are of are in the transaction",
     "ledger.finer.after": "it is committed",
 }

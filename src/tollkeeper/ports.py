@@ -43,6 +43,8 @@ from tollkeeper.domain.scim import ScimBook
 from tollkeeper.domain.segments import SegmentChunk as SegmentChunk
 from tollkeeper.domain.segments import SegmentInfo as SegmentInfo
 from tollkeeper.domain.statements import IssuedStatements
+from tollkeeper.request_times import NO_VALUES as NO_VALUES
+from tollkeeper.request_times import RequestTimes
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -134,8 +136,6 @@ class Position(NamedTuple):
     offset: int
 
 
-NO_VALUES: Final[Mapping[str, Any]] = MappingProxyType({})
-
 QUARTER_HOUR_US: Final = 900_000_000
 """Offsets of time zones are whole quarters of an hour (since 1980), so that a quarter-hour is in
 one local day and hour, wherever that is asked about."""
@@ -146,7 +146,7 @@ BOUND_PREFIX: Final = "tollkeeper_bound_"
 that no value of a user ever becomes part of an SQL text."""
 
 
-class Ledger(Protocol):
+class Ledger(RequestTimes, Protocol):
     """The one table of entries, in some engine. Only the process that opened it uses it.
 
     All methods may be called from any thread; one writes at a time. When the engine cannot

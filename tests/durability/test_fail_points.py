@@ -57,8 +57,9 @@ def test_every_boundary_of_the_journal_and_the_ledger_has_a_place_on_both_sides(
         # fdatasync of the copy, fsync of the folder; and putting it back (a write and
         # fdatasync), which is done again by whoever opens the file next
         "kept_blocks.py": 4,
-        "handle.py": 1,  # a checkpoint as the file is closed: what is not moved stays in the log
-        "ledger.py": 1,  # the commit; a checkpoint is a statement of maintain
+        # a checkpoint as the file is closed: what is not moved stays in the log; and the commit of
+        # whatever the ledger writes, whose places are in ledger.py
+        "handle.py": 2,
         "recovery.py": 2,  # fsync of a closing segment, removal of a leftover
         # pwrite of zeros (allocation), rename, removal after a failed creation, cut, fsync
         # of a full segment, two writes of one record, fdatasync, removal of the probe (which

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from ledgers import EVERY_ENGINE, open_duckdb, open_sqlite
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.pricing import PriceBook
-from tollkeeper.ports import QUARTER_HOUR_US, Ledger, Position
+from tollkeeper.ports import NO_VALUES, QUARTER_HOUR_US, Ledger, Position
 from tollkeeper.reports import zones
 from tollkeeper.reports.bridge import ChangesQuestion, changes
 from tollkeeper.reports.explore import explore
@@ -36,6 +36,7 @@ from tollkeeper.reports.masking import MaskedLedger
 from tollkeeper.reports.overview import OverviewQuestion, overview
 from tollkeeper.reports.period import Period, period_between, period_named
 from tollkeeper.reports.usage import UsageQuestion, usage
+from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.sqlite.ledger import SqliteLedger
@@ -65,7 +66,8 @@ DIMENSIONS = [
     *("session", "customer", "tag:feature"),
 ]
 METRICS = [
-    *("cost_usd", "requests", "tokens", "users", "sessions", "calls", "duration_p95_ms"),
+    *("cost_usd", "requests", "tokens", "users", "sessions", "calls"),
+    *("duration_p95_ms", "ttft_p50_ms"),
     *("cost_per_user_usd", "error_rate", "customers", "cost_per_session_usd"),
 ]
 _numbers = count()
@@ -84,6 +86,23 @@ class EntriesAlone(MaskedLedger):
 
     def sums_finely(self) -> bool:
         return False
+
+    def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return plain_ranks.timed(self._ledger.entries())
+
+    def each_value(self, table: ir.Table, column: str) -> ir.Table:
+        return plain_ranks.each_value(table, column)
+
+    def nearest_ranks(
+        self,
+        table: ir.Table,
+        column: str,
+        cells: ir.Table,
+        sets: Sequence[Sequence[str]],
+        percent: int,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> list[dict[str, Any]]:
+        return plain_ranks.nearest_ranks(self, table, column, cells, sets, percent, values)
 
     def __hash__(self) -> int:
         return hash((EntriesAlone, self._ledger))

@@ -12,13 +12,14 @@ from typing import Any, Final
 from tollkeeper.domain.access import Scope
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import explore_queries as queries
-from tollkeeper.reports import zones
+from tollkeeper.reports import explore_ranks, zones
 from tollkeeper.reports.calls import newest
 from tollkeeper.reports.comparison import MEASURES as COMPARED
 from tollkeeper.reports.comparison import Comparison
 from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, WEEKDAY
 from tollkeeper.reports.explore_queries import PivotShape
 from tollkeeper.reports.explore_question import ExploreQuestion
+from tollkeeper.reports.explore_ranks import NOTHING_RANKED, Ranked, RankedShape
 from tollkeeper.reports.explore_sessions import first_sessions
 from tollkeeper.reports.measures import (
     ADDITIVE,
@@ -37,7 +38,6 @@ from tollkeeper.reports.usage_queries import group_shape, grouped, ranked, time_
 
 SERIES: Final = 6
 _FLOWS_READ: Final = 2_000
-_GROUPS_FEW: Final = 2_000
 _ALWAYS: Final = ("entries", "requests", "unpriced")
 
 Key = str | int | bool | None
@@ -116,6 +116,7 @@ class _Exploring:
         self.only = Selection(scope, period.start_us, period.end_us, filters, zone)
         self.values_now = self.only.summed((), finely=self.finely).values() | time_values(period)
         self.is_percentile = question.kind is Kind.MILLISECONDS
+        self.ranked = NOTHING_RANKED
         needed = summed((*_ALWAYS, question.metric))
         self.measures = tuple(dict.fromkeys(needed))
 
@@ -123,9 +124,11 @@ class _Exploring:
         question = self.question
         steps = steps_of(question.period, question.step) if question.step else ()
         (comparison,) = compared(self.ledger, self.scope, question.filters, (question.period,))
+        found = self.groups()
+        if self.is_percentile:
+            self.ranked = self.ranks(found, steps)
         total_values = self.total(comparison)
         total = self.row({}, total_values)
-        found = self.groups()
         rows = [self.row(each, self.parts(each)) for each in found]
         groups = found[0]["groups_"] if found else 0
         shown = rows[: question.limit]
@@ -158,18 +161,13 @@ class _Exploring:
     def total(self, comparison: Comparison) -> dict[str, Value]:
         """Give the measures of everything, as ``parts`` gives those of a group."""
         sums = {"now": comparison.now, "before": comparison.before}
-        if all(name in COMPARED for name in self.measures) and not self.is_percentile:
-            return {
+        if all(name in COMPARED for name in self.measures):
+            return self.ranked.of_all() | {
                 f"{name}_{span}": getattr(each, name)
                 for span, each in sums.items()
                 for name in self.measures
             }
         (row,) = self.ledger.run(queries.pivoted(self.ledger, self.pivot((), 1)), self.values)
-        if self.is_percentile:
-            row |= self.ledger.run(
-                queries.pivoted_percentiles(self.ledger, self.pivot((), 1, single=True), None),
-                self.values,
-            )[0]
         return self.parts(row)
 
     def other(self, total: Mapping[str, Value], found: Sequence[Mapping[str, Any]]) -> Row:
@@ -185,9 +183,11 @@ class _Exploring:
                         total[f"unpriced_{span}"], [each[f"unpriced_{span}"] for each in measured]
                     )
                     values[column] = None if unknown else values[column]
-        if self.is_percentile or any(MEASURES[name].kind not in ADDITIVE for name in self.measures):
+        if self.is_percentile:
+            values |= self.ranked.of(None)
+        if any(MEASURES[name].kind not in ADDITIVE for name in self.measures):
             kept = self.pivot(self.question.group_by, self.question.limit)
-            every = self.pivot(self.question.group_by, 1, single=self.is_percentile)
+            every = self.pivot(self.question.group_by, 1)
             query = queries.rest(self.ledger, every, kept)
             values |= self.parts(values | self.ledger.run(query, self.values)[0])
         return self.row({}, values)
@@ -204,38 +204,44 @@ class _Exploring:
             limit = max(limit, _FLOWS_READ)
         kept = self.pivot(group_by, limit)
         if queries.of_many(kept):
-            rows = first_sessions(self.ledger, kept, self.values)
-        else:
-            rows = self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
-        if self.is_percentile:
-            # Where groups are few, looking for some of them takes longer than taking all.
-            few = not rows or rows[0]["groups_"] <= _GROUPS_FEW
-            of_all = self.pivot(group_by, limit, single=True)
-            query = queries.pivoted_percentiles(self.ledger, of_all, None if few else kept)
-            by_key = {self.raw(row): row for row in self.ledger.run(query, self.values)}
-            for row in rows:
-                row |= by_key.get(self.raw(row), {})
-        return rows
+            return first_sessions(self.ledger, kept, self.values)
+        return self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
+
+    def ranks(self, found: Sequence[dict[str, Any]], steps: Sequence[Step]) -> Ranked:
+        """Find the percentiles of all that is shown; give those of groups to their rows."""
+        question = self.question
+        of_all = self.pivot(question.group_by, 1, timed=True)
+        everything = self.pivot((), 1, timed=True)
+        kept = self.pivot(question.group_by, question.limit) if question.group_by else None
+        step = None
+        if steps and len(steps) * (len(found) + 1) <= explore_ranks.CELLS_MAX:
+            step = group_shape(of_all.groups.selection, (question.step,), question.period)
+        shape = RankedShape(of_all, everything, kept, step, min(SERIES, len(found)))
+        slots = self.values_now | self.values
+        ranked = explore_ranks.ranked(self.ledger, shape, found, slots)
+        for place, row in enumerate(found):
+            row |= ranked.of(place)
+        return ranked
 
     def selected(
-        self, selection: Selection, group_by: tuple[str, ...], *, single: bool
+        self, selection: Selection, group_by: tuple[str, ...], *, timed: bool
     ) -> SelectionShape:
-        """Give sums by the quarter-hour where these do, or the ``single`` entries."""
-        if single:
-            return selection.shape()
+        """Give sums by the quarter-hour where these do, or how long requests took."""
         boundaries = self.boundaries if selection is self.both else ()
+        if timed:
+            return selection.timed(group_by, boundaries).shape()
         summed = selection.summed(group_by, boundaries, self.measures, finely=self.finely)
         return summed.shape()
 
-    def pivot(self, group_by: tuple[str, ...], limit: int, *, single: bool = False) -> PivotShape:
-        """Describe a query for groups beside the period before, of ``single`` entries or sums.
+    def pivot(self, group_by: tuple[str, ...], limit: int, *, timed: bool = False) -> PivotShape:
+        """Describe a query for groups beside the period before, of sums or how long all took.
 
         Groups that percentiles are asked of are found by their requests, whatever the order.
         """
         order = self.question.order if group_by else "name"
         if self.is_percentile and order != "name":
             order = "requests"
-        selection = self.selected(self.both, group_by, single=single)
+        selection = self.selected(self.both, group_by, timed=timed)
         shape = group_shape(selection, group_by, self.question.period)
         return PivotShape(
             *(shape, self.measures, self.question.metric, self.question.compare, order, limit)
@@ -276,9 +282,6 @@ class _Exploring:
         of_span = {name: values[f"{name}_{span}"] for name in self.measures}
         return completed(of_span, (self.question.metric,))[self.question.metric]
 
-    def raw(self, row: Mapping[str, Any]) -> tuple[Key, ...]:
-        return tuple(row[f"group_{index}"] for index in range(len(self.question.group_by)))
-
     # ------------------------------------------------------------------ time
 
     def by_step(
@@ -288,6 +291,8 @@ class _Exploring:
         if not steps:
             return [], ()
         question = self.question
+        if self.ranked.whole:
+            return self.ranked.by_step([step.key for step in steps], len(rows))
         absent = tuple(tuple(key is None for key in row.keys) for row in rows)
         slots = {
             f"part_{index}_{place}": _text(key)
@@ -318,7 +323,7 @@ class _Exploring:
         slots: Mapping[str, object],
     ) -> dict[tuple[int, int], Value]:
         question = self.question
-        selection = self.selected(self.only, dimensions, single=self.is_percentile)
+        selection = self.selected(self.only, dimensions, timed=self.is_percentile)
         shape = group_shape(selection, (question.step,), question.period)
         query = queries.by_step(
             *(self.ledger, shape, self.measures, question.metric, dimensions, absent)
@@ -329,7 +334,7 @@ class _Exploring:
     def heat(self) -> dict[tuple[int, int], Value]:
         """Give the metric of each hour of the week."""
         groups = (WEEKDAY, HOUR_OF_DAY)
-        selection = self.selected(self.only, groups, single=self.is_percentile)
+        selection = self.selected(self.only, groups, timed=self.is_percentile)
         shape = group_shape(selection, groups, self.question.period)
         if self.is_percentile:
             column, rank = MEASURES[self.question.metric].percentile

@@ -19,7 +19,7 @@ from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.dimensions import NAMES, dimension
 from tollkeeper.reports.many_groups import as_they_stand, put_together
 from tollkeeper.reports.measured_groups import measured
-from tollkeeper.reports.measures import MEASURES, is_request, summed
+from tollkeeper.reports.measures import MEASURES, summed
 from tollkeeper.reports.percentiles import percentiles
 from tollkeeper.reports.selection import selected
 from tollkeeper.reports.usage_queries import GroupShape, group_columns
@@ -33,7 +33,7 @@ SPAN: Final = "span"
 
 AMONG: Final = "among"
 _BEFORE, _GAP, _NOW = 0, 1, 2
-_SPAN_COLUMN: Final = "span_"
+SPAN_COLUMN: Final = "span_"
 _PLACE_COLUMN: Final = "place_"
 _FIRST_TEXT: Final = "name_"
 _NEEDED: Final = ("entries", "requests")
@@ -59,7 +59,7 @@ class PivotShape(NamedTuple):
 @lru_cache(_SHAPES_REMEMBERED)
 def pivoted(ledger: Ledger, shape: PivotShape) -> ir.Table:
     """Give the first groups in order, and in ``groups_`` how many there are in all."""
-    table, groups = _spanned(ledger, shape)
+    table, groups = spanned(ledger, shape)
     return _first(_wide(table, groups, shape), shape)
 
 
@@ -105,7 +105,7 @@ def _weighing(shape: PivotShape) -> tuple[str, ...]:
 @lru_cache(_SHAPES_REMEMBERED)
 def pivoted_among(ledger: Ledger, shape: PivotShape) -> ir.Table:
     """Give what ``pivoted`` does of all groups that are of the sessions in the slot ``AMONG``."""
-    table, groups = _spanned(ledger, shape, among=True)
+    table, groups = spanned(ledger, shape, among=True)
     return _wide(table, groups, shape)
 
 
@@ -113,11 +113,11 @@ def _by_session(
     ledger: Ledger, shape: PivotShape, *, alone: bool
 ) -> tuple[ir.Table, dict[str, ir.Value], dict[str, ir.Value]]:
     """Give sessions with one row, or those with more; their groups, and what is in each span."""
-    table, groups = _spanned(ledger, shape, alone=True)
+    table, groups = spanned(ledger, shape, alone=True)
     groups["alone_"] = table[SESSION_ALONE]
     table = table.mutate(**groups)
     table = table.filter(table.alone_ if alone else ~table.alone_)
-    span = table[_SPAN_COLUMN]
+    span = table[SPAN_COLUMN]
     names = [name for name in groups if name.startswith("group_")]
     found = {name: table[name] for name in names}
     return table, found, {"now": span == _NOW, "before": span == _BEFORE}
@@ -132,7 +132,7 @@ def _wide(table: ir.Table, groups: Mapping[str, ir.Value], shape: PivotShape) ->
     return _by_span(measured(table, groups, shape.measures, names), shape)
 
 
-def _spanned(
+def spanned(
     ledger: Ledger, shape: PivotShape, *, alone: bool = False, among: bool = False
 ) -> tuple[ir.Table, dict[str, ir.Value]]:
     """Give the entries of both periods, and the groups with the period that each is in.
@@ -148,17 +148,17 @@ def _spanned(
         span = zones.interval(table.started_at, 2, SPAN)
         table = table.filter(span != _GAP)
         span = zones.interval(table.started_at, 2, SPAN)
-    return table, {**group_columns(ledger, table, shape.groups), _SPAN_COLUMN: span}
+    return table, {**group_columns(ledger, table, shape.groups), SPAN_COLUMN: span}
 
 
 def _by_span(stage: ir.Table, shape: PivotShape) -> ir.Table:
     """Put what belongs to one group side by side: each cell is one row of the stage."""
-    now, before = stage[_SPAN_COLUMN] == _NOW, stage[_SPAN_COLUMN] == _BEFORE
+    now, before = stage[SPAN_COLUMN] == _NOW, stage[SPAN_COLUMN] == _BEFORE
     found = {}
     for name in stage.columns:
         if name.startswith(_FIRST_TEXT):
             found[name] = ibis.coalesce(stage[name].max(where=now), stage[name].max(where=before))
-        elif not name.startswith("group_") and name != _SPAN_COLUMN:
+        elif not name.startswith("group_") and name != SPAN_COLUMN:
             found[f"{name}_now"] = stage[name].max(where=now)
             found[f"{name}_before"] = stage[name].max(where=before)
     groups = [name for name in stage.columns if name.startswith("group_")]
@@ -175,11 +175,26 @@ def _first(wide: ir.Table, shape: PivotShape) -> ir.Table:
     return _in_order(wide, shape)
 
 
+@lru_cache(_SHAPES_REMEMBERED)
+def numbered(ledger: Ledger, shape: PivotShape) -> ir.Table:
+    """Give the first groups, each with its place in their order from 0 on as ``place_``."""
+    table, groups = spanned(ledger, shape)
+    wide = _wide(table, groups, shape._replace(measures=_weighing(shape)))
+    wide, order = _ordered(wide.filter(_stands(wide)), shape)
+    wide = wide.mutate(place_=ibis.row_number().over(order_by=order))
+    return wide.filter(wide.place_ < shape.limit)
+
+
 def _stands(wide: ir.Table) -> ir.BooleanValue:
     return (wide.entries_now.fill_null(0) != 0) | (wide.entries_before.fill_null(0) != 0)
 
 
 def _in_order(wide: ir.Table, shape: PivotShape) -> ir.Table:
+    wide, order = _ordered(wide, shape)
+    return wide.order_by(order).limit(shape.limit)
+
+
+def _ordered(wide: ir.Table, shape: PivotShape) -> tuple[ir.Table, list[ir.Value]]:
     wide = wide.mutate(**_sorted_by(wide, shape))
     names = [
         f"{_FIRST_TEXT}{index}"
@@ -191,7 +206,7 @@ def _in_order(wide: ir.Table, shape: PivotShape) -> ir.Table:
     if shape.sort != "name":
         weight = [ibis.desc("order_", nulls_first=False)]
         order = [*weight, ibis.desc("requests_now", nulls_first=False), *order]
-    return wide.order_by(order).limit(shape.limit)
+    return wide, order
 
 
 def _sorted_by(wide: ir.Table, shape: PivotShape) -> dict[str, ir.Value]:
@@ -220,22 +235,20 @@ def pivoted_percentiles(ledger: Ledger, shape: PivotShape, of: PivotShape | None
 
     Without ``of`` for all entries; the column is ``value_now`` and ``value_before``.
     """
-    table, groups = _spanned(ledger, shape)
+    table, groups = spanned(ledger, shape)
     if of is not None:
-        table, groups = _within(table, groups, pivoted(ledger, of), inside=True)
-    table = table.filter(is_request(table))
-    groups = {name: table[name] if name in table.columns else groups[name] for name in groups}
+        table = _within(table, groups, pivoted(ledger, of), inside=True)
+        groups = {name: table[name] for name in groups}
     return _by_span(_percentile(ledger, table, groups, shape.metric), shape)
 
 
 @lru_cache(_SHAPES_REMEMBERED)
 def rest(ledger: Ledger, shape: PivotShape, of: PivotShape) -> ir.Table:
     """Give the measures of everything in no group that ``of`` keeps, as one row."""
-    table, groups = _spanned(ledger, shape)
-    table, _ = _within(table, groups, pivoted(ledger, of), inside=False)
-    span = {_SPAN_COLUMN: table[_SPAN_COLUMN]}
+    table, groups = spanned(ledger, shape)
+    table = _within(table, groups, pivoted(ledger, of), inside=False)
+    span = {SPAN_COLUMN: table[SPAN_COLUMN]}
     if MEASURES[shape.metric].percentile[0]:
-        table = table.filter(is_request(table))
         stage = _percentile(ledger, table, span, shape.metric)
     else:
         stage = measured(table, span, shape.measures, {})
@@ -244,14 +257,13 @@ def rest(ledger: Ledger, shape: PivotShape, of: PivotShape) -> ir.Table:
 
 def _within(
     table: ir.Table, groups: Mapping[str, ir.Value], first: ir.Table, *, inside: bool
-) -> tuple[ir.Table, dict[str, ir.Value]]:
-    """Keep the entries of the first groups, or all others; give the groups of these."""
+) -> ir.Table:
+    """Keep the entries of the first groups, or all others."""
     names = [name for name in groups if name.startswith("group_")]
     first = first.select(**{f"kept_{name}": first[name] for name in names})
     table = table.mutate(**groups)
     same = [table[name].identical_to(first[f"kept_{name}"]) for name in names]
-    table = table.semi_join(first, same) if inside else table.anti_join(first, same)
-    return table, {name: table[name] for name in groups}
+    return table.semi_join(first, same) if inside else table.anti_join(first, same)
 
 
 def _percentile(
@@ -277,8 +289,6 @@ def by_step(
     group has the place after the last.
     """
     table = selected(ledger, shape.selection)
-    if MEASURES[metric].percentile[0]:
-        table = table.filter(is_request(table))
     place = _place(ledger, table, dimensions, absent)
     groups = {**group_columns(ledger, table, shape), _PLACE_COLUMN: place}
     if MEASURES[metric].percentile[0]:

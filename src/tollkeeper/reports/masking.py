@@ -83,6 +83,24 @@ class MaskedLedger:
     def sums_finely(self) -> bool:
         return self._ledger.sums_finely()
 
+    def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return _masked(self._ledger.timed(edges))
+
+    def each_value(self, table: ir.Table, column: str) -> ir.Table:
+        return self._ledger.each_value(table, column)
+
+    def nearest_ranks(
+        self,
+        table: ir.Table,
+        column: str,
+        cells: ir.Table,
+        sets: Sequence[Sequence[str]],
+        percent: int,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> list[dict[str, Any]]:
+        known = {**self._values, **values}
+        return self._ledger.nearest_ranks(table, column, cells, sets, percent, known)
+
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> list[dict[str, Any]]:

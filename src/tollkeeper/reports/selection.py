@@ -39,6 +39,7 @@ class SelectionShape(NamedTuple):
 
     ``edges`` counts those of quarter-hours that stand apart; None: no sums of these are used.
     ``finer``: finer sums are; ``alone``: with a column that says which sessions have one row.
+    ``timed``: rows are not sums, but have how long each of their requests took.
     """
 
     teams: int | None
@@ -49,6 +50,7 @@ class SelectionShape(NamedTuple):
     edges: int | None = None
     finer: bool = False
     alone: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Selection:
     A bound that is None is open. ``zone`` is where the clock hangs that filters may ask about.
     ``moments_us`` is set where sums by the quarter-hour are as good as single entries: the
     moments, besides the bounds, that the times of entries are compared with. ``finer`` is set
-    where these have to be finer sums.
+    where these have to be finer sums, ``by_times`` where rows of how long requests took.
     """
 
     scope: Scope
@@ -68,6 +70,7 @@ class Selection:
     zone: str = ""
     moments_us: tuple[int, ...] | None = None
     finer: bool = False
+    by_times: bool = False
 
     def summed(
         self,
@@ -89,6 +92,14 @@ class Selection:
         if finely and all(name in FINELY or name.startswith(TAG_PREFIX) for name in asked):
             return replace(self, moments_us=tuple(moments_us), finer=True)
         return self
+
+    def timed(self, dimensions: Iterable[str], moments_us: Iterable[int] = ()) -> Selection:
+        """Take rows of how long requests took, where ``summed`` would take sums.
+
+        For percentiles, which ask nothing else.
+        """
+        found = self.summed(dimensions, moments_us)
+        return self if found.moments_us is None else replace(found, by_times=True)
 
     def _edges_us(self) -> list[int]:
         """Give the beginnings of the quarter-hours that some moment cuts in two."""
@@ -121,6 +132,7 @@ class Selection:
             filters=tuple(filter_shape(each, changes) for each in self.filters),
             edges=None if self.moments_us is None else slots_for(len(self._edges_us())),
             finer=self.finer,
+            timed=self.by_times,
         )
 
     def values(self) -> dict[str, object]:
@@ -185,6 +197,8 @@ def selected(
 def _summed(ledger: Ledger, shape: SelectionShape, edges: int) -> ir.Table:
     slots = [f"{_EDGE}_{slot}" for slot in range(edges)]
     bounds = [(bindings.moment(slot), bindings.moment(f"{slot}_end")) for slot in slots]
+    if shape.timed:
+        return ledger.timed(bounds)
     if shape.finer:
         return ledger.summed_finely(bounds, alone=shape.alone)
     return ledger.summed(bounds)

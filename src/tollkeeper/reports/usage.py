@@ -237,7 +237,8 @@ class _Asking:
         found: dict[tuple[Key, ...], dict[str, Value]] = {}
         for column, names in asked.items():
             ranks = tuple(MEASURES[name].percentile[1] for name in names)
-            query = ranked(self.ledger, self._shape(self.selection, group_by), column, ranks, kept)
+            shape = self._shape(self.selection.timed(group_by), group_by)
+            query = ranked(self.ledger, shape, column, ranks, kept, self.selection.shape())
             for row in self.ledger.run(query, self.values):
                 values = found.setdefault(_raw_key(row, group_by), dict(nothing))
                 for name, rank in zip(names, ranks, strict=True):

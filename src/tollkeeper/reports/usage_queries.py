@@ -11,7 +11,6 @@ from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, TIMES, WEEKDAY, dimension
 from tollkeeper.reports.measured_groups import measured
-from tollkeeper.reports.measures import is_request
 from tollkeeper.reports.percentiles import percentiles
 from tollkeeper.reports.period import Period
 from tollkeeper.reports.selection import SelectionShape, selected
@@ -115,14 +114,17 @@ def ranked(
     column: str,
     percents: tuple[int, ...],
     kept: Kept | None = None,
+    kept_of: SelectionShape | None = None,
 ) -> ir.Table:
-    """Give percentiles of a column over the requests of each group, or of each that is kept."""
+    """Give percentiles of a column over the requests of each group, or of each that is kept.
+
+    ``kept_of`` is what these groups are found in.
+    """
     table = selected(ledger, shape.selection)
-    table = table.filter(is_request(table))
     groups = group_columns(ledger, table, shape)
     if kept is not None:
         table = table.mutate(**groups)
-        first = grouped(ledger, shape, *kept)
+        first = grouped(ledger, shape._replace(selection=kept_of or shape.selection), *kept)
         first = first.select(**{f"kept_{name}": first[name] for name in groups})
         same = [table[name].identical_to(first[f"kept_{name}"]) for name in groups]
         table = table.semi_join(first, same)

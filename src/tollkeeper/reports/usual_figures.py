@@ -121,7 +121,7 @@ def _hours(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
 @lru_cache(_SHAPES_REMEMBERED)
 def _p95(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     table = selected(ledger, shape)
-    return percentiles(ledger, table.filter(is_request(table)), {}, "duration_ms", (95,))
+    return percentiles(ledger, table, {}, "duration_ms", (95,))
 
 
 @lru_cache(_SHAPES_REMEMBERED)

@@ -48,6 +48,7 @@ class Kind(enum.Enum):
     MONEY = "money"  # USD with nine decimals, 38 digits; NULL where not known
     TAGS = "tags"  # text to text
     JSON = "json"
+    NUMBERS = "numbers"  # several whole numbers of 64 bits; of no entry, but of rows of several
 
 
 class Column(NamedTuple):

@@ -93,6 +93,23 @@ class LateLedger:
     def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
         return self._required().nearest_rank(value, percent)
 
+    def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return self._required().timed(edges)
+
+    def each_value(self, table: ir.Table, column: str) -> ir.Table:
+        return self._required().each_value(table, column)
+
+    def nearest_ranks(
+        self,
+        table: ir.Table,
+        column: str,
+        cells: ir.Table,
+        sets: Sequence[Sequence[str]],
+        percent: int,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> list[dict[str, Any]]:
+        return self._required().nearest_ranks(table, column, cells, sets, percent, values)
+
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> list[dict[str, Any]]:

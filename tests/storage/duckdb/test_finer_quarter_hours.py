@@ -90,6 +90,8 @@ def as_before_finer_sums(path: Path) -> None:
         connection.execute("DROP TABLE finer_quarter_hours")
         connection.execute("DROP TABLE sessions")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN finer")
+        connection.execute("DROP TABLE request_times")  # which came later
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN timed")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_FINER_SINCE])
 
 

@@ -59,10 +59,25 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
     finely = ENTRIES if point == "ledger.finer.after" else half
     assert sums_of(path) == (summed, *of_the_first(path, summed))
     assert finer_sums_of(path) == (finely, *of_the_first(path, finely))
+    timed = (
+        half
+        if point in {"ledger.sums.before", "ledger.sums.after", "ledger.times.before"}
+        else ENTRIES
+    )
+    assert times_of(path) == (timed, timed)
     with closing(DuckDbLedger(path)) as ledger:
         ledger.sum_up(left_max=0)
     assert sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
     assert finer_sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
+    assert times_of(path) == (ENTRIES, ENTRIES)
+
+
+def times_of(path: Path) -> tuple[object, ...]:
+    """Give how many entries the ledger says have their times in rows, and how many have."""
+    with closing(duckdb.connect(str(path))) as connection:
+        (counted,) = connection.table("summed_entries").project("timed").fetchall()
+        (found,) = connection.table("request_times").aggregate("sum(len(durations_ms))").fetchall()
+    return *counted, *found
 
 
 def sums_of(path: Path, count: str = "entries", table: str = "quarter_hours") -> tuple[object, ...]:

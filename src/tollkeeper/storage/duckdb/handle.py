@@ -224,6 +224,19 @@ def _guard_of(path: Path, settings: Settings) -> BlockGuard:
     return guard
 
 
+@contextmanager
+def transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit what is done inside, or, after an error of the engine, take it back."""
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        yield
+        cursor.execute("COMMIT")
+    except duckdb.Error:
+        with suppress(duckdb.Error):
+            cursor.execute("ROLLBACK")
+        raise
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     """Tell one file at a path from another that came in its place; None where there is none."""
     try:

@@ -14,8 +14,6 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
-import ibis
-import ibis.expr.datatypes as dt
 
 from tollkeeper import clock
 from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
@@ -23,8 +21,14 @@ from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage.arrow_batch import UNSTORABLE, arrow_table, unstorable
-from tollkeeper.storage.columns import COLUMNS, TABLE, Column, Kind
-from tollkeeper.storage.duckdb import finer_quarter_hours, job_states, quarter_hours
+from tollkeeper.storage.columns import COLUMNS, TABLE
+from tollkeeper.storage.duckdb import (
+    finer_quarter_hours,
+    job_states,
+    quarter_hours,
+    ranks,
+    request_times,
+)
 from tollkeeper.storage.duckdb.compiling import compiled
 from tollkeeper.storage.duckdb.functions import (
     list_extract,
@@ -33,9 +37,11 @@ from tollkeeper.storage.duckdb.functions import (
     map_values,
     quantile_disc,
 )
-from tollkeeper.storage.duckdb.handle import Handle, Settings
+from tollkeeper.storage.duckdb.handle import Handle, Settings, transaction
 from tollkeeper.storage.duckdb.parsed import ParsedQueries
+from tollkeeper.storage.duckdb.tables import table
 from tollkeeper.storage.summed_columns import FINER_SUMS, ROW
+from tollkeeper.storage.timed_columns import ROW as TIMED_ROW
 from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -44,22 +50,12 @@ if TYPE_CHECKING:
 
 TAG_KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _QUERIES_REMEMBERED: Final = 512
-_OF_SUMS: Final = frozenset({quarter_hours.SLOT, finer_quarter_hours.SLOT})
+_OF_SUMS: Final = frozenset({quarter_hours.SLOT, finer_quarter_hours.SLOT, request_times.SLOT})
 _STEPS: Final = 8  # of sums, each time that is maintained
 _CHECKPOINT_TRIES: Final = 40
 _CHECKPOINT_PAUSE_S: Final = 0.025
 _LOG_BYTES_MAX: Final = 128 << 20  # opening a ledger takes 4.5 s for each GB of log
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the engine's times are naive UTC
-
-_IBIS_TYPES: Final[Mapping[Kind, dt.DataType]] = {
-    Kind.TEXT: dt.String(nullable=False),
-    Kind.INTEGER: dt.Int64(),
-    Kind.FLAG: dt.Boolean(nullable=False),
-    Kind.TIME: dt.Timestamp(scale=6, nullable=False),
-    Kind.MONEY: dt.Decimal(38, 9),
-    Kind.TAGS: dt.Map(dt.string, dt.string),
-    Kind.JSON: dt.String(),
-}
 
 # The cursor makes a journal exactly-once; the anti-join is the belt beside it. Copies of an
 # entry have its start, so only the time span of the batch is searched, which the engine's
@@ -98,11 +94,13 @@ class DuckDbLedger:
         self._writing = threading.Lock()
         self._of_thread = threading.local()
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(compiled)
+        self._rankings = lru_cache(_QUERIES_REMEMBERED)(ranks.nearest_ranks)
         self._parsed = ParsedQueries(_QUERIES_REMEMBERED)
-        self._entries = _table(TABLE, COLUMNS)
-        self._quarter_hours = _table(quarter_hours.TABLE, ROW)
+        self._entries = table(TABLE, COLUMNS)
+        self._quarter_hours = table(quarter_hours.TABLE, ROW)
         anything = [column._replace(nullable=True) for column in FINER_SUMS]  # as joins give it
-        self._finer = _table(finer_quarter_hours.TABLE, anything)
+        self._finer = table(finer_quarter_hours.TABLE, anything)
+        self._request_times = table(request_times.TABLE, TIMED_ROW)
 
     def positions(self) -> Mapping[str, int]:
         """Give the loaded offset of every segment that the ledger remembers."""
@@ -120,7 +118,7 @@ class DuckDbLedger:
         fresh = _without_copies(entries)
         batch = _arrow(fresh) if fresh else None
         with self._writing, self._handle.cursor() as cursor:
-            with _transaction(cursor):
+            with transaction(cursor):
                 added = _insert(cursor, fresh, batch) if batch is not None else 0
                 self._failpoint("ledger.insert.after")
                 if position is not None:
@@ -185,19 +183,33 @@ class DuckDbLedger:
         share: ir.IntegerScalar = quantile_disc(value, Decimal(percent).scaleb(-2))
         return share
 
+    def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        """Give the requests by the quarter-hour, single ones at their edges."""
+        return request_times.together(self._entries, self._request_times, edges)
+
+    each_value = staticmethod(ranks.each_value)
+
+    def nearest_ranks(
+        self,
+        table: ir.Table,
+        column: str,
+        cells: ir.Table,
+        sets: Sequence[Sequence[str]],
+        percent: int,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> list[dict[str, Any]]:
+        """Find a percentile of several groupings in two passes, with small tables between them."""
+        ranking = self._rankings(table, column, cells, tuple(map(tuple, sets)), percent)
+        with self.snapshot():
+            for name, rows in ranking.tables:
+                self._executed(rows, values, f"CREATE OR REPLACE TEMP TABLE {name} AS ")
+            return self.run(ranking.answer, values)
+
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> list[dict[str, Any]]:
         """Run a query on a cursor of its own and read it to its end."""
-        query = self._compiled(expression)
-        of_sums = not _OF_SUMS.isdisjoint(query.names)
-        with self.snapshot() if of_sums else nullcontext(), self._cursor() as cursor:
-            if of_sums:
-                values = {**values, **self._summed(cursor, query.names)}
-            bound = {name: _engine_value(values[name]) for name in query.names}
-            cursor.execute(self._parsed.of(cursor, query.text), bound or None)
-            names = [column[0] for column in cursor.description or ()]
-            rows = cursor.fetchall()
+        names, rows = self._executed(expression, values)
         times = [name for name, kind in expression.schema().items() if kind.is_timestamp()]
         found = [dict(zip(names, row, strict=True)) for row in rows]
         for row in found if times else ():
@@ -206,11 +218,27 @@ class DuckDbLedger:
                     row[name] = row[name].replace(tzinfo=UTC)
         return found
 
+    def _executed(
+        self, expression: ir.Table, values: Mapping[str, Any], verb: str = ""
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a query, or what ``verb`` does with it; give the columns' names and the rows."""
+        query = self._compiled(expression)
+        of_sums = not _OF_SUMS.isdisjoint(query.names)
+        with self.snapshot() if of_sums else nullcontext(), self._cursor() as cursor:
+            if of_sums:
+                values = {**values, **self._summed(cursor, query.names)}
+            bound = {name: _engine_value(values[name]) for name in query.names}
+            cursor.execute(self._parsed.of(cursor, verb + query.text), bound or None)
+            names = [column[0] for column in cursor.description or ()]
+            return names, cursor.fetchall()
+
     def _summed(self, cursor: duckdb.DuckDBPyConnection, names: Collection[str]) -> dict[str, int]:
         """Say how many entries are in the sums that a query reads. Within a snapshot."""
         found: dict[str, int] = self._of_thread.summed
         if quarter_hours.SLOT in names and quarter_hours.SLOT not in found:
             found[quarter_hours.SLOT] = quarter_hours.summed_entries(cursor)
+        if request_times.SLOT in names and request_times.SLOT not in found:
+            found[request_times.SLOT] = quarter_hours.summed_entries(cursor, request_times.COUNT)
         if finer_quarter_hours.SLOT in names and finer_quarter_hours.SLOT not in found:
             summed = quarter_hours.summed_entries(cursor, finer_quarter_hours.COUNT)
             finer_quarter_hours.tell_loose_sessions(cursor, summed)
@@ -270,6 +298,13 @@ class DuckDbLedger:
                 self._failpoint("ledger.sums.before")
             self._failpoint("ledger.sums.after")
         for _ in range(steps):
+            with self._summing(request_times.COUNT, left_max) as cursor:
+                if cursor is None:
+                    break
+                request_times.sum_up(cursor)
+                self._failpoint("ledger.times.before")
+            self._failpoint("ledger.times.after")
+        for _ in range(steps):
             with self._summing(finer_quarter_hours.COUNT, left_max) as cursor:
                 if cursor is None:
                     break
@@ -284,7 +319,7 @@ class DuckDbLedger:
             if quarter_hours.left(cursor, count) <= left_max:
                 yield None
                 return
-            with _transaction(cursor):
+            with transaction(cursor):
                 yield cursor
 
     def _checkpoint(self, statement: str) -> bool:
@@ -309,29 +344,6 @@ class DuckDbLedger:
         """Let running queries end, write everything out and release the file."""
         with self._writing:
             self._handle.close()
-
-
-@contextmanager
-def _transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Commit what is done inside, or, after an error of the engine, take it back."""
-    cursor.execute("BEGIN TRANSACTION")
-    try:
-        yield
-        cursor.execute("COMMIT")
-    except duckdb.Error:
-        with suppress(duckdb.Error):
-            cursor.execute("ROLLBACK")
-        raise
-
-
-def _table(name: str, columns: Sequence[Column]) -> ir.Table:
-    return ibis.table(
-        {
-            column.name: _IBIS_TYPES[column.kind].copy(nullable=column.nullable)
-            for column in columns
-        },
-        name=name,
-    )
 
 
 def _engine_value(value: object) -> object:

@@ -23,6 +23,7 @@ TYPES: Final[Mapping[Kind, str]] = {
     Kind.MONEY: "DECIMAL(38,9)",
     Kind.TAGS: "MAP(VARCHAR, VARCHAR)",
     Kind.JSON: "VARCHAR",
+    Kind.NUMBERS: "BIGINT[]",
 }
 """JSON columns are VARCHAR: a JSON column checks every value and would refuse the whole
 batch for one odd text of a provider. ``usage_raw::JSON`` works wherever it is needed."""
@@ -218,6 +219,37 @@ _ONES: Final = tuple(
 """Sums of what is 1, 0 or -1 in each entry: 64 bits are enough, and added up three times as fast
 as 128. A refusal may stand for any number of others, so its sums stay as wide as tokens are."""
 
+_REQUEST_TIMES: Final = (
+    """
+CREATE TABLE request_times (
+    started_at TIMESTAMP NOT NULL,
+    source VARCHAR NOT NULL,
+    org VARCHAR NOT NULL,
+    team VARCHAR NOT NULL,
+    user_id VARCHAR NOT NULL,
+    user_name VARCHAR NOT NULL,
+    key_id VARCHAR NOT NULL,
+    tool VARCHAR NOT NULL,
+    tool_version VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    model_requested VARCHAR NOT NULL,
+    model_served VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL,
+    wire VARCHAR NOT NULL,
+    streamed BOOLEAN NOT NULL,
+    status BIGINT NOT NULL,
+    outcome VARCHAR NOT NULL,
+    error_code VARCHAR NOT NULL,
+    basis VARCHAR NOT NULL,
+    unpriced_reason VARCHAR NOT NULL,
+    tier VARCHAR NOT NULL,
+    durations_ms BIGINT[],
+    ttfts_ms BIGINT[]
+)
+""",
+    "ALTER TABLE summed_entries ADD COLUMN timed BIGINT DEFAULT 0",
+)
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_ENTRIES, _LOADED),
     _PRICE_AGAIN,
@@ -227,6 +259,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_QUARTER_HOURS, *_SUMMED_ENTRIES),
     _FINER,
     _ONES,
+    _REQUEST_TIMES,
 )
 
 

@@ -21,6 +21,7 @@ from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
+from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.bound_sql import BoundSql
 from tollkeeper.storage.columns import COLUMNS, TABLE, Column, Kind
 from tollkeeper.storage.sqlite import quarter_hours, rows
@@ -185,6 +186,24 @@ class SqliteLedger:
         """Give a percentile, counted in whole numbers."""
         rank: ir.IntegerScalar = _rank(value, percent)
         return rank
+
+    def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        """Give single requests: none are kept together."""
+        return plain_ranks.timed(self._entries)
+
+    each_value = staticmethod(plain_ranks.each_value)
+
+    def nearest_ranks(
+        self,
+        table: ir.Table,
+        column: str,
+        cells: ir.Table,
+        sets: Sequence[Sequence[str]],
+        percent: int,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> list[dict[str, Any]]:
+        """Find a percentile of several groupings, each by itself."""
+        return plain_ranks.nearest_ranks(self, table, column, cells, sets, percent, values)
 
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES

@@ -1,0 +1,190 @@
+"""Percentiles for Explore: of all, of each group, of the rest and of each step.
+
+None of them follows from the others, but all are found in the same two passes over the requests.
+Where these are read one by one (for sessions, customers and tags), what is made for each takes more
+than is won by that: they are asked for one after the other, and steps by whoever needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tollkeeper.ports import Ledger
+from tollkeeper.reports import explore_queries as queries
+from tollkeeper.reports.explore_queries import SPAN_COLUMN, PivotShape, numbered, spanned
+from tollkeeper.reports.measures import MEASURES, Value
+from tollkeeper.reports.percentiles import VALUE, values
+from tollkeeper.reports.usage_queries import GroupShape, group_columns
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+CELLS_MAX: Final = 5_000
+"""So many steps of groups are counted together; where there are more, each has few values."""
+
+_SHAPES_REMEMBERED: Final = 256
+_GROUPS_FEW: Final = 2_000
+_STEP_COLUMN: Final = "step_"
+_SPAN: Final = "of_span"
+_STEP: Final = "of_step"
+_PLACE: Final = "of_place"
+_SERIES: Final = "of_series"
+_OTHERS: Final = -1
+_SPANS: Final = {"before": 0, "now": 2}
+
+
+class RankedShape(NamedTuple):
+    """What is ranked: the requests of ``pivot``, apart for the groups that ``kept`` gives.
+
+    ``everything`` selects the same without groups; ``kept`` is None where there are none. ``step``
+    groups by the step of time alone, None for no steps; the first ``series`` groups are told apart
+    by step.
+    """
+
+    pivot: PivotShape
+    everything: PivotShape
+    kept: PivotShape | None
+    step: GroupShape | None
+    series: int
+
+
+class Ranked(NamedTuple):
+    """Percentiles by span ("now", "before"), by place of the group and span, by step and series.
+
+    ``steps`` has for each step those of the first series by their places, of all others as None,
+    and ``whole`` those of everything. Whoever has no values is left out.
+    """
+
+    total: Mapping[str, Value]
+    places: Mapping[tuple[int | None, str], Value]
+    steps: Mapping[tuple[Any, int | None], Value]
+    whole: Mapping[Any, Value]
+
+    def of(self, place: int | None) -> dict[str, Value]:
+        """Give the values of one group, or of all others, as columns of a row."""
+        return {f"value_{span}": self.places.get((place, span)) for span in _SPANS}
+
+    def of_all(self) -> dict[str, Value]:
+        """Give the values of everything, as columns of a row."""
+        return {f"value_{span}": self.total.get(span) for span in _SPANS}
+
+    def by_step(
+        self, steps: Sequence[Any], series: int
+    ) -> tuple[list[tuple[Value, ...]], tuple[Value, ...]]:
+        """Give the values of each series by step, last those of the rest; and those of all."""
+        whole = tuple(self.whole.get(step) for step in steps)
+        if not series:
+            return [], whole
+        places = (*range(series), None)
+        return [tuple(self.steps.get((step, place)) for step in steps) for place in places], whole
+
+
+NOTHING_RANKED: Final = Ranked({}, {}, {}, {})
+
+
+def ranked(
+    ledger: Ledger,
+    shape: RankedShape,
+    found: Sequence[Mapping[str, Any]],
+    slots: Mapping[str, object],
+) -> Ranked:
+    """Ask for the percentiles of a shape; ``found`` are the rows of the groups that it keeps."""
+    if not shape.pivot.groups.selection.timed:
+        return _one_by_one(ledger, shape, found, slots)
+    requests, cells = _requests(ledger, shape)
+    _, percent = MEASURES[shape.pivot.metric].percentile
+    sets = _sets(shape)
+    rows = ledger.nearest_ranks(requests, VALUE, cells, sets, percent, slots)
+    names = {number: name for name, number in _SPANS.items()}
+    by_set: Mapping[tuple[str, ...], list[Mapping[str, Any]]] = {
+        each: [row for row in rows if row["set_"] == number] for number, each in enumerate(sets)
+    }
+    return Ranked(
+        total={names[row[_SPAN]]: row["value"] for row in by_set[(_SPAN,)]},
+        places={
+            (_place(row[_PLACE]), names[row[_SPAN]]): row["value"]
+            for row in by_set.get((_SPAN, _PLACE), ())
+        },
+        steps={
+            (row[_STEP], _place(row[_SERIES])): row["value"]
+            for row in by_set.get((_STEP, _SERIES), ())
+        },
+        whole={row[_STEP]: row["value"] for row in by_set.get((_STEP,), ())},
+    )
+
+
+def _one_by_one(
+    ledger: Ledger,
+    shape: RankedShape,
+    found: Sequence[Mapping[str, Any]],
+    slots: Mapping[str, object],
+) -> Ranked:
+    """Rank everything, then each group, then all others; no steps."""
+    (row,) = ledger.run(queries.pivoted_percentiles(ledger, shape.everything, None), slots)
+    total = {span: row[f"value_{span}"] for span in _SPANS}
+    places: dict[tuple[int | None, str], Value] = {}
+    if shape.kept is not None and found:
+        # Where groups are few, looking for some of them takes longer than taking all.
+        groups = int(found[0]["groups_"])
+        of = None if groups <= _GROUPS_FEW else shape.kept
+        query = queries.pivoted_percentiles(ledger, shape.pivot, of)
+        keys = [f"group_{index}" for index in range(len(shape.pivot.groups.group_by))]
+        place_of = {tuple(row[key] for key in keys): place for place, row in enumerate(found)}
+        for row in ledger.run(query, slots):
+            place = place_of.get(tuple(row[key] for key in keys))
+            if place is not None:
+                places |= {(place, span): row[f"value_{span}"] for span in _SPANS}
+        if groups > len(found):
+            (row,) = ledger.run(queries.rest(ledger, shape.pivot, shape.kept), slots)
+            places |= {(None, span): row[f"value_{span}"] for span in _SPANS}
+    return Ranked(total, places, {}, {})
+
+
+def _place(number: int) -> int | None:
+    return None if number == _OTHERS else number
+
+
+def _sets(shape: RankedShape) -> Sequence[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = [(_SPAN,)]
+    if shape.kept is not None:
+        found.append((_SPAN, _PLACE))
+    if shape.step is not None:
+        found.append((_STEP,))
+        if shape.kept is not None:
+            found.append((_STEP, _SERIES))
+    return found
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def _requests(ledger: Ledger, shape: RankedShape) -> tuple[ir.Table, ir.Table]:
+    """Give the requests with what they are grouped by, and the cells that this makes."""
+    table, groups = spanned(ledger, shape.pivot)
+    now = groups[SPAN_COLUMN] == _SPANS["now"]
+    column, _ = MEASURES[shape.pivot.metric].percentile
+    columns: dict[str, ir.Value] = {**groups, VALUE: values(table, column)}
+    if shape.step is not None:
+        (step,) = group_columns(ledger, table, shape.step).values()
+        columns[_STEP_COLUMN] = now.ifelse(step, None)
+    requests = table.select(**columns)
+    cells = requests.filter(requests[VALUE].notnull()).drop(VALUE).distinct()
+    return requests, _labelled(ledger, cells, shape)
+
+
+def _labelled(ledger: Ledger, cells: ir.Table, shape: RankedShape) -> ir.Table:
+    """Say of what span and step each cell is, and in which of the first groups."""
+    labels = {_SPAN: cells[SPAN_COLUMN]}
+    if shape.step is not None:
+        labels[_STEP] = cells[_STEP_COLUMN]
+    cells = cells.mutate(**labels)
+    if shape.kept is None:
+        return cells
+    names = [name for name in cells.columns if name.startswith("group_")]
+    kept = numbered(ledger, shape.kept)
+    kept = kept.select("place_", **{f"kept_{name}": kept[name] for name in names})
+    same = [cells[name].identical_to(kept[f"kept_{name}"]) for name in names]
+    joined = cells.left_join(kept, same)
+    place = joined.place_.fill_null(_OTHERS)
+    series = (place < shape.series).ifelse(place, _OTHERS)
+    return joined.select(*cells.columns, **{_PLACE: place, _SERIES: series})

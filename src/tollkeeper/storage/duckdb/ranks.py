@@ -1,0 +1,140 @@
+"""Exact percentiles of several groupings in two passes, neither of which sorts what it reads.
+
+The first pass counts values by their cell (whatever is in the same groups of all groupings) and the
+whole part of their square root: some hundred buckets, narrow where most values are. From these
+counts, which are few, follows for each group of each grouping the bucket in which its rank falls.
+The second pass takes the values of these buckets, a hundredth of all.
+
+What is found on the way stands in small temporary tables: in one statement the engine would keep
+every value between the passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import ibis
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+SET: Final = "set_"
+VALUE: Final = "value"
+_CELL: Final = "cell_"
+_BUCKET: Final = "bucket_"
+_PLACE: Final = "place_"
+_COUNT: Final = "count_"
+_GROUP: Final = "of_group_"
+_MISSING: Final = "missing_"
+_BUCKET_BITS: Final = 32
+_BUCKETS: Final = 1 << _BUCKET_BITS
+"""More than there are: square roots of numbers of 64 bits have 32."""
+
+
+class Ranking(NamedTuple):
+    """The temporary tables in the order in which they are made, and what is asked of them."""
+
+    tables: tuple[tuple[str, ir.Table], ...]
+    answer: ir.Table
+
+
+def each_value(table: ir.Table, column: str) -> ir.Table:
+    """Give a row for each value of a column that has one in each row, or a list of them."""
+    if table[column].type().is_array():
+        return table.mutate(**{column: table[column].unnest()})
+    return table.filter(table[column].notnull())
+
+
+def nearest_ranks(
+    table: ir.Table, column: str, cells: ir.Table, sets: Sequence[Sequence[str]], percent: int
+) -> Ranking:
+    """Give the value at rank ceil(n * percent / 100) of each group of each of several groupings."""
+    names = [name for name in table.columns if name != column]
+    keys = [name for name in cells.columns if name not in names]
+    of_cells = cells.mutate(**{_CELL: ibis.dense_rank().over(order_by=keys)})
+    numbered = ibis.table(of_cells.schema(), name="ranked_cells")
+    of_groups = _groups(numbered.select(_CELL, *keys).distinct(), keys, sets)
+    groups = ibis.table(of_groups.schema(), name="ranked_groups")
+    values = _placed(table, column, numbered, names)
+    of_counts = values.group_by(_PLACE).agg(**{_COUNT: values.count()})
+    counts = ibis.table(of_counts.schema(), name="ranked_counts")
+    of_places = _wanted(counts, groups, percent)
+    places = ibis.table(of_places.schema(), name="ranked_places")
+    answer = groups.drop(_CELL).distinct().join(_found(values, column, places), _GROUP)
+    return Ranking(
+        tables=(
+            ("ranked_cells", of_cells),
+            ("ranked_groups", of_groups),
+            ("ranked_counts", of_counts),
+            ("ranked_places", of_places),
+        ),
+        answer=answer.drop(_GROUP),
+    )
+
+
+def _placed(table: ir.Table, column: str, cells: ir.Table, names: Sequence[str]) -> ir.Table:
+    """Give each value with its place: its cell and bucket as one number.
+
+    Two columns would let the engine look for the cell of a place before it opens the lists.
+    """
+    its = {f"its_{name}": cells[name] for name in names}
+    cells = cells.select(first_=cells[_CELL] * _BUCKETS, **its)
+    same = [table[name].identical_to(cells[f"its_{name}"]) for name in names]
+    values = each_value(table.join(cells, same).select("first_", column), column)
+    bucket = values[column].cast("float64").sqrt().floor().cast("int64")
+    return values.select(column, **{_PLACE: values.first_ + bucket})
+
+
+def _groups(cells: ir.Table, keys: Sequence[str], sets: Sequence[Sequence[str]]) -> ir.Table:
+    """Say of which groups each cell is: a row for each of them, numbered."""
+    found = []
+    for number, group_by in enumerate(sets):
+        mine = cells.filter(*(cells[name].notnull() for name in group_by)) if group_by else cells
+        columns: dict[str, ir.Value] = {_CELL: mine[_CELL], SET: ibis.literal(number, "int64")}
+        for name in keys:
+            kind = cells[name].type().copy(nullable=True)
+            columns[name] = mine[name].cast(kind) if name in group_by else ibis.null(kind)
+        found.append(mine.select(**columns))
+    groups = reduce(lambda one, other: one.union(other), found)
+    return groups.mutate(**{_GROUP: ibis.dense_rank().over(order_by=[SET, *keys])})
+
+
+def _wanted(counts: ir.Table, groups: ir.Table, percent: int) -> ir.Table:
+    """Give the places that are looked into, and how much of a rank each group misses there.
+
+    A rank is n * percent / 100, rounded up: a hundred times as much is a whole number.
+    """
+    of_cells = groups.select(_CELL, _GROUP)
+    counts = counts.mutate(
+        **{_CELL: counts[_PLACE] >> _BUCKET_BITS, _BUCKET: counts[_PLACE] & (_BUCKETS - 1)}
+    )
+    sums = counts.join(of_cells, _CELL).group_by([_GROUP, _BUCKET])
+    sums = sums.agg(**{_COUNT: ibis._[_COUNT].sum().cast("int64")})
+    group = sums[_GROUP]
+    below = ibis.window(group_by=group, order_by=sums[_BUCKET], preceding=None, following=0)
+    upto, every = sums[_COUNT].sum().over(below), sums[_COUNT].sum().over(group_by=group)
+    missing = every * percent - (upto - sums[_COUNT]) * 100
+    sums = sums.mutate(**{_MISSING: missing.cast("int64")})
+    chosen = sums.filter(sums[_MISSING] > 0, sums[_MISSING] <= sums[_COUNT] * 100)
+    wanted = of_cells.join(chosen.select(_GROUP, _BUCKET, _MISSING), _GROUP)
+    place = wanted[_CELL] * _BUCKETS + wanted[_BUCKET]
+    return wanted.select(_GROUP, _MISSING, **{_PLACE: place})
+
+
+def _found(values: ir.Table, column: str, places: ir.Table) -> ir.Table:
+    """Give the value of each group."""
+    # Of rows of a list the engine knows that they are few. Otherwise it may look for these places
+    # among all values, and keep those.
+    listed = places.agg(all_=ibis.struct({name: places[name] for name in places.columns}).collect())
+    few = listed.select(one_=listed.all_.unnest())
+    few = few.select(**{name: few.one_[name] for name in places.columns})
+    picked = values.join(few, _PLACE)
+    counted = picked.group_by([_GROUP, _MISSING, column]).agg(**{_COUNT: picked.count()})
+    below = ibis.window(
+        group_by=counted[_GROUP], order_by=counted[column], preceding=None, following=0
+    )
+    counted = counted.mutate(upto_=counted[_COUNT].sum().over(below))
+    reached = counted.filter(counted.upto_ * 100 >= counted[_MISSING])
+    return reached.group_by(_GROUP).agg(**{VALUE: reached[column].min()})

@@ -1,0 +1,36 @@
+"""Tables of the engine as expressions, with the types of their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from tollkeeper.storage.columns import Column, Kind
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_IBIS_TYPES: Final[Mapping[Kind, dt.DataType]] = {
+    Kind.TEXT: dt.String(nullable=False),
+    Kind.INTEGER: dt.Int64(),
+    Kind.FLAG: dt.Boolean(nullable=False),
+    Kind.TIME: dt.Timestamp(scale=6, nullable=False),
+    Kind.MONEY: dt.Decimal(38, 9),
+    Kind.TAGS: dt.Map(dt.string, dt.string),
+    Kind.JSON: dt.String(),
+    Kind.NUMBERS: dt.Array(dt.int64),
+}
+
+
+def table(name: str, columns: Sequence[Column]) -> ir.Table:
+    """Give a table by its name."""
+    return ibis.table(
+        {
+            column.name: _IBIS_TYPES[column.kind].copy(nullable=column.nullable)
+            for column in columns
+        },
+        name=name,
+    )
