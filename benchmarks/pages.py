@@ -280,8 +280,10 @@ Entries are summed up by the quarter-hour, with whatever they have in common, in
 file (decision 36). Overview, its forecast, Why, Keys, and all of Explore that adds up or counts
 people and keys are answered from these sums and the few entries that were not summed up yet; the
 answers are the same to the last digit. Sessions, customers and tags are in finer sums, of a third
-of the entries' rows (decision 38). Percentiles are read from the entries themselves. Where
-entries have less in common than this company's, sums have more rows: at worst one for each entry.
+of the entries' rows (decision 38). Percentiles are looked for in lists of how long requests took,
+by the quarter-hour (decision 41), and by sessions, customers and tags in the entries themselves.
+Where entries have less in common than this company's, sums have more rows: at worst one for each
+entry.
 
 Savings looks at two periods of single calls for storms, duplicates and caches that ran out. Most
 of what is left of its time is two groupings of all calls by whole numbers, and the order of the

@@ -130,7 +130,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
 
 
 OF_ENTRIES: Final = frozenset({"sessions", "customers"})
-"""Measures that only finer sums and single entries can tell; percentiles only single entries."""
+"""Measures that only finer sums and single entries can tell, besides percentiles."""
 
 
 def check_measure(parameter: str, name: str) -> str:

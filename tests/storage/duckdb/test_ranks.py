@@ -37,7 +37,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDbLedger]:
     opened.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(ROWS, st.sampled_from([1, 50, 95, 99, 100]))
 @example([], 50)
 @example([(("core", 1), [INT64_MAX])], 95)
