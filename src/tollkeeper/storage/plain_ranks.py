@@ -7,7 +7,6 @@ keep nothing for them; what a faster way is compared with.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -47,7 +46,7 @@ def nearest_ranks(
     labels = cells.select(*keys, **{f"for_{name}": cells[name] for name in names})
     same = [table[name].identical_to(labels[f"for_{name}"]) for name in names]
     opened = ledger.each_value(table.join(labels, same).select(*keys, column), column)
-    found = []
+    found: list[dict[str, Any]] = []
     for number, group_by in enumerate(sets):
         mine = opened.filter(*(opened[name].notnull() for name in group_by)) if group_by else opened
         rank = {"value": ledger.nearest_rank(mine[column], percent), "all_": mine.count()}
@@ -57,5 +56,5 @@ def nearest_ranks(
         for name in keys:
             kind = opened[name].type().copy(nullable=True)
             columns[name] = ranked[name].cast(kind) if name in group_by else ibis.null(kind)
-        found.append(ranked.select(**columns, value=ranked.value))
-    return ledger.run(reduce(lambda one, other: one.union(other), found), values)
+        found += ledger.run(ranked.select(**columns, value=ranked.value), values)
+    return found
