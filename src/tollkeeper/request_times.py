@@ -22,6 +22,12 @@ values of theirs as a row stands for."""
 class RequestTimes(Protocol):
     """Requests with their milliseconds, as they happened: no corrections of them."""
 
+    def keeps_times(self) -> bool:
+        """Say whether several requests share a row of ``timed``.
+
+        Where none do, single entries are as good, one grouping after the other.
+        """
+
     def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         """Give the requests, as they happened, with how long they took.
 

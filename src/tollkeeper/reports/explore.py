@@ -228,8 +228,8 @@ class _Exploring:
     ) -> SelectionShape:
         """Give sums by the quarter-hour where these do, or how long requests took."""
         boundaries = self.boundaries if selection is self.both else ()
-        if timed and self.ledger.engine == "sqlite":
-            return selection.shape()  # a query for several groupings is too deep for it
+        if timed and not self.ledger.keeps_times():
+            return selection.shape()
         if timed:
             return selection.timed(group_by, boundaries).shape()
         summed = selection.summed(group_by, boundaries, self.measures, finely=self.finely)

@@ -83,6 +83,9 @@ class MaskedLedger:
     def sums_finely(self) -> bool:
         return self._ledger.sums_finely()
 
+    def keeps_times(self) -> bool:
+        return self._ledger.keeps_times()
+
     def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return _masked(self._ledger.timed(edges))
 

@@ -93,6 +93,9 @@ class LateLedger:
     def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
         return self._required().nearest_rank(value, percent)
 
+    def keeps_times(self) -> bool:
+        return self._required().keeps_times()
+
     def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return self._required().timed(edges)
 

@@ -183,6 +183,10 @@ class DuckDbLedger:
         share: ir.IntegerScalar = quantile_disc(value, Decimal(percent).scaleb(-2))
         return share
 
+    def keeps_times(self) -> bool:
+        """Say that they are kept by the quarter-hour."""
+        return True
+
     def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         """Give the requests by the quarter-hour, single ones at their edges."""
         return request_times.together(self._entries, self._request_times, edges)
@@ -280,8 +284,7 @@ class DuckDbLedger:
         except (duckdb.Error, LedgerUnavailable) as error:  # what is not summed up is read anyway
             logger.error("entries not summed up", extra={"reason": str(error).partition("\n")[0]})
         log_bytes = self._log_bytes()
-        tries = _CHECKPOINT_TRIES if log_bytes else 0
-        for _ in range(tries):
+        for _ in range(_CHECKPOINT_TRIES if log_bytes else 0):
             if self._checkpoint("CHECKPOINT"):
                 return
             sleep(_CHECKPOINT_PAUSE_S)

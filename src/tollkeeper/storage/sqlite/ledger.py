@@ -187,6 +187,10 @@ class SqliteLedger:
         rank: ir.IntegerScalar = _rank(value, percent)
         return rank
 
+    def keeps_times(self) -> bool:
+        """Say that requests are single entries here."""
+        return False
+
     def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         """Give single requests: none are kept together."""
         return plain_ranks.timed(self._entries)
