@@ -44,13 +44,21 @@ MORE: Final[Mapping[str, tuple[str, ...]]] = {
 Finder = Callable[[Page], str]
 
 
+_LISTED: Final[dict[str, list[str]]] = {}
+
+
 def every_page(page: Page) -> list[str]:
-    """List an address of every page, for who is signed in as an admin of the demo's company."""
-    found = []
-    for path in paths():
-        found.append(_FOUND[path](page) if path in _FOUND else path)
-        found += MORE.get(path, ())
-    return found
+    """List an address of every page, for who is signed in as an admin of the demo's company.
+
+    For one company once: what has to be made for some page can be made only once.
+    """
+    company = str(page.evaluate("location.origin"))
+    if company not in _LISTED:
+        found = _LISTED[company] = []
+        for path in paths():
+            found.append(_FOUND[path](page) if path in _FOUND else path)
+            found += MORE.get(path, ())
+    return list(_LISTED[company])
 
 
 def paths() -> list[str]:

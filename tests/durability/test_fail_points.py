@@ -54,9 +54,9 @@ def test_every_boundary_of_the_journal_and_the_ledger_has_a_place_on_both_sides(
             if found:
                 boundaries[path.name] = len(found)
     assert boundaries == {
-        # fdatasync of the copy, fsync of the folder; and putting it back (a write and
-        # fdatasync), which is done again by whoever opens the file next
-        "kept_blocks.py": 4,
+        # fdatasync of the copy, fsync of the folder, removal of one that is no longer of use;
+        # and putting it back (a write and fdatasync), which is done again by the next who opens
+        "kept_blocks.py": 5,
         # a checkpoint as the file is closed: what is not moved stays in the log; and the commit of
         # whatever the ledger writes, whose places are in ledger.py
         "handle.py": 2,

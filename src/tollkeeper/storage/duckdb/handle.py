@@ -123,6 +123,7 @@ class Handle:
             if not self._settings.read_only:
                 self.keep_blocks(connection)
                 connection.execute("CHECKPOINT")
+                self._guard.forget()
         with suppress(duckdb.Error):
             connection.close()
         self._guard.close()

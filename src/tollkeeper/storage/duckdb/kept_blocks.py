@@ -100,6 +100,11 @@ class BlockGuard:
             os.close(self._file)
             self._file = -1
 
+    def forget(self) -> None:
+        """Remove what was kept, after a checkpoint that ended."""
+        with suppress(OSError):  # it does no harm
+            self._kept.unlink(missing_ok=True)
+
     def _headers(self) -> bytes:
         return os.pread(self._file, _HEADERS_BYTES, 0)
 
