@@ -72,6 +72,17 @@ SUMMED: Final[tuple[Column, ...]] = (
 )
 """What is added up. ``stands`` counts entries as they stand: what was booked last of each."""
 
+NO_PIECES: Final = "{}"
+"""What ``units`` has where nothing was billed by the piece."""
+
+MADE: Final = {
+    OPEN_CALL: "CASE WHEN unpriced <> 0 THEN call_id ELSE '' END",
+    PRICED: "cost_usd IS NOT NULL",
+    PIECES: f"units <> '{NO_PIECES}'",
+    STANDS: "CASE WHEN corrects = '' OR revision > 0 THEN sign ELSE 0 END",
+}
+"""How the columns that entries have not got are made of theirs: SQL of every engine."""
+
 ROW: Final[tuple[Column, ...]] = (
     _BY_NAME["started_at"],
     Column(LAST_AT, Kind.TIME),

@@ -19,8 +19,8 @@ import ibis.expr.datatypes as dt
 from tollkeeper.domain.sums import LAST_AT, SESSION_ALONE, SESSION_NUMBER
 from tollkeeper.ports import QUARTER_HOUR_US
 from tollkeeper.storage.duckdb import quarter_hours
-from tollkeeper.storage.duckdb.quarter_hours import MADE, bound_integer, single
-from tollkeeper.storage.summed_columns import ALIKE, FINER_ROW, SUMMED
+from tollkeeper.storage.duckdb.quarter_hours import bound_integer, single
+from tollkeeper.storage.summed_columns import ALIKE, FINER_ROW, MADE, SUMMED
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -39,7 +39,7 @@ from tollkeeper.storage.duckdb.functions import (
 )
 from tollkeeper.storage.duckdb.handle import Handle, Settings, transaction
 from tollkeeper.storage.duckdb.parsed import ParsedQueries
-from tollkeeper.storage.duckdb.tables import table
+from tollkeeper.storage.ledger_tables import table
 from tollkeeper.storage.summed_columns import FINER_SUMS, ROW
 from tollkeeper.storage.timed_columns import ROW as TIMED_ROW
 from tollkeeper.telemetry import logger

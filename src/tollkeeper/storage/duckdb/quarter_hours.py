@@ -20,7 +20,8 @@ from tollkeeper.domain.sums import LAST_AT
 from tollkeeper.ports import BOUND_PREFIX, QUARTER_HOUR_US
 from tollkeeper.storage.summed_columns import (
     ALIKE,
-    OPEN_CALL,
+    MADE,
+    NO_PIECES,
     PIECES,
     PRICED,
     ROW,
@@ -42,14 +43,6 @@ STEP: Final = 250_000
 
 LEFT_MAX: Final = 20_000
 """So many entries may follow those that are summed up: reading them takes a millisecond."""
-
-_NO_PIECES: Final = "{}"
-MADE: Final = {
-    OPEN_CALL: "CASE WHEN unpriced <> 0 THEN call_id ELSE '' END",
-    PRICED: "cost_usd IS NOT NULL",
-    PIECES: f"units <> '{_NO_PIECES}'",
-    STANDS: "CASE WHEN corrects = '' OR revision > 0 THEN sign ELSE 0 END",
-}
 
 _ADD: Final = f"""
 INSERT INTO {TABLE} BY NAME
@@ -98,7 +91,7 @@ def single(entries: ir.Table, *also: str) -> ir.Table:
         **{
             LAST_AT: entries.started_at,
             PRICED: entries.cost_usd.notnull(),
-            PIECES: entries.units != _NO_PIECES,
+            PIECES: entries.units != NO_PIECES,
             STANDS: ((entries.corrects == "") | (entries.revision > 0)).ifelse(entries.sign, 0),
         }
     )

@@ -23,7 +23,8 @@ from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.bound_sql import BoundSql
-from tollkeeper.storage.columns import COLUMNS, TABLE, Column, Kind
+from tollkeeper.storage.columns import COLUMNS, TABLE
+from tollkeeper.storage.ledger_tables import table
 from tollkeeper.storage.sqlite import quarter_hours, rows
 from tollkeeper.storage.sqlite.compiler import compiled, micros_of
 from tollkeeper.storage.sqlite.handle import Handle, Settings
@@ -38,16 +39,6 @@ _QUERIES_REMEMBERED: Final = 512
 _STEPS: Final = 20  # of sums, each time that is maintained
 _LOG_BYTES_MAX: Final = 64 << 20
 _OF_FUNCTION: Final = "user-defined function raised exception"
-
-_IBIS_TYPES: Final[Mapping[Kind, dt.DataType]] = {
-    Kind.TEXT: dt.String(nullable=False),
-    Kind.INTEGER: dt.Int64(),
-    Kind.FLAG: dt.Boolean(nullable=False),
-    Kind.TIME: dt.Timestamp(scale=6, nullable=False),
-    Kind.MONEY: dt.Decimal(38, 9),
-    Kind.TAGS: dt.Map(dt.string, dt.string),
-    Kind.JSON: dt.String(),
-}
 
 
 @ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
@@ -86,8 +77,8 @@ class SqliteLedger:
         self._writing = threading.Lock()
         self._of_thread = threading.local()
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(_compile)
-        self._entries = _table(TABLE, COLUMNS)
-        self._quarter_hours = _table(quarter_hours.TABLE, ROW)
+        self._entries = table(TABLE, COLUMNS)
+        self._quarter_hours = table(quarter_hours.TABLE, ROW)
 
     def positions(self) -> Mapping[str, int]:
         """Give the loaded offset of every segment that the ledger remembers."""
@@ -312,16 +303,6 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         raise
-
-
-def _table(name: str, columns: Sequence[Column]) -> ir.Table:
-    return ibis.table(
-        {
-            column.name: _IBIS_TYPES[column.kind].copy(nullable=column.nullable)
-            for column in columns
-        },
-        name=name,
-    )
 
 
 def _compile(expression: ir.Table, wide: bool) -> BoundSql:

@@ -18,7 +18,8 @@ from tollkeeper.domain.sums import LAST_AT
 from tollkeeper.ports import QUARTER_HOUR_US
 from tollkeeper.storage.summed_columns import (
     ALIKE,
-    OPEN_CALL,
+    MADE,
+    NO_PIECES,
     PIECES,
     PRICED,
     ROW,
@@ -30,19 +31,12 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 TABLE: Final = "quarter_hours"
-_NO_PIECES: Final = "{}"
 STEP: Final = 100_000
 """So many entries are summed up in one transaction, while which nothing else is written."""
 
 LEFT_MAX: Final = 5_000
 """So many entries may follow those that are summed up."""
 
-_MADE: Final = {
-    OPEN_CALL: "CASE WHEN unpriced <> 0 THEN call_id ELSE '' END",
-    PRICED: "cost_usd IS NOT NULL",
-    PIECES: f"units <> '{_NO_PIECES}'",
-    STANDS: "CASE WHEN corrects = '' OR revision > 0 THEN sign ELSE 0 END",
-}
 _NAMES: Final = ("started_at", LAST_AT, *(each.name for each in (*ALIKE, *SUMMED)))
 # The remainder of what was before 1970 is negative.
 _BEGINS: Final = (
@@ -52,8 +46,8 @@ _BEGINS: Final = (
 _ADD: Final = f"""
 INSERT INTO {TABLE} ({", ".join(_NAMES)})
 SELECT {_BEGINS}, max(started_at),
-    {", ".join(_MADE.get(each.name, each.name) for each in ALIKE)},
-    {", ".join(f"sum({_MADE.get(each.name, each.name)})" for each in SUMMED)}
+    {", ".join(MADE.get(each.name, each.name) for each in ALIKE)},
+    {", ".join(f"sum({MADE.get(each.name, each.name)})" for each in SUMMED)}
 FROM entries
 WHERE rowid > ? AND rowid <= ?
 GROUP BY 1, {", ".join(str(number + 3) for number in range(len(ALIKE)))}
@@ -92,7 +86,7 @@ def single(entries: ir.Table) -> ir.Table:
         **{
             LAST_AT: entries.started_at,
             PRICED: entries.cost_usd.notnull(),
-            PIECES: entries.units != _NO_PIECES,
+            PIECES: entries.units != NO_PIECES,
             STANDS: ((entries.corrects == "") | (entries.revision > 0)).ifelse(entries.sign, 0),
         }
     )

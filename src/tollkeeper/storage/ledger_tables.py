@@ -1,4 +1,4 @@
-"""Tables of the engine as expressions, with the types of their columns."""
+"""Tables of a ledger as expressions: their columns have the same types in every engine."""
 
 from __future__ import annotations
 
