@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from tollkeeper.storage.columns import Column, Kind
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+_TAG_KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _IBIS_TYPES: Final[Mapping[Kind, dt.DataType]] = {
     Kind.TEXT: dt.String(nullable=False),
     Kind.INTEGER: dt.Int64(),
@@ -34,3 +36,9 @@ def table(name: str, columns: Sequence[Column]) -> ir.Table:
         },
         name=name,
     )
+
+
+def require_tag_key(key: str) -> None:
+    """Raise ValueError for a key that no tag may have: it becomes a part of the SQL."""
+    if not _TAG_KEY.fullmatch(key):
+        raise ValueError("a tag's key is 1 to 64 letters, digits, '_', '.' or '-'")

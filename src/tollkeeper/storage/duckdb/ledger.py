@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -39,7 +38,7 @@ from tollkeeper.storage.duckdb.functions import (
 )
 from tollkeeper.storage.duckdb.handle import Handle, Settings, transaction
 from tollkeeper.storage.duckdb.parsed import ParsedQueries
-from tollkeeper.storage.ledger_tables import table
+from tollkeeper.storage.ledger_tables import require_tag_key, table
 from tollkeeper.storage.summed_columns import FINER_SUMS, ROW
 from tollkeeper.storage.timed_columns import ROW as TIMED_ROW
 from tollkeeper.telemetry import logger
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
-TAG_KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _QUERIES_REMEMBERED: Final = 512
 _OF_SUMS: Final = frozenset({quarter_hours.SLOT, finer_quarter_hours.SLOT, request_times.SLOT})
 _STEPS: Final = 8  # of sums, each time that is maintained
@@ -174,8 +172,7 @@ class DuckDbLedger:
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
-        if not TAG_KEY.fullmatch(key):
-            raise ValueError("a tag's key is 1 to 64 letters, digits, '_', '.' or '-'")
+        require_tag_key(key)
         return list_extract(map_values(table.tags), list_position(map_keys(table.tags), key))
 
     def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.bound_sql import BoundSql
 from tollkeeper.storage.columns import COLUMNS, TABLE
-from tollkeeper.storage.ledger_tables import table
+from tollkeeper.storage.ledger_tables import require_tag_key, table
 from tollkeeper.storage.sqlite import quarter_hours, rows
 from tollkeeper.storage.sqlite.compiler import compiled, micros_of
 from tollkeeper.storage.sqlite.handle import Handle, Settings
@@ -34,7 +33,6 @@ from tollkeeper.telemetry import logger
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-TAG_KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _QUERIES_REMEMBERED: Final = 512
 _STEPS: Final = 20  # of sums, each time that is maintained
 _LOG_BYTES_MAX: Final = 64 << 20
@@ -169,8 +167,7 @@ class SqliteLedger:
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
-        if not TAG_KEY.fullmatch(key):
-            raise ValueError("a tag's key is 1 to 64 letters, digits, '_', '.' or '-'")
+        require_tag_key(key)
         return _json_extract(table.tags, f'$."{key}"')
 
     def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
