@@ -182,7 +182,7 @@ def _rows(ledger: Ledger, scope: Scope, question: ChangesQuestion) -> list[dict[
     }
     selection = Selection(
         *(scope, min(bounds.values()), max(bounds.values()), question.filters), zone=now.zone
-    ).summed((question.dimension,), bounds.values())
+    ).summed((question.dimension,), bounds.values(), daily=ledger.days_zone())
     values = selection.values() | {name: zones.moment_of(at) for name, at in bounds.items()}
     return ledger.run(_by_cell(ledger, selection.shape(), question.dimension), values)
 
