@@ -92,7 +92,8 @@ def measured(path: Path, repeats: int, told: Callable[[str], None]) -> Measured:
 
     A file that lies in a data folder is asked about with the people and budgets of that.
     """
-    return measured_of(DuckDbLedger(path, Settings("1GB", THREADS)), path, repeats, told)
+    ledger = DuckDbLedger(path, Settings("1GB", THREADS, zone=ZONE))
+    return measured_of(ledger, path, repeats, told)
 
 
 def measured_of(

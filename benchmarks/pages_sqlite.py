@@ -18,9 +18,10 @@ from typing import Final
 
 from benchmarks import machine
 from benchmarks.figures import Bound, Target
-from benchmarks.page_questions import LIMITS_MS
+from benchmarks.page_questions import LIMITS_MS, ZONE
 from benchmarks.pages import Measured, made, measured_of, table_of
 from benchmarks.tables import Table, target_table
+from tollkeeper.storage.sqlite.handle import Settings
 from tollkeeper.storage.sqlite.ledger import SqliteLedger
 
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "ledger-speed-sqlite.md"
@@ -112,7 +113,8 @@ def main() -> None:
 
 
 def _measured(path: Path, repeats: int) -> tuple[Measured, int]:
-    found = measured_of(SqliteLedger(path), path, repeats, print)
+    ledger = SqliteLedger(path, Settings(zone=ZONE))
+    found = measured_of(ledger, path, repeats, print)
     return found, path.stat().st_size
 
 

@@ -103,6 +103,7 @@ class ServedPages:
         """Leave everything but the ledger."""
         self._loop.close()
         self._console.work.close()
+        self._console.beside.close()
         self._console.hashing.close()
         self._console.sign_on.work.close()
         self._store.close()

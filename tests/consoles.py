@@ -236,6 +236,7 @@ class RunningConsole:
         self._thread.join(20)
         assert not self._thread.is_alive()
         self.console.work.close()
+        self.console.beside.close()
         self.console.hashing.close()
         self.console.sign_on.work.close()
         self.ledger.close()

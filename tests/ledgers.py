@@ -21,14 +21,15 @@ SMALL = Settings(memory_limit="256MB", threads=1)
 _numbers = count()
 
 
-def open_duckdb(folder: Path) -> DuckDbLedger:
+def open_duckdb(folder: Path, zone: str = "") -> DuckDbLedger:
     """Open the DuckDB ledger in a folder; it is made if it is not there."""
-    return DuckDbLedger(folder / "ledger.duckdb", SMALL)
+    return DuckDbLedger(folder / "ledger.duckdb", SMALL._replace(zone=zone))
 
 
-def open_sqlite(folder: Path) -> SqliteLedger:
+def open_sqlite(folder: Path, zone: str = "") -> SqliteLedger:
     """Open the SQLite ledger in a folder; it is made if it is not there."""
-    return SqliteLedger(folder / "ledger.sqlite3", SqliteSettings(synchronous="OFF"))
+    settings = SqliteSettings(synchronous="OFF", zone=zone)
+    return SqliteLedger(folder / "ledger.sqlite3", settings)
 
 
 EVERY_ENGINE: Final = ["duckdb", pytest.param("sqlite", marks=pytest.mark.long)]

@@ -43,6 +43,7 @@ from tollkeeper.domain.scim import ScimBook
 from tollkeeper.domain.segments import SegmentChunk as SegmentChunk
 from tollkeeper.domain.segments import SegmentInfo as SegmentInfo
 from tollkeeper.domain.statements import IssuedStatements
+from tollkeeper.ledger_sums import LedgerSums
 from tollkeeper.request_times import NO_VALUES as NO_VALUES
 from tollkeeper.request_times import RequestTimes
 
@@ -146,7 +147,7 @@ BOUND_PREFIX: Final = "tollkeeper_bound_"
 that no value of a user ever becomes part of an SQL text."""
 
 
-class Ledger(RequestTimes, Protocol):
+class Ledger(RequestTimes, LedgerSums, Protocol):
     """The one table of entries, in some engine. Only the process that opened it uses it.
 
     All methods may be called from any thread; one writes at a time. When the engine cannot
@@ -187,23 +188,6 @@ class Ledger(RequestTimes, Protocol):
 
     def entries(self) -> ir.Table:
         """Give the entries table as an Ibis expression."""
-
-    def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
-        """Give the entries summed up, as far as they are, by the quarter-hour.
-
-        The table has the columns ``storage.summed_columns.ROW``. Some rows are whole
-        quarter-hours, others single entries with their own times: those that were not summed
-        up yet, and those of the quarter-hours that ``edges`` bound (the end excluded). Each
-        entry is in exactly one row, so sums are those of ``entries``.
-        """
-
-    def summed_finely(
-        self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
-    ) -> ir.Table:
-        """Give these by session, customer and tags too: ``FINER_ROW``, or ``SESSION_ALONE`` too."""
-
-    def sums_finely(self) -> bool:
-        """Say whether finer sums are of use: they have all entries but a few."""
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent). Raises ValueError for a bad key."""

@@ -26,6 +26,7 @@ BOUNDARY = re.compile(
 
 def test_the_ledger_in_sqlite_has_the_places_of_the_other_engine() -> None:
     wanted = [*CONSOLE_POINTS, "ledger.sums.before", "ledger.sums.after"]
+    wanted += ["ledger.days.before", "ledger.days.after"]
     found = places(SOURCE / "storage" / "sqlite", [])
     wanted.remove("ledger.checkpoint.kept")  # its checkpoints write nothing over
     assert sorted(found) == sorted(name for name in wanted if name.startswith("ledger."))

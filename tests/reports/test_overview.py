@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +31,7 @@ from tollkeeper.reports.period import period_between, period_named
 from tollkeeper.reports.questions import BadQuestion
 
 BERLIN = "Europe/Berlin"
-NOW_US = zones.instant_of(zones.datetime.fromisoformat("2026-11-18T15:30"), zones.zone_info(BERLIN))
+NOW_US = zones.instant_of(datetime.fromisoformat("2026-11-18T15:30"), zones.zone_info(BERLIN))
 DAY_US = 86_400_000_000
 
 

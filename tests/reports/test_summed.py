@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arbitrary_entries import corrected_entries
-from ledgers import EVERY_ENGINE, open_duckdb, open_sqlite
+from ledgers import open_duckdb, open_sqlite
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.pricing import PriceBook
@@ -71,8 +71,11 @@ METRICS = [
     *("cost_per_user_usd", "error_rate", "customers", "cost_per_session_usd"),
 ]
 _numbers = count()
-_ENGINES = {"duckdb": open_duckdb, "sqlite": open_sqlite}
 Summing = DuckDbLedger | SqliteLedger
+_ENGINES: dict[str, Callable[[Path, str], Summing]] = {
+    "duckdb": open_duckdb,
+    "sqlite": open_sqlite,
+}
 
 
 class EntriesAlone(MaskedLedger):
@@ -86,6 +89,9 @@ class EntriesAlone(MaskedLedger):
 
     def sums_finely(self) -> bool:
         return False
+
+    def days_zone(self) -> str:
+        return ""
 
     def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return plain_ranks.timed(self._ledger.entries())
@@ -111,11 +117,21 @@ class EntriesAlone(MaskedLedger):
         return isinstance(other, EntriesAlone) and other._ledger == self._ledger
 
 
-@pytest.fixture(scope="module", params=EVERY_ENGINE)
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("duckdb", "America/New_York"),
+        pytest.param(("duckdb", "Australia/Lord_Howe"), marks=pytest.mark.long),
+        pytest.param(("sqlite", "America/New_York"), marks=pytest.mark.long),
+        pytest.param(("sqlite", "Asia/Kathmandu"), marks=pytest.mark.long),
+    ],
+    ids="-".join,
+)
 def ledger(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Summing]:
-    opened: Summing = _ENGINES[request.param](tmp_path_factory.mktemp("summed"))
+    engine, zone = request.param
+    opened = _ENGINES[engine](tmp_path_factory.mktemp("summed"), zone)
     yield opened
     opened.close()
 
@@ -137,7 +153,7 @@ def some_time(draw: st.DrawFn) -> tuple[Period, list[LedgerEntry]]:
 
 
 def stored(ledger: Summing, entries: Sequence[LedgerEntry], summed: int) -> Scope:
-    """Put entries into an organisation of their own; sum up those before a place.
+    """Put entries into an organisation of their own; sum up most of those before a place.
 
     Some of their sessions are others' as well, some have several entries, and some one.
     """
@@ -148,7 +164,7 @@ def stored(ledger: Summing, entries: Sequence[LedgerEntry], summed: int) -> Scop
         for sessions in [("s1", f"{org} {number}", f"{org} {number % 8}", entry.session_id)]
     ]
     ledger.append(mine[:summed], Position(org, 1))
-    ledger.sum_up(left_max=0)
+    ledger.sum_up(left_max=summed % 4)  # some stay as they are, and some are in no day
     ledger.append(mine[summed:], Position(org, 2))
     return Scope(org)
 

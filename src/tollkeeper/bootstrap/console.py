@@ -43,7 +43,7 @@ from tollkeeper.console.shared import Console, HeaderLookup
 from tollkeeper.console.static_files import StaticFiles
 from tollkeeper.console.work import Work
 from tollkeeper.domain.errors import ConfigError
-from tollkeeper.failpoints import kill_at, nowhere
+from tollkeeper.failpoints import FailPoint, kill_at, nowhere
 from tollkeeper.jobs.runner import JobRunner
 from tollkeeper.jobs.table import adoption_job, jobs_of
 from tollkeeper.ports import DataFolder, Store, Vault
@@ -78,7 +78,7 @@ async def serve(options: ChildOptions) -> None:
     vault = bootstrap.open_vault(data)
     store = bootstrap.open_store(data)
     failpoint = kill_at(configuration.settings.failpoint) or nowhere
-    ledger = LateLedger(engine_of(data), lambda: open_ledger(data, failpoint))
+    ledger = _ledger(data, failpoint, configuration)
     try:
         org = _org(store, data)
         prices = FollowedPrices(
@@ -131,6 +131,11 @@ async def serve(options: ChildOptions) -> None:
         data.operator_token.unlink(missing_ok=True)
         ledger.close()
         store.close()
+
+
+def _ledger(data: DataFolder, failpoint: FailPoint, configuration: Configuration) -> LateLedger:
+    zone = configuration.settings.timezone
+    return LateLedger(engine_of(data), lambda: open_ledger(data, failpoint, zone))
 
 
 def _console(
@@ -236,6 +241,7 @@ async def _run(parts: _Parts, report_ready: Callable[[], None]) -> None:
         await loop.run_in_executor(None, parts.audit.finish)
         await loop.run_in_executor(None, parts.loading.finish)
         parts.console.work.close()
+        parts.console.beside.close()
         parts.console.sign_on.work.close()
         parts.console.hashing.close()
         logger.info("console stopped")

@@ -29,12 +29,14 @@ def log_of(data: DataFolder) -> Path:
     return data.ledger.with_name(f"{data.ledger.name}{_LOGS[engine_of(data)]}")
 
 
-def open_ledger(data: DataFolder, failpoint: FailPoint = nowhere) -> Ledger:
-    """Open the ledger to write; it is made where it is not there.
+def open_ledger(data: DataFolder, failpoint: FailPoint = nowhere, zone: str = "") -> Ledger:
+    """Open the ledger to write; it is made where it is not there. Days of ``zone`` are summed up.
 
     Raises LedgerInUse when another process has it, LedgerUnavailable when it cannot be opened.
     """
-    ledger: Ledger = _class_of(engine_of(data))(data.ledger, failpoint=failpoint)
+    engine = engine_of(data)
+    settings = import_module(f"tollkeeper.storage.{engine}.handle").Settings(zone=zone)
+    ledger: Ledger = _class_of(engine)(data.ledger, settings, failpoint=failpoint)
     return ledger
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 from tollkeeper.console.attempts import Attempts
+from tollkeeper.console.beside import Threads
 from tollkeeper.console.colours import ColourBook
 from tollkeeper.console.joined import Joined
 from tollkeeper.console.providers import SignOn
@@ -129,8 +130,8 @@ class Console:
     ``hashing`` is where it does so: few at once, since each takes much memory.
     ``sign_in_ways`` lists what else the sign-in page offers, ``sign_on`` the providers.
     ``colours`` remembers which colour each name has in pictures, ``joined`` what is being worked
-    out for several at once, ``attempts`` who failed to sign in lately. ``settings`` says how the
-    deployment is set up.
+    out for several at once, ``beside`` lends threads for parts of these, ``attempts`` who failed
+    to sign in lately. ``settings`` says how the deployment is set up.
     """
 
     org: str
@@ -157,6 +158,7 @@ class Console:
     self_service: Callable[[], Sequence[SelfService]] = tuple
     colours: ColourBook = field(default_factory=ColourBook)
     joined: Joined = field(default_factory=Joined, repr=False)
+    beside: Threads = field(default_factory=Threads, repr=False)
     attempts: Attempts = field(default_factory=Attempts)
     failed_sign_ins: FailedSignIns = field(default_factory=FailedSignIns)
     audit_watch: AuditWatch = field(default_factory=AuditWatch)

@@ -108,13 +108,13 @@ class _Exploring:
         before = period.previous()
         first_us = before.start_us if question.compare else period.start_us
         filters, zone = question.filters, period.zone
-        self.finely = ledger.sums_finely()
+        self.allowed: dict[str, Any] = {"finely": ledger.sums_finely(), "daily": ledger.days_zone()}
         self.both = Selection(scope, first_us, period.end_us, filters, zone)
         self.boundaries = (before.until_us, period.start_us)
-        self.values = self.both.summed((), self.boundaries, finely=self.finely).values()
+        self.values = self.both.summed((), self.boundaries, **self.allowed).values()
         self.values |= zones.interval_values(self.boundaries, queries.SPAN)
         self.only = Selection(scope, period.start_us, period.end_us, filters, zone)
-        self.values_now = self.only.summed((), finely=self.finely).values() | time_values(period)
+        self.values_now = self.only.summed((), **self.allowed).values() | time_values(period)
         self.is_percentile = question.kind is Kind.MILLISECONDS
         self.ranked = NOTHING_RANKED
         needed = summed((*_ALWAYS, question.metric))
@@ -232,8 +232,7 @@ class _Exploring:
             return selection.shape()
         if timed:
             return selection.timed(group_by, boundaries).shape()
-        summed = selection.summed(group_by, boundaries, self.measures, finely=self.finely)
-        return summed.shape()
+        return selection.summed(group_by, boundaries, self.measures, **self.allowed).shape()
 
     def pivot(self, group_by: tuple[str, ...], limit: int, *, timed: bool = False) -> PivotShape:
         """Describe a query for groups beside the period before, of sums or how long all took.
@@ -325,7 +324,8 @@ class _Exploring:
         slots: Mapping[str, object],
     ) -> dict[tuple[int, int], Value]:
         question = self.question
-        selection = self.selected(self.only, dimensions, timed=self.is_percentile)
+        asked = (*dimensions, question.step)
+        selection = self.selected(self.only, asked, timed=self.is_percentile)
         shape = group_shape(selection, (question.step,), question.period)
         query = queries.by_step(
             *(self.ledger, shape, self.measures, question.metric, dimensions, absent)

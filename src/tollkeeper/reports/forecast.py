@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _QUARTER_S: Final = QUARTER_HOUR_US // 1_000_000
+_Query = Callable[[Ledger, SelectionShape, int], "ir.Table"]
 _BEGUN: Final = "begun_s"
 _ENDS: Final = "ends_s"
 
@@ -156,28 +157,68 @@ def _by_day(
     clock = zones.local_time(now_us, zone)
     offsets = zones.offsets(zone_name, start_us // 1_000_000, now_us // 1_000_000 + 1)
     finely = bool(filters) and ledger.sums_finely()
-    selection = Selection(scope, start_us, now_us, filters, zone_name).summed((), finely=finely)
-    query = _daily(ledger, selection.shape(), len(offsets.changes))
-    values = selection.values() | zones.offset_values(offsets)
     clock_s = clock.hour * 3_600 + clock.minute * 60 + clock.second
     passed_s = clock_s % _QUARTER_S
-    values |= {_BEGUN: clock_s - passed_s, _ENDS: clock_s - passed_s + _QUARTER_S}
-    return {zones.day_of(row["day"]): _read(row, passed_s) for row in ledger.run(query, values)}
+    times = {
+        **zones.offset_values(offsets),
+        _BEGUN: clock_s - passed_s,
+        _ENDS: clock_s - passed_s + _QUARTER_S,
+    }
+
+    def rows_of(make: _Query, selection: Selection) -> dict[date, dict[str, Any]]:
+        query = make(ledger, selection.shape(), len(offsets.changes))
+        rows = ledger.run(query, selection.values() | times)
+        return {zones.day_of(row["day"]): row for row in rows}
+
+    whole = Selection(scope, start_us, now_us, filters, zone_name)
+    summed = whole.summed(("day",), finely=finely, daily=ledger.days_zone())
+    if summed.daily:
+        past = replace(whole, end_us=zones.day_start(clock.date(), zone))  # all it is about
+        found, early = rows_of(_daily, summed), rows_of(_early, past.summed(()))
+    else:
+        found = rows_of(_at_once, summed)
+        early = found
+    return {day: _read(row, early.get(day, {}), passed_s) for day, row in found.items()}
 
 
-def _read(row: Mapping[str, Any], passed_s: int) -> _Daily:
+def _read(row: Mapping[str, Any], by_then: Mapping[str, Any], passed_s: int) -> _Daily:
     """Read one day. Of the quarter-hour that the clock is in, as much came by now as has passed
     of it: what was summed up cannot be told apart any further, on days that are over."""
-    names = ("cost", "early", "running", "estimated")
-    cost, early, running, estimated = (nanos_of_usd(row[name] or 0) for name in names)
+    early, running = (nanos_of_usd(by_then.get(name) or 0) for name in ("early", "running"))
     early += running * passed_s // _QUARTER_S
+    cost, estimated = (nanos_of_usd(row[name] or 0) for name in ("cost", "estimated"))
     return _Daily(cost, early, estimated, int(row["unpriced"] or 0), int(row["entries"] or 0))
 
 
 @lru_cache(64)
 def _daily(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
-    """Sum up local days: all, what came before the quarter-hour that the clock is in, what came
-    in it, what was estimated."""
+    """Sum up local days: all, and what of it was estimated."""
+    table = selected(ledger, shape)
+    is_estimated = table.basis == Basis.ESTIMATED.value
+    return table.group_by(day=zones.local_day(table.started_at, changes)).agg(
+        cost=table.cost_usd.sum(),
+        estimated=table.cost_usd.sum(where=is_estimated),
+        unpriced=table.unpriced.sum(),
+        entries=table.sign.sum(),
+    )
+
+
+@lru_cache(64)
+def _early(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
+    """Sum up what of local days came before the quarter-hour that the clock is in, and in it."""
+    table = selected(ledger, shape).select("started_at", "cost_usd")
+    table = table.mutate(clock_s=zones.local_second(table.started_at, changes))
+    table = table.filter(table.clock_s < bindings.integer(_ENDS))
+    is_running = table.clock_s >= bindings.integer(_BEGUN)
+    return table.group_by(day=zones.local_day(table.started_at, changes)).agg(
+        early=table.cost_usd.sum(where=~is_running),
+        running=table.cost_usd.sum(where=is_running),
+    )
+
+
+@lru_cache(64)
+def _at_once(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
+    """Sum up all of it in one pass."""
     table = selected(ledger, shape)
     table = table.select(
         "started_at",

@@ -51,7 +51,8 @@ def use_document(use: KeyUse, tools: Sequence[str]) -> dict[str, Any]:
 
 def key_uses(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, KeyUse]:
     """Give the use of every key that was ever used, by its id."""
-    selection = Selection(scope).summed(("key",), (period.start_us, period.end_us))
+    bounds_us, daily = (period.start_us, period.end_us), ledger.days_zone()
+    selection = Selection(scope).summed(("key",), bounds_us, daily=daily)
     values = selection.values() | {
         "start": zones.moment_of(period.start_us),
         "end": zones.moment_of(period.end_us),
@@ -69,7 +70,8 @@ def key_uses(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, KeyUs
 
 def key_tools(ledger: Ledger, scope: Scope, period: Period) -> Mapping[str, tuple[str, ...]]:
     """Give the tools that each key was used with in a period, the busiest first, by its id."""
-    selection = Selection(scope).summed(("key", "tool"), (period.start_us, period.end_us))
+    bounds_us, daily = (period.start_us, period.end_us), ledger.days_zone()
+    selection = Selection(scope).summed(("key", "tool"), bounds_us, daily=daily)
     values = selection.values() | {
         "start": zones.moment_of(period.start_us),
         "end": zones.moment_of(period.end_us),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -40,10 +40,11 @@ class LiveFigures:
 def live_figures(ledger: Ledger, scope: Scope, zone: str, now_us: int) -> LiveFigures:
     """Sum up today and the month to date, in one pass over the entries that the scope allows."""
     month, today = (period_named(name, zone, now_us) for name in ("month", "today"))
-    selection = Selection(scope, month.start_us, today.end_us).summed(())
-    shape, values = selection.shape(), selection.values()
-    values |= zones.interval_values((today.start_us,), queries.BOUNDARY)
-    rows = ledger.run(queries.by_interval(ledger, shape, 1), values)
+    selection = Selection(scope, month.start_us, today.end_us)
+    summed = selection.summed((), (today.start_us,), daily=ledger.days_zone())
+    values = summed.values() | zones.interval_values((today.start_us,), queries.BOUNDARY)
+    rows = ledger.run(queries.by_interval(ledger, summed.shape(), 1), values)
+    shape = replace(summed, daily="").shape()
     unpriced = ledger.run(queries.unpriced_by_interval(ledger, shape, 1), values)
     return LiveFigures(
         now_us,

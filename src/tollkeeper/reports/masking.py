@@ -75,6 +75,16 @@ class MaskedLedger:
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return _masked(self._ledger.summed(edges))
 
+    def days_zone(self) -> str:
+        return self._ledger.days_zone()
+
+    def summed_daily(
+        self,
+        edges: Sequence[tuple[ir.Value, ir.Value]],
+        edge_days: Sequence[tuple[ir.Value, ir.Value]],
+    ) -> ir.Table:
+        return _masked(self._ledger.summed_daily(edges, edge_days))
+
     def summed_finely(
         self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
     ) -> ir.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -12,6 +12,7 @@ from tollkeeper.domain.access import Scope
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import overview_queries as queries
 from tollkeeper.reports import zones
+from tollkeeper.reports.beside import Beside, at_once
 from tollkeeper.reports.calls import CallRow, newest
 from tollkeeper.reports.comparison import Change, Comparison, Sums, sums_of
 from tollkeeper.reports.dimensions import check_dimension
@@ -100,10 +101,21 @@ class Overview:
         return _other(self.parts[:count], self.stretch, ()) if self.groups > count else None
 
 
-def overview(ledger: Ledger, scope: Scope, question: OverviewQuestion, now_us: int) -> Overview:
-    """Answer the first page's questions about the entries that the scope allows."""
+def overview(
+    ledger: Ledger,
+    scope: Scope,
+    question: OverviewQuestion,
+    now_us: int,
+    beside: Beside = at_once,
+) -> Overview:
+    """Answer the first page's questions about the entries that the scope allows.
+
+    All sums are of one moment; the newest calls are newer by a blink where they are looked for
+    ``beside`` these.
+    """
     period = question.period
     days = period.days()
+    newest_calls = beside(lambda: _newest(ledger, scope, question))
     with ledger.snapshot():
         month, today, stretch = compared(
             ledger,
@@ -117,10 +129,7 @@ def overview(ledger: Ledger, scope: Scope, question: OverviewQuestion, now_us: i
         )
         rows = _part_rows(ledger, scope, question, stretch.previous)
         daily = _by_day(ledger, scope, question, [row["part"] for row in rows[:SERIES]])
-        on_the_clock = any(each.dimension in CLOCK for each in question.filters)
-        within = period if on_the_clock else None  # clocks hang in a zone, for a time
-        recent = newest(ledger, scope, question.filters, RECENT_CALLS, within).rows
-        has_entries = bool(recent or newest(ledger, scope, (), 1).rows)
+        recent, has_entries = newest_calls()
     parts = tuple(
         _part(row, stretch.now, daily[index] if index < SERIES else ())
         for index, row in enumerate(rows)
@@ -142,6 +151,16 @@ def overview(ledger: Ledger, scope: Scope, question: OverviewQuestion, now_us: i
     )
 
 
+def _newest(
+    ledger: Ledger, scope: Scope, question: OverviewQuestion
+) -> tuple[tuple[CallRow, ...], bool]:
+    """Give the newest calls, and whether there are any at all, whatever is filtered."""
+    on_the_clock = any(each.dimension in CLOCK for each in question.filters)
+    within = question.period if on_the_clock else None  # clocks hang in a zone, for a time
+    recent = newest(ledger, scope, question.filters, RECENT_CALLS, within).rows
+    return recent, bool(recent or newest(ledger, scope, (), 1).rows)
+
+
 def compared(
     ledger: Ledger, scope: Scope, filters: tuple[Filter, ...], periods: Sequence[Period]
 ) -> list[Comparison]:
@@ -155,10 +174,11 @@ def compared(
     bounds = sorted({bound for span in spans for bound in span})
     inner = tuple(bounds[1:-1])
     selection = Selection(scope, bounds[0], bounds[-1], filters, periods[0].zone)
-    selection = selection.summed((), inner, finely=bool(filters) and ledger.sums_finely())
-    shape, values = selection.shape(), selection.values()
-    values |= zones.interval_values(inner, queries.BOUNDARY)
-    rows = ledger.run(queries.by_interval(ledger, shape, len(inner)), values)
+    finely, daily = bool(filters) and ledger.sums_finely(), ledger.days_zone()
+    summed = selection.summed((), inner, finely=finely, daily=daily)
+    values = summed.values() | zones.interval_values(inner, queries.BOUNDARY)
+    rows = ledger.run(queries.by_interval(ledger, summed.shape(), len(inner)), values)
+    shape = replace(summed, daily="").shape()
     unpriced = ledger.run(queries.unpriced_by_interval(ledger, shape, len(inner)), values)
 
     def within(start_us: int, end_us: int) -> Sums:
@@ -186,7 +206,7 @@ def _part_rows(
     period = question.period
     selection = Selection(
         *(scope, previous.start_us, period.end_us, question.filters), zone=period.zone
-    ).summed((question.dimension,), (period.start_us, previous.until_us))
+    ).summed((question.dimension,), (period.start_us, previous.until_us), daily=ledger.days_zone())
     query = queries.by_part(ledger, selection.shape(), question.dimension, PARTS_MAX)
     values = selection.values() | {
         "now_start": zones.moment_of(question.period.start_us),
@@ -210,7 +230,7 @@ def _by_day(
     period = question.period
     selection = Selection(
         *(scope, period.start_us, period.end_us, question.filters), zone=period.zone
-    ).summed((question.dimension,))
+    ).summed((question.dimension, "day"), daily=ledger.days_zone())
     found = period.offsets()
     query = queries.by_day(
         ledger,

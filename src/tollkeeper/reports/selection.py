@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import ibis
 
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
 
 
 _EDGE: Final = "edge"
+_DAY: Final = "edge_day"
+_OF_DAYS: Final = frozenset({"day", "week", "month"})
+_LONG_US: Final = 3 * 86_400_000_000
+"""Of shorter stretches most days are cut in two, and all of them are read by quarter-hours."""
 
 
 class SelectionShape(NamedTuple):
     """What of a selection is part of the SQL text. ``teams`` counts slots; None: all teams.
 
     ``edges`` counts those of quarter-hours that stand apart; None: no sums of these are used.
+    ``days`` counts days that stand apart; None: no sums by the day are used.
     ``finer``: finer sums are; ``alone``: with a column that says which sessions have one row.
     ``timed``: rows are not sums, but have how long each of their requests took.
     """
@@ -51,6 +57,7 @@ class SelectionShape(NamedTuple):
     finer: bool = False
     alone: bool = False
     timed: bool = False
+    days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,8 @@ class Selection:
     A bound that is None is open. ``zone`` is where the clock hangs that filters may ask about.
     ``moments_us`` is set where sums by the quarter-hour are as good as single entries: the
     moments, besides the bounds, that the times of entries are compared with. ``finer`` is set
-    where these have to be finer sums, ``by_times`` where rows of how long requests took.
+    where these have to be finer sums, ``by_times`` where rows of how long requests took, and
+    ``daily`` names the zone whose days are as good.
     """
 
     scope: Scope
@@ -71,6 +79,7 @@ class Selection:
     moments_us: tuple[int, ...] | None = None
     finer: bool = False
     by_times: bool = False
+    daily: str = ""
 
     def summed(
         self,
@@ -79,19 +88,32 @@ class Selection:
         measures: Collection[str] = (),
         *,
         finely: bool = False,
+        daily: str = "",
     ) -> Selection:
         """Take sums by the quarter-hour where these know all that is asked about.
 
         For queries that only add up, and count users or keys, and look at the times of entries
         by local days and hours or beside ``moments_us``. ``finely`` allows finer sums, which also
-        count sessions and customers; it is what ``Ledger.sums_finely`` says.
+        count sessions and customers; it is what ``Ledger.sums_finely`` says. ``daily`` allows
+        sums by the day, for queries that count no calls without a price, and whose ``dimensions``
+        name all times that they look at; it is what ``Ledger.days_zone`` says.
         """
-        asked = {*dimensions, *(each.dimension for each in self.filters)}.difference(TIMES)
+        named = {*dimensions, *(each.dimension for each in self.filters)}
+        asked = named.difference(TIMES)
         if asked <= SUMMED and OF_ENTRIES.isdisjoint(measures):
-            return replace(self, moments_us=tuple(moments_us))
+            zone = daily if self._fits_days(named.intersection(TIMES), daily) else ""
+            return replace(self, moments_us=tuple(moments_us), daily=zone)
         if finely and all(name in FINELY or name.startswith(TAG_PREFIX) for name in asked):
             return replace(self, moments_us=tuple(moments_us), finer=True)
         return self
+
+    def _fits_days(self, times: Collection[str], zone: str) -> bool:
+        """Say whether days of a zone are short enough for what is asked, and of any use."""
+        if not zone or not _OF_DAYS.issuperset(times) or (times and zone != self.zone):
+            return False
+        if self.start_us is None or self.end_us is None:
+            return True
+        return self.end_us - self.start_us >= _LONG_US
 
     def timed(self, dimensions: Iterable[str], moments_us: Iterable[int] = ()) -> Selection:
         """Take rows of how long requests took, where ``summed`` would take sums.
@@ -111,6 +133,15 @@ class Selection:
                 if at_us is not None and at_us % QUARTER_HOUR_US
             }
         )
+
+    def _edge_days_us(self) -> list[tuple[int, int]]:
+        """Give begin and end of the days that some moment cuts in two."""
+        zone = ZoneInfo(self.daily)
+        moments_us = (*(self.moments_us or ()), self.start_us, self.end_us)
+        days_us = {
+            (at_us, zones.day_around(at_us, zone)) for at_us in moments_us if at_us is not None
+        }
+        return sorted({day_us for at_us, day_us in days_us if day_us[0] != at_us})
 
     def _clock(self) -> Offsets | None:
         """Give what the clock is set to, if filters ask about it. Raises BadQuestion."""
@@ -133,6 +164,7 @@ class Selection:
             edges=None if self.moments_us is None else slots_for(len(self._edges_us())),
             finer=self.finer,
             timed=self.by_times,
+            days=slots_for(len(self._edge_days_us())) if self.daily else None,
         )
 
     def values(self) -> dict[str, object]:
@@ -162,6 +194,11 @@ class Selection:
             at_us = edges_us[min(slot, len(edges_us) - 1)]
             found[f"{_EDGE}_{slot}"] = moment_of(at_us)
             found[f"{_EDGE}_{slot}_end"] = moment_of(at_us + QUARTER_HOUR_US)
+        days_us = self._edge_days_us() if self.daily else []
+        for slot in range(slots_for(len(days_us))):
+            begin_us, end_us = days_us[min(slot, len(days_us) - 1)]
+            found[f"{_DAY}_{slot}"] = moment_of(begin_us)
+            found[f"{_DAY}_{slot}_end"] = moment_of(end_us)
         return found
 
 
@@ -195,13 +232,19 @@ def selected(
 
 
 def _summed(ledger: Ledger, shape: SelectionShape, edges: int) -> ir.Table:
-    slots = [f"{_EDGE}_{slot}" for slot in range(edges)]
-    bounds = [(bindings.moment(slot), bindings.moment(f"{slot}_end")) for slot in slots]
+    bounds = _bounds(_EDGE, edges)
+    if shape.days is not None:
+        return ledger.summed_daily(bounds, _bounds(_DAY, shape.days))
     if shape.timed:
         return ledger.timed(bounds)
     if shape.finer:
         return ledger.summed_finely(bounds, alone=shape.alone)
     return ledger.summed(bounds)
+
+
+def _bounds(name: str, count: int) -> list[tuple[ir.Value, ir.Value]]:
+    slots = [f"{name}_{slot}" for slot in range(count)]
+    return [(bindings.moment(slot), bindings.moment(f"{slot}_end")) for slot in slots]
 
 
 def latest(table: ir.Table, column: str) -> ir.Value:

@@ -160,8 +160,9 @@ class _Asking:
         self.ledger = ledger
         self.question = question
         self.selection = selection
-        self.finely = ledger.sums_finely()
-        self.values = selection.summed((), finely=self.finely).values() | time_values(period)
+        self.finely, self.daily = ledger.sums_finely(), ledger.days_zone()
+        summed_up = selection.summed((), finely=self.finely, daily=self.daily)
+        self.values = summed_up.values() | time_values(period)
         self.summed = summed((*question.metrics, *_ALWAYS))
 
     def answer(self) -> UsageAnswer:
@@ -300,7 +301,9 @@ class _Asking:
         order: tuple[Order, ...] = (),
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        selection = self.selection.summed(group_by, (), measures, finely=self.finely)
+        selection = self.selection.summed(
+            group_by, (), measures, finely=self.finely, daily=self.daily
+        )
         query = grouped(self.ledger, self._shape(selection, group_by), measures, order, limit)
         return self.ledger.run(query, self.values)
 

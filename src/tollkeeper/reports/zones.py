@@ -1,4 +1,4 @@
-"""Time zones, computed here and never by an engine: offsets, days, and their expressions.
+"""Time zones in queries: computed here and never by an engine.
 
 Engines disagree on time zones and some are silently wrong, so the changes of a zone's
 offset within a period are looked up in the IANA data and become a CASE over epoch seconds.
@@ -7,25 +7,31 @@ offset within a period are looked up in the IANA data and become a CASE over epo
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta, timezone
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from datetime import date, timedelta, timezone
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import ibis
 
+from tollkeeper.domain.zones import DAY_S as DAY_S
+from tollkeeper.domain.zones import OffsetChange as OffsetChange
+from tollkeeper.domain.zones import Offsets as Offsets
+from tollkeeper.domain.zones import day_around as day_around
+from tollkeeper.domain.zones import day_start as day_start
+from tollkeeper.domain.zones import epoch_us_of as epoch_us_of
+from tollkeeper.domain.zones import instant_of as instant_of
+from tollkeeper.domain.zones import local_time as local_time
+from tollkeeper.domain.zones import moment_of as moment_of
+from tollkeeper.domain.zones import offsets as offsets
 from tollkeeper.reports import bindings
 from tollkeeper.reports.questions import BadQuestion
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-DAY_S: Final = 86_400
 HOUR_S: Final = 3_600
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY: Final = date(1970, 1, 1)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def zone_info(name: str) -> ZoneInfo:
@@ -36,80 +42,6 @@ def zone_info(name: str) -> ZoneInfo:
         except (KeyError, OSError, ValueError):
             pass
     raise BadQuestion("tz", "not an IANA time zone; examples: UTC, Europe/Berlin, Asia/Kolkata")
-
-
-def moment_of(epoch_us: int) -> datetime:
-    """Give the aware UTC time of epoch microseconds."""
-    return _EPOCH + timedelta(microseconds=epoch_us)
-
-
-def epoch_us_of(moment: datetime) -> int:
-    """Give the epoch microseconds of an aware time."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def local_time(epoch_us: int, zone: ZoneInfo) -> datetime:
-    """Give the wall-clock time of a moment, aware."""
-    return moment_of(epoch_us).astimezone(zone)
-
-
-def instant_of(wall: datetime, zone: ZoneInfo) -> int:
-    """Give the moment at which a clock in the zone first shows a naive time, or passes it.
-
-    A time that is skipped (clocks go forward) gives the moment of the change itself, a time
-    that comes twice the first of the two.
-    """
-    aware = wall.replace(tzinfo=zone)
-    before = epoch_us_of(aware)
-    if local_time(before, zone).replace(tzinfo=None) == wall:
-        return before
-    after = epoch_us_of(aware.replace(fold=1))  # in a gap, fold 1 is the earlier moment
-    changes = offsets(str(zone), after // 1_000_000 - 1, before // 1_000_000 + 1).changes
-    return changes[0].at_s * 1_000_000 if changes else before
-
-
-def day_start(day: date, zone: ZoneInfo) -> int:
-    """Give the first moment of a calendar day in a zone, in epoch microseconds."""
-    return instant_of(datetime.combine(day, time()), zone)
-
-
-class OffsetChange(NamedTuple):
-    """From this second of the epoch on, local time is UTC plus the offset."""
-
-    at_s: int
-    offset_s: int
-
-
-class Offsets(NamedTuple):
-    """The offsets of a zone within a stretch of time."""
-
-    first_s: int
-    changes: tuple[OffsetChange, ...]
-
-
-@lru_cache(maxsize=512)
-def offsets(zone_name: str, start_s: int, end_s: int) -> Offsets:
-    """Find a zone's offset at ``start_s`` and every change until ``end_s``."""
-    zone = ZoneInfo(zone_name)
-
-    def offset_at(second: int) -> int:
-        shift = (_EPOCH + timedelta(seconds=second)).astimezone(zone).utcoffset()
-        return round(shift.total_seconds()) if shift else 0
-
-    changes = []
-    left, offset = start_s, offset_at(start_s)
-    first = offset
-    while left < end_s:
-        right = min(left + DAY_S, end_s)
-        if offset_at(right) != offset:
-            low, high = left, right  # the offset at low is the old one, at high another
-            while high - low > 1:
-                middle = (low + high) // 2
-                low, high = (middle, high) if offset_at(middle) == offset else (low, middle)
-            right, offset = high, offset_at(high)
-            changes.append(OffsetChange(high, offset))
-        left = right
-    return Offsets(first, tuple(changes))
 
 
 # ------------------------------------------------------------------------- expressions

@@ -79,6 +79,16 @@ class LateLedger:
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return self._required().summed(edges)
 
+    def days_zone(self) -> str:
+        return self._required().days_zone()
+
+    def summed_daily(
+        self,
+        edges: Sequence[tuple[ir.Value, ir.Value]],
+        edge_days: Sequence[tuple[ir.Value, ir.Value]],
+    ) -> ir.Table:
+        return self._required().summed_daily(edges, edge_days)
+
     def summed_finely(
         self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
     ) -> ir.Table:

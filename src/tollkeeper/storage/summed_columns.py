@@ -90,6 +90,11 @@ ROW: Final[tuple[Column, ...]] = (
     *SUMMED,
 )
 
+DAY_ALIKE: Final[tuple[Column, ...]] = tuple(each for each in ALIKE if each.name != OPEN_CALL)
+
+DAY_ROW: Final[tuple[Column, ...]] = tuple(each for each in ROW if each.name != OPEN_CALL)
+"""What sums by the day have: they tell no calls apart, and so count none without a price."""
+
 FINER_ROW: Final[tuple[Column, ...]] = (
     *ROW,
     *(_BY_NAME[name] for name in ("session_id", "end_customer", "tags")),

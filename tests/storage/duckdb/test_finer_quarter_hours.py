@@ -92,6 +92,9 @@ def as_before_finer_sums(path: Path) -> None:
         connection.execute("ALTER TABLE summed_entries DROP COLUMN finer")
         connection.execute("DROP TABLE request_times")  # which came later
         connection.execute("ALTER TABLE summed_entries DROP COLUMN timed")
+        connection.execute("DROP TABLE days")  # which came later still
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN daily")
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN days_of")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_FINER_SINCE])
 
 

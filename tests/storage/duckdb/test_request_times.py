@@ -60,6 +60,9 @@ def test_an_older_ledger_gets_its_rows_in_steps(tmp_path: Path) -> None:
     with closing(duckdb.connect(str(tmp_path / "ledger.duckdb"))) as connection:
         connection.execute("DROP TABLE request_times")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN timed")
+        connection.execute("DROP TABLE days")  # which came later still
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN daily")
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN days_of")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_TIMED_SINCE])
     expected = [[0, 3, 5, 5, 7, 2**40], [0, 2, 2]]
     with closing(open_duckdb(tmp_path)) as ledger:

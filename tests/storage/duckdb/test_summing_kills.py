@@ -14,16 +14,20 @@ import pytest
 from ledger_entries import ledger_entry
 from tollkeeper.failpoints import SUMS_POINTS
 from tollkeeper.ports import QUARTER_HOUR_US, Position
+from tollkeeper.storage.duckdb.handle import Settings
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 
 START_US = 1_790_000_100_000_000
 ENTRIES = 40
+OF_DAYS = Settings(zone="Asia/Kathmandu")
 KILLED = """
 import sys
 from pathlib import Path
 from tollkeeper.failpoints import kill_at
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
-ledger = DuckDbLedger(Path(sys.argv[1]), failpoint=kill_at(sys.argv[2]))
+from tollkeeper.storage.duckdb.handle import Settings
+settings = Settings(zone="Asia/Kathmandu")
+ledger = DuckDbLedger(Path(sys.argv[1]), settings, failpoint=kill_at(sys.argv[2]))
 ledger.sum_up(left_max=0)
 """
 
@@ -32,7 +36,7 @@ ledger.sum_up(left_max=0)
 def path(tmp_path: Path) -> Path:
     """A ledger of some quarter-hours, half of which are summed up."""
     path = tmp_path / "ledger.duckdb"
-    with closing(DuckDbLedger(path)) as ledger:
+    with closing(DuckDbLedger(path, OF_DAYS)) as ledger:
         for batch in (0, 1):
             entries = [
                 ledger_entry(
@@ -56,7 +60,8 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
     assert done.returncode == -signal.SIGKILL, done.stderr
     half = ENTRIES // 2
     summed = half if point == "ledger.sums.before" else ENTRIES
-    finely = ENTRIES if point == "ledger.finer.after" else half
+    late = {"ledger.finer.after", "ledger.days.before", "ledger.days.after"}
+    finely = ENTRIES if point in late else half
     assert sums_of(path) == (summed, *of_the_first(path, summed))
     assert finer_sums_of(path) == (finely, *of_the_first(path, finely))
     timed = (
@@ -65,8 +70,11 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
         else ENTRIES
     )
     assert times_of(path) == (timed, timed)
-    with closing(DuckDbLedger(path)) as ledger:
+    daily = ENTRIES if point == "ledger.days.after" else half
+    assert daily_sums_of(path) == of_the_first(path, daily)
+    with closing(DuckDbLedger(path, OF_DAYS)) as ledger:
         ledger.sum_up(left_max=0)
+    assert daily_sums_of(path) == of_the_first(path, ENTRIES)
     assert sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
     assert finer_sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
     assert times_of(path) == (ENTRIES, ENTRIES)
@@ -86,6 +94,17 @@ def sums_of(path: Path, count: str = "entries", table: str = "quarter_hours") ->
         (counted,) = connection.table("summed_entries").project(count).fetchall()
         (found,) = connection.table(table).aggregate("sum(cost_usd), sum(sign)::BIGINT").fetchall()
     return *counted, *found
+
+
+def daily_sums_of(path: Path) -> tuple[object, ...]:
+    """Give the cost of all days, and how many entries they have, having looked at their number."""
+    counted, *found = sums_of(path, "daily", "days")
+    with closing(duckdb.connect(str(path))) as connection:
+        (rows,) = connection.execute(
+            "SELECT sum(sign)::BIGINT FROM quarter_hours WHERE rowid < ?", [counted]
+        ).fetchall()
+    assert rows[0] == found[-1]
+    return tuple(found)
 
 
 def finer_sums_of(path: Path) -> tuple[object, ...]:

@@ -36,7 +36,9 @@ import sys
 from pathlib import Path
 from tollkeeper.failpoints import kill_at
 from tollkeeper.storage.sqlite.ledger import SqliteLedger
-SqliteLedger(Path(sys.argv[1]), failpoint=kill_at(sys.argv[2])).sum_up(left_max=0)
+from tollkeeper.storage.sqlite.handle import Settings
+settings = Settings(zone="Asia/Kathmandu")
+SqliteLedger(Path(sys.argv[1]), settings, failpoint=kill_at(sys.argv[2])).sum_up(left_max=0)
 """
 
 
@@ -216,7 +218,10 @@ def test_a_full_disk_loses_nothing_and_the_ledger_comes_back(small_disk: Path) -
 # --------------------------------------------------------------------- sums
 
 
-@pytest.mark.parametrize("point", ["ledger.sums.before", "ledger.sums.after"])
+@pytest.mark.parametrize(
+    "point",
+    ["ledger.sums.before", "ledger.sums.after", "ledger.days.before", "ledger.days.after"],
+)
 def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, point: str) -> None:
     entries = [
         ledger_entry(started_at_us=START_US + number * QUARTER_HOUR_US // 3, cost_nanos=number)

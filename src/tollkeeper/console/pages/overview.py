@@ -173,20 +173,20 @@ def overview(console: Console, viewer: Viewer, query: Query) -> OverviewPage:
     who = (viewer.scope, viewer.sees_names, names)
     key = (*who, question.period.zone, tuple(sorted(asked.items())), console.hub.changes)
     stands(OverviewPage, console.ledger)
+    risks = console.beside(lambda: risks_of(console, viewer, question.period.zone))
     found, ahead = console.joined.get(key, lambda: _reports(console, viewer, question, now_us))
     links = Links(time_of(query), question.period.zone, question.filters, question.dimension)
-    return _page(console, viewer, found, ahead, links, all_rows=query.get("rows") == "all")
+    all_rows = query.get("rows") == "all"
+    return _page(console, viewer, found, ahead, risks(), links, all_rows=all_rows)
 
 
 def _reports(
     console: Console, viewer: Viewer, question: report.OverviewQuestion, now_us: int
 ) -> tuple[Overview, MonthForecast]:
     ledger, scope, filters = ledger_for(console, viewer), viewer.scope, question.filters
-    with ledger.snapshot():  # the month so far is the same in both
-        return (
-            report.overview(ledger, scope, question, now_us),
-            forecast(ledger, scope, question.period.zone, filters, now_us),
-        )
+    zone, beside = question.period.zone, console.beside
+    ahead = beside(lambda: forecast(ledger, scope, zone, filters, now_us))
+    return report.overview(ledger, scope, question, now_us, beside), ahead()
 
 
 def _report_query(query: Query) -> dict[str, str]:
@@ -201,6 +201,7 @@ def _page(
     viewer: Viewer,
     found: Overview,
     ahead: MonthForecast,
+    risks: tuple[BudgetLine, ...],
     links: Links,
     *,
     all_rows: bool,
@@ -231,7 +232,7 @@ def _page(
         why_href=links.changes(),
         address=f"{address}&rows=all" if all_rows else address,
         start=None if found.has_entries else first_call(console, viewer),
-        risks=risks_of(console, viewer, links.zone),
+        risks=risks,
     )
 
 

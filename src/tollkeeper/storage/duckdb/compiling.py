@@ -9,6 +9,7 @@ import sqlglot
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 
 from tollkeeper.storage.bound_sql import BoundSql, bound_sql
+from tollkeeper.storage.flattening import flattened
 from tollkeeper.storage.narrowing import narrowed
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class _Compiler(DuckDBCompiler):  # type: ignore[misc]  # Ibis has no types
 def compiled(expression: ir.Table) -> BoundSql:
     """Give the SQL of an expression, with placeholders for its bound slots."""
     compiler = _Compiler()
-    text = compiler.to_sqlglot(narrowed(expression)).sql(
+    text = flattened(compiler.to_sqlglot(narrowed(expression))).sql(
         dialect=compiler.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE
     )
     return bound_sql(text, lambda name: f"${name}")

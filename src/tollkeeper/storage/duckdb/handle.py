@@ -39,6 +39,7 @@ class Settings(NamedTuple):
     """What an operator may choose. ``threads`` None means one per core.
 
     ``read_only`` opens a file that is there and current, and leaves every byte of it alone.
+    ``zone`` is the time zone whose days are summed up; "" leaves those that there are alone.
     ``log_bytes_max`` is how long the write-ahead log may grow before it is moved into the file.
     """
 
@@ -46,6 +47,7 @@ class Settings(NamedTuple):
     threads: int | None = None
     log_bytes_max: int = 512 << 20
     read_only: bool = False
+    zone: str = ""
 
 
 class Handle:
@@ -77,6 +79,7 @@ class Handle:
         self._broken = False
         self._delay_s = _REOPEN_DELAY_S
         self._retry_at_s = 0.0
+        self.times_opened = 0
         self._connection: duckdb.DuckDBPyConnection | None = self._open()
         self._opened = _identity(path)
 
@@ -209,6 +212,7 @@ class Handle:
             self._guard.close()
             raise
         self._failpoint("ledger.open.after")
+        self.times_opened += 1
         return connection
 
 

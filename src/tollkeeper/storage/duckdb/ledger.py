@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +22,7 @@ from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage.arrow_batch import UNSTORABLE, arrow_table, unstorable
 from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.duckdb import (
+    days,
     finer_quarter_hours,
     job_states,
     quarter_hours,
@@ -38,8 +39,9 @@ from tollkeeper.storage.duckdb.functions import (
 )
 from tollkeeper.storage.duckdb.handle import Handle, Settings, transaction
 from tollkeeper.storage.duckdb.parsed import ParsedQueries
+from tollkeeper.storage.duckdb.summing import SLOTS, STEPS, Summing, add_counts
 from tollkeeper.storage.ledger_tables import require_tag_key, table
-from tollkeeper.storage.summed_columns import FINER_SUMS, ROW
+from tollkeeper.storage.summed_columns import DAY_ROW, FINER_SUMS, ROW
 from tollkeeper.storage.timed_columns import ROW as TIMED_ROW
 from tollkeeper.telemetry import logger
 
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _QUERIES_REMEMBERED: Final = 512
-_OF_SUMS: Final = frozenset({quarter_hours.SLOT, finer_quarter_hours.SLOT, request_times.SLOT})
-_STEPS: Final = 8  # of sums, each time that is maintained
 _CHECKPOINT_TRIES: Final = 40
 _CHECKPOINT_PAUSE_S: Final = 0.025
 _LOG_BYTES_MAX: Final = 128 << 20  # opening a ledger takes 4.5 s for each GB of log
@@ -90,12 +90,14 @@ class DuckDbLedger:
         self._handle = Handle(path, settings, now_s=now_s, failpoint=failpoint)
         self._log_bytes_max = settings.log_bytes_max
         self._writing = threading.Lock()
+        self._summing = Summing(self._handle, self._writing, failpoint, settings.zone)
         self._of_thread = threading.local()
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(compiled)
         self._rankings = lru_cache(_QUERIES_REMEMBERED)(ranks.nearest_ranks)
         self._parsed = ParsedQueries(_QUERIES_REMEMBERED)
         self._entries = table(TABLE, COLUMNS)
         self._quarter_hours = table(quarter_hours.TABLE, ROW)
+        self._days = table(days.TABLE, DAY_ROW)
         anything = [column._replace(nullable=True) for column in FINER_SUMS]  # as joins give it
         self._finer = table(finer_quarter_hours.TABLE, anything)
         self._request_times = table(request_times.TABLE, TIMED_ROW)
@@ -157,6 +159,19 @@ class DuckDbLedger:
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         """Give the sums of whole quarter-hours, and single entries at their edges."""
         return quarter_hours.together(self._entries, self._quarter_hours, edges)
+
+    def days_zone(self) -> str:
+        """Name the zone whose days are summed up."""
+        return self._summing.days_zone()
+
+    def summed_daily(
+        self,
+        edges: Sequence[tuple[ir.Value, ir.Value]],
+        edge_days: Sequence[tuple[ir.Value, ir.Value]],
+    ) -> ir.Table:
+        """Give the sums of whole days, of quarter-hours at their edges, and single entries."""
+        quarters = self._quarter_hours
+        return days.together(self._entries, quarters, self._days, edges, edge_days)
 
     def summed_finely(
         self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
@@ -224,27 +239,16 @@ class DuckDbLedger:
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Run a query, or what ``verb`` does with it; give the columns' names and the rows."""
         query = self._compiled(expression)
-        of_sums = not _OF_SUMS.isdisjoint(query.names)
+        of_sums = not SLOTS.isdisjoint(query.names)
         with self.snapshot() if of_sums else nullcontext(), self._cursor() as cursor:
             if of_sums:
-                values = {**values, **self._summed(cursor, query.names)}
+                counts: dict[str, int] = self._of_thread.summed
+                add_counts(cursor, query.names, counts)
+                values = {**values, **counts}
             bound = {name: _engine_value(values[name]) for name in query.names}
             cursor.execute(self._parsed.of(cursor, verb + query.text), bound or None)
             names = [column[0] for column in cursor.description or ()]
             return names, cursor.fetchall()
-
-    def _summed(self, cursor: duckdb.DuckDBPyConnection, names: Collection[str]) -> dict[str, int]:
-        """Say how many entries are in the sums that a query reads. Within a snapshot."""
-        found: dict[str, int] = self._of_thread.summed
-        if quarter_hours.SLOT in names and quarter_hours.SLOT not in found:
-            found[quarter_hours.SLOT] = quarter_hours.summed_entries(cursor)
-        if request_times.SLOT in names and request_times.SLOT not in found:
-            found[request_times.SLOT] = quarter_hours.summed_entries(cursor, request_times.COUNT)
-        if finer_quarter_hours.SLOT in names and finer_quarter_hours.SLOT not in found:
-            summed = quarter_hours.summed_entries(cursor, finer_quarter_hours.COUNT)
-            finer_quarter_hours.tell_loose_sessions(cursor, summed)
-            found[finer_quarter_hours.SLOT] = summed
-        return found
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -288,39 +292,9 @@ class DuckDbLedger:
         if log_bytes > _LOG_BYTES_MAX:
             self._checkpoint("FORCE CHECKPOINT")
 
-    def sum_up(self, steps: int = _STEPS, left_max: int = quarter_hours.LEFT_MAX) -> None:
-        """Sum up by the quarter-hour what was not yet, where that is more than ``left_max``."""
-        for _ in range(steps):
-            with self._summing(quarter_hours.COUNT, left_max) as cursor:
-                if cursor is None:
-                    break
-                quarter_hours.sum_up(cursor)
-                self._failpoint("ledger.sums.before")
-            self._failpoint("ledger.sums.after")
-        for _ in range(steps):
-            with self._summing(request_times.COUNT, left_max) as cursor:
-                if cursor is None:
-                    break
-                request_times.sum_up(cursor)
-                self._failpoint("ledger.times.before")
-            self._failpoint("ledger.times.after")
-        for _ in range(steps):
-            with self._summing(finer_quarter_hours.COUNT, left_max) as cursor:
-                if cursor is None:
-                    break
-                finer_quarter_hours.sum_up(cursor)
-                self._failpoint("ledger.finer.before")
-            self._failpoint("ledger.finer.after")
-
-    @contextmanager
-    def _summing(self, count: str, left_max: int) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """Lend a transaction to sum up in; None where too little is left."""
-        with self._writing, self._handle.cursor() as cursor:
-            if quarter_hours.left(cursor, count) <= left_max:
-                yield None
-                return
-            with transaction(cursor):
-                yield cursor
+    def sum_up(self, steps: int = STEPS, left_max: int = quarter_hours.LEFT_MAX) -> None:
+        """Sum up what was not yet, where that is more than ``left_max``."""
+        self._summing.sum_up(steps, left_max)
 
     def _checkpoint(self, statement: str) -> bool:
         with self._writing, self._handle.cursor() as cursor:

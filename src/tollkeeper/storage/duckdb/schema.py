@@ -211,11 +211,15 @@ CREATE TABLE finer_quarter_hours ({_SUMS},
 )
 """Sums that tell sessions, customers and tags apart; ``finer`` counts the entries in them."""
 
-_ONES: Final = tuple(
-    f"ALTER TABLE {table} ALTER COLUMN {column} TYPE BIGINT"
-    for table in ("quarter_hours", "finer_quarter_hours")
-    for column in ("requests", "errors", "unpriced", "sign", "stands")
-)
+
+def _of_ones(table: str) -> list[str]:
+    return [
+        f"ALTER TABLE {table} ALTER COLUMN {column} TYPE BIGINT"
+        for column in ("requests", "errors", "unpriced", "sign", "stands")
+    ]
+
+
+_ONES: Final = (*_of_ones("quarter_hours"), *_of_ones("finer_quarter_hours"))
 """Sums of what is 1, 0 or -1 in each entry: 64 bits are enough, and added up three times as fast
 as 128. A refusal may stand for any number of others, so its sums stay as wide as tokens are."""
 
@@ -250,6 +254,16 @@ CREATE TABLE request_times (
     "ALTER TABLE summed_entries ADD COLUMN timed BIGINT DEFAULT 0",
 )
 
+_DAYS: Final = (
+    f"CREATE TABLE days ({_SUMS}\n)",
+    "ALTER TABLE days DROP COLUMN call_id",
+    *_of_ones("days"),
+    "ALTER TABLE summed_entries ADD COLUMN daily BIGINT DEFAULT 0",
+    "ALTER TABLE summed_entries ADD COLUMN days_of VARCHAR DEFAULT ''",
+)
+"""Sums by the day, in the time zone that ``days_of`` names; ``daily`` counts the rows of
+``quarter_hours`` in them."""
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_ENTRIES, _LOADED),
     _PRICE_AGAIN,
@@ -260,6 +274,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _FINER,
     _ONES,
     _REQUEST_TIMES,
+    _DAYS,
 )
 
 

@@ -23,6 +23,7 @@ import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.sqlite import SQLiteCompiler
 
 from tollkeeper.storage.bound_sql import BoundSql, bound_sql
+from tollkeeper.storage.flattening import flattened
 from tollkeeper.storage.narrowing import narrowed
 from tollkeeper.storage.sqlite.wide_numbers import NANOS
 
@@ -39,7 +40,7 @@ _EPOCH_ORDINAL: Final = 719_163
 def compiled(expression: ir.Table, *, wide: bool) -> BoundSql:
     """Write a query, with a placeholder for each bound slot."""
     compiler = WideCompiler() if wide else Compiler()
-    text = compiler.to_sqlglot(narrowed(expression)).sql(
+    text = flattened(compiler.to_sqlglot(narrowed(expression))).sql(
         dialect=compiler.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE
     )
     return bound_sql(text, lambda name: f":{name}")

@@ -50,6 +50,7 @@ _STATEMENTS: Final = 512
 class Settings(NamedTuple):
     """What an operator may choose: the memory of each connection for pages of the file.
 
+    ``zone`` is the time zone whose days are summed up; "" leaves those that there are alone.
     ``read_only`` opens a file that is there and current, and changes nothing in it. Entries may
     be lost when power fails, not when a process does, where ``synchronous`` is not FULL.
     """
@@ -57,6 +58,7 @@ class Settings(NamedTuple):
     cache_mb: int = 16
     synchronous: str = "FULL"
     read_only: bool = False
+    zone: str = ""
 
 
 class Handle:
@@ -90,6 +92,7 @@ class Handle:
         self._closed = False
         self._delay_s = _REOPEN_DELAY_S
         self._retry_at_s = 0.0
+        self.times_opened = 0
         self._lock = _hold(path, settings)
         try:
             self._writer = self._open()
@@ -237,6 +240,7 @@ class Handle:
             _discard(connection)
             raise
         self._failpoint("ledger.open.after")
+        self.times_opened += 1
         return connection
 
     def _connect(self, *, reads: bool) -> sqlite3.Connection:

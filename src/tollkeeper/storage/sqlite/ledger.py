@@ -18,16 +18,17 @@ import ibis.expr.datatypes as dt
 from tollkeeper import clock
 from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.zones import UnevenDays
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.bound_sql import BoundSql
 from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.ledger_tables import require_tag_key, table
-from tollkeeper.storage.sqlite import quarter_hours, rows
+from tollkeeper.storage.sqlite import days, quarter_hours, rows
 from tollkeeper.storage.sqlite.compiler import compiled, micros_of
 from tollkeeper.storage.sqlite.handle import Handle, Settings
-from tollkeeper.storage.summed_columns import ROW
+from tollkeeper.storage.summed_columns import DAY_ROW, ROW
 from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class SqliteLedger:
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(_compile)
         self._entries = table(TABLE, COLUMNS)
         self._quarter_hours = table(quarter_hours.TABLE, ROW)
+        self._days = table(days.TABLE, DAY_ROW)
+        self._zone = settings.zone
+        self._looked_at = 0
+        self._days_zone = ""
 
     def positions(self) -> Mapping[str, int]:
         """Give the loaded offset of every segment that the ledger remembers."""
@@ -164,6 +169,25 @@ class SqliteLedger:
     def sums_finely(self) -> bool:
         """Say that there are none: what they would answer is read from single entries."""
         return False
+
+    def days_zone(self) -> str:
+        """Name the zone whose days can be used; it is looked up in each file that is opened."""
+        opened = self._handle.times_opened
+        if self._looked_at != opened:
+            with self._handle.reader() as connection:
+                found = days.zone_of(connection)
+            self._days_zone = found if self._zone in {"", found} else ""
+            self._looked_at = opened
+        return self._days_zone
+
+    def summed_daily(
+        self,
+        edges: Sequence[tuple[ir.Value, ir.Value]],
+        edge_days: Sequence[tuple[ir.Value, ir.Value]],
+    ) -> ir.Table:
+        """Give the sums of whole days, of quarter-hours at their edges, and single entries."""
+        quarters = self._quarter_hours
+        return days.together(self._entries, quarters, self._days, edges, edge_days)
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
@@ -266,11 +290,32 @@ class SqliteLedger:
         for _ in range(steps):
             with self._writing, self._handle.writer() as connection:
                 if not quarter_hours.left(connection, left_max):
-                    return
+                    break
                 with _transaction(connection):
                     quarter_hours.sum_up(connection)
                     self._failpoint("ledger.sums.before")
                 self._failpoint("ledger.sums.after")
+        try:
+            self._sum_up_days(steps, left_max)
+        except UnevenDays as error:
+            logger.warning("days not summed up", extra={"reason": str(error)})
+            self._zone = self._days_zone = ""  # quarter-hours do as well
+
+    def _sum_up_days(self, steps: int, left_max: int) -> None:
+        if not self._zone:
+            return
+        if self.days_zone() != self._zone:
+            with self._writing, self._handle.writer() as connection, _transaction(connection):
+                days.start_over(connection, self._zone)
+            self._days_zone = self._zone
+        for _ in range(steps):
+            with self._writing, self._handle.writer() as connection:
+                if days.left(connection) <= left_max:
+                    break
+                with _transaction(connection):
+                    days.sum_up(connection, self._zone)
+                    self._failpoint("ledger.days.before")
+                self._failpoint("ledger.days.after")
 
     def _log_bytes(self) -> int:
         log = self._handle.path.with_name(f"{self._handle.path.name}-wal")

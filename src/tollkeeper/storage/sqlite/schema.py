@@ -193,12 +193,22 @@ _STATE: Final = (
 )
 """How many of the first entries are in ``quarter_hours``, and whether any number is wide."""
 
+_DAYS: Final = (
+    _QUARTER_HOURS.replace("quarter_hours", "days").replace("    call_id TEXT NOT NULL,\n", ""),
+    "CREATE INDEX days_by_start ON days (started_at)",
+    "ALTER TABLE summed_entries ADD COLUMN daily INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE summed_entries ADD COLUMN days_of TEXT NOT NULL DEFAULT ''",
+)
+"""Sums by the day, in the time zone that ``days_of`` names; ``daily`` counts the rows of
+``quarter_hours`` in them."""
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
         *(_ENTRIES, *_INDEXES, *_BESIDE, _QUARTER_HOURS),
         "CREATE INDEX quarter_hours_by_start ON quarter_hours (started_at)",
         *_STATE,
     ),
+    _DAYS,
 )
 
 _VERSIONS: Final = (

@@ -1,0 +1,36 @@
+"""A few threads that work out parts of an answer while the one that is asked does the rest.
+
+A page is made of several queries, most of which an engine runs on one core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Final, TypeVar
+
+THREADS: Final = 2
+
+T = TypeVar("T")
+
+
+class Threads:
+    """Lends threads, as ``reports.beside.Beside`` says. Any thread may call it."""
+
+    def __init__(self, threads: int = THREADS) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="beside")
+
+    def __call__(self, make: Callable[[], T]) -> Callable[[], T]:
+        """Begin on another thread, as soon as one is free."""
+        begun = self._pool.submit(copy_context().run, make)
+
+        def get() -> T:
+            # What has not begun waits for others, who may wait as well: do it here.
+            return make() if begun.cancel() else begun.result()
+
+        return get
+
+    def close(self) -> None:
+        """Let what runs end; what waits is left to those who ask for it."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,49 @@
+"""Sums of entries that a ledger keeps beside them: a part of its port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+class LedgerSums(Protocol):
+    """Sums by the quarter-hour, finer ones, and sums by the day in one time zone."""
+
+    def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        """Give the entries summed up, as far as they are, by the quarter-hour.
+
+        The table has the columns ``storage.summed_columns.ROW``. Some rows are whole
+        quarter-hours, others single entries with their own times: those that were not summed
+        up yet, and those of the quarter-hours that ``edges`` bound (the end excluded). Each
+        entry is in exactly one row, so sums are those of ``entries``.
+        """
+
+    def summed_finely(
+        self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
+    ) -> ir.Table:
+        """Give these by session, customer and tags too: ``FINER_ROW``, or ``SESSION_ALONE`` too."""
+
+    def sums_finely(self) -> bool:
+        """Say whether finer sums are of use: they have all entries but a few."""
+
+    def days_zone(self) -> str:
+        """Name the zone whose days are summed up; "" where none are, or none that could be used.
+
+        Every day that has a row begins and ends as the zone's rules say that are installed now.
+        """
+
+    def summed_daily(
+        self,
+        edges: Sequence[tuple[ir.Value, ir.Value]],
+        edge_days: Sequence[tuple[ir.Value, ir.Value]],
+    ) -> ir.Table:
+        """Give the entries summed up, as far as they are, by days of ``days_zone``.
+
+        The table has the columns ``storage.summed_columns.DAY_ROW``. Some rows are whole days and
+        start when these begin; others are rows of ``Ledger.summed``: of what is in no day yet,
+        and of the days that ``edge_days`` bound (the end excluded), whose quarter-hours in
+        ``edges`` are single entries. Each entry is in exactly one row.
+        """

@@ -1,0 +1,126 @@
+"""Sums up what a DuckDB ledger was given: by the quarter-hour, finer, and by the day."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+import duckdb
+
+from tollkeeper.domain.zones import UnevenDays
+from tollkeeper.failpoints import FailPoint
+from tollkeeper.storage.duckdb import days, finer_quarter_hours, quarter_hours, request_times
+from tollkeeper.storage.duckdb.handle import Handle, transaction
+from tollkeeper.telemetry import logger
+
+SLOTS: Final = frozenset(
+    {quarter_hours.SLOT, finer_quarter_hours.SLOT, request_times.SLOT, days.SLOT}
+)
+"""Slots of queries that read sums: how much is in these, when it is asked."""
+
+STEPS: Final = 8
+"""So many steps of each kind of sums are made each time that a ledger is maintained."""
+
+_left_of_times = partial(quarter_hours.left, count=request_times.COUNT)
+_left_of_finer = partial(quarter_hours.left, count=finer_quarter_hours.COUNT)
+
+
+class Summing:
+    """All sums of one ledger. ``writing`` is held by whoever writes to it.
+
+    ``zone`` is the one whose days are to be summed up; "" leaves those that there are alone.
+    """
+
+    def __init__(
+        self, handle: Handle, writing: threading.Lock, failpoint: FailPoint, zone: str
+    ) -> None:
+        self._handle = handle
+        self._writing = writing
+        self._failpoint = failpoint
+        self._zone = zone
+        self._looked_at = 0
+        self._days_zone = ""
+
+    def days_zone(self) -> str:
+        """Name the zone whose days can be used; it is looked up in each file that is opened."""
+        opened = self._handle.times_opened
+        if self._looked_at != opened:
+            with self._handle.cursor() as cursor:
+                found = days.zone_of(cursor)
+            self._days_zone = found if self._zone in {"", found} else ""
+            self._looked_at = opened
+        return self._days_zone
+
+    def sum_up(self, steps: int, left_max: int) -> None:
+        """Sum up what was not yet, where that is more than ``left_max``, in so many steps."""
+        for _ in range(steps):
+            with self._step(quarter_hours.left, left_max) as cursor:
+                if cursor is None:
+                    break
+                quarter_hours.sum_up(cursor)
+                self._failpoint("ledger.sums.before")
+            self._failpoint("ledger.sums.after")
+        for _ in range(steps):
+            with self._step(_left_of_times, left_max) as cursor:
+                if cursor is None:
+                    break
+                request_times.sum_up(cursor)
+                self._failpoint("ledger.times.before")
+            self._failpoint("ledger.times.after")
+        for _ in range(steps):
+            with self._step(_left_of_finer, left_max) as cursor:
+                if cursor is None:
+                    break
+                finer_quarter_hours.sum_up(cursor)
+                self._failpoint("ledger.finer.before")
+            self._failpoint("ledger.finer.after")
+        if self._zone:
+            try:
+                self._sum_up_days(self._zone, steps, left_max)
+            except UnevenDays as error:
+                logger.warning("days not summed up", extra={"reason": str(error)})
+                self._zone = self._days_zone = ""  # quarter-hours do as well
+
+    def _sum_up_days(self, zone: str, steps: int, left_max: int) -> None:
+        if self.days_zone() != zone:
+            with self._writing, self._handle.cursor() as writer, transaction(writer):
+                days.start_over(writer, zone)
+            self._days_zone = zone
+        for _ in range(steps):
+            with self._step(days.left, left_max) as cursor:
+                if cursor is None:
+                    break
+                days.sum_up(cursor, zone)
+                self._failpoint("ledger.days.before")
+            self._failpoint("ledger.days.after")
+
+    @contextmanager
+    def _step(
+        self, left: Callable[[duckdb.DuckDBPyConnection], int], left_max: int
+    ) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """Lend a transaction to sum up in; None where too little is left."""
+        with self._writing, self._handle.cursor() as cursor:
+            if left(cursor) <= left_max:
+                yield None
+                return
+            with transaction(cursor):
+                yield cursor
+
+
+def add_counts(
+    cursor: duckdb.DuckDBPyConnection, names: Collection[str], known: dict[str, int]
+) -> None:
+    """Say how much is in the sums that a query reads, as far as it is not known. In a snapshot."""
+    for slot, count in (
+        (quarter_hours.SLOT, quarter_hours.COUNT),
+        (request_times.SLOT, request_times.COUNT),
+        (days.SLOT, days.COUNT),
+        (finer_quarter_hours.SLOT, finer_quarter_hours.COUNT),
+    ):
+        if slot in names and slot not in known:
+            known[slot] = quarter_hours.summed_entries(cursor, count)
+            if slot == finer_quarter_hours.SLOT:
+                finer_quarter_hours.tell_loose_sessions(cursor, known[slot])
