@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +12,9 @@ from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import LedgerEntry, is_attempt, unpriced_count
 from tollkeeper.domain.money import usd
 from tollkeeper.ports import Ledger
-from tollkeeper.reports import overview_queries as queries
-from tollkeeper.reports import zones
 from tollkeeper.reports.calls import CallRow
 from tollkeeper.reports.comparison import Sums, sums_of
+from tollkeeper.reports.interval_sums import interval_sums
 from tollkeeper.reports.measures import added
 from tollkeeper.reports.period import Period, period_named
 from tollkeeper.reports.selection import Selection
@@ -41,19 +40,13 @@ def live_figures(ledger: Ledger, scope: Scope, zone: str, now_us: int) -> LiveFi
     """Sum up today and the month to date, in one pass over the entries that the scope allows."""
     month, today = (period_named(name, zone, now_us) for name in ("month", "today"))
     selection = Selection(scope, month.start_us, today.end_us)
-    summed = selection.summed((), (today.start_us,), daily=ledger.days_zone())
-    values = summed.values() | zones.interval_values((today.start_us,), queries.BOUNDARY)
-    rows = ledger.run(queries.by_interval(ledger, summed.shape(), 1), values)
-    shape = replace(summed, daily="").shape()
-    unpriced = ledger.run(queries.unpriced_by_interval(ledger, shape, 1), values)
+    sums = interval_sums(ledger, selection, (today.start_us,))
     return LiveFigures(
         now_us,
         month,
         today,
-        month=sums_of(rows, unpriced),
-        today=sums_of(
-            *([row for row in found if row["interval_"] == 1] for found in (rows, unpriced))
-        ),
+        month=sums_of(*sums),
+        today=sums_of(*([row for row in found if row["interval_"] == 1] for found in sums)),
     )
 
 

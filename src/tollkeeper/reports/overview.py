@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +17,7 @@ from tollkeeper.reports.calls import CallRow, newest
 from tollkeeper.reports.comparison import Change, Comparison, Sums, sums_of
 from tollkeeper.reports.dimensions import check_dimension
 from tollkeeper.reports.filters import CLOCK, Filter
+from tollkeeper.reports.interval_sums import interval_sums
 from tollkeeper.reports.measures import ratio
 from tollkeeper.reports.period import Period, period_named
 from tollkeeper.reports.questions import BadQuestion
@@ -172,20 +173,15 @@ def compared(
         for span in ((period.start_us, period.end_us), (before.start_us, before.until_us))
     ]
     bounds = sorted({bound for span in spans for bound in span})
-    inner = tuple(bounds[1:-1])
     selection = Selection(scope, bounds[0], bounds[-1], filters, periods[0].zone)
-    finely, daily = bool(filters) and ledger.sums_finely(), ledger.days_zone()
-    summed = selection.summed((), inner, finely=finely, daily=daily)
-    values = summed.values() | zones.interval_values(inner, queries.BOUNDARY)
-    rows = ledger.run(queries.by_interval(ledger, summed.shape(), len(inner)), values)
-    shape = replace(summed, daily="").shape()
-    unpriced = ledger.run(queries.unpriced_by_interval(ledger, shape, len(inner)), values)
+    finely = bool(filters) and ledger.sums_finely()
+    sums = interval_sums(ledger, selection, bounds[1:-1], finely=finely)
 
     def within(start_us: int, end_us: int) -> Sums:
         return sums_of(
             *(
                 [row for row in found if start_us <= bounds[row["interval_"]] < end_us]
-                for found in (rows, unpriced)
+                for found in sums
             )
         )
 
