@@ -280,7 +280,8 @@ _METHOD: Final = """\
 Entries are summed up by the quarter-hour, with whatever they have in common, in the ledger's own
 file (decision 36). Overview, its forecast, Why, Keys, and all of Explore that adds up or counts
 people and keys are answered from these sums and the few entries that were not summed up yet; the
-answers are the same to the last digit. Sessions, customers and tags are in finer sums, of a third
+answers are the same to the last digit. What tells no less than days apart reads sums by the day, in
+the configured time zone (decision 43). Sessions, customers and tags are in finer sums, of a third
 of the entries' rows (decision 38). Percentiles are looked for in lists of how long requests took,
 by the quarter-hour (decision 41), and by sessions, customers and tags in the entries themselves.
 Where entries have less in common than this company's, sums have more rows: at worst one for each
