@@ -22,13 +22,17 @@ from tollkeeper.ports import Ledger
 
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
 OF_THE_LEDGER = ("/", "/explore", "/calls", "/models", "/savings", "/keys", "/me", "/statements")
-OF_THE_STORE = ("/people", "/budgets")
+ASKED_BEFORE = ("/why", "/calls/call-1", "/adoption")
+"""Pages that the ledger may refuse, or that may not need it: they begin once that is known."""
+
+OF_THE_STORE = ("/people", "/budgets", "/alerts", "/settings", "/settings/audit", "/account")
 REFUSED = (
     *("/?by=nothing", "/?period=ever", "/explore?group_by=team,model,tool,key"),
     *("/explore?metric=luck", "/explore?sort=x", "/calls?cursor=x", "/calls?filter=team"),
     *("/models?period=ever", "/savings?from_model=openai/gpt-5.4-mini", "/savings?to_model=none"),
     *("/savings?from_model=none&to_model=openai/gpt-5.4-mini", "/why?by=nothing", "/keys?format=x"),
     *("/budget/none", "/calls/none", "/statements/1999-13", "/me?tz=Nowhere"),
+    *("/statements/2999-01", "/settings/audit?before=x", "/settings/audit?from=x"),
 )
 
 
@@ -70,6 +74,8 @@ class Slow:
                 connection.request("GET", target, headers=sent)
                 response = connection.getresponse()
                 first = response.read1()
+                while response.chunked and response.chunk_left:
+                    first += response.read1()
                 self.ledger.may_go.set()
                 body = first + response.read()
                 headers = {name.lower(): value for name, value in response.getheaders()}
@@ -124,16 +130,25 @@ def test_a_page_begins_while_the_ledger_is_asked(slow: Slow, path: str) -> None:
     assert b"<main" not in first
     top = steady(first)
     assert "<nav" in top
-    assert 'rel="stylesheet"' in top
+    assert f'<style id="style" data-file="{sheet_of(slow)}">' in top
     assert f'href="{path}" aria-current="page"' in top
     assert steady(reply.body) == steady(whole.body)
     guarded = set(reply.headers) - {"transfer-encoding", "x-accel-buffering", "date"}
     assert guarded == set(whole.headers) - {"content-length", "date"}
 
 
+def test_a_month_begins_as_well(slow: Slow) -> None:
+    newest = re.search(r'"(/statements/\d{4}-\d\d)"', slow.get("/statements", {}).text)
+    assert newest is not None
+    whole = slow.get(newest[1], {})
+    reply, first = slow.pieces(newest[1])
+    assert (is_early(reply), b"<main" in first) == (True, False)
+    assert steady(reply.body) == steady(whole.body)
+
+
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("path", OF_THE_STORE)
-def test_pages_of_the_store_are_the_same_in_two_pieces(slow: Slow, path: str) -> None:
+@pytest.mark.parametrize("path", (*OF_THE_STORE, *ASKED_BEFORE))
+def test_other_pages_are_the_same_in_two_pieces(slow: Slow, path: str) -> None:
     whole = slow.get(path, {})
     found: list[Reply] = []
 
@@ -143,6 +158,18 @@ def test_pages_of_the_store_are_the_same_in_two_pieces(slow: Slow, path: str) ->
 
     until(began)
     assert steady(found[-1].body) == steady(whole.body)
+
+
+def test_a_browser_that_has_the_style_sheet_is_not_sent_it_again(slow: Slow) -> None:
+    cookie = slow.session.headers["cookie"]
+    for held, is_within in ((sheet_of(slow), False), ("/static/app.0123456789ab.css", True)):
+        text = slow.get("/settings", {"cookie": f"{cookie}; style={held}"}).text
+        assert ("<style" in text) == is_within
+        assert (f'<link rel="stylesheet" href="{sheet_of(slow)}">' in text) != is_within
+
+
+def sheet_of(slow: Slow) -> str:
+    return slow.console.console.static.address("app.css")
 
 
 def test_a_swift_page_comes_as_one(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:

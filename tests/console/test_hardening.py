@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import duckdb
@@ -15,14 +17,15 @@ from tollkeeper.console.access import FORM_HEADER
 from tollkeeper.console.dispatch import Kind
 from tollkeeper.console.headers import IMMUTABLE, NO_STORE
 from tollkeeper.console.routes import ROUTES, Route
-from tollkeeper.console.static_files import PREFIX
+from tollkeeper.console.static_files import FOLDER, PREFIX, STYLE
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.storage.duckdb.handle import Handle
 
+STYLE_SHEET = (FOLDER / STYLE).read_bytes()
 POLICY = {
     "default-src": ["'none'"],
     "script-src": ["'self'"],
-    "style-src": ["'self'"],
+    "style-src": ["'self'", f"'sha256-{b64encode(sha256(STYLE_SHEET).digest()).decode()}'"],
     "img-src": ["'self'", "data:"],
     "connect-src": ["'self'"],
     "form-action": ["'self'"],
@@ -32,7 +35,8 @@ POLICY = {
     "trusted-types": ["swap"],
 }
 INLINE = re.compile(
-    r"<script(?![^>]*\bsrc=)|<style|\sstyle\s*=|\son[a-z]+\s*=|javascript:|\shx-|<base|<iframe|<object",
+    r"<script(?![^>]*\bsrc=)|<style(?! id=\"style\")|\sstyle\s*=|\son[a-z]+\s*=|"
+    r"javascript:|\shx-|<base|<iframe|<object",
     re.IGNORECASE,
 )
 KEPT = ("/static/{name:path}", "/favicon.ico")
@@ -81,7 +85,10 @@ def test_every_answer_is_guarded(console: RunningConsole, route: Route, known: b
         assert "no-store" in reply.header("cache-control")
         assert "Cookie" in reply.header("vary")
     if reply.header("content-type").startswith("text/html"):
-        assert not INLINE.search(reply.text), INLINE.search(reply.text)
+        found = INLINE.search(reply.text)
+        assert not found, found
+        for sheet in re.findall(r"<style[^>]*>(.*?)</style>", reply.text, re.DOTALL):
+            assert sheet.encode() == STYLE_SHEET
 
 
 @pytest.mark.parametrize(

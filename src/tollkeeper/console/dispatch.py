@@ -297,6 +297,7 @@ class Endpoint:
             org=console.org,
             unmasking=unmasking_notice(console, access, zone),
             swap=request.headers.get("x-swap") == "main",
+            has_style=console.static.style_is_held(request.cookies),
         )
 
     # ------------------------------------------------------------------ errors

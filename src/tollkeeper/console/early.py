@@ -23,8 +23,9 @@ from starlette.types import Receive, Scope, Send
 from tollkeeper.console.shared import Page
 from tollkeeper.ports import Ledger
 
-HEAD_START_S: Final = 0.02
-"""How long a page has to be there as a whole: a swift one replaces the last one at a stroke."""
+HEAD_START_S: Final = 0.003
+"""How long a page has to be there as a whole. A browser takes twenty times that until it shows
+what came, so that a page whose end follows soon still replaces the last one at a stroke."""
 
 ENDS_LATER: Final = "tollkeeper.ends_later"
 """In the message that begins an answer: how it ends is not known yet."""

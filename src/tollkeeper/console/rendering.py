@@ -7,7 +7,8 @@ for a swap, which is asked for with the header ``X-Swap: main``.
 Besides ``page`` a template sees ``viewer`` (None before signing in), ``path``, ``query``,
 ``zone`` (IANA name), ``theme`` (light, dark or auto), ``form_token`` (every form that posts
 carries it in a field of this name), ``notice`` (what is wrong with the ledger, "" if nothing
-is), ``version``, ``org``, the function ``static("app.css")`` for the address of a file, the
+is), ``version``, ``org``, the function ``static("app.css")`` for the address of a file, ``style``
+(the style sheet) and ``has_style`` (whether the browser has its file), the
 function ``here(period="7d")`` for the address of this page with other parameters (None drops
 one), and ``formatting``'s functions as filters.
 """
@@ -22,8 +23,10 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from tollkeeper import __version__
+from tollkeeper.console.static_files import style_sheet
 from tollkeeper.domain.access import Viewer
 from tollkeeper.reports import formatting
 
@@ -71,6 +74,7 @@ class View(NamedTuple):
     org: str
     swap: bool
     unmasking: Mapping[str, str] = {}
+    has_style: bool = False
 
 
 def environment(static: Callable[[str], str]) -> Environment:
@@ -84,7 +88,8 @@ def environment(static: Callable[[str], str]) -> Environment:
         auto_reload=False,
     )
     made.filters.update(_FILTERS)
-    made.globals.update(static=static, version=__version__)
+    style = Markup(style_sheet())  # noqa: S704 - our own file, not somebody's text
+    made.globals.update(static=static, style=style, version=__version__)
     return made
 
 

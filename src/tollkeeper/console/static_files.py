@@ -15,6 +15,10 @@ from tollkeeper.console.encodings import preferred
 FOLDER: Final = Path(__file__).parent / "static"
 PREFIX: Final = "/static/"
 ICON: Final = "favicon.svg"
+STYLE: Final = "app.css"
+STYLE_COOKIE: Final = "style"
+"""The address of the style sheet that a browser has. Our script sets it, once it has the file."""
+
 _TYPES: Final[Mapping[str, str]] = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -26,6 +30,11 @@ _TYPES: Final[Mapping[str, str]] = {
 _COMPRESSED: Final = frozenset({".css", ".js", ".svg", ".txt"})
 _HASH_CHARS: Final = 12
 _ZSTD_LEVEL: Final = 19
+
+
+def style_sheet() -> str:
+    """Read the style sheet, for pages of browsers that do not have the file yet."""
+    return (FOLDER / STYLE).read_text(encoding="utf-8")
 
 
 class StaticFile(NamedTuple):
@@ -71,6 +80,10 @@ class StaticFiles:
     def file(self, hashed_name: str) -> StaticFile | None:
         """Find a file by the name in its address."""
         return self._files.get(hashed_name)
+
+    def style_is_held(self, cookies: Mapping[str, str]) -> bool:
+        """Tell whether a browser has the file of the style sheet as it is now."""
+        return cookies.get(STYLE_COOKIE) == self._addresses[STYLE]
 
     def icon(self) -> StaticFile | None:
         """Give the icon, if there is one."""

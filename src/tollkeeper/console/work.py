@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -13,6 +16,14 @@ from tollkeeper.domain.errors import Overloaded
 THREADS: Final = 8
 WAITING_MAX: Final = 256
 
+STEPS_BACK: Final = 10
+"""How much less than others these threads get where all want the processor (0 to 19).
+
+Then calls come first, and the loop that answers for what is ready; a browser on the same machine
+shows the head of a page while its figures are worked out. Where nobody else wants it, they have
+the processor as ever.
+"""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -21,7 +32,9 @@ class Work:
     """A bounded pool of threads. Only the loop's own thread may call it."""
 
     def __init__(self, threads: int = THREADS, waiting_max: int = WAITING_MAX) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="console")
+        self._pool = ThreadPoolExecutor(
+            threads, thread_name_prefix="console", initializer=_step_back
+        )
         self._places = threads + waiting_max
         self.busy = 0
 
@@ -42,3 +55,11 @@ class Work:
     def close(self) -> None:
         """Let what runs end; drop what waits."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _step_back() -> None:
+    """Let others go first. Elsewhere than on Linux a priority is that of the whole process."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, now + STEPS_BACK)

@@ -148,7 +148,7 @@ class PriceBook:
 
         Of a model whose prices depend on the size of the prompt, those of small prompts.
         """
-        plan = self._plan(provider, model, Conditions(tier[:WORD_CHARS_MAX]), at_us)
+        plan = self.plan(provider, model, Conditions(tier[:WORD_CHARS_MAX]), at_us)
         return {} if plan.reason else plan.weights[0]
 
     def explain(self, provider: str, model: str, usage: Usage, at_us: int) -> list[PriceLine]:

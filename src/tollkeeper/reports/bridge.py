@@ -45,6 +45,7 @@ _NOTHING_SPENT: Final = (Outcome.REFUSED, Outcome.UPSTREAM_ERROR, Outcome.UPSTRE
 _MODEL: Final = "model"
 _LONG: Final = " above="  # in the key of a price that is for long prompts only
 _NO_PIECES: Final = "{}"
+_SAID: Final = ("uses", "cost", "unpriced", *(field for field, _ in TOKEN_FIELDS))
 _CELL: Final = ("part", "provider", _MODEL, "tier", "batch", "flat", "long", "pieces")
 _BEFORE, _NOW, _BOTH = range(3)
 
@@ -135,6 +136,13 @@ class Changes:
     other: Bridge | None = None
 
 
+class Cells(NamedTuple):
+    """What the ledger says to a question: a row for each side of a value's model."""
+
+    question: ChangesQuestion
+    rows: Sequence[Mapping[str, Any]]
+
+
 def changes(
     ledger: Ledger, scope: Scope, question: ChangesQuestion, book: PriceBook, now_us: int
 ) -> Changes:
@@ -142,9 +150,21 @@ def changes(
 
     ``book`` says how the prices of a model's kinds of tokens stand to each other.
     """
-    spots = _spots(_rows(ledger, scope, question), question.dimension, book)
-    if len(spots) > CELLS_MAX:
+    return changes_of(cells_of(ledger, scope, question), book, now_us)
+
+
+def cells_of(ledger: Ledger, scope: Scope, question: ChangesQuestion) -> Cells:
+    """Ask the ledger, within what the scope allows. Raises BadQuestion for too many cells."""
+    rows = _rows(ledger, scope, question)
+    if len({_place(row) for row in rows if any(row[name] for name in _SAID)}) > CELLS_MAX:
         raise BadQuestion("by", f"more than {CELLS_MAX:,} values with their models: add a filter")
+    return Cells(question, rows)
+
+
+def changes_of(cells: Cells, book: PriceBook, now_us: int) -> Changes:
+    """Answer from what the ledger said."""
+    question = cells.question
+    spots = _spots(cells.rows, question.dimension, book)
     effects = effects_of([spot.cell for spot in spots])
     found = list(zip(spots, effects, strict=True))
     is_choice = question.dimension in CHOICES
@@ -192,7 +212,7 @@ def _spots(rows: Iterable[Mapping[str, Any]], name: str, book: PriceBook) -> lis
     sides: dict[tuple[Any, ...], list[Side]] = {}
     names: dict[Any, str] = {}
     for row in rows:
-        place = tuple(row[column] for column in _CELL)
+        place = _place(row)
         found = sides.setdefault(place, [NOTHING, NOTHING])
         side = _side(row, book)
         for index in (_BEFORE, _NOW):
@@ -210,6 +230,10 @@ def _spots(rows: Iterable[Mapping[str, Any]], name: str, book: PriceBook) -> lis
         for place, both in sides.items()
         if any(side != NOTHING for side in both)
     ]
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[column] for column in _CELL)
 
 
 def _side(row: Mapping[str, Any], book: PriceBook) -> Side:

@@ -131,14 +131,22 @@ class StatementDesk:
     def month(self, month: str) -> MonthView:
         """Give one month and what it waits for. Raises BadRequest for none, or one to come."""
         known = self._known()
-        start_us, _ = self._bounds(month, known)
-        if start_us > self._now_us():
-            raise BadRequest(f"{month} has not begun yet", code="month_not_begun")
-        if month in known.heads:  # needs no ledger
+        if not self._is_open(month, known):
             return self._view(month, known)
         with self._facts.snapshot():
             view = self._view(month, known)
             return view._replace(waiting=self._waiting(view.statement))
+
+    def asks_ledger(self, month: str) -> bool:
+        """Tell whether a month is worked out from the ledger: it was not issued. Raises BadRequest
+        where there is no such month, or it is to come."""
+        return self._is_open(month, self._known())
+
+    def _is_open(self, month: str, known: _Known) -> bool:
+        start_us, _ = self._bounds(month, known)
+        if start_us > self._now_us():
+            raise BadRequest(f"{month} has not begun yet", code="month_not_begun")
+        return month not in known.heads
 
     def close(self, month: str, by: str) -> MonthView:
         """Issue a month's statement and lock the month, both or nothing.

@@ -8,6 +8,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from tollkeeper.console import words
 from tollkeeper.console.access import Access
+from tollkeeper.console.early import stands
 from tollkeeper.console.own_paths import HOME, own_path
 from tollkeeper.console.shared import Console, Query
 from tollkeeper.domain import passwords as rules
@@ -73,6 +74,7 @@ def account(
     user = None if session is None else console.store.user(session.user_id)
     if session is None or user is None:
         raise KeyRejected("sign in again", code="session_ended")
+    stands(AccountPage)
     kept = console.store.password(user.user_id)
     fresh = passwords.is_fresh(session, now_us)
     lines = _Lines(console, access, query["tz"], now_us)

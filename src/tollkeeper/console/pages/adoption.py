@@ -16,6 +16,7 @@ from tollkeeper.console.adoption_lines import (
     Tile,
     WeekLine,
 )
+from tollkeeper.console.early import stands
 from tollkeeper.console.links import Links
 from tollkeeper.console.rendering import address
 from tollkeeper.console.shared import Console, Query, Table
@@ -77,6 +78,8 @@ def adoption(console: Console, viewer: Viewer, query: Query) -> AdoptionPage:
     team = query.get("team") or None
     if team is None and not sees_all:
         team = names[0] if names else None
+    with_plans = sees_all and team is None
+    stands(AdoptionPage, console.ledger if with_plans else None)
     found = seen.of_team(team) if team is not None else seen
     weeks = [
         week.company if team is None else week.teams.get(team, Figures(0)) for week in found.weeks
@@ -103,7 +106,7 @@ def adoption(console: Console, viewer: Viewer, query: Query) -> AdoptionPage:
         tools=lines.tool_parts(last),
         main_tools=lines.main_tool_parts(found.weeks[-1].main_tools),
         cohorts=lines.cohort_map(found.cohorts),
-        plans=_plans(console) if sees_all and team is None else (),
+        plans=_plans(console) if with_plans else (),
         csv_href=address(PATH, {"team": team, "format": "csv"}),
         tools_href=_tools_of(team, console.adoption.zone) if team else "",
     )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from tollkeeper.console import words
 from tollkeeper.console.alert_marks import ALERTS_MAX, DELIVERIES_MAX, alerts_mark
 from tollkeeper.console.api.alerts import channel_named
+from tollkeeper.console.early import stands
 from tollkeeper.console.shared import Console, Query, Redirect
 from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.domain.alerts import BUDGET_RULE, STANDING, Alert, AlertState
@@ -153,6 +154,7 @@ class AlertsPage:
 
 def alerts(console: Console, viewer: Viewer, query: Query) -> AlertsPage:
     """Answer ``GET /alerts``."""
+    stands(AlertsPage)
     return _page(console, viewer, query)
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tollkeeper.console import words
+from tollkeeper.console.early import stands
 from tollkeeper.console.rendering import address
 from tollkeeper.console.shared import Console, Query, Table
 from tollkeeper.domain.access import Role, Viewer
@@ -108,6 +109,7 @@ def audit(console: Console, viewer: Viewer, query: Query) -> AuditPage:
         before_seq=_before(query.get("before", "")),
         most=ROWS + 1,
     )
+    stands(AuditPage)
     if query.get("verify") == "1":
         console.audit_watch.walk(console.store, console.now_us)
     found = console.store.audit(wanted)

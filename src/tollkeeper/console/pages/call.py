@@ -13,6 +13,7 @@ from markupsafe import Markup
 from tollkeeper.console import remedies, words
 from tollkeeper.console.bills import Bill, bills_of, model_of
 from tollkeeper.console.charts.call_timeline import Span, call_timeline
+from tollkeeper.console.early import stands
 from tollkeeper.console.links import Links
 from tollkeeper.console.masking import ledger_for
 from tollkeeper.console.shared import Console, Query
@@ -87,6 +88,7 @@ class CallPage:
 def call(console: Console, viewer: Viewer, query: Query) -> CallPage:
     """Answer ``GET /calls/{call_id}``. Raises LookupError where the viewer may see no such call."""
     found = report.call(ledger_for(console, viewer), viewer.scope, query["call_id"])
+    stands(CallPage, title=f"Call {found.call_id}")
     found = replace(
         found,
         entries=tuple(each.explained(console.explain(each.entry)) for each in found.entries),

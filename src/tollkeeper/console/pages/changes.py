@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from tollkeeper.console import words
 from tollkeeper.console.charts.waterfall import waterfall
+from tollkeeper.console.early import stands
 from tollkeeper.console.heads import Head, elapsed_day, head_of
 from tollkeeper.console.links import Choice, Links, time_of, value_of
 from tollkeeper.console.masking import ledger_for, unranked_changes
@@ -117,10 +118,11 @@ def changes(console: Console, viewer: Viewer, query: Query) -> ChangesPage:
     now_us = console.now_us()
     usual = "model" if _one_team(viewer) else "team"
     question = changes_question(query, now_us, by=usual)
-    found = report.changes(
-        ledger_for(console, viewer), viewer.scope, question, console.terms().book, now_us
+    cells = report.cells_of(ledger_for(console, viewer), viewer.scope, question)
+    stands(ChangesPage)
+    found = unranked_changes(
+        console, viewer, report.changes_of(cells, console.terms().book, now_us)
     )
-    found = unranked_changes(console, viewer, found)
     links = Links(time_of(query), question.period.zone, question.filters, question.dimension)
     before = {name: query[name] for name in ("before_from", "before_to") if query.get(name)}
     return _page(viewer, found, links, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from tollkeeper.console.early import stands
 from tollkeeper.console.shared import Console, Query
 from tollkeeper.console.shown_settings import SettingsSection
 from tollkeeper.domain.access import Role, Viewer
@@ -25,4 +26,5 @@ class SettingsPage:
 
 def settings(console: Console, viewer: Viewer, query: Query) -> SettingsPage:
     """Show how the deployment is set up."""
+    stands(SettingsPage)
     return SettingsPage(*console.settings())

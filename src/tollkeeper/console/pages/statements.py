@@ -123,7 +123,10 @@ def statements(console: Console, viewer: Viewer, query: Query) -> StatementsPage
 
 def month(console: Console, viewer: Viewer, query: Query) -> MonthPage:
     """Answer ``GET /statements/{month}``."""
-    return _page(console, viewer, console.statements.month(query["month"]), None, query["tz"])
+    name = query["month"]
+    waits = console.statements.asks_ledger(name)
+    stands(MonthPage, console.ledger if waits else None, shown.month_name(name))
+    return _page(console, viewer, console.statements.month(name), None, query["tz"])
 
 
 def team_statement(console: Console, viewer: Viewer, query: Query) -> MonthPage:

@@ -365,6 +365,16 @@ function arrived() {
 }
 arrived();
 
+/* ---------- the style sheet came within the page: get its file, which the next pages name ---------- */
+const sheet = $('style')?.dataset.file;
+if (sheet) addEventListener('load', async () => {
+  const got = await fetch(sheet).catch(() => null);
+  if (!got?.ok) return;
+  await got.arrayBuffer();  // a browser keeps what was read to its end
+  const secure = location.protocol === 'https:' ? ';secure' : '';
+  document.cookie = `style=${sheet};path=/;max-age=31536000;samesite=lax${secure}`;
+});
+
 /* ---------- on a phone the menu is a row that scrolls: show where one is ---------- */
 const here = document.querySelector('.nav [aria-current]');
 if (here && matchMedia('(max-width: 1080px)').matches) {  // elsewhere it would only cost a layout
