@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Final, TypeVar
 
+from tollkeeper.console.work import step_back
+
 THREADS: Final = 2
 
 T = TypeVar("T")
@@ -19,7 +21,7 @@ class Threads:
     """Lends threads, as ``reports.beside.Beside`` says. Any thread may call it."""
 
     def __init__(self, threads: int = THREADS) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="beside")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="beside", initializer=step_back)
 
     def __call__(self, make: Callable[[], T]) -> Callable[[], T]:
         """Begin on another thread, as soon as one is free."""

@@ -33,7 +33,7 @@ class Work:
 
     def __init__(self, threads: int = THREADS, waiting_max: int = WAITING_MAX) -> None:
         self._pool = ThreadPoolExecutor(
-            threads, thread_name_prefix="console", initializer=_step_back
+            threads, thread_name_prefix="console", initializer=step_back
         )
         self._places = threads + waiting_max
         self.busy = 0
@@ -57,7 +57,7 @@ class Work:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _step_back() -> None:
+def step_back() -> None:
     """Let others go first. Elsewhere than on Linux a priority is that of the whole process."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
