@@ -43,7 +43,7 @@ class RequestTimes(Protocol):
         """Give a row for each value of a column of ``timed``, with all else that its row has.
 
         A column that has one value in each row is left as it is. Rows without a value are left
-        out.
+        out. An engine whose ``nearest_rank`` opens lists by itself may leave these as they are.
         """
 
     def nearest_ranks(

@@ -12,3 +12,7 @@ SESSION_NUMBER: Final = "session_number"
 
 SESSION_ALONE: Final = "session_alone"
 """The column that says that no other row is of a row's session."""
+
+SESSION_KEY: Final = "session_key"
+"""What finer sums of other engines have in its place: numbers in no order, so that the sessions of
+a group are its different ones. NULL where there is no session."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import ibis
 
 from tollkeeper.domain.ledger import TOKEN_FIELDS, Outcome
+from tollkeeper.domain.sums import SESSION_KEY
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ def _distinct(column: str) -> Measure:
     )
 
 
+def _session(table: ir.Table) -> ir.Value:
+    """Give what tells sessions apart, NULL where there is none."""
+    return table[SESSION_KEY] if SESSION_KEY in table.columns else table.session_id.nullif("")
+
+
 def _money(column: str) -> Measure:
     return Measure(
         Kind.MONEY, lambda table: table[column].sum(), of_row=lambda table: table[column]
@@ -113,7 +119,11 @@ MEASURES: Final[Mapping[str, Measure]] = {
     **{field: _count(field) for field, _ in TOKEN_FIELDS},
     "users": _distinct("user_id"),
     "keys": _distinct("key_id"),
-    "sessions": _distinct("session_id"),
+    "sessions": Measure(
+        Kind.DISTINCT,
+        lambda table: _session(table).nunique(),
+        of_row=lambda table: _session(table).notnull().cast("int64"),
+    ),
     "customers": _distinct("end_customer"),
     "duration_p50_ms": Measure(Kind.MILLISECONDS, percentile=("duration_ms", 50)),
     "duration_p95_ms": Measure(Kind.MILLISECONDS, percentile=("duration_ms", 95)),

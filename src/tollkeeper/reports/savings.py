@@ -107,8 +107,9 @@ def savings(
     named = moved_models(question, prices)
     moved = None
     with ledger.snapshot():
+        selection = Selection(scope, period.start_us, period.end_us, filters, period.zone)
         models = _used(
-            ledger, Selection(scope, period.start_us, period.end_us, filters, period.zone)
+            ledger, selection.summed(("provider", "model", "basis"), finely=ledger.sums_finely())
         )
         if named is not None:
             moved = what_if(*asked, prices, *named)

@@ -25,6 +25,9 @@ from ibis.backends.sql.compilers.sqlite import SQLiteCompiler
 from tollkeeper.storage.bound_sql import BoundSql, bound_sql
 from tollkeeper.storage.flattening import flattened
 from tollkeeper.storage.narrowing import narrowed
+from tollkeeper.storage.sqlite.deep_queries import named_where_deep
+from tollkeeper.storage.sqlite.finer_quarter_hours import JOINED, KINDS
+from tollkeeper.storage.sqlite.partial_sums import added_up_by_part
 from tollkeeper.storage.sqlite.wide_numbers import NANOS
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ _EPOCH_ORDINAL: Final = 719_163
 def compiled(expression: ir.Table, *, wide: bool) -> BoundSql:
     """Write a query, with a placeholder for each bound slot."""
     compiler = WideCompiler() if wide else Compiler()
-    text = flattened(compiler.to_sqlglot(narrowed(expression))).sql(
+    query = flattened(compiler.to_sqlglot(added_up_by_part(narrowed(expression))))
+    text = named_where_deep(query).sql(
         dialect=compiler.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE
     )
     return bound_sql(text, lambda name: f":{name}")
@@ -208,8 +212,14 @@ class Compiler(SQLiteCompiler):  # type: ignore[misc]  # Ibis has no types
         return super().visit_Aggregate(op, parent=parent, groups=groups, metrics=metrics)
 
     def visit_JoinChain(self, op: Any, *, first: Any, rest: Any, values: Any) -> Any:
-        """Look rows up in the other table, read once, where one column has to be in it."""
+        """Look rows up in the other table, read once, where one column has to be in it.
+
+        What the numbers of finer sums stand for is looked for in the order that is written, and
+        only where something of it is asked for.
+        """
         kept, found = [], []
+        if _name(first) == KINDS:
+            rest = _in_this_order(rest, values)
         for link in rest:
             join = link.this if isinstance(link, sge.Alias) else link
             on = join.args.get("on")
@@ -281,6 +291,22 @@ class WideCompiler(Compiler):
         if op.arg.dtype.is_numeric() and not op.arg.dtype.is_boolean():
             arg = self.f.anon.tk_ordered(arg)
         return super().visit_SortKey(op, arg=arg, ascending=ascending, nulls_first=nulls_first)
+
+
+def _name(relation: Any) -> str:
+    table = relation.this if isinstance(relation, sge.Alias) else relation
+    return str(table.name) if isinstance(table, sge.Table) else ""
+
+
+def _in_this_order(links: Any, values: Any) -> list[Any]:
+    """Give the joins that are needed for some values. CROSS tells SQLite to keep the order."""
+    asked = {each.table for value in values.values() for each in value.find_all(sge.Column)}
+    found = []
+    for link in links:
+        if _name(link.this) not in JOINED or link.this.alias_or_name in asked:
+            link.set("kind", "CROSS")
+            found.append(link)
+    return found
 
 
 def _divided(left: Any, right: Any) -> sge.Div:

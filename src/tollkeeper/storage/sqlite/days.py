@@ -16,7 +16,13 @@ import ibis.expr.datatypes as dt
 
 from tollkeeper.domain.sums import LAST_AT
 from tollkeeper.domain.zones import day_around, even_days
-from tollkeeper.storage.sqlite.quarter_hours import add_in_halves, by_number, single, summed_entries
+from tollkeeper.storage.sqlite.quarter_hours import (
+    add_in_halves,
+    adding,
+    by_number,
+    single,
+    summed_entries,
+)
 from tollkeeper.storage.summed_columns import DAY_ALIKE, DAY_ROW, SUMMED
 
 if TYPE_CHECKING:
@@ -126,5 +132,5 @@ def sum_up(connection: sqlite3.Connection, zone: str, step: int = STEP) -> None:
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS day_begins (begins INTEGER PRIMARY KEY)")
     connection.execute("DELETE FROM temp.day_begins")
     connection.executemany("INSERT INTO temp.day_begins VALUES (?)", [(at,) for at in begins_us])
-    after = add_in_halves(connection, _ADD, first, after)
+    after = add_in_halves(connection, adding(_ADD), first, after)
     connection.execute("UPDATE summed_entries SET daily = ?", (after,))

@@ -339,6 +339,20 @@ def _hold(path: Path, settings: Settings) -> _Lock:
     return _Lock(descriptor, writes=not settings.read_only)
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, or, after any error, take it back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        raise
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     """Tell one file at a path from another that came in its place; None where there is none."""
     try:

@@ -18,24 +18,24 @@ import ibis.expr.datatypes as dt
 from tollkeeper import clock
 from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.domain.zones import UnevenDays
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.bound_sql import BoundSql
 from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.ledger_tables import require_tag_key, table
-from tollkeeper.storage.sqlite import days, quarter_hours, rows
+from tollkeeper.storage.sqlite import days, finer_quarter_hours, quarter_hours, ranks, rows
 from tollkeeper.storage.sqlite.compiler import compiled, micros_of
-from tollkeeper.storage.sqlite.handle import Handle, Settings
+from tollkeeper.storage.sqlite.handle import Handle, Settings, transaction
+from tollkeeper.storage.sqlite.summing import STEPS, Summing
 from tollkeeper.storage.summed_columns import DAY_ROW, ROW
+from tollkeeper.storage.timed_columns import ROW as TIMED_ROW
 from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _QUERIES_REMEMBERED: Final = 512
-_STEPS: Final = 20  # of sums, each time that is maintained
 _LOG_BYTES_MAX: Final = 64 << 20
 _OF_FUNCTION: Final = "user-defined function raised exception"
 
@@ -52,6 +52,13 @@ def _json_extract(tags: object, path: object) -> object:
 )
 def _rank(value: object, percent: object) -> object:
     """Stand for the value at a rank."""
+
+
+@ibis.udf.agg.builtin(  # type: ignore[untyped-decorator]
+    name="tk_rank", signature=((dt.Array(dt.int64), dt.int64), dt.int64)
+)
+def _rank_of_lists(values: object, percent: object) -> object:
+    """Stand for the value at a rank of all values of lists."""
 
 
 class SqliteLedger:
@@ -79,9 +86,7 @@ class SqliteLedger:
         self._entries = table(TABLE, COLUMNS)
         self._quarter_hours = table(quarter_hours.TABLE, ROW)
         self._days = table(days.TABLE, DAY_ROW)
-        self._zone = settings.zone
-        self._looked_at = 0
-        self._days_zone = ""
+        self._summing = Summing(self._handle, self._writing, failpoint, settings.zone)
 
     def positions(self) -> Mapping[str, int]:
         """Give the loaded offset of every segment that the ledger remembers."""
@@ -98,7 +103,7 @@ class SqliteLedger:
         """Add a batch, move its segment's position and keep states of jobs: all, or nothing."""
         batch = _rows(entries)
         with self._writing, self._handle.writer() as connection:
-            with _transaction(connection):
+            with transaction(connection):
                 added = self._insert(connection, entries, batch) if batch else 0
                 self._failpoint("ledger.insert.after")
                 if position is not None:
@@ -163,22 +168,17 @@ class SqliteLedger:
     def summed_finely(
         self, edges: Sequence[tuple[ir.Value, ir.Value]], *, alone: bool = False
     ) -> ir.Table:
-        """Raise LookupError: this engine keeps no finer sums, as ``sums_finely`` says."""
-        raise LookupError("no finer sums are kept in SQLite")
+        """Give finer sums of whole quarter-hours, and single entries at their edges."""
+        return finer_quarter_hours.together(self._entries, edges, alone=alone)
 
     def sums_finely(self) -> bool:
-        """Say that there are none: what they would answer is read from single entries."""
-        return False
+        """Say whether finer sums have all entries but a few."""
+        with self.snapshot():
+            return finer_quarter_hours.are_of_use(self._of_thread.connection)
 
     def days_zone(self) -> str:
-        """Name the zone whose days can be used; it is looked up in each file that is opened."""
-        opened = self._handle.times_opened
-        if self._looked_at != opened:
-            with self._handle.reader() as connection:
-                found = days.zone_of(connection)
-            self._days_zone = found if self._zone in {"", found} else ""
-            self._looked_at = opened
-        return self._days_zone
+        """Name the zone whose days can be used."""
+        return self._summing.days_zone()
 
     def summed_daily(
         self,
@@ -195,17 +195,19 @@ class SqliteLedger:
         return _json_extract(table.tags, f'$."{key}"')
 
     def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
-        """Give a percentile, counted in whole numbers."""
-        rank: ir.IntegerScalar = _rank(value, percent)
+        """Give a percentile, counted in whole numbers; ``each_value`` leaves lists as they are."""
+        function = _rank_of_lists if value.type().is_array() else _rank
+        rank: ir.IntegerScalar = function(value, percent)
         return rank
 
     def keeps_times(self) -> bool:
-        """Say that requests are single entries here."""
-        return False
+        """Say whether they are kept: finer sums have them."""
+        return self.sums_finely()
 
     def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
-        """Give single requests: none are kept together."""
-        return plain_ranks.timed(self._entries)
+        """Give the requests by the quarter-hour, single ones at their edges."""
+        found = finer_quarter_hours.together(self._entries, edges, alone=False)
+        return found.select(*(column.name for column in TIMED_ROW))
 
     each_value = staticmethod(plain_ranks.each_value)
 
@@ -218,37 +220,61 @@ class SqliteLedger:
         percent: int,
         values: Mapping[str, Any] = NO_VALUES,
     ) -> list[dict[str, Any]]:
-        """Find a percentile of several groupings, each by itself."""
-        return plain_ranks.nearest_ranks(self, table, column, cells, sets, percent, values)
+        """Find a percentile of several groupings from one reading."""
+        names = [name for name in table.columns if name != column]
+        keys = [name for name in cells.columns if name not in names]
+        expression = ranks.of_known_cells(cells, tuple(names)).select(*names, *keys)
+
+        def found(connection: sqlite3.Connection, wide: bool) -> list[dict[str, Any]]:
+            values_of = self._rows(connection, table.select(*names, column), values, wide)
+            by_cell = ranks.by_cell(values_of)
+            ranks.keep_cells(connection, names, by_cell)
+            cell_rows = self._rows(connection, expression, values, wide).fetchall()
+            labels = rows.given(expression.schema(), (*names, *keys), cell_rows)
+            labelled = [
+                (row[: len(names)], each) for row, each in zip(cell_rows, labels, strict=True)
+            ]
+            return list(ranks.nearest_ranks(by_cell, labelled, keys, sets, percent))
+
+        return self._exactly(found)
 
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> list[dict[str, Any]]:
         """Run a query and read it to its end; anew where a number needs more than 64 bits."""
+
+        def found(connection: sqlite3.Connection, wide: bool) -> list[dict[str, Any]]:
+            cursor = self._rows(connection, expression, values, wide)
+            names = [column[0] for column in cursor.description]
+            return rows.given(expression.schema(), names, cursor.fetchall())
+
+        return self._exactly(found)
+
+    def _exactly(
+        self, found: Callable[[sqlite3.Connection, bool], list[dict[str, Any]]]
+    ) -> list[dict[str, Any]]:
+        """Answer in 64 bits, and, where these are too few, with numbers of any width."""
         with self.snapshot():
             connection: sqlite3.Connection = self._of_thread.connection
             (wide,) = connection.execute("SELECT wide FROM summed_entries").fetchone()
             if not wide:
                 try:
-                    return self._answer(connection, expression, values, wide=False)
+                    return found(connection, False)
                 except (sqlite3.OperationalError, rows.Rounded) as error:
                     if not _is_overflow(error):
                         raise
-            return self._answer(connection, expression, values, wide=True)
+            return found(connection, True)
 
-    def _answer(
+    def _rows(
         self,
         connection: sqlite3.Connection,
         expression: ir.Table,
         values: Mapping[str, Any],
-        *,
         wide: bool,
-    ) -> list[dict[str, Any]]:
+    ) -> sqlite3.Cursor:
         query = self._compiled(expression, wide)
         bound = {name: _engine_value(values[name]) for name in query.names}
-        cursor = connection.execute(query.text, bound)
-        names = [column[0] for column in cursor.description]
-        return rows.given(expression.schema(), names, cursor.fetchall())
+        return connection.execute(query.text, bound)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -285,37 +311,9 @@ class SqliteLedger:
             connection.execute(f"PRAGMA wal_checkpoint({kind})").fetchall()
             self._failpoint("ledger.checkpoint.after")
 
-    def sum_up(self, steps: int = _STEPS, left_max: int = quarter_hours.LEFT_MAX) -> None:
-        """Sum up by the quarter-hour what was not yet, where that is more than ``left_max``."""
-        for _ in range(steps):
-            with self._writing, self._handle.writer() as connection:
-                if not quarter_hours.left(connection, left_max):
-                    break
-                with _transaction(connection):
-                    quarter_hours.sum_up(connection)
-                    self._failpoint("ledger.sums.before")
-                self._failpoint("ledger.sums.after")
-        try:
-            self._sum_up_days(steps, left_max)
-        except UnevenDays as error:
-            logger.warning("days not summed up", extra={"reason": str(error)})
-            self._zone = self._days_zone = ""  # quarter-hours do as well
-
-    def _sum_up_days(self, steps: int, left_max: int) -> None:
-        if not self._zone:
-            return
-        if self.days_zone() != self._zone:
-            with self._writing, self._handle.writer() as connection, _transaction(connection):
-                days.start_over(connection, self._zone)
-            self._days_zone = self._zone
-        for _ in range(steps):
-            with self._writing, self._handle.writer() as connection:
-                if days.left(connection) <= left_max:
-                    break
-                with _transaction(connection):
-                    days.sum_up(connection, self._zone)
-                    self._failpoint("ledger.days.before")
-                self._failpoint("ledger.days.after")
+    def sum_up(self, steps: int = STEPS, left_max: int = quarter_hours.LEFT_MAX) -> None:
+        """Sum up what was not yet, where that is more than ``left_max``."""
+        self._summing.sum_up(steps, left_max)
 
     def _log_bytes(self) -> int:
         log = self._handle.path.with_name(f"{self._handle.path.name}-wal")
@@ -331,20 +329,6 @@ _MOVE: Final = (
     "INSERT INTO loaded_segments VALUES (?, ?) ON CONFLICT (segment)"
     " DO UPDATE SET loaded_bytes = max(loaded_bytes, excluded.loaded_bytes)"
 )
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what is done inside, or, after any error, take it back."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        raise
 
 
 def _compile(expression: ir.Table, wide: bool) -> BoundSql:

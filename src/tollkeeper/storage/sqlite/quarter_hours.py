@@ -8,7 +8,7 @@ are. Both change in one transaction, so whoever reads sees each entry exactly on
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import ibis
@@ -30,22 +30,28 @@ from tollkeeper.storage.summed_columns import (
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+Add = Callable[[sqlite3.Connection, int, int], None]
+"""Adds the sums of the rows after one number up to another."""
+
 TABLE: Final = "quarter_hours"
 STEP: Final = 100_000
 """So many entries are summed up in one transaction, while which nothing else is written."""
+
+COUNT: Final = "entries"
+"""The column that says how many entries are in these sums."""
 
 LEFT_MAX: Final = 5_000
 """So many entries may follow those that are summed up."""
 
 _NAMES: Final = ("started_at", LAST_AT, *(each.name for each in (*ALIKE, *SUMMED)))
 # The remainder of what was before 1970 is negative.
-_BEGINS: Final = (
+BEGINS: Final = (
     f"started_at - (started_at % {QUARTER_HOUR_US} + {QUARTER_HOUR_US}) % {QUARTER_HOUR_US}"
 )
 
 _ADD: Final = f"""
 INSERT INTO {TABLE} ({", ".join(_NAMES)})
-SELECT {_BEGINS}, max(started_at),
+SELECT {BEGINS}, max(started_at),
     {", ".join(MADE.get(each.name, each.name) for each in ALIKE)},
     {", ".join(f"sum({MADE.get(each.name, each.name)})" for each in SUMMED)}
 FROM entries
@@ -101,8 +107,8 @@ def by_number(table: ir.Table) -> ir.Table:
     return table.mutate(started_at=_as_it_is(table.started_at))
 
 
-def single(entries: ir.Table) -> ir.Table:
-    """Give a few entries the columns of sums, each standing for itself."""
+def single(entries: ir.Table, *also: str) -> ir.Table:
+    """Give a few entries the columns of sums, and some more, each standing for itself."""
     entries = by_number(entries)
     entries = entries.mutate(
         **{
@@ -112,18 +118,19 @@ def single(entries: ir.Table) -> ir.Table:
             STANDS: ((entries.corrects == "") | (entries.revision > 0)).ifelse(entries.sign, 0),
         }
     )
-    return entries.select(*(column.name for column in ROW))
+    return entries.select(*(column.name for column in ROW), *also)
 
 
-def left(connection: sqlite3.Connection, left_max: int = LEFT_MAX) -> int:
+def left(connection: sqlite3.Connection, left_max: int = LEFT_MAX, count: str = COUNT) -> int:
     """Say how many entries are worth being summed up now; 0 where they are few.
 
     Also where the entries are not numbered one by one, as they would be if some had been
-    deleted, and where a number among them is wide: these are read one by one.
+    deleted, and where a number among them is wide: these are read one by one. ``count`` is the
+    column that says how many are in the sums.
     """
     summed, wide, entries, last = connection.execute(
-        "SELECT entries, wide, (SELECT count(*) FROM entries), (SELECT max(rowid) FROM entries)"
-        " FROM summed_entries"
+        f"SELECT {count}, wide, (SELECT count(*) FROM entries),"  # noqa: S608 - a name of ours
+        " (SELECT max(rowid) FROM entries) FROM summed_entries"
     ).fetchone()
     more = int(entries) - int(summed)
     return more if not wide and entries == (last or 0) and more > left_max else 0
@@ -131,14 +138,28 @@ def left(connection: sqlite3.Connection, left_max: int = LEFT_MAX) -> int:
 
 def sum_up(connection: sqlite3.Connection, step: int = STEP) -> None:
     """Sum up the next entries, at most ``step``. Within a transaction."""
+    add_next(connection, COUNT, adding(_ADD), step)
+
+
+def add_next(connection: sqlite3.Connection, count: str, add: Add, step: int) -> None:
+    """Let the next entries be added to sums that are counted in a column, at most ``step``."""
     first, entries = connection.execute(
-        "SELECT entries, (SELECT max(rowid) FROM entries) FROM summed_entries"
+        f"SELECT {count}, (SELECT max(rowid) FROM entries) FROM summed_entries"  # noqa: S608
     ).fetchone()
-    after = add_in_halves(connection, _ADD, first, min(first + step, entries))
-    connection.execute("UPDATE summed_entries SET entries = ?", (after,))
+    after = add_in_halves(connection, add, first, min(first + step, entries))
+    connection.execute(f"UPDATE summed_entries SET {count} = ?", (after,))  # noqa: S608
 
 
-def add_in_halves(connection: sqlite3.Connection, add: str, first: int, after: int) -> int:
+def adding(statement: str) -> Add:
+    """Give what executes a statement for the rows after one number up to another."""
+
+    def add(connection: sqlite3.Connection, first: int, after: int) -> None:
+        connection.execute(statement, (first, after))
+
+    return add
+
+
+def add_in_halves(connection: sqlite3.Connection, add: Add, first: int, after: int) -> int:
     """Add sums of the rows after ``first`` up to ``after``; give up to which they are added.
 
     Where a sum would need more than 64 bits, fewer at once are: one alone always fits.
@@ -146,7 +167,7 @@ def add_in_halves(connection: sqlite3.Connection, add: str, first: int, after: i
     while True:
         connection.execute("SAVEPOINT summing")
         try:
-            connection.execute(add, (first, after))
+            add(connection, first, after)
         except sqlite3.OperationalError as error:
             connection.execute("ROLLBACK TO summing")
             if str(error) != OVERFLOW or after == first + 1:

@@ -15,6 +15,7 @@ from typing import Final
 from tollkeeper import clock
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.storage.columns import Kind
+from tollkeeper.storage.sqlite.finer_schema import STATEMENTS as FINER
 
 TYPES: Final[Mapping[Kind, str]] = {
     Kind.TEXT: "TEXT",
@@ -209,6 +210,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         *_STATE,
     ),
     _DAYS,
+    FINER,
 )
 
 _VERSIONS: Final = (

@@ -203,17 +203,38 @@ class _AtSmallest(_AtLargest):
         return bool(key < self._key)
 
 
+class _Values:
+    """Puts whole numbers of 64 bits together: as a list, which is what a BLOB of them is."""
+
+    def __init__(self) -> None:
+        self._values = array("q")
+
+    def step(self, value: int | None) -> None:
+        if value is not None:
+            self._values.append(value)
+
+    def finalize(self) -> bytes | None:
+        return self._values.tobytes() if self._values else None
+
+
+def _listed(value: int | None) -> bytes | None:
+    return None if value is None else array("q", (value,)).tobytes()
+
+
 class _Rank:
-    """Gives the value at rank ceil(n * percent / 100) of n values in order."""
+    """Gives the value at rank ceil(n * percent / 100) of n values in order, or of lists of them."""
 
     def __init__(self) -> None:
         self._values = array("q")
         self._percent = 0
 
-    def step(self, value: int | None, percent: int) -> None:
+    def step(self, value: int | bytes | None, percent: int) -> None:
         if value is not None:
-            self._values.append(value)
             self._percent = percent
+            if isinstance(value, int):
+                self._values.append(value)
+            else:
+                self._values.frombytes(value)
 
     def finalize(self) -> int | None:
         if not self._values:
@@ -247,6 +268,7 @@ _SCALARS: Final[tuple[tuple[str, int, Callable[..., Any]], ...]] = (
     ("tk_real", 1, _real),
     ("tk_dollars", 1, _dollars),
     ("tk_md5", 1, _md5),
+    ("tk_listed", 1, _listed),
 )
 _AGGREGATES: Final[tuple[tuple[str, int, Any], ...]] = (
     ("tk_sum", 1, _Sum),
@@ -255,5 +277,6 @@ _AGGREGATES: Final[tuple[tuple[str, int, Any], ...]] = (
     ("tk_at_largest", 2, _AtLargest),
     ("tk_at_smallest", 2, _AtSmallest),
     ("tk_rank", 2, _Rank),
+    ("tk_values", 1, _Values),
     ("tk_all_bits", 1, _AllBits),
 )

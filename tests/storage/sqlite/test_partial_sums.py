@@ -1,0 +1,72 @@
+"""Parts of a union that are added up by themselves come to the same, whatever is asked of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+
+import ibis
+import ibis.expr.types as ir
+import pytest
+
+from tollkeeper.storage.sqlite import wide_numbers
+from tollkeeper.storage.sqlite.compiler import Compiler
+from tollkeeper.storage.sqlite.partial_sums import added_up_by_part
+
+COLUMNS = {"team": "string", "cost": "int64", "at": "int64"}
+FIRST, SECOND, THIRD = (ibis.table(COLUMNS, name=name) for name in ("one", "two", "three"))
+ROWS = {
+    "one": [("a", 1, 10), ("a", 2, 20), ("b", None, 30), ("c", 9, 5)],
+    "two": [("a", 4, 11), ("b", None, 31)],
+    "three": [],
+}
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as opened:
+        wide_numbers.install(opened)
+        for name, rows in ROWS.items():
+            opened.execute(f"CREATE TABLE {name} (team, cost, at)")
+            opened.executemany(f"INSERT INTO {name} VALUES (?, ?, ?)", rows)  # noqa: S608
+        yield opened
+
+
+def questions() -> Iterator[tuple[bool, ir.Table]]:
+    """Give what is asked, and whether each part is added up by itself then."""
+    rows = ibis.union(FIRST, SECOND, THIRD, distinct=False)
+    late = rows.filter(rows.at > 5).mutate(twice=rows.at * 2)
+    sums = {
+        "cost": late.cost.sum(),
+        "both": late.cost.sum() + late["at"].sum(),
+        "some": late.cost.sum(where=late["at"] < 20),
+        "count": late.count(),
+        "known": late.cost.count(),
+        "first": late["at"].min(),
+        "last": late.twice.max(where=late.team != "b"),
+    }
+    yield True, late.group_by("team").agg(**sums)
+    yield True, late.agg(**sums)
+    yield True, late.group_by(old=late["at"] < 15).agg(rows=late.count())
+    yield False, late.group_by("team").agg(teams=late["at"].nunique())
+    yield False, ibis.union(FIRST, SECOND, distinct=True).agg(cost=ibis._.cost.sum())
+    known = rows.filter(rows.team.isin(rows.filter(rows.cost > 3).team))
+    yield False, known.group_by("team").agg(cost=known.cost.sum())
+
+
+@pytest.mark.parametrize(("apart", "asked"), list(questions()))
+def test_the_answer_is_the_same(
+    connection: sqlite3.Connection, apart: bool, asked: ir.Table
+) -> None:
+    plain, found = (_sql(each) for each in (asked, added_up_by_part(asked)))
+    assert (plain != found) is apart
+    answers = [connection.execute(text).fetchall() for text in (plain, found)]
+    assert Counter(answers[0]) == Counter(answers[1])
+    assert answers[0]
+
+
+def _sql(expression: ir.Table) -> str:
+    compiler = Compiler()
+    return str(compiler.to_sqlglot(expression).sql(dialect=compiler.dialect))
