@@ -37,14 +37,16 @@ Page = Callable[[str, str], object]
 OVERVIEW: Final = "Overview, whole page"
 EXPLORE: Final = "Explore"
 EXPLORE_FINER: Final = "Explore, of finer sums"
-EXPLORE_ENTRIES: Final = "Explore, of single entries"
+EXPLORE_TIMES: Final = "Explore, percentiles"
+EXPLORE_FINER_TIMES: Final = "Explore, percentiles of finer sums"
 SAVINGS: Final = "Savings"
 OTHERS: Final = "other pages"
 LIMITS_MS: Final = {
     OVERVIEW: 100,
     EXPLORE: 300,
     EXPLORE_FINER: 300,
-    EXPLORE_ENTRIES: 300,
+    EXPLORE_TIMES: 300,
+    EXPLORE_FINER_TIMES: 300,
     SAVINGS: 1_000,
     OTHERS: 300,
 }
@@ -65,10 +67,16 @@ _OF_SUMS: Final = (
     ("cost_usd", "team tool model", "sankey", ""),
     ("cost_usd", "model", "heat", ""),
 )
-_OF_ENTRIES: Final = (
+_OF_TIMES: Final = (
     ("duration_p50_ms", "model", "bars", ""),
     ("duration_p95_ms", "model tool team", "bars", ""),
     ("ttft_p95_ms", "provider", "heat", ""),
+)
+_OF_FINER_TIMES: Final = (
+    ("duration_p50_ms", "customer", "bars", ""),
+    ("duration_p95_ms", "tag:feature", "bars", ""),
+    ("ttft_p95_ms", "customer team", "bars", ""),
+    ("duration_p95_ms", "model", "bars", "tag:env=production"),
 )
 _OF_FINER_SUMS: Final = (
     ("cost_usd", "tag:feature", "bars", ""),
@@ -83,6 +91,9 @@ _OF_FINER_SUMS: Final = (
     ("cost_usd", "session model", "bars", ""),
     ("cost_usd", "tag:feature team model", "sankey", ""),
     ("sessions", "team", "heat", ""),
+    ("sessions", "customer", "bars", ""),
+    ("cost_per_session_usd", "session", "bars", ""),
+    ("sessions", "user session", "bars", ""),
 )
 
 
@@ -118,7 +129,8 @@ def _of_explore(ledger: Ledger, now_us: int) -> Iterator[tuple[str, str, Ask]]:
     for page, asked_of in (
         (EXPLORE, _OF_SUMS),
         (EXPLORE_FINER, _OF_FINER_SUMS),
-        (EXPLORE_ENTRIES, _OF_ENTRIES),
+        (EXPLORE_TIMES, _OF_TIMES),
+        (EXPLORE_FINER_TIMES, _OF_FINER_TIMES),
     ):
         for metric, by, view, filters in asked_of:
             chosen = parse_filters(filters)

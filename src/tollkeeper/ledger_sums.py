@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tollkeeper.request_times import NO_VALUES
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -46,4 +48,16 @@ class LedgerSums(Protocol):
         start when these begin; others are rows of ``Ledger.summed``: of what is in no day yet,
         and of the days that ``edge_days`` bound (the end excluded), whose quarter-hours in
         ``edges`` are single entries. Each entry is in exactly one row.
+        """
+
+    def sets_aside(self) -> bool:
+        """Say whether ``set_aside`` can be used, and is of use."""
+
+    def set_aside(
+        self, name: str, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
+    ) -> None:
+        """Keep what a query finds as a table of this name, for others of this snapshot.
+
+        Only within one, and only where ``sets_aside``. Such an engine also numbers the sessions of
+        its finer sums (``SESSION_NUMBER``).
         """

@@ -63,7 +63,7 @@ FILTERS = [
 ]
 DIMENSIONS = [
     *("team", "user", "key", "model", "status", "streamed"),
-    *("session", "customer", "tag:feature"),
+    *("session", "customer", "tag:feature", "call"),
 ]
 METRICS = [
     *("cost_usd", "requests", "tokens", "users", "sessions", "calls"),
@@ -195,7 +195,9 @@ def answers(
     chosen, groups, by = parse_filters(filters), tuple(group_by), (group_by or ["model"])[0]
     sessions = tuple(dict.fromkeys(("session", *groups)))
     few = ExploreQuestion(period, metric, sessions, chosen, view="table", sort=sort, limit=2)
+    one = ExploreQuestion(period, metric, groups, chosen, sort=sort, limit=1)
     found: list[object] = [
+        explore(of, scope, one, NOW_US),
         explore(of, scope, ExploreQuestion(period, metric, groups, chosen), NOW_US),
         explore(of, scope, few, NOW_US),
         explore(of, scope, ExploreQuestion(period, metric, (), chosen, view="heat"), NOW_US),

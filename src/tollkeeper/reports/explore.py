@@ -6,7 +6,7 @@ A question has a bounded answer: the first groups in order, and everything else 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
@@ -17,10 +17,20 @@ from tollkeeper.reports.calls import newest
 from tollkeeper.reports.comparison import MEASURES as COMPARED
 from tollkeeper.reports.comparison import Comparison
 from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, WEEKDAY
-from tollkeeper.reports.explore_queries import PivotShape
 from tollkeeper.reports.explore_question import ExploreQuestion
 from tollkeeper.reports.explore_ranks import NOTHING_RANKED, Ranked, RankedShape
-from tollkeeper.reports.explore_sessions import first_sessions
+from tollkeeper.reports.explore_sessions import NOTHING_APART, first_sessions
+from tollkeeper.reports.explore_spans import CALL, SPAN, STAGE, PivotShape, StageShape, stage_rows
+from tollkeeper.reports.explore_values import Explored as Explored
+from tollkeeper.reports.explore_values import Key as Key
+from tollkeeper.reports.explore_values import Row as Row
+from tollkeeper.reports.explore_values import (
+    counts_tokens,
+    key_text,
+    running_step,
+    sum_of,
+    without,
+)
 from tollkeeper.reports.measures import (
     ADDITIVE,
     MEASURES,
@@ -31,7 +41,6 @@ from tollkeeper.reports.measures import (
     summed,
 )
 from tollkeeper.reports.overview import compared
-from tollkeeper.reports.period import Period
 from tollkeeper.reports.selection import Selection, SelectionShape
 from tollkeeper.reports.steps import Step, steps_of
 from tollkeeper.reports.usage_queries import group_shape, grouped, ranked, time_values
@@ -39,56 +48,6 @@ from tollkeeper.reports.usage_queries import group_shape, grouped, ranked, time_
 SERIES: Final = 6
 _FLOWS_READ: Final = 2_000
 _ALWAYS: Final = ("entries", "requests", "unpriced")
-
-Key = str | int | bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One group, or several together (``keys`` is empty then).
-
-    ``keys`` belong to ``group_by``: what a filter takes, None where a tag is absent. ``names`` are
-    what people read. ``now`` and ``before`` are the metric's values in both periods: None where
-    unknown, 0 where there was nothing to count. ``requests`` and ``unpriced`` are of now.
-    ``by_step`` has a value for each step, for the rows that the chart shows.
-    """
-
-    keys: tuple[Key, ...]
-    names: tuple[str, ...]
-    now: Value
-    before: Value
-    requests: int
-    unpriced: int
-    unpriced_before: int = 0
-    by_step: tuple[Value, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Explored:
-    """The answer. ``comparison`` has the sums of everything selected, whatever the metric.
-
-    ``rows`` are the first groups in order, ``other`` all further ones together (None when there
-    are none), ``groups`` counts all of them. The rows that come first have ``by_step``, and so has
-    ``rest_by_step`` what is not in one of these; ``total_by_step`` is of everything. ``running``
-    is the index of the step that is not over yet. ``flows`` are the rows of a sankey, more of
-    them than ``rows``. ``heat`` has the value of each weekday (1 is Monday) and hour (0 to 23).
-    ``kinds`` has tokens by kind, now and before, where the metric counts tokens.
-    """
-
-    question: ExploreQuestion
-    comparison: Comparison
-    total: Row
-    rows: tuple[Row, ...]
-    other: Row | None
-    groups: int
-    steps: tuple[Step, ...]
-    running: int | None
-    rest_by_step: tuple[Value, ...]
-    total_by_step: tuple[Value, ...]
-    flows: tuple[Row, ...]
-    heat: Mapping[tuple[int, int], Value]
-    kinds: Mapping[str, tuple[int, int]]
-    has_entries: bool
 
 
 def explore(ledger: Ledger, scope: Scope, question: ExploreQuestion, now_us: int) -> Explored:
@@ -108,15 +67,19 @@ class _Exploring:
         before = period.previous()
         first_us = before.start_us if question.compare else period.start_us
         filters, zone = question.filters, period.zone
-        self.allowed: dict[str, Any] = {"finely": ledger.sums_finely(), "daily": ledger.days_zone()}
+        self.finely = ledger.sums_finely()
+        self.aside = self.finely and ledger.sets_aside()
+        self.allowed: dict[str, Any] = {"finely": self.finely, "daily": ledger.days_zone()}
         self.both = Selection(scope, first_us, period.end_us, filters, zone)
         self.boundaries = (before.until_us, period.start_us)
         self.values = self.both.summed((), self.boundaries, **self.allowed).values()
-        self.values |= zones.interval_values(self.boundaries, queries.SPAN)
+        self.values |= zones.interval_values(self.boundaries, SPAN)
         self.only = Selection(scope, period.start_us, period.end_us, filters, zone)
         self.values_now = self.only.summed((), **self.allowed).values() | time_values(period)
         self.is_percentile = question.kind is Kind.MILLISECONDS
         self.ranked = NOTHING_RANKED
+        self.stage: StageShape | None = None
+        self.apart = NOTHING_APART
         needed = summed((*_ALWAYS, question.metric))
         self.measures = tuple(dict.fromkeys(needed))
 
@@ -124,6 +87,7 @@ class _Exploring:
         question = self.question
         steps = steps_of(question.period, question.step) if question.step else ()
         (comparison,) = compared(self.ledger, self.scope, question.filters, (question.period,))
+        self.set_stage()
         found = self.groups()
         if self.is_percentile:
             self.ranked = self.ranks(found, steps)
@@ -146,15 +110,39 @@ class _Exploring:
             other=self.other(total_values, found[: question.limit]) if beyond else None,
             groups=groups,
             steps=steps,
-            running=_running(question.period, steps, now_us),
+            running=running_step(question.period, steps, now_us),
             rest_by_step=by_step[-1] if by_step and groups > len(by_step) - 1 else (),
             total_by_step=step_totals,
             flows=tuple(rows) if question.view == "sankey" else (),
             heat=self.heat() if question.view == "heat" else {},
-            kinds=self.kinds() if _counts_tokens(question.metric) else {},
+            kinds=self.kinds() if counts_tokens(question.metric) else {},
             has_entries=bool(comparison.now.entries or comparison.before.entries)
             or bool(newest(self.ledger, self.scope, (), 1).rows),
         )
+
+    def set_stage(self) -> None:
+        """Read finer sums once for all that is asked of them.
+
+        Where groups are too many for that, for what is asked of everything.
+        """
+        question = self.question
+        pivot = self.pivot(question.group_by, 1)
+        if self.is_percentile or not (self.aside and pivot.groups.selection.finer):
+            return
+        if question.adds_up and len(question.group_by) > 1:  # each would have its steps
+            return
+        if self.of_many(pivot):
+            pivot = self.pivot((), 1)
+            if question.adds_up or not pivot.groups.selection.finer:
+                return
+        shown = (WEEKDAY, HOUR_OF_DAY) if question.view == "heat" else (question.step,)
+        times = None
+        if all(shown):
+            times = group_shape(pivot.groups.selection, shown, question.period)
+        stage = StageShape(pivot._replace(metric="", sort="name"), times)
+        slots = self.values_now | self.values  # of both periods, and of the times of this one
+        self.ledger.set_aside(STAGE, stage_rows(self.ledger, stage), slots)
+        self.stage = stage
 
     # ------------------------------------------------------------------ totals
 
@@ -167,7 +155,7 @@ class _Exploring:
                 for span, each in sums.items()
                 for name in self.measures
             }
-        (row,) = self.ledger.run(queries.pivoted(self.ledger, self.pivot((), 1)), self.values)
+        (row,) = self.ledger.run(queries.pivoted(self.ledger, self.staged((), 1)), self.values)
         return self.parts(row)
 
     def other(self, total: Mapping[str, Value], found: Sequence[Mapping[str, Any]]) -> Row:
@@ -177,17 +165,19 @@ class _Exploring:
         for name in self.measures:
             for span in ("now", "before"):
                 column = f"{name}_{span}"
-                values[column] = _without(total[column], [each[column] for each in measured])
+                values[column] = without(total[column], [each[column] for each in measured])
                 if MEASURES[name].kind is Kind.MONEY and not values[column]:
-                    unknown = _without(
+                    unknown = without(
                         total[f"unpriced_{span}"], [each[f"unpriced_{span}"] for each in measured]
                     )
                     values[column] = None if unknown else values[column]
         if self.is_percentile:
             values |= self.ranked.of(None)
-        if any(MEASURES[name].kind not in ADDITIVE for name in self.measures):
-            kept = self.pivot(self.question.group_by, self.question.limit)
-            every = self.pivot(self.question.group_by, 1)
+        if self.apart:
+            values |= {name: without(total[name], [few]) for name, few in self.apart.items()}
+        elif any(MEASURES[name].kind not in ADDITIVE for name in self.measures):
+            kept = self.staged(self.question.group_by, self.question.limit)
+            every = self.staged(self.question.group_by, 1)
             query = queries.rest(self.ledger, every, kept)
             values |= self.parts(values | self.ledger.run(query, self.values)[0])
         return self.row({}, values)
@@ -202,9 +192,13 @@ class _Exploring:
         limit = self.question.limit
         if self.question.view == "sankey" and self.question.adds_up:
             limit = max(limit, _FLOWS_READ)
-        kept = self.pivot(group_by, limit)
-        if queries.of_many(kept):
-            return first_sessions(self.ledger, kept, self.values)
+        kept = self.staged(group_by, limit)
+        if kept.stage is not None or (self.aside and self.is_percentile and not self.of_many(kept)):
+            self.ledger.set_aside(queries.FIRST, queries.placed(self.ledger, kept), self.values)
+            return self.ledger.run(queries.first_staged(self.ledger, kept), self.values)
+        if self.of_many(kept):
+            found, self.apart = first_sessions(self.ledger, kept, self.values)
+            return found
         return self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
 
     def ranks(self, found: Sequence[dict[str, Any]], steps: Sequence[Step]) -> Ranked:
@@ -231,7 +225,9 @@ class _Exploring:
         if timed and not self.ledger.keeps_times():
             return selection.shape()
         if timed:
-            return selection.timed(group_by, boundaries).shape()
+            # Groups by session are so many that what is shown is looked for by itself.
+            finely = self.aside and "session" not in self.question.group_by
+            return selection.timed(group_by, boundaries, finely=finely).shape()
         return selection.summed(group_by, boundaries, self.measures, **self.allowed).shape()
 
     def pivot(self, group_by: tuple[str, ...], limit: int, *, timed: bool = False) -> PivotShape:
@@ -248,6 +244,19 @@ class _Exploring:
             *(shape, self.measures, self.question.metric, self.question.compare, order, limit)
         )
 
+    def stage_of(self, group_by: tuple[str, ...]) -> StageShape | None:
+        """Give the stage if it has these groups."""
+        stage = self.stage
+        return stage if stage and group_by in {(), stage.pivot.groups.group_by} else None
+
+    def of_many(self, kept: PivotShape) -> bool:
+        """Tell whether the first groups are found in steps; what finds calls is set aside."""
+        return queries.of_many(kept) and (self.aside or CALL not in kept.groups.group_by)
+
+    def staged(self, group_by: tuple[str, ...], limit: int) -> PivotShape:
+        """Describe the same query of the stage, where there is one."""
+        return self.pivot(group_by, limit)._replace(stage=self.stage_of(group_by))
+
     def parts(self, row: Mapping[str, Any]) -> dict[str, Value]:
         """Read the measures of one row in both periods; what is unknown stays so."""
         found: dict[str, Value] = {}
@@ -263,7 +272,7 @@ class _Exploring:
         group_by = self.question.group_by if keys else ()
         raw = tuple(keys[f"group_{index}"] for index in range(len(group_by)))
         names = tuple(
-            str((keys.get(f"name_{index}") if name in NAMES else None) or _text(key))
+            str((keys.get(f"name_{index}") if name in NAMES else None) or key_text(key))
             for index, (name, key) in enumerate(zip(group_by, raw, strict=True))
         )
         return Row(
@@ -296,7 +305,7 @@ class _Exploring:
             return self.ranked.by_step([step.key for step in steps], len(rows))
         absent = tuple(tuple(key is None for key in row.keys) for row in rows)
         slots = {
-            f"part_{index}_{place}": _text(key)
+            f"part_{index}_{place}": key_text(key)
             for index, row in enumerate(rows)
             for place, key in enumerate(row.keys)
         }
@@ -308,7 +317,7 @@ class _Exploring:
         if not rows:
             return [], places[0]
         if question.adds_up:
-            return places, tuple(_sum(column) for column in zip(*places, strict=True))
+            return places, tuple(sum_of(column) for column in zip(*places, strict=True))
         whole = self.stepped((), (), {})
         return places, tuple(whole.get((step.key, 0), self.nothing) for step in steps)
 
@@ -328,7 +337,8 @@ class _Exploring:
         selection = self.selected(self.only, asked, timed=self.is_percentile)
         shape = group_shape(selection, (question.step,), question.period)
         query = queries.by_step(
-            *(self.ledger, shape, self.measures, question.metric, dimensions, absent)
+            *(self.ledger, shape, self.measures, question.metric, dimensions, absent),
+            stage=self.stage_of(dimensions),
         )
         rows = self.ledger.run(query, {**self.values_now, **slots})
         return {(row["group_0"], row["place_"]): self.single(row) for row in rows}
@@ -336,6 +346,10 @@ class _Exploring:
     def heat(self) -> dict[tuple[int, int], Value]:
         """Give the metric of each hour of the week."""
         groups = (WEEKDAY, HOUR_OF_DAY)
+        if self.stage is not None:
+            query = queries.heat_staged(self.ledger, self.stage, self.measures)
+            rows = self.ledger.run(query, self.values_now)
+            return {(row["group_0"], row["group_1"]): self.single(row) for row in rows}
         selection = self.selected(self.only, groups, timed=self.is_percentile)
         shape = group_shape(selection, groups, self.question.period)
         if self.is_percentile:
@@ -362,39 +376,3 @@ class _Exploring:
             name: (int(row[f"{name}_now"] or 0), int(row[f"{name}_before"] or 0)) for name in names
         }
         return {name: pair for name, pair in found.items() if any(pair)}
-
-
-def _counts_tokens(metric: str) -> bool:
-    return metric.startswith("tokens") or metric.endswith("_tokens")
-
-
-def _text(key: Key) -> str:
-    if key is None:
-        return ""
-    return str(key).lower() if isinstance(key, bool) else str(key)
-
-
-def _without(total: Value, parts: Sequence[Value]) -> Value:
-    """Take parts off a total; None where nothing of the total is known."""
-    if total is None:
-        return None
-    for part in parts:
-        total -= part or 0
-    return total
-
-
-def _sum(values: Sequence[Value]) -> Value:
-    """Add up what is known; None where nothing is."""
-    total: Value = None
-    for value in values:
-        if value is not None:
-            total = value if total is None else total + value
-    return total
-
-
-def _running(period: Period, steps: Sequence[Step], now_us: int) -> int | None:
-    if period.complete:
-        return None
-    return next(
-        (place for place, each in enumerate(steps) if each.start_us <= now_us < each.end_us), None
-    )

@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import ibis
-from ibis import _
 
-from tollkeeper.domain.sums import SESSION_ALONE
 from tollkeeper.ports import Ledger
-from tollkeeper.reports import bindings, zones
+from tollkeeper.reports import bindings
 from tollkeeper.reports.dimensions import NAMES, dimension
-from tollkeeper.reports.many_groups import as_they_stand, put_together
-from tollkeeper.reports.measured_groups import measured
+from tollkeeper.reports.explore_spans import (
+    BEFORE,
+    CALL,
+    FIRST_TEXT,
+    NOW,
+    SPAN_COLUMN,
+    PivotShape,
+    StageShape,
+    names_of,
+    spanned,
+    staged_now,
+    time_column,
+)
+from tollkeeper.reports.measured_groups import measured, measured_again
 from tollkeeper.reports.measures import MEASURES, summed
 from tollkeeper.reports.percentiles import percentiles
 from tollkeeper.reports.selection import selected
@@ -28,135 +38,70 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _SHAPES_REMEMBERED: Final = 256
-SPAN: Final = "span"
-"""The slots of the two moments between both periods: the one before ends, this one begins."""
-
-AMONG: Final = "among"
-_BEFORE, _GAP, _NOW = 0, 1, 2
-SPAN_COLUMN: Final = "span_"
+FIRST: Final = "explored_first"
+NO_NAMES: Final[Mapping[str, str]] = {}
 _PLACE_COLUMN: Final = "place_"
-_FIRST_TEXT: Final = "name_"
-_NEEDED: Final = ("entries", "requests")
+NEEDED: Final = ("entries", "requests")
 """What the order of groups needs whatever it is, and whether one of them stands at all."""
-
-
-class PivotShape(NamedTuple):
-    """What is measured of which groups.
-
-    ``measures`` are those that SQL adds up, ``metric`` is what is asked about, ``compared``
-    tells that the selection spans the period before as well, with ``SPAN`` between them.
-    ``sort`` is value, change, requests or name; ``limit`` is how many groups are kept.
-    """
-
-    groups: GroupShape
-    measures: tuple[str, ...]
-    metric: str
-    compared: bool
-    sort: str = "name"
-    limit: int = 1
 
 
 @lru_cache(_SHAPES_REMEMBERED)
 def pivoted(ledger: Ledger, shape: PivotShape) -> ir.Table:
     """Give the first groups in order, and in ``groups_`` how many there are in all."""
     table, groups = spanned(ledger, shape)
-    return _first(_wide(table, groups, shape), shape)
+    return first_of(wide_of(table, groups, shape), shape)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def placed(ledger: Ledger, shape: PivotShape) -> ir.Table:
+    """Give what ``pivoted`` does, with each group's place in the order as ``place_``."""
+    first = pivoted(ledger, shape)
+    return first.mutate(place_=ibis.row_number().over(order_by=_order(shape)))
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def first_staged(ledger: Ledger, shape: PivotShape) -> ir.Table:
+    """Give the table that ``placed`` is set aside as, in order."""
+    return ibis.table(placed(ledger, shape).schema(), name=FIRST).order_by("place_")
 
 
 def of_many(shape: PivotShape) -> bool:
-    """Tell whether groups are of single sessions, and in an order that needs no names of ids.
+    """Tell whether groups are of single sessions or calls, in an order that needs no names of ids.
 
     These are so many that ``explore_sessions`` finds them in steps.
     """
     by_name = shape.sort == "name" and not NAMES.keys().isdisjoint(shape.groups.group_by)
-    selection = shape.groups.selection
-    return selection.finer and "session" in shape.groups.group_by and not by_name
+    groups, finer = shape.groups.group_by, shape.groups.selection.finer
+    return (CALL in groups or (finer and "session" in groups)) and not by_name
 
 
-@lru_cache(_SHAPES_REMEMBERED)
-def kept_of_several_rows(ledger: Ledger, shape: PivotShape) -> ir.Table:
-    """Give the first groups in order of sessions with several rows, and how many these are."""
-    table, groups, spans = _by_session(ledger, shape, alone=False)
-    return _first(put_together(table, groups, spans, _weighing(shape)), shape)
-
-
-@lru_cache(_SHAPES_REMEMBERED)
-def kept_of_single_rows(ledger: Ledger, shape: PivotShape) -> ir.Table:
-    """Give the first groups in order of sessions with one row."""
-    table, groups, spans = _by_session(ledger, shape, alone=True)
-    found = as_they_stand(table, groups, spans, _weighing(shape))
-    return _in_order(found.filter(_stands(found)), shape)
-
-
-@lru_cache(_SHAPES_REMEMBERED)
-def counted_single_rows(ledger: Ledger, shape: PivotShape) -> ir.Table:
-    """Count the groups of sessions with one row."""
-    table, groups, spans = _by_session(ledger, shape, alone=True)
-    found = as_they_stand(table, groups, spans, _NEEDED)
-    return found.filter(_stands(found)).agg(groups_=_.count())
-
-
-def _weighing(shape: PivotShape) -> tuple[str, ...]:
+def weighing(shape: PivotShape) -> tuple[str, ...]:
     """List the measures that put groups into their order, and tell which stand."""
     asked = (shape.metric,) if shape.sort in {"value", "change"} else ()
-    return tuple(dict.fromkeys((*_NEEDED, *summed(asked))))
+    return tuple(dict.fromkeys((*NEEDED, *summed(asked))))
 
 
-@lru_cache(_SHAPES_REMEMBERED)
-def pivoted_among(ledger: Ledger, shape: PivotShape) -> ir.Table:
-    """Give what ``pivoted`` does of all groups that are of the sessions in the slot ``AMONG``."""
-    table, groups = spanned(ledger, shape, among=True)
-    return _wide(table, groups, shape)
+def wide_of(table: ir.Table, groups: Mapping[str, ir.Value], shape: PivotShape) -> ir.Table:
+    """Give what is measured of each group, now and before side by side."""
+    return _by_span(_measured(table, groups, shape.measures, shape.stage, names_of(shape)), shape)
 
 
-def _by_session(
-    ledger: Ledger, shape: PivotShape, *, alone: bool
-) -> tuple[ir.Table, dict[str, ir.Value], dict[str, ir.Value]]:
-    """Give sessions with one row, or those with more; their groups, and what is in each span."""
-    table, groups = spanned(ledger, shape, alone=True)
-    groups["alone_"] = table[SESSION_ALONE]
-    table = table.mutate(**groups)
-    table = table.filter(table.alone_ if alone else ~table.alone_)
-    span = table[SPAN_COLUMN]
-    names = [name for name in groups if name.startswith("group_")]
-    found = {name: table[name] for name in names}
-    return table, found, {"now": span == _NOW, "before": span == _BEFORE}
-
-
-def _wide(table: ir.Table, groups: Mapping[str, ir.Value], shape: PivotShape) -> ir.Table:
-    names = {
-        f"{_FIRST_TEXT}{index}": NAMES[name]
-        for index, name in enumerate(shape.groups.group_by)
-        if name in NAMES
-    }
-    return _by_span(measured(table, groups, shape.measures, names), shape)
-
-
-def spanned(
-    ledger: Ledger, shape: PivotShape, *, alone: bool = False, among: bool = False
-) -> tuple[ir.Table, dict[str, ir.Value]]:
-    """Give the entries of both periods, and the groups with the period that each is in.
-
-    Where the selection is of sums, so are these; ``alone`` asks which sessions have one row.
-    ``among`` leaves those of the sessions in the slot ``AMONG``.
-    """
-    table = selected(ledger, shape.groups.selection._replace(alone=alone))
-    if among:
-        table = bindings.among(table, "session_id", AMONG)
-    span: ir.Value = ibis.literal(_NOW, "int64")
-    if shape.compared:
-        span = zones.interval(table.started_at, 2, SPAN)
-        table = table.filter(span != _GAP)
-        span = zones.interval(table.started_at, 2, SPAN)
-    return table, {**group_columns(ledger, table, shape.groups), SPAN_COLUMN: span}
+def _measured(
+    table: ir.Table,
+    groups: Mapping[str, ir.Value],
+    measures: tuple[str, ...],
+    stage: StageShape | None,
+    names: Mapping[str, str] = NO_NAMES,
+) -> ir.Table:
+    return (measured if stage is None else measured_again)(table, groups, measures, names)
 
 
 def _by_span(stage: ir.Table, shape: PivotShape) -> ir.Table:
     """Put what belongs to one group side by side: each cell is one row of the stage."""
-    now, before = stage[SPAN_COLUMN] == _NOW, stage[SPAN_COLUMN] == _BEFORE
+    now, before = stage[SPAN_COLUMN] == NOW, stage[SPAN_COLUMN] == BEFORE
     found = {}
     for name in stage.columns:
-        if name.startswith(_FIRST_TEXT):
+        if name.startswith(FIRST_TEXT):
             found[name] = ibis.coalesce(stage[name].max(where=now), stage[name].max(where=before))
         elif not name.startswith("group_") and name != SPAN_COLUMN:
             found[f"{name}_now"] = stage[name].max(where=now)
@@ -165,48 +110,49 @@ def _by_span(stage: ir.Table, shape: PivotShape) -> ir.Table:
     return stage.group_by(groups).agg(**found) if groups else stage.agg(**found)
 
 
-def _first(wide: ir.Table, shape: PivotShape) -> ir.Table:
+def first_of(wide: ir.Table, shape: PivotShape) -> ir.Table:
     """Sort, count and cut. A group of which corrections took everything back is none."""
     if not shape.groups.group_by:
         return wide
-    wide = wide.filter(_stands(wide))
+    wide = wide.filter(stands(wide))
     if "groups_" not in wide.columns:
         wide = wide.mutate(groups_=wide.count().over(ibis.window()))
-    return _in_order(wide, shape)
+    return in_order(wide, shape)
 
 
 @lru_cache(_SHAPES_REMEMBERED)
 def numbered(ledger: Ledger, shape: PivotShape) -> ir.Table:
     """Give the first groups, each with its place in their order from 0 on as ``place_``."""
     table, groups = spanned(ledger, shape)
-    wide = _wide(table, groups, shape._replace(measures=_weighing(shape)))
-    wide, order = _ordered(wide.filter(_stands(wide)), shape)
+    wide = wide_of(table, groups, shape._replace(measures=weighing(shape)))
+    wide, order = _ordered(wide.filter(stands(wide)), shape)
     wide = wide.mutate(place_=ibis.row_number().over(order_by=order))
     return wide.filter(wide.place_ < shape.limit)
 
 
-def _stands(wide: ir.Table) -> ir.BooleanValue:
+def stands(wide: ir.Table) -> ir.BooleanValue:
+    """Tell whether corrections have left something of a group."""
     return (wide.entries_now.fill_null(0) != 0) | (wide.entries_before.fill_null(0) != 0)
 
 
-def _in_order(wide: ir.Table, shape: PivotShape) -> ir.Table:
+def in_order(wide: ir.Table, shape: PivotShape) -> ir.Table:
+    """Give the first groups."""
     wide, order = _ordered(wide, shape)
     return wide.order_by(order).limit(shape.limit)
 
 
 def _ordered(wide: ir.Table, shape: PivotShape) -> tuple[ir.Table, list[ir.Value]]:
-    wide = wide.mutate(**_sorted_by(wide, shape))
-    names = [
-        f"{_FIRST_TEXT}{index}"
-        for index, name in enumerate(shape.groups.group_by)
-        if name in NAMES and shape.sort == "name"
-    ]
+    return wide.mutate(**_sorted_by(wide, shape)), _order(shape)
+
+
+def _order(shape: PivotShape) -> list[ir.Value]:
+    names = list(names_of(shape)) if shape.sort == "name" else []
     names += [f"group_{index}" for index in range(len(shape.groups.group_by))]
     order = [ibis.asc(name, nulls_first=False) for name in names]
     if shape.sort != "name":
         weight = [ibis.desc("order_", nulls_first=False)]
         order = [*weight, ibis.desc("requests_now", nulls_first=False), *order]
-    return wide, order
+    return order
 
 
 def _sorted_by(wide: ir.Table, shape: PivotShape) -> dict[str, ir.Value]:
@@ -246,12 +192,13 @@ def pivoted_percentiles(ledger: Ledger, shape: PivotShape, of: PivotShape | None
 def rest(ledger: Ledger, shape: PivotShape, of: PivotShape) -> ir.Table:
     """Give the measures of everything in no group that ``of`` keeps, as one row."""
     table, groups = spanned(ledger, shape)
-    table = _within(table, groups, pivoted(ledger, of), inside=False)
+    first = pivoted(ledger, of) if of.stage is None else first_staged(ledger, of)
+    table = _within(table, groups, first, inside=False)
     span = {SPAN_COLUMN: table[SPAN_COLUMN]}
     if MEASURES[shape.metric].percentile[0]:
         stage = _percentile(ledger, table, span, shape.metric)
     else:
-        stage = measured(table, span, shape.measures, {})
+        stage = _measured(table, span, shape.measures, shape.stage)
     return _by_span(stage, shape)
 
 
@@ -274,6 +221,15 @@ def _percentile(
 
 
 @lru_cache(_SHAPES_REMEMBERED)
+def heat_staged(ledger: Ledger, stage: StageShape, measures: tuple[str, ...]) -> ir.Table:
+    """Give the measures of each weekday and hour, as ``usage_queries.grouped`` does."""
+    table = staged_now(ledger, stage)
+    groups = {f"group_{index}": table[time_column(index)] for index in range(2)}
+    found = measured_again(table, groups, measures, {})
+    return found.filter(found.entries != 0)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
 def by_step(
     ledger: Ledger,
     shape: GroupShape,
@@ -281,28 +237,28 @@ def by_step(
     metric: str,
     dimensions: tuple[str, ...],
     absent: tuple[tuple[bool, ...], ...],
+    stage: StageShape | None = None,
 ) -> ir.Table:
     """Give the measures of each step of time for some groups, and for all others together.
 
     ``shape`` groups by the step alone. ``absent`` has for each group one flag for each of its
     keys: whether it is NULL, or the value of the slot ``part_<group>_<key>``. All that is in no
-    group has the place after the last.
+    group has the place after the last. ``stage`` is set where its rows are read.
     """
+    if stage is not None:
+        table = staged_now(ledger, stage)
+        values = [table[f"group_{index}"] for index in range(len(dimensions))]
+        groups = {"group_0": table[time_column(0)], _PLACE_COLUMN: _place(values, absent)}
+        return measured_again(table, groups, measures, {})
     table = selected(ledger, shape.selection)
-    place = _place(ledger, table, dimensions, absent)
+    place = _place([dimension(ledger, table, name) for name in dimensions], absent)
     groups = {**group_columns(ledger, table, shape), _PLACE_COLUMN: place}
     if MEASURES[metric].percentile[0]:
         return _percentile(ledger, table, groups, metric)
     return measured(table, groups, measures, {})
 
 
-def _place(
-    ledger: Ledger,
-    table: ir.Table,
-    dimensions: Sequence[str],
-    absent: Sequence[Sequence[bool]],
-) -> ir.Value:
-    values = [dimension(ledger, table, name) for name in dimensions]
+def _place(values: Sequence[ir.Value], absent: Sequence[Sequence[bool]]) -> ir.Value:
     branches = []
     for index, flags in enumerate(absent):
         holds: ir.Value = ibis.literal(True)

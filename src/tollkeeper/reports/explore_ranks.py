@@ -1,8 +1,9 @@
 """Percentiles for Explore: of all, of each group, of the rest and of each step.
 
 None of them follows from the others, but all are found in the same two passes over the requests.
-Where these are read one by one (for sessions, customers and tags), what is made for each takes more
-than is won by that: they are asked for one after the other, and steps by whoever needs them.
+Where these are read one by one (for sessions, and where there are no finer sums), what is made for
+each takes more than is won by that: they are asked for one after the other, and steps by whoever
+needs them.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import ibis
+
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import explore_queries as queries
-from tollkeeper.reports.explore_queries import SPAN_COLUMN, PivotShape, numbered, spanned
+from tollkeeper.reports.explore_queries import first_staged, numbered
+from tollkeeper.reports.explore_spans import SPAN_COLUMN, PivotShape, spanned
 from tollkeeper.reports.measures import MEASURES, Value
 from tollkeeper.reports.percentiles import VALUE, values
 from tollkeeper.reports.usage_queries import GroupShape, group_columns
@@ -27,6 +31,10 @@ CELLS_MAX: Final = 5_000
 _SHAPES_REMEMBERED: Final = 256
 _GROUPS_FEW: Final = 2_000
 _STEP_COLUMN: Final = "step_"
+_REQUESTS: Final = "explored_requests"
+_LABEL: Final = "label_"
+_PLACE_BITS: Final = 11  # of ROWS_MAX groups and one for all others
+_SPAN_BITS: Final = 2
 _SPAN: Final = "of_span"
 _STEP: Final = "of_step"
 _PLACE: Final = "of_place"
@@ -93,7 +101,11 @@ def ranked(
     """Ask for the percentiles of a shape; ``found`` are the rows of the groups that it keeps."""
     if not shape.pivot.groups.selection.timed:
         return _one_by_one(ledger, shape, found, slots)
-    requests, cells = _requests(ledger, shape)
+    if shape.pivot.groups.selection.finer:
+        ledger.set_aside(_REQUESTS, _labelled_requests(ledger, shape), slots)
+        requests, cells = _of_labels(ledger, shape)
+    else:
+        requests, cells = _requests(ledger, shape)
     _, percent = MEASURES[shape.pivot.metric].percentile
     sets = _sets(shape)
     rows = ledger.nearest_ranks(requests, VALUE, cells, sets, percent, slots)
@@ -170,6 +182,52 @@ def _requests(ledger: Ledger, shape: RankedShape) -> tuple[ir.Table, ir.Table]:
     requests = table.select(**columns)
     cells = requests.filter(requests[VALUE].notnull()).drop(VALUE).distinct()
     return requests, _labelled(ledger, cells, shape)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
+    """Give the requests of finer sums, each row with its step, span and place as one number.
+
+    There are too many different groups for each to be a cell, and too many rows to look for the
+    texts of their groups in both passes.
+    """
+    table, groups = spanned(ledger, shape.pivot)
+    column, _ = MEASURES[shape.pivot.metric].percentile
+    columns: dict[str, ir.Value] = {**groups, VALUE: values(table, column)}
+    step: ir.Value = ibis.literal(0, "int64")
+    if shape.step is not None:
+        (step,) = group_columns(ledger, table, shape.step).values()
+        step = (groups[SPAN_COLUMN] == _SPANS["now"]).ifelse(step, 0)
+    requests = table.select(**columns, **{_STEP_COLUMN: step})
+    requests = requests.filter(requests[VALUE].notnull())
+    place: ir.Value = ibis.literal(_OTHERS, "int64")
+    if shape.kept is not None:
+        names = [name for name in groups if name.startswith("group_")]
+        kept = first_staged(ledger, shape.kept)
+        kept = kept.select("place_", **{f"kept_{name}": kept[name] for name in names})
+        same = [requests[name].identical_to(kept[f"kept_{name}"]) for name in names]
+        requests = requests.left_join(kept, same)
+        place = requests.place_.fill_null(_OTHERS)
+    label = (requests[_STEP_COLUMN] << _SPAN_BITS) + requests[SPAN_COLUMN]
+    label = (label << _PLACE_BITS) + place - _OTHERS
+    return requests.select(requests[VALUE], **{_LABEL: label})
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def _of_labels(ledger: Ledger, shape: RankedShape) -> tuple[ir.Table, ir.Table]:
+    """Give the table that ``_labelled_requests`` is set aside as, and its cells."""
+    requests = ibis.table(_labelled_requests(ledger, shape).schema(), name=_REQUESTS)
+    cells = requests.select(_LABEL).distinct()
+    label = cells[_LABEL]
+    span = (label >> _PLACE_BITS) & ((1 << _SPAN_BITS) - 1)
+    labels: dict[str, ir.Value] = {_SPAN: span}
+    if shape.step is not None:
+        step = label >> (_PLACE_BITS + _SPAN_BITS)
+        labels[_STEP] = (span == _SPANS["now"]).ifelse(step, None)
+    if shape.kept is not None:
+        place = (label & ((1 << _PLACE_BITS) - 1)) + _OTHERS
+        labels |= {_PLACE: place, _SERIES: (place < shape.series).ifelse(place, _OTHERS)}
+    return requests, cells.mutate(**labels)
 
 
 def _labelled(ledger: Ledger, cells: ir.Table, shape: RankedShape) -> ir.Table:

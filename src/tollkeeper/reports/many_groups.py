@@ -6,14 +6,16 @@ A row whose session has no other is a group as it stands; only the others are pu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import ibis
 
-from tollkeeper.reports.measures import MEASURES, aggregates
+from tollkeeper.reports.measures import ADDITIVE, MEASURES, aggregates
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+_SESSIONS: Final = "sessions"
 
 
 def as_they_stand(
@@ -39,8 +41,21 @@ def put_together(
     groups: Mapping[str, ir.Value],
     spans: Mapping[str, ir.Value],
     measures: Sequence[str],
+    one_session: bool,
 ) -> ir.Table:
-    """Give the same of rows of which several make a group."""
+    """Give the same of rows of which several make a group.
+
+    ``one_session``: whose rows are all of one session, or of none.
+    """
+    counted = {_SESSIONS} if one_session else set()
+    if all(MEASURES[name].kind in ADDITIVE or name in counted for name in measures):
+        single = as_they_stand(table, groups, spans, measures)
+        found = {
+            name: single[name].max() if name.startswith(_SESSIONS) else single[name].sum()
+            for name in single.columns
+            if name not in groups
+        }
+        return single.group_by(list(groups)).agg(**found)
     stage = table.group_by(**groups, **{f"of_{span}": holds for span, holds in spans.items()})
     stage = stage.agg(**aggregates(table, measures))
     found = {

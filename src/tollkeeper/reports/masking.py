@@ -125,6 +125,14 @@ class MaskedLedger:
     def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
         return self._ledger.nearest_rank(value, percent)
 
+    def sets_aside(self) -> bool:
+        return self._ledger.sets_aside()
+
+    def set_aside(
+        self, name: str, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
+    ) -> None:
+        self._ledger.set_aside(name, expression, {**values, **self._values})
+
     def snapshot(self) -> AbstractContextManager[None]:
         return self._ledger.snapshot()
 

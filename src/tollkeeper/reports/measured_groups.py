@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 import ibis
 import ibis.expr.datatypes as dt
 
-from tollkeeper.domain.sums import LAST_AT, SESSION_NUMBER
-from tollkeeper.reports.measures import MEASURES, Kind, aggregates
-from tollkeeper.reports.selection import latest
+from tollkeeper.domain.sums import SESSION_NUMBER
+from tollkeeper.reports.measures import MEASURES, Kind, aggregates, counted_column
+from tollkeeper.reports.selection import last_at, latest
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -25,6 +25,7 @@ _SHIFT: Final = 5  # 32 bits: their numbers have no sign to look after
 _MASK: Final = (1 << _SHIFT) - 1
 _BLOCK: Final = "block_"
 _BITS: Final = "bits_"
+_EACH: Final = "each_"
 _AT: Final = "_last_at_"
 
 
@@ -47,28 +48,71 @@ def measured(
     """
     counted = [name for name in measures if MEASURES[name].kind is Kind.DISTINCT]
     if counted == [_SESSIONS] and SESSION_NUMBER in table.columns:
-        return _by_bits(table, groups, measures, names)
+        found = in_stages(table, groups, measures, names)
+        return measured_again(found, {name: found[name] for name in groups}, measures, names)
     found = aggregates(table, measures)
     found |= {name: latest(table, column) for name, column in names.items()}
     return table.group_by(**groups).agg(**found) if groups else table.agg(**found)
 
 
-def _by_bits(
+def in_stages(
     table: ir.Table,
     groups: Mapping[str, ir.Value],
     measures: Sequence[str],
     names: Mapping[str, str],
 ) -> ir.Table:
-    added = [name for name in measures if name != _SESSIONS]
-    number = table[SESSION_NUMBER]
-    found = aggregates(table, added)
-    found[_BITS] = (ibis.literal(1, "int64") << (number & _MASK)).bit_or()
+    """Give rows that ``measured_again`` gives measures of, also of larger groups than these.
+
+    Each is of one of the ``groups`` and, where something different is counted, of one value of
+    that, or of a block of numbers of sessions.
+    """
+    counted = [name for name in measures if MEASURES[name].kind is Kind.DISTINCT]
+    found = aggregates(table, [name for name in measures if name not in counted])
+    also: dict[str, ir.Value] = {}
+    for name in counted:
+        if name == _SESSIONS and SESSION_NUMBER in table.columns:
+            number = table[SESSION_NUMBER]
+            also[_BLOCK] = number >> _SHIFT
+            found[_BITS] = (ibis.literal(1, "int64") << (number & _MASK)).bit_or()
+        else:
+            also[f"{_EACH}{name}"] = counted_column(name, table)
     for name, column in names.items():
         found[name] = latest(table, column)
-        found[f"{name}{_AT}"] = table[LAST_AT].max()
-    stage = table.group_by(**groups, **{_BLOCK: number >> _SHIFT}).agg(**found)
-    sums = {name: stage[name].sum() for name in added}
-    sessions = _bit_count(stage[_BITS]).sum().fill_null(0)
-    values = {name: sessions if name == _SESSIONS else sums[name] for name in measures}
-    values |= {name: stage[name].argmax(stage[f"{name}{_AT}"]) for name in names}
-    return stage.group_by(list(groups)).agg(**values) if groups else stage.agg(**values)
+        found[f"{name}{_AT}"] = last_at(table).max()
+    return table.group_by(**groups, **also).agg(**found)
+
+
+def measured_again(
+    stage: ir.Table,
+    groups: Mapping[str, ir.Value],
+    measures: Sequence[str],
+    names: Mapping[str, str],
+) -> ir.Table:
+    """Give what ``measured`` gives, of rows that ``in_stages`` gave."""
+    if _BLOCK in stage.columns:
+        stage = stage.mutate(**groups)
+        of_blocks = {name: stage[name] for name in groups}
+        found = _added_up(stage, [name for name in measures if name != _SESSIONS], names)
+        found[_BITS] = stage[_BITS].bit_or()
+        found |= {f"{name}{_AT}": stage[f"{name}{_AT}"].max() for name in names}
+        stage = stage.group_by(**of_blocks, **{_BLOCK: stage[_BLOCK]}).agg(**found)
+        groups = {name: stage[name] for name in groups}
+    found = _added_up(stage, measures, names)
+    values = {name: found[name] for name in (*measures, *names)}
+    return stage.group_by(**groups).agg(**values) if groups else stage.agg(**values)
+
+
+def _added_up(
+    stage: ir.Table, measures: Sequence[str], names: Mapping[str, str]
+) -> dict[str, ir.Value]:
+    found: dict[str, ir.Value] = {}
+    for name in measures:
+        if name == _SESSIONS and _BITS in stage.columns:
+            found[name] = _bit_count(stage[_BITS]).sum().fill_null(0)
+        elif MEASURES[name].kind is Kind.DISTINCT:
+            each = stage[f"{_EACH}{name}"]
+            found[name] = each.nunique(where=each != "")
+        else:
+            found[name] = stage[name].sum()
+    found |= {name: stage[name].argmax(stage[f"{name}{_AT}"]) for name in names}
+    return found

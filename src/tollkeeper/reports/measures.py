@@ -76,6 +76,20 @@ def _session(table: ir.Table) -> ir.Value:
     return table[SESSION_KEY] if SESSION_KEY in table.columns else table.session_id.nullif("")
 
 
+_DISTINCT_COLUMNS: Final = {
+    "users": "user_id",
+    "keys": "key_id",
+    "sessions": "session_id",
+    "customers": "end_customer",
+}
+
+
+def counted_column(name: str, table: ir.Table) -> ir.StringValue:
+    """Give the column whose different values a measure counts, but for "" (nobody)."""
+    column: ir.StringValue = table[_DISTINCT_COLUMNS[name]]
+    return column
+
+
 def _money(column: str) -> Measure:
     return Measure(
         Kind.MONEY, lambda table: table[column].sum(), of_row=lambda table: table[column]

@@ -115,12 +115,14 @@ class Selection:
             return True
         return self.end_us - self.start_us >= _LONG_US
 
-    def timed(self, dimensions: Iterable[str], moments_us: Iterable[int] = ()) -> Selection:
+    def timed(
+        self, dimensions: Iterable[str], moments_us: Iterable[int] = (), *, finely: bool = False
+    ) -> Selection:
         """Take rows of how long requests took, where ``summed`` would take sums.
 
-        For percentiles, which ask nothing else.
+        For percentiles, which ask nothing else. Finer sums have these as well.
         """
-        found = self.summed(dimensions, moments_us)
+        found = self.summed(dimensions, moments_us, finely=finely)
         return self if found.moments_us is None else replace(found, by_times=True)
 
     def _edges_us(self) -> list[int]:
@@ -235,10 +237,10 @@ def _summed(ledger: Ledger, shape: SelectionShape, edges: int) -> ir.Table:
     bounds = _bounds(_EDGE, edges)
     if shape.days is not None:
         return ledger.summed_daily(bounds, _bounds(_DAY, shape.days))
-    if shape.timed:
-        return ledger.timed(bounds)
     if shape.finer:
         return ledger.summed_finely(bounds, alone=shape.alone)
+    if shape.timed:
+        return ledger.timed(bounds)
     return ledger.summed(bounds)
 
 
@@ -249,4 +251,10 @@ def _bounds(name: str, count: int) -> list[tuple[ir.Value, ir.Value]]:
 
 def latest(table: ir.Table, column: str) -> ir.Value:
     """Give a column's value of the newest entry, also where rows are sums of several."""
-    return table[column].argmax(table.last_at if LAST_AT in table.columns else table.started_at)
+    return table[column].argmax(last_at(table))
+
+
+def last_at(table: ir.Table) -> ir.TimestampValue:
+    """Give the start of the newest entry of each row."""
+    newest: ir.TimestampValue = table[LAST_AT if LAST_AT in table.columns else "started_at"]
+    return newest

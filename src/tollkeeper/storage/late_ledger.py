@@ -128,6 +128,14 @@ class LateLedger:
     ) -> list[dict[str, Any]]:
         return self._required().run(expression, values)
 
+    def sets_aside(self) -> bool:
+        return self._required().sets_aside()
+
+    def set_aside(
+        self, name: str, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
+    ) -> None:
+        self._required().set_aside(name, expression, values)
+
     def snapshot(self) -> AbstractContextManager[None]:
         return self._required().snapshot()
 

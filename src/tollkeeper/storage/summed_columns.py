@@ -11,6 +11,7 @@ from typing import Final
 
 from tollkeeper.domain.sums import LAST_AT, SESSION_ALONE, SESSION_NUMBER
 from tollkeeper.storage.columns import COLUMNS, COUNTS, TOKEN_SUMS, Column, Kind
+from tollkeeper.storage.timed_columns import VALUES
 
 PRICED: Final = "priced"
 PIECES: Final = "has_pieces"
@@ -98,10 +99,12 @@ DAY_ROW: Final[tuple[Column, ...]] = tuple(each for each in ROW if each.name != 
 FINER_ROW: Final[tuple[Column, ...]] = (
     *ROW,
     *(_BY_NAME[name] for name in ("session_id", "end_customer", "tags")),
+    *VALUES,
     Column(SESSION_NUMBER, Kind.INTEGER, nullable=True),
 )
-"""What finer sums have: their entries are alike in these as well. ``session_number`` is a number
-of the session's own, NULL where there is none: of each session the same, in whatever row."""
+"""What finer sums have: their entries are alike in these as well, and each row has how long its
+requests took. ``session_number`` is a number of the session's own, NULL where there is none: of
+each session the same, in whatever row."""
 
 FINER_SUMS: Final[tuple[Column, ...]] = (*FINER_ROW, Column(SESSION_ALONE, Kind.FLAG))
 """The columns of their table. ``session_alone``: no other row of it has that session."""

@@ -18,8 +18,10 @@ import ibis.expr.datatypes as dt
 
 from tollkeeper.domain.sums import LAST_AT, SESSION_ALONE, SESSION_NUMBER
 from tollkeeper.ports import QUARTER_HOUR_US
+from tollkeeper.request_times import TIMED
 from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.quarter_hours import bound_integer, single
+from tollkeeper.storage.duckdb.request_times import LISTS, with_lists
 from tollkeeper.storage.summed_columns import ALIKE, FINER_ROW, MADE, SUMMED
 
 if TYPE_CHECKING:
@@ -37,13 +39,13 @@ LEFT_MAX: Final = 100_000
 _SPAN: Final = "rowid >= $first AND rowid < $after"
 _ALSO: Final = ("session_id", "end_customer", "tags")
 
-# Sessions of one team and person get numbers side by side.
+# Sessions of one team, person and customer get numbers side by side.
 _NUMBER: Final = f"""
 INSERT INTO sessions BY NAME
 SELECT $known + row_number() OVER (ORDER BY whose, first) AS number, session_id
 FROM (
     SELECT session_id, min(rowid) AS first,
-        arg_min(row(team, user_id, key_id, tool, model_requested), rowid) AS whose
+        arg_min(row(team, user_id, key_id, tool, model_requested, end_customer), rowid) AS whose
     FROM entries WHERE {_SPAN} AND session_id <> '' GROUP BY session_id
 ) AS found
 WHERE NOT EXISTS (SELECT 1 FROM sessions AS known WHERE known.session_id = found.session_id)
@@ -66,7 +68,8 @@ FROM (
     SELECT time_bucket(INTERVAL {QUARTER_HOUR_US // 60_000_000} MINUTE, started_at) AS started_at,
         max(started_at) AS {LAST_AT},
         {", ".join(f"{MADE.get(name, name)} AS {name}" for name in _NAMES)},
-        {", ".join(f"sum({MADE.get(each.name, each.name)}) AS {each.name}" for each in SUMMED)}
+        {", ".join(f"sum({MADE.get(each.name, each.name)}) AS {each.name}" for each in SUMMED)},
+        {LISTS}
     FROM entries
     WHERE {_SPAN}
     GROUP BY 1, {", ".join(str(number + 3) for number in range(len(_NAMES)))}
@@ -132,7 +135,7 @@ def _numbered(entries: ir.Table, numbers: ir.Table) -> ir.Table:
 
 def single_finely(entries: ir.Table) -> ir.Table:
     """Give entries the columns of finer sums, but for the numbers of their sessions."""
-    return single(entries, *_ALSO)
+    return single(with_lists(entries), *_ALSO, *TIMED.values())
 
 
 def tell_loose_sessions(cursor: duckdb.DuckDBPyConnection, summed: int) -> None:

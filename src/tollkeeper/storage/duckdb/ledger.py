@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from tollkeeper import clock
-from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
+from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
-from tollkeeper.storage.arrow_batch import UNSTORABLE, arrow_table, unstorable
 from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.duckdb import (
     days,
@@ -29,6 +28,7 @@ from tollkeeper.storage.duckdb import (
     ranks,
     request_times,
 )
+from tollkeeper.storage.duckdb.adding import batch_of, insert, move, naive_utc, without_copies
 from tollkeeper.storage.duckdb.compiling import compiled
 from tollkeeper.storage.duckdb.functions import (
     list_extract,
@@ -47,26 +47,11 @@ from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-    import pyarrow as pa
 
 _QUERIES_REMEMBERED: Final = 512
 _CHECKPOINT_TRIES: Final = 40
 _CHECKPOINT_PAUSE_S: Final = 0.025
 _LOG_BYTES_MAX: Final = 128 << 20  # opening a ledger takes 4.5 s for each GB of log
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the engine's times are naive UTC
-
-# The cursor makes a journal exactly-once; the anti-join is the belt beside it. Copies of an
-# entry have its start, so only the time span of the batch is searched, which the engine's
-# zone maps make cheap at any size of the table.
-_INSERT: Final = """
-INSERT INTO entries BY NAME
-SELECT * FROM batch
-WHERE NOT EXISTS (
-    SELECT 1 FROM entries AS known
-    WHERE known.entry_id = batch.entry_id AND known.part = batch.part
-      AND known.started_at BETWEEN $first AND $last
-)
-"""
 
 
 class DuckDbLedger:
@@ -115,14 +100,14 @@ class DuckDbLedger:
         jobs: Mapping[str, str] = NO_JOBS,
     ) -> int:
         """Add a batch, move its segment's position and keep states of jobs: all, or nothing."""
-        fresh = _without_copies(entries)
-        batch = _arrow(fresh) if fresh else None
+        fresh = without_copies(entries)
+        batch = batch_of(fresh) if fresh else None
         with self._writing, self._handle.cursor() as cursor:
             with transaction(cursor):
-                added = _insert(cursor, fresh, batch) if batch is not None else 0
+                added = insert(cursor, fresh, batch) if batch is not None else 0
                 self._failpoint("ledger.insert.after")
                 if position is not None:
-                    _move(cursor, position)
+                    move(cursor, position)
                 if jobs:
                     job_states.keep(cursor, jobs)
                 self._failpoint("ledger.commit.before")
@@ -150,7 +135,7 @@ class DuckDbLedger:
     def known(self, entry_ids: Sequence[str], started_at_us: int) -> frozenset[str]:
         """Say which entries of one start are there."""
         with self._handle.cursor() as cursor:
-            return job_states.known(cursor, entry_ids, _naive_utc(started_at_us))
+            return job_states.known(cursor, entry_ids, naive_utc(started_at_us))
 
     def entries(self) -> ir.Table:
         """Give the entries table as an Ibis expression."""
@@ -218,7 +203,7 @@ class DuckDbLedger:
         ranking = self._rankings(table, column, cells, tuple(map(tuple, sets)), percent)
         with self.snapshot():
             for name, rows in ranking.tables:
-                self._executed(rows, values, f"CREATE OR REPLACE TEMP TABLE {name} AS ")
+                self.set_aside(name, rows, values)
             return self.run(ranking.answer, values)
 
     def run(
@@ -233,6 +218,16 @@ class DuckDbLedger:
                 if row[name] is not None:
                     row[name] = row[name].replace(tzinfo=UTC)
         return found
+
+    def sets_aside(self) -> bool:
+        """Say that there are temporary tables."""
+        return True
+
+    def set_aside(
+        self, name: str, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
+    ) -> None:
+        """Make a temporary table, which goes as the transaction ends."""
+        self._executed(expression, values, f"CREATE OR REPLACE TEMP TABLE {name} AS ")
 
     def _executed(
         self, expression: ir.Table, values: Mapping[str, Any], verb: str = ""
@@ -325,47 +320,3 @@ def _engine_value(value: object) -> object:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).replace(tzinfo=None)
     return value
-
-
-def _without_copies(entries: Sequence[LedgerEntry]) -> Sequence[LedgerEntry]:
-    first = {(entry.entry_id, entry.part): entry for entry in reversed(entries)}
-    return entries if len(first) == len(entries) else list(reversed(first.values()))
-
-
-def _arrow(entries: Sequence[LedgerEntry]) -> pa.Table:
-    try:
-        return arrow_table(entries)
-    except UNSTORABLE as error:
-        ids = unstorable(entries)
-        raise EntriesRejected(
-            f"{len(ids)} of {len(entries)} entries fit no column ({type(error).__name__})",
-            entry_ids=ids,
-        ) from error
-
-
-def _insert(
-    cursor: duckdb.DuckDBPyConnection, entries: Sequence[LedgerEntry], batch: pa.Table
-) -> int:
-    starts = [entry.started_at_us for entry in entries]
-    cursor.register("batch", batch)
-    try:
-        span = {"first": _naive_utc(min(starts)), "last": _naive_utc(max(starts))}
-        added: int = cursor.execute(_INSERT, span).fetchall()[0][0]
-    finally:
-        cursor.unregister("batch")
-    return added
-
-
-def _naive_utc(epoch_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=epoch_us)
-
-
-def _move(cursor: duckdb.DuckDBPyConnection, position: Position) -> None:
-    values = position._asdict()
-    moved = cursor.execute(
-        "UPDATE loaded_segments SET loaded_bytes = greatest(loaded_bytes, $offset)"
-        " WHERE segment = $segment",
-        values,
-    ).fetchall()[0][0]
-    if not moved:
-        cursor.execute("INSERT INTO loaded_segments VALUES ($segment, $offset)", values)

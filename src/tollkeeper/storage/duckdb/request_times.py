@@ -29,18 +29,19 @@ SLOT: Final = "timed_entries"
 COUNT: Final = "timed"
 """The column that says how many entries are in these rows."""
 
-_IS_REQUEST: Final = "requests = 1 AND revision = 0"
+IS_REQUEST: Final = "requests = 1 AND revision = 0"
 
-_LISTS: Final = ", ".join(
-    f"list({one}) FILTER ({one} IS NOT NULL) AS {several}" for one, several in TIMED.items()
+LISTS: Final = ", ".join(
+    f"list({one}) FILTER ({one} IS NOT NULL AND {IS_REQUEST}) AS {several}"
+    for one, several in TIMED.items()
 )
 _ADD: Final = f"""
 INSERT INTO {TABLE} BY NAME
 SELECT time_bucket(INTERVAL {QUARTER_HOUR_US // 60_000_000} MINUTE, started_at) AS started_at,
     {", ".join(each.name for each in ALIKE)},
-    {_LISTS}
+    {LISTS}
 FROM entries
-WHERE rowid >= $first AND rowid < $after AND {_IS_REQUEST}
+WHERE rowid >= $first AND rowid < $after AND {IS_REQUEST}
 GROUP BY 1, {", ".join(str(number + 2) for number in range(len(ALIKE)))}
 ORDER BY 1
 """  # noqa: S608 - names of ours
@@ -68,12 +69,20 @@ def together(
 def single(entries: ir.Table) -> ir.Table:
     """Give the requests among entries as rows, each standing for itself."""
     requests = entries.filter((entries.requests == 1) & (entries.revision == 0))
+    return with_lists(requests).select(*(column.name for column in ROW))
+
+
+def with_lists(entries: ir.Table) -> ir.Table:
+    """Give each entry that is a request its milliseconds as lists of one."""
+    is_request = (entries.requests == 1) & (entries.revision == 0)
     numbers = dt.Array(dt.int64)
     lists = {
-        several: requests[one].notnull().ifelse(ibis.array([requests[one]]).cast(numbers), None)
+        several: (is_request & entries[one].notnull()).ifelse(
+            ibis.array([entries[one]]).cast(numbers), None
+        )
         for one, several in TIMED.items()
     }
-    return requests.mutate(**lists).select(*(column.name for column in ROW))
+    return entries.mutate(**lists)
 
 
 def sum_up(cursor: duckdb.DuckDBPyConnection, step: int = quarter_hours.STEP) -> int:

@@ -264,6 +264,26 @@ _DAYS: Final = (
 """Sums by the day, in the time zone that ``days_of`` names; ``daily`` counts the rows of
 ``quarter_hours`` in them."""
 
+_FINER_TIMES: Final = (
+    "DROP TABLE finer_quarter_hours",
+    f"""
+CREATE TABLE finer_quarter_hours ({_SUMS},
+    session_id VARCHAR NOT NULL,
+    end_customer VARCHAR NOT NULL,
+    tags MAP(VARCHAR, VARCHAR) NOT NULL,
+    durations_ms BIGINT[],
+    ttfts_ms BIGINT[],
+    session_number BIGINT,
+    session_alone BOOLEAN NOT NULL
+)
+""",
+    *_of_ones("finer_quarter_hours"),
+    "DELETE FROM sessions",
+    "UPDATE summed_entries SET finer = 0",
+)
+"""Finer sums have how long requests took as well. Those of an older ledger are made anew, with
+the sessions of a customer side by side."""
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_ENTRIES, _LOADED),
     _PRICE_AGAIN,
@@ -275,6 +295,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _ONES,
     _REQUEST_TIMES,
     _DAYS,
+    _FINER_TIMES,
 )
 
 

@@ -276,6 +276,16 @@ class SqliteLedger:
         bound = {name: _engine_value(values[name]) for name in query.names}
         return connection.execute(query.text, bound)
 
+    def sets_aside(self) -> bool:
+        """Say that nothing is: readers write nothing, and what is long is not copied."""
+        return False
+
+    def set_aside(
+        self, name: str, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
+    ) -> None:
+        """Refuse."""
+        raise LedgerUnavailable("the ledger in SQLite sets nothing aside")
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let all queries that this thread runs inside see one state of the ledger."""

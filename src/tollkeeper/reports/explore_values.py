@@ -1,0 +1,101 @@
+"""What Explore answers with: rows, their keys and values; what is unknown stays so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tollkeeper.reports.comparison import Comparison
+from tollkeeper.reports.explore_question import ExploreQuestion
+from tollkeeper.reports.measures import Value
+from tollkeeper.reports.period import Period
+from tollkeeper.reports.steps import Step
+
+Key = str | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One group, or several together (``keys`` is empty then).
+
+    ``keys`` belong to ``group_by``: what a filter takes, None where a tag is absent. ``names`` are
+    what people read. ``now`` and ``before`` are the metric's values in both periods: None where
+    unknown, 0 where there was nothing to count. ``requests`` and ``unpriced`` are of now.
+    ``by_step`` has a value for each step, for the rows that the chart shows.
+    """
+
+    keys: tuple[Key, ...]
+    names: tuple[str, ...]
+    now: Value
+    before: Value
+    requests: int
+    unpriced: int
+    unpriced_before: int = 0
+    by_step: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """The answer. ``comparison`` has the sums of everything selected, whatever the metric.
+
+    ``rows`` are the first groups in order, ``other`` all further ones together (None when there
+    are none), ``groups`` counts all of them. The rows that come first have ``by_step``, and so has
+    ``rest_by_step`` what is not in one of these; ``total_by_step`` is of everything. ``running``
+    is the index of the step that is not over yet. ``flows`` are the rows of a sankey, more of
+    them than ``rows``. ``heat`` has the value of each weekday (1 is Monday) and hour (0 to 23).
+    ``kinds`` has tokens by kind, now and before, where the metric counts tokens.
+    """
+
+    question: ExploreQuestion
+    comparison: Comparison
+    total: Row
+    rows: tuple[Row, ...]
+    other: Row | None
+    groups: int
+    steps: tuple[Step, ...]
+    running: int | None
+    rest_by_step: tuple[Value, ...]
+    total_by_step: tuple[Value, ...]
+    flows: tuple[Row, ...]
+    heat: Mapping[tuple[int, int], Value]
+    kinds: Mapping[str, tuple[int, int]]
+    has_entries: bool
+
+
+def counts_tokens(metric: str) -> bool:
+    """Tell whether a metric is of tokens."""
+    return metric.startswith("tokens") or metric.endswith("_tokens")
+
+
+def key_text(key: Key) -> str:
+    """Write a group's key; "" for one that is absent."""
+    if key is None:
+        return ""
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def without(total: Value, parts: Sequence[Value]) -> Value:
+    """Take parts off a total; None where nothing of the total is known."""
+    if total is None:
+        return None
+    for part in parts:
+        total -= part or 0
+    return total
+
+
+def sum_of(values: Sequence[Value]) -> Value:
+    """Add up what is known; None where nothing is."""
+    total: Value = None
+    for value in values:
+        if value is not None:
+            total = value if total is None else total + value
+    return total
+
+
+def running_step(period: Period, steps: Sequence[Step], now_us: int) -> int | None:
+    """Give the index of the step that is not over yet."""
+    if period.complete:
+        return None
+    return next(
+        (place for place, each in enumerate(steps) if each.start_us <= now_us < each.end_us), None
+    )
