@@ -7,8 +7,8 @@ for a swap, which is asked for with the header ``X-Swap: main``.
 Besides ``page`` a template sees ``viewer`` (None before signing in), ``path``, ``query``,
 ``zone`` (IANA name), ``theme`` (light, dark or auto), ``form_token`` (every form that posts
 carries it in a field of this name), ``notice`` (what is wrong with the ledger, "" if nothing
-is), ``version``, ``org``, the function ``static("app.css")`` for the address of a file, ``style``
-(the style sheet) and ``has_style`` (whether the browser has its file), the
+is), ``version``, ``org``, the function ``static("app.css")`` for the address of a file,
+``has_style`` (whether the browser has the style sheet, which is included otherwise), the
 function ``here(period="7d")`` for the address of this page with other parameters (None drops
 one), and ``formatting``'s functions as filters.
 """
@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import ChoiceLoader, DictLoader, Environment, FileSystemLoader, StrictUndefined
 
 from tollkeeper import __version__
-from tollkeeper.console.static_files import style_sheet
+from tollkeeper.console.static_files import STYLE, style_sheet
 from tollkeeper.domain.access import Viewer
 from tollkeeper.reports import formatting
 
@@ -79,8 +78,9 @@ class View(NamedTuple):
 
 def environment(static: Callable[[str], str]) -> Environment:
     """Make the environment. ``static`` gives the address of a static file."""
+    sheet = f"{{% raw %}}{style_sheet()}{{% endraw %}}"  # a template that says just this
     made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=ChoiceLoader([FileSystemLoader(TEMPLATES), DictLoader({STYLE: sheet})]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -88,8 +88,7 @@ def environment(static: Callable[[str], str]) -> Environment:
         auto_reload=False,
     )
     made.filters.update(_FILTERS)
-    style = Markup(style_sheet())  # noqa: S704 - our own file, not somebody's text
-    made.globals.update(static=static, style=style, version=__version__)
+    made.globals.update(static=static, version=__version__)
     return made
 
 
