@@ -6,11 +6,15 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
 import pytest
 
+from ledger_entries import ledger_entry
+from ledgers import open_sqlite
+from tollkeeper.ports import Position
 from tollkeeper.storage.sqlite import wide_numbers
 from tollkeeper.storage.sqlite.compiler import Compiler
 from tollkeeper.storage.sqlite.partial_sums import added_up_by_part
@@ -70,3 +74,21 @@ def test_the_answer_is_the_same(
 def _sql(expression: ir.Table) -> str:
     compiler = Compiler()
     return str(compiler.to_sqlglot(expression).sql(dialect=compiler.dialect))
+
+
+def test_sums_beyond_64_bits_are_exact_by_part_and_by_the_second(tmp_path: Path) -> None:
+    large = {"cache_write_tokens": 0, "cache_read_tokens": 2**62, "input_tokens": 5}
+    at_us = 1_790_000_100_000_000
+    entries = [
+        ledger_entry(started_at_us=at_us + n, output_tokens=2**63 - 1, **large) for n in (1, 2)
+    ]
+    with closing(open_sqlite(tmp_path)) as ledger:
+        for batch, entry in enumerate(entries):
+            ledger.append([entry], Position("segment", batch + 1))
+            if not batch:
+                ledger.sum_up(left_max=0)
+        for table in (ledger.entries(), ledger.summed(()), ledger.summed_finely(())):
+            both = table.tokens_in.sum() + table.tokens_out.sum()
+            second = table.started_at.epoch_seconds() // 900
+            for asked in (table.agg(n=both), table.group_by(second=second).agg(n=both)):
+                assert [row["n"] for row in ledger.run(asked)] == [2**63 + 10 + 2**64 - 2]

@@ -322,7 +322,20 @@ def _is_of_numbers(op: Any) -> bool:
     """Tell whether numbers are added that may be wide: not seconds, which are floating point."""
     if not (_is_number(op.left.dtype) and _is_number(op.right.dtype)):
         return False
-    return not op.find(ops.ExtractEpochSeconds)
+    return not _is_of_seconds(op)
+
+
+def _is_of_seconds(value: Any) -> bool:
+    """Tell whether a value is made of seconds, here or where its columns are made."""
+    for each in value.find((ops.ExtractEpochSeconds, ops.Field), filter=ops.Value):
+        if isinstance(each, ops.ExtractEpochSeconds):
+            return True
+        table = each.rel
+        sides = (table.left, table.right) if isinstance(table, ops.Union) else ()
+        made = [ops.Field(side, each.name) for side in sides] or [table.values.get(each.name)]
+        if any(one is not None and _is_of_seconds(one) for one in made):
+            return True
+    return False
 
 
 def _is_of_sums(op: Any) -> bool:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _QUERIES_REMEMBERED: Final = 512
 _LOG_BYTES_MAX: Final = 64 << 20
-_OF_FUNCTION: Final = "user-defined function raised exception"
+_OF_FUNCTIONS: Final = ("user-defined function raised exception", "string or blob too big")
 
 
 @ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
@@ -260,7 +260,7 @@ class SqliteLedger:
             if not wide:
                 try:
                     return found(connection, False)
-                except (sqlite3.OperationalError, rows.Rounded) as error:
+                except (sqlite3.OperationalError, sqlite3.DataError, rows.Rounded) as error:
                     if not _is_overflow(error):
                         raise
             return found(connection, True)
@@ -361,7 +361,7 @@ def _rejected(entries: Sequence[LedgerEntry], error: Exception) -> EntriesReject
 
 
 def _is_overflow(error: Exception) -> bool:
-    return isinstance(error, rows.Rounded) or str(error) in {quarter_hours.OVERFLOW, _OF_FUNCTION}
+    return isinstance(error, rows.Rounded) or str(error) in {quarter_hours.OVERFLOW, *_OF_FUNCTIONS}
 
 
 def _engine_value(value: Any) -> Any:
