@@ -51,8 +51,13 @@ def load(ledger: SqliteLedger, batch: int, *sessions: str) -> None:
         )
         for number, session in enumerate(sessions)
     ]
-    taken_back = {"corrects": entries[0].entry_id, "revision": 1, "sign": -1}
-    correction = entries[0]._replace(entry_id=f"correction {batch}", session_id="", **taken_back)
+    correction = entries[0]._replace(
+        entry_id=f"correction {batch}",
+        session_id="",
+        corrects=entries[0].entry_id,
+        revision=1,
+        sign=-1,
+    )
     ledger.append([*entries, correction], Position("segment", batch))
 
 
