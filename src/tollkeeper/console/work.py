@@ -16,7 +16,7 @@ from tollkeeper.domain.errors import Overloaded
 THREADS: Final = 8
 WAITING_MAX: Final = 256
 
-STEPS_BACK: Final = 10
+STEPS_BACK: Final = 5
 """How much less than others these threads get where all want the processor (0 to 19).
 
 Then calls come first, and the loop that answers for what is ready; a browser on the same machine
