@@ -135,10 +135,9 @@ class _Exploring:
             pivot = self.pivot((), 1)
             if question.adds_up or not pivot.groups.selection.finer:
                 return
-        shown = (WEEKDAY, HOUR_OF_DAY) if question.view == "heat" else (question.step,)
         times = None
-        if all(shown):
-            times = group_shape(pivot.groups.selection, shown, question.period)
+        if question.step:
+            times = group_shape(pivot.groups.selection, (question.step,), question.period)
         stage = StageShape(pivot._replace(metric="", sort="name"), times)
         slots = self.values_now | self.values  # of both periods, and of the times of this one
         self.ledger.set_aside(STAGE, stage_rows(self.ledger, stage), slots)
@@ -346,10 +345,6 @@ class _Exploring:
     def heat(self) -> dict[tuple[int, int], Value]:
         """Give the metric of each hour of the week."""
         groups = (WEEKDAY, HOUR_OF_DAY)
-        if self.stage is not None:
-            query = queries.heat_staged(self.ledger, self.stage, self.measures)
-            rows = self.ledger.run(query, self.values_now)
-            return {(row["group_0"], row["group_1"]): self.single(row) for row in rows}
         selection = self.selected(self.only, groups, timed=self.is_percentile)
         shape = group_shape(selection, groups, self.question.period)
         if self.is_percentile:

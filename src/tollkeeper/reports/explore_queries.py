@@ -221,15 +221,6 @@ def _percentile(
 
 
 @lru_cache(_SHAPES_REMEMBERED)
-def heat_staged(ledger: Ledger, stage: StageShape, measures: tuple[str, ...]) -> ir.Table:
-    """Give the measures of each weekday and hour, as ``usage_queries.grouped`` does."""
-    table = staged_now(ledger, stage)
-    groups = {f"group_{index}": table[time_column(index)] for index in range(2)}
-    found = measured_again(table, groups, measures, {})
-    return found.filter(found.entries != 0)
-
-
-@lru_cache(_SHAPES_REMEMBERED)
 def by_step(
     ledger: Ledger,
     shape: GroupShape,

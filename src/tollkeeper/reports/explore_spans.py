@@ -60,7 +60,7 @@ class PivotShape(NamedTuple):
 class StageShape(NamedTuple):
     """What a stage keeps apart: the groups of ``pivot``, and of this period the ``times``.
 
-    ``times`` groups by steps, or by weekdays and hours; None where no times are shown.
+    ``times`` groups by steps; None where none are shown. Weekdays with hours would be too many.
     """
 
     pivot: PivotShape
