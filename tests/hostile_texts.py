@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+from tollkeeper.console.static_files import style_sheet
+
 SCRIPTS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -36,22 +38,32 @@ FORMULAS = (
 
 
 class Page(HTMLParser):
-    """Collects what a browser would run or fetch."""
+    """Collects what a browser would run or fetch.
+
+    A page may bring our own style sheet, once and word for word, for browsers without its file.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
         self.harm: list[str] = []
         self.texts: list[str] = []
         self._script = False
+        self._sheet: list[str] | None = None
         self.feed(text)
         self.close()
+        if text.count("<style") > 1 or self._sheet is not None:
+            self.harm.append("style")
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = dict(attributes)
-        if tag in {"iframe", "object", "embed", "base", "style", "meta"} and "http-equiv" in found:
+        if tag in {"iframe", "object", "embed", "base", "meta"} and "http-equiv" in found:
             self.harm.append(tag)
-        if tag in {"iframe", "object", "embed", "base", "style"}:
+        if tag in {"iframe", "object", "embed", "base"}:
             self.harm.append(tag)
+        if tag == "style":
+            self._sheet = []
+            if found.keys() != {"id", "data-file"} or found["id"] != "style":
+                self.harm.append(tag)
         if tag == "script" and not (found.get("src") or "").startswith("/static/"):
             self.harm.append("inline script")
         self._script = tag == "script"
@@ -66,9 +78,16 @@ class Page(HTMLParser):
             self.harm.append(f"{tag} leads to {value}")
 
     def handle_data(self, data: str) -> None:
+        if self._sheet is not None:
+            self._sheet.append(data)
+            return
         self.texts.append(data)
         if self._script and data.strip():
             self.harm.append("script text")
 
     def handle_endtag(self, tag: str) -> None:
         self._script = False
+        if tag == "style":
+            if self._sheet is None or "".join(self._sheet) != style_sheet():
+                self.harm.append(tag)
+            self._sheet = None
