@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tollkeeper.request_times import NO_VALUES
@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
 class LedgerSums(Protocol):
     """Sums by the quarter-hour, finer ones, and sums by the day in one time zone."""
-
-    def state(self) -> Hashable:
-        """Tell states of the ledger apart: all snapshots with one state have the same entries, and
-        the same of them in sums."""
 
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         """Give the entries summed up, as far as they are, by the quarter-hour.

@@ -191,18 +191,3 @@ def test_days_begin_when_clocks_say_so() -> None:
     }
     with pytest.raises(UnevenDays):
         even_days([-62_135_596_800_000_000 - 1], lord_howe)
-
-
-def test_states_are_told_apart_by_what_is_in_them(opened: Open, tmp_path: Path) -> None:
-    with closing(opened(tmp_path, BERLIN)) as ledger:
-        states = [ledger.state()]
-        ledger.append([ledger_entry(started_at_us=FROM_US)], Position("one", 1))
-        states.append(ledger.state())
-        ledger.sum_up(left_max=0)
-        states.append(ledger.state())
-        assert len(set(states)) == len(states)
-        with ledger.snapshot():
-            before = ledger.state()
-            ledger.append([ledger_entry(started_at_us=FROM_US)], Position("one", 2))
-            assert ledger.state() == before == states[-1]
-        assert ledger.state() != before

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +17,7 @@ from ledger_entries import ledger_entry
 from ledgers import store
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import Basis, LedgerEntry, is_attempt
-from tollkeeper.ports import Ledger, Position
+from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.comparison import MEASURES, NOTHING, Change, Sums
 from tollkeeper.reports.filters import parse_filters
@@ -65,8 +65,6 @@ def check_sums(found: Sums, entries: Sequence[LedgerEntry]) -> None:
         if counted["entries"]:
             assert share.cost_usd == counted["cost_usd"]
 
-
-T = TypeVar("T")
 
 sometime = st.integers(NOW_US - 70 * DAY_US, NOW_US) | st.sampled_from(
     [
@@ -228,30 +226,3 @@ def test_more_days_than_a_chart_holds_are_refused() -> None:
         OverviewQuestion(period)
     with pytest.raises(BadQuestion, match="no dimension"):
         OverviewQuestion(period_named("30d", BERLIN, NOW_US), "cost; DROP TABLE entries")
-
-
-def test_what_comes_while_the_threads_set_out_is_in_the_sums_and_in_their_parts(
-    ledger: Ledger,
-) -> None:
-    def entries(count: int) -> list[LedgerEntry]:
-        started_us = NOW_US - DAY_US
-        return [ledger_entry(started_at_us=started_us, cost_nanos=7_000) for _ in range(count)]
-
-    scope = store(ledger, entries(3))
-    came = iter(range(2, 9))
-
-    def before_all_else(make: Callable[[], T]) -> Callable[[], T]:
-        """Work it out first, and let calls come before the sums are asked for."""
-        made = make()
-        number = next(came)
-        more = [entry._replace(org=scope.org) for entry in entries(number)]
-        ledger.append(more, Position(scope.org, number))
-        return lambda: made
-
-    question = OverviewQuestion(period_named("30d", BERLIN, NOW_US))
-    found = overview(ledger, scope, question, NOW_US, before_all_else)
-    assert found.stretch.now.requests == 3 + 2 + 3
-    assert sum(part.requests for part in found.parts) == found.stretch.now.requests
-    assert sum(part.change.now or 0 for part in found.parts) == found.stretch.now.cost_usd
-    days = zip(*(part.by_day for part in found.parts if part.by_day), strict=True)
-    assert sum(cost or 0 for day in days for cost in day) == found.stretch.now.cost_usd

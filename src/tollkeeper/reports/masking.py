@@ -7,7 +7,7 @@ can get behind a pseudonym, and a pseudonym can be used as a person is, to filte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -71,9 +71,6 @@ class MaskedLedger:
 
     def entries(self) -> ir.Table:
         return _masked(self._ledger.entries())
-
-    def state(self) -> Hashable:
-        return self._ledger.state()
 
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return _masked(self._ledger.summed(edges))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
 from tollkeeper.ports import Ledger
@@ -116,7 +116,6 @@ def overview(
     """
     period = question.period
     days = period.days()
-    broken_down = beside(lambda: _breakdown(ledger, scope, question))
     newest_calls = beside(lambda: _newest(ledger, scope, question))
     with ledger.snapshot():
         month, today, stretch = compared(
@@ -129,10 +128,8 @@ def overview(
                 period,
             ),
         )
-        found = broken_down()
-        if found.state != ledger.state():  # something came while the threads set out
-            found = _breakdown(ledger, scope, question)
-        rows, daily = found.rows, found.daily
+        rows = _part_rows(ledger, scope, question, stretch.previous)
+        daily = _by_day(ledger, scope, question, [row["part"] for row in rows[:SERIES]])
         recent, has_entries = newest_calls()
     parts = tuple(
         _part(row, stretch.now, daily[index] if index < SERIES else ())
@@ -199,24 +196,10 @@ def compared(
     ]
 
 
-class _Breakdown(NamedTuple):
-    """The parts, the daily costs of the first of them and of all others, and what they are of."""
-
-    state: Hashable
-    rows: list[dict[str, Any]]
-    daily: list[tuple[Decimal | None, ...]]
-
-
-def _breakdown(ledger: Ledger, scope: Scope, question: OverviewQuestion) -> _Breakdown:
-    with ledger.snapshot():
-        rows = _part_rows(ledger, scope, question)
-        keys = [row["part"] for row in rows[:SERIES]]
-        return _Breakdown(ledger.state(), rows, _by_day(ledger, scope, question, keys))
-
-
-def _part_rows(ledger: Ledger, scope: Scope, question: OverviewQuestion) -> list[dict[str, Any]]:
+def _part_rows(
+    ledger: Ledger, scope: Scope, question: OverviewQuestion, previous: Period
+) -> list[dict[str, Any]]:
     period = question.period
-    previous = period.previous()
     selection = Selection(
         *(scope, previous.start_us, period.end_us, question.filters), zone=period.zone
     ).summed((question.dimension,), (period.start_us, previous.until_us), daily=ledger.days_zone())

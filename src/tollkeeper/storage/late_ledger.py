@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
@@ -75,9 +75,6 @@ class LateLedger:
 
     def entries(self) -> ir.Table:
         return self._required().entries()
-
-    def state(self) -> Hashable:
-        return self._required().state()
 
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return self._required().summed(edges)

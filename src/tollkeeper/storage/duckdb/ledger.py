@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -48,7 +48,6 @@ from tollkeeper.telemetry import logger
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-_STATE: Final = "SELECT (SELECT count(*) FROM entries), * FROM summed_entries"
 _QUERIES_REMEMBERED: Final = 512
 _CHECKPOINT_TRIES: Final = 40
 _CHECKPOINT_PAUSE_S: Final = 0.025
@@ -141,12 +140,6 @@ class DuckDbLedger:
     def entries(self) -> ir.Table:
         """Give the entries table as an Ibis expression."""
         return self._entries
-
-    def state(self) -> Hashable:
-        """Say how many entries there are, and how many are in each kind of sums."""
-        with self._cursor() as cursor:
-            (found,) = cursor.execute(_STATE).fetchall()
-        return self._handle.times_opened, *found
 
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         """Give the sums of whole quarter-hours, and single entries at their edges."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
@@ -35,7 +35,6 @@ from tollkeeper.telemetry import logger
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-_STATE: Final = "SELECT (SELECT max(rowid) FROM entries), * FROM summed_entries"
 _QUERIES_REMEMBERED: Final = 512
 _LOG_BYTES_MAX: Final = 64 << 20
 _OF_FUNCTIONS: Final = ("user-defined function raised exception", "string or blob too big")
@@ -161,13 +160,6 @@ class SqliteLedger:
     def entries(self) -> ir.Table:
         """Give the entries table as an Ibis expression."""
         return self._entries
-
-    def state(self) -> Hashable:
-        """Say how many entries there are, and how many are in each kind of sums."""
-        with self.snapshot():
-            connection: sqlite3.Connection = self._of_thread.connection
-            found = connection.execute(_STATE).fetchone()
-        return self._handle.times_opened, *found
 
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         """Give the sums of whole quarter-hours, and single entries at their edges."""
