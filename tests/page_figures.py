@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from html import unescape
 
 
@@ -22,8 +22,9 @@ def written(money: Decimal | None) -> str:
 
 
 def total(values: Iterable[str | int | Decimal | None]) -> Decimal:
-    """Add up amounts; what is unknown adds nothing."""
-    return sum((Decimal(value) for value in values if value not in {None, ""}), Decimal(0))
+    """Add up amounts, to their last digit; what is unknown adds nothing."""
+    with localcontext(prec=80):
+        return sum((Decimal(value) for value in values if value not in {None, ""}), Decimal(0))
 
 
 def section(page: str, identifier: str, tag: str = "section") -> str:
