@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -41,6 +41,7 @@ CHOICES: Final = frozenset({"model", "model_requested", "model_served", "provide
 """Dimensions that say what was chosen for a request. By these, requests that moved from one value
 to another are mix; by all others each value's own requests are its volume."""
 
+_EXACT: Final = Context(prec=60)
 _NOTHING_SPENT: Final = (Outcome.REFUSED, Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_FAILED)
 _MODEL: Final = "model"
 _LONG: Final = " above="  # in the key of a price that is for long prompts only
@@ -115,7 +116,7 @@ class Bridge:
     @property
     def difference_usd(self) -> Decimal:
         """Give what was spent more now, of what is known."""
-        return self.now.cost_usd - self.before.cost_usd
+        return _EXACT.subtract(self.now.cost_usd, self.before.cost_usd)
 
 
 @dataclass(frozen=True, slots=True)
