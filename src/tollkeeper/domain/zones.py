@@ -115,3 +115,19 @@ def even_days(moments_us: Iterable[int], zone: ZoneInfo) -> list[int]:
                 raise UnevenDays(f"a day in {zone.key} begins within a quarter-hour")
             begins_us.append(begin_us)
     return begins_us
+
+
+def are_days_of(name: str, days_us: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether all days begin when those of a zone do, and end before the next.
+
+    Of each day it is given when it begins and the last moment in it. No zone has this name: no.
+    """
+    try:
+        zone = ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        return False
+    for begin_us, last_us in days_us:
+        begins_us, ends_us = day_around(begin_us, zone)
+        if begins_us != begin_us or last_us >= ends_us:
+            return False
+    return True

@@ -38,6 +38,12 @@ def table(name: str, columns: Sequence[Column]) -> ir.Table:
     )
 
 
+def within(table: ir.Table, bounds: Sequence[tuple[ir.Value, ir.Value]]) -> ir.BooleanValue:
+    """Tell whether rows start within any of some bounds, of which the end is excluded."""
+    started_at = table.started_at
+    return ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in bounds))
+
+
 def require_tag_key(key: str) -> None:
     """Raise ValueError for a key that no tag may have: it becomes a part of the SQL."""
     if not _TAG_KEY.fullmatch(key):

@@ -20,9 +20,10 @@ import duckdb
 import ibis
 
 from tollkeeper.domain.sums import LAST_AT
-from tollkeeper.domain.zones import day_around, epoch_us_of, even_days, moment_of
+from tollkeeper.domain.zones import are_days_of, epoch_us_of, even_days, moment_of
 from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.quarter_hours import bound_integer, single
+from tollkeeper.storage.ledger_tables import within
 from tollkeeper.storage.summed_columns import DAY_ALIKE, DAY_ROW, SUMMED
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ STEP: Final = 250_000
 
 _SPAN: Final = "quarter_hours.rowid >= $first AND quarter_hours.rowid < $after"
 _MOMENTS: Final = f"SELECT DISTINCT started_at FROM quarter_hours WHERE {_SPAN} ORDER BY 1"  # noqa: S608
+_DAYS: Final = f"SELECT started_at, max({LAST_AT}) FROM {TABLE} GROUP BY 1"  # noqa: S608
 _ADD: Final = f"""
 INSERT INTO {TABLE} BY NAME
 SELECT begins AS started_at, max({LAST_AT}) AS {LAST_AT},
@@ -68,17 +70,12 @@ def together(
     in_days = quarters.rowid() < bound_integer(SLOT)
     parts = [whole, quarters.filter(~in_days, *uncut)]
     if edge_days:
-        parts.append(quarters.filter(in_days, _within(quarters, edge_days), *uncut))
+        parts.append(quarters.filter(in_days, within(quarters, edge_days), *uncut))
     summed = entries.rowid() < bound_integer(quarter_hours.SLOT)
     parts.append(single(entries.filter(~summed)))
     if edges:
-        parts.append(single(entries.filter(summed, _within(entries, edges))))
+        parts.append(single(entries.filter(summed, within(entries, edges))))
     return ibis.union(*(part.select(*names) for part in parts), distinct=False)
-
-
-def _within(table: ir.Table, bounds: Sequence[tuple[ir.Value, ir.Value]]) -> ir.BooleanValue:
-    started_at = table.started_at
-    return ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in bounds))
 
 
 def zone_of(cursor: duckdb.DuckDBPyConnection) -> str:
@@ -87,22 +84,12 @@ def zone_of(cursor: duckdb.DuckDBPyConnection) -> str:
     Also where its rules have other days than those that are there.
     """
     (found,) = cursor.execute("SELECT days_of FROM summed_entries").fetchall()
-    name = str(found[0] or "")
-    return name if name and _are_days(cursor, name) else ""
-
-
-def _are_days(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Say whether all days that are there begin when the zone's do, and end before the next."""
-    try:
-        zone = ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        return False
-    rows = cursor.execute(f"SELECT started_at, max({LAST_AT}) FROM {TABLE} GROUP BY 1").fetchall()  # noqa: S608
-    for begin, last in rows:
-        begin_us, last_us = (epoch_us_of(each.replace(tzinfo=UTC)) for each in (begin, last))
-        if day_around(begin_us, zone)[0] != begin_us or last_us >= day_around(begin_us, zone)[1]:
-            return False
-    return True
+    rows = cursor.execute(_DAYS).fetchall()
+    days_us = (
+        (epoch_us_of(begin.replace(tzinfo=UTC)), epoch_us_of(last.replace(tzinfo=UTC)))
+        for begin, last in rows
+    )
+    return found[0] if are_days_of(found[0], days_us) else ""
 
 
 def left(cursor: duckdb.DuckDBPyConnection) -> int:

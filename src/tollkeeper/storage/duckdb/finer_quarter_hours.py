@@ -22,6 +22,7 @@ from tollkeeper.request_times import TIMED
 from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.quarter_hours import bound_integer, single
 from tollkeeper.storage.duckdb.request_times import LISTS, with_lists
+from tollkeeper.storage.ledger_tables import within
 from tollkeeper.storage.summed_columns import ALIKE, FINER_ROW, MADE, SUMMED
 
 if TYPE_CHECKING:
@@ -119,9 +120,8 @@ def together(
         begins = [begin for begin, _ in edges]
         of_these = sums.filter(sums.started_at.isin(begins), sums[SESSION_NUMBER].notnull())
         of_these = of_these.select("session_id", number=SESSION_NUMBER).distinct()
-        started_at = entries.started_at
-        within = ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in edges))
-        parts.append(_numbered(entries.filter(~follows, within), of_these).select(*names))
+        cut = within(entries, edges)
+        parts.append(_numbered(entries.filter(~follows, cut), of_these).select(*names))
     return ibis.union(*parts, distinct=False)
 
 

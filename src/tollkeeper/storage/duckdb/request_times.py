@@ -19,6 +19,7 @@ from tollkeeper.ports import QUARTER_HOUR_US
 from tollkeeper.request_times import TIMED
 from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.quarter_hours import bound_integer
+from tollkeeper.storage.ledger_tables import within
 from tollkeeper.storage.timed_columns import ALIKE, ROW
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ def together(
     follows = entries.rowid() >= bound_integer(SLOT)
     parts = [whole, single(entries.filter(follows))]
     if edges:
-        started_at = entries.started_at
-        within = ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in edges))
-        parts.append(single(entries.filter(~follows, within)))
+        cut = within(entries, edges)
+        parts.append(single(entries.filter(~follows, cut)))
     return ibis.union(*parts, distinct=False)
 
 

@@ -15,7 +15,8 @@ import ibis
 import ibis.expr.datatypes as dt
 
 from tollkeeper.domain.sums import LAST_AT
-from tollkeeper.domain.zones import day_around, even_days
+from tollkeeper.domain.zones import are_days_of, even_days
+from tollkeeper.storage.ledger_tables import within
 from tollkeeper.storage.sqlite.quarter_hours import (
     add_in_halves,
     adding,
@@ -72,18 +73,13 @@ def together(
     daily = _STATE.select("daily").as_scalar()
     parts = [whole, by_number(quarters.filter(quarters.rowid() > daily, *uncut))]
     if edge_days:
-        cut = _within(quarters, edge_days)
+        cut = within(quarters, edge_days)
         parts.append(by_number(quarters.filter(quarters.rowid() <= daily, cut, *uncut)))
     parts.append(single(entries.filter(entries.rowid() > summed_entries())))
     if edges:
-        cut = _within(entries, edges)
+        cut = within(entries, edges)
         parts.append(single(entries.filter(entries.rowid() <= summed_entries(), cut)))
     return ibis.union(*(part.select(*names) for part in parts), distinct=False)
-
-
-def _within(table: ir.Table, bounds: Sequence[tuple[ir.Value, ir.Value]]) -> ir.BooleanValue:
-    started_at = table.started_at
-    return ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in bounds))
 
 
 def zone_of(connection: sqlite3.Connection) -> str:
@@ -92,16 +88,8 @@ def zone_of(connection: sqlite3.Connection) -> str:
     Also where its rules have other days than those that are there.
     """
     (name,) = connection.execute("SELECT days_of FROM summed_entries").fetchone()
-    try:
-        zone = ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        return ""
     days = f"SELECT started_at, max({LAST_AT}) FROM {TABLE} GROUP BY 1"  # noqa: S608 - ours
-    for begin_us, last_us in connection.execute(days):
-        begins_us, ends_us = day_around(begin_us, zone)
-        if begins_us != begin_us or last_us >= ends_us:
-            return ""
-    return str(name)
+    return name if are_days_of(name, connection.execute(days)) else ""
 
 
 def left(connection: sqlite3.Connection) -> int:

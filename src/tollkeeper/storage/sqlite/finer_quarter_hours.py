@@ -19,7 +19,7 @@ import ibis.expr.datatypes as dt
 from tollkeeper.domain.sums import LAST_AT, SESSION_ALONE, SESSION_KEY
 from tollkeeper.request_times import TIMED
 from tollkeeper.storage.columns import COLUMNS, Column, Kind
-from tollkeeper.storage.ledger_tables import table
+from tollkeeper.storage.ledger_tables import table, within
 from tollkeeper.storage.sqlite import quarter_hours
 from tollkeeper.storage.sqlite.finer_schema import KIND, LABEL
 from tollkeeper.storage.sqlite.quarter_hours import BEGINS
@@ -94,9 +94,8 @@ def together(
         )
     parts = [whole.select(*names), _single(follows, _numbers(follows)).select(*names)]
     if edges:
-        started_at = entries.started_at
-        within = ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in edges))
-        of_edges = entries.filter(number <= summed, within)
+        cut = within(entries, edges)
+        of_edges = entries.filter(number <= summed, cut)
         parts.append(_single(of_edges, _SESSIONS).select(*names))
     return ibis.union(*parts, distinct=False)
 

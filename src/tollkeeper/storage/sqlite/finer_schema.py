@@ -9,36 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-KIND: Final = (
-    "source",
-    "org",
-    "team",
-    "user_id",
-    "user_name",
-    "key_id",
-    "key_name",
-    "tool",
-    "tool_version",
-    "provider",
-    "model_requested",
-    "model_served",
-    "endpoint",
-    "wire",
-    "streamed",
-    "status",
-    "outcome",
-    "error_code",
-    "basis",
-    "unpriced_reason",
-    "tier",
-    "attempt",
-    "part",
-    "price_provider",
-    "price_key",
-    "batch",
-    "priced",
-    "has_pieces",
-)
+from tollkeeper.storage.summed_columns import DAY_ALIKE
+
+KIND: Final = tuple(each.name for each in DAY_ALIKE)
 """What a row of ``kinds`` says: all that entries of a quarter-hour are alike in, but for calls
 without a price, whose id stands in the row of sums."""
 

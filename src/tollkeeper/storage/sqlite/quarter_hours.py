@@ -16,6 +16,7 @@ import ibis.expr.datatypes as dt
 
 from tollkeeper.domain.sums import LAST_AT
 from tollkeeper.ports import QUARTER_HOUR_US
+from tollkeeper.storage.ledger_tables import within
 from tollkeeper.storage.summed_columns import (
     ALIKE,
     MADE,
@@ -86,9 +87,8 @@ def together(
     after = single(entries.filter(number > summed))
     if not edges:
         return ibis.union(whole, after, distinct=False)
-    started_at = entries.started_at
-    within = ibis.or_(*((started_at >= begin) & (started_at < end) for begin, end in edges))
-    of_edges = single(entries.filter(number <= summed, within))
+    cut = within(entries, edges)
+    of_edges = single(entries.filter(number <= summed, cut))
     return ibis.union(whole, after, of_edges, distinct=False)
 
 
