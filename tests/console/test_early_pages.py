@@ -19,11 +19,14 @@ from ledgers import open_duckdb
 from tollkeeper.console.early import Beginning
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.ports import Ledger
+from tollkeeper.reports import bridge
 
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
-OF_THE_LEDGER = ("/", "/explore", "/calls", "/models", "/savings", "/keys", "/me", "/statements")
-ASKED_BEFORE = ("/why", "/calls/call-1", "/adoption")
-"""Pages that the ledger may refuse, or that may not need it: they begin once that is known."""
+OF_THE_LEDGER = (
+    *("/", "/explore", "/calls", "/models", "/savings", "/keys", "/me", "/statements", "/why"),
+)
+ASKED_BEFORE = ("/calls/call-1", "/adoption")
+"""Pages of what there may not be, or that may not need it: they begin once that is known."""
 
 OF_THE_STORE = ("/people", "/budgets", "/alerts", "/settings", "/settings/audit", "/account")
 REFUSED = (
@@ -101,6 +104,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
 
     with running_console(tmp_path_factory.mktemp("slow"), opened=opened) as console:
         console.load(console.entry_of("member", entry_id="call-1", call_id="call-1"))
+        console.load(console.entry_of("member", entry_id="call-2", session_id="another"))
         for path in OF_THE_LEDGER:  # builds its queries
             assert console.get(path, console.session("admin")).status == 200
         yield Slow(console, held[0])
@@ -131,7 +135,7 @@ def test_a_page_begins_while_the_ledger_is_asked(slow: Slow, path: str) -> None:
     top = steady(first)
     assert "<nav" in top
     assert f'<style id="style" data-file="{sheet_of(slow)}">' in top
-    assert f'href="{path}" aria-current="page"' in top
+    assert (f'href="{path}" aria-current="page"' in top) == (path != "/why")  # no link of the menu
     assert steady(reply.body) == steady(whole.body)
     guarded = set(reply.headers) - {"transfer-encoding", "x-accel-buffering", "date"}
     assert guarded == set(whole.headers) - {"content-length", "date"}
@@ -244,6 +248,22 @@ def test_what_befalls_a_page_later_stands_in_it(
         before[0] + 1,
         before[1],
     )
+
+
+def test_what_the_ledger_refuses_late_stands_in_the_page(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever does not ask for a whole page as a browser does is told by the status, as ever."""
+    monkeypatch.setattr(bridge, "CELLS_MAX", 1)
+    target, refusal = "/why?by=session", "more than 1 values with their models: add a filter"
+    before = slow.counted("/why", 422)
+    reply, first = slow.pieces(target)
+    assert (reply.status, refusal in reply.text, is_early(reply)) == (200, True, True)
+    assert (b"<nav" in first, b"<main" in first) == (True, False)
+    assert reply.text.count("<main") == reply.text.count("<h1") == reply.text.count("</html>") == 1
+    assert slow.counted("/why", 422) == before + 1
+    for asked, headers in (("", {}), ("&format=json", BROWSER), ("", BROWSER | {"x-swap": "main"})):
+        assert slow.get(target + asked, headers).status == 422, (asked, headers)
 
 
 @pytest.mark.usefixtures("hasty")

@@ -137,13 +137,6 @@ class Changes:
     other: Bridge | None = None
 
 
-class Cells(NamedTuple):
-    """What the ledger says to a question: a row for each side of a value's model."""
-
-    question: ChangesQuestion
-    rows: Sequence[Mapping[str, Any]]
-
-
 def changes(
     ledger: Ledger, scope: Scope, question: ChangesQuestion, book: PriceBook, now_us: int
 ) -> Changes:
@@ -151,21 +144,10 @@ def changes(
 
     ``book`` says how the prices of a model's kinds of tokens stand to each other.
     """
-    return changes_of(cells_of(ledger, scope, question), book, now_us)
-
-
-def cells_of(ledger: Ledger, scope: Scope, question: ChangesQuestion) -> Cells:
-    """Ask the ledger, within what the scope allows. Raises BadQuestion for too many cells."""
-    rows = _rows(ledger, scope, question)
-    if len({_place(row) for row in rows if any(row[name] for name in _SAID)}) > CELLS_MAX:
+    cells = _rows(ledger, scope, question)
+    if len({_place(row) for row in cells if any(row[name] for name in _SAID)}) > CELLS_MAX:
         raise BadQuestion("by", f"more than {CELLS_MAX:,} values with their models: add a filter")
-    return Cells(question, rows)
-
-
-def changes_of(cells: Cells, book: PriceBook, now_us: int) -> Changes:
-    """Answer from what the ledger said."""
-    question = cells.question
-    spots = _spots(cells.rows, question.dimension, book)
+    spots = _spots(cells, question.dimension, book)
     effects = effects_of([spot.cell for spot in spots])
     found = list(zip(spots, effects, strict=True))
     is_choice = question.dimension in CHOICES

@@ -118,11 +118,11 @@ def changes(console: Console, viewer: Viewer, query: Query) -> ChangesPage:
     now_us = console.now_us()
     usual = "model" if _one_team(viewer) else "team"
     question = changes_question(query, now_us, by=usual)
-    cells = report.cells_of(ledger_for(console, viewer), viewer.scope, question)
-    stands(ChangesPage)
-    found = unranked_changes(
-        console, viewer, report.changes_of(cells, console.terms().book, now_us)
+    stands(ChangesPage, console.ledger)  # too many cells are told of where the page would be
+    found = report.changes(
+        ledger_for(console, viewer), viewer.scope, question, console.terms().book, now_us
     )
+    found = unranked_changes(console, viewer, found)
     links = Links(time_of(query), question.period.zone, question.filters, question.dimension)
     before = {name: query[name] for name in ("before_from", "before_to") if query.get(name)}
     return _page(viewer, found, links, before)
