@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from companies import ADMIN
 
@@ -109,11 +116,13 @@ class Visitor:
         """Open a further tab."""
         page = self.context.new_page()
         page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
-        page.on(
-            "console",
-            lambda told: self.faults.append(told.text) if told.type in {"error", "warning"} else 0,
-        )
+        page.on("console", self._note)
         return page
+
+    def _note(self, told: ConsoleMessage) -> None:
+        """Keep what the browser itself complains about."""
+        if told.type in {"error", "warning"}:
+            self.faults.append(told.text)
 
     def sign_in(self, email: str = ADMIN) -> Visitor:
         """Sign in with a one-time link."""
