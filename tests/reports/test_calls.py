@@ -17,7 +17,8 @@ from tollkeeper.domain.corrections import bookings_of
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.money import usd
 from tollkeeper.ports import Ledger
-from tollkeeper.reports.calls import CallRow, CallsQuestion, calls
+from tollkeeper.reports.call_rows import CallRow
+from tollkeeper.reports.calls import CallsQuestion, calls
 from tollkeeper.reports.filters import parse_filters
 from tollkeeper.reports.period import period_between
 from tollkeeper.reports.questions import BadQuestion
@@ -101,6 +102,34 @@ def passes(entry: LedgerEntry, filters: str) -> bool:
     return all(
         (values[each.dimension] in each.values) != each.negated for each in parse_filters(filters)
     )
+
+
+@pytest.mark.parametrize("between", [0, 300])
+@pytest.mark.parametrize("filters", ["", "team:core"])
+def test_newest_calls_come_with_their_amounts_whatever_lies_between(
+    ledger: Ledger, between: int, filters: str
+) -> None:
+    """A few entries are read together, many are not: the answer is the same."""
+    calls_of_core = [
+        ledger_entry(team="core", cost_nanos=10 + number, started_at_us=START_US + number)
+        for number in range(3)
+    ]
+    parts = [
+        each._replace(entry_id=f"{each.entry_id}p", part=1, cost_nanos=100, team="data")
+        for each in calls_of_core
+    ]
+    others = [
+        ledger_entry(team="core", part=2, call_id=f"c{number}", started_at_us=START_US + 2)
+        for number in range(between)
+    ]
+    scope = store(ledger, [*calls_of_core, *parts, *others])
+    page = calls(ledger, scope, CallsQuestion(filters=parse_filters(filters), limit=2))
+    assert [(row.entry_id, row.cost_usd) for row in page.rows] == [
+        (each.entry_id, usd(each.cost_nanos + 100))
+        for each in reversed(calls_of_core[1:])
+        if each.cost_nanos is not None
+    ]
+    assert page.next_cursor
 
 
 def test_parts_and_corrections_are_in_their_attempts_amounts(ledger: Ledger) -> None:

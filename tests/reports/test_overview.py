@@ -186,6 +186,22 @@ def test_what_is_unknown_stays_unknown(ledger: Ledger) -> None:
     assert part.by_day[0] == Decimal(0)
 
 
+@pytest.mark.parametrize("others", [{"part": 1}, {"corrects": "earlier"}, {"attempt": 2}])
+def test_calls_without_a_price_are_counted_once_each(
+    ledger: Ledger, others: dict[str, Any]
+) -> None:
+    """Entries stand for calls, but not those of further models, nor those that only add."""
+    entries = [
+        ledger_entry(started_at_us=NOW_US - before, cost_nanos=None, basis=Basis.UNPRICED)
+        for before in (1, 1_000_000, 3 * DAY_US)
+    ]
+    of_the_last = entries[-1]._replace(entry_id=f"{entries[-1].entry_id}x", **others)
+    found = page(ledger, store(ledger, [*entries, of_the_last]))
+    check_sums(found.stretch.now, [*entries, of_the_last])
+    assert found.stretch.now.unpriced_calls == (4 if "attempt" in others else 3)
+    assert found.today.now.unpriced_calls == 2
+
+
 def test_an_empty_installation_says_so(ledger: Ledger) -> None:
     found = page(ledger, Scope("nobody"))
     assert not found.has_entries

@@ -9,7 +9,7 @@ from tollkeeper.console.shared import Console
 from tollkeeper.domain.access import Role, Scope, Viewer
 from tollkeeper.domain.ledger import Outcome
 from tollkeeper.reports import calls
-from tollkeeper.reports.calls import CallRow
+from tollkeeper.reports.call_rows import CallRow
 from tollkeeper.services import connect
 from tollkeeper.services.connect import Connection, ToolSettings
 

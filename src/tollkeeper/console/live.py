@@ -16,7 +16,7 @@ from tollkeeper.console.alert_marks import SharedMark
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.errors import Overloaded
 from tollkeeper.domain.ledger import LedgerEntry
-from tollkeeper.reports.calls import CallRow
+from tollkeeper.reports.call_rows import CallRow
 from tollkeeper.reports.live import LiveFigures, allows, call_rows
 
 CONNECTIONS_MAX: Final = 500

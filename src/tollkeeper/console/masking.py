@@ -15,7 +15,7 @@ from tollkeeper.domain.errors import KeyRejected, NotAllowed
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.bridge import Changes
-from tollkeeper.reports.calls import CallRow
+from tollkeeper.reports.call_rows import CallRow
 from tollkeeper.reports.masking import MaskedLedger, masked_row, salt_of
 from tollkeeper.reports.questions import BadQuestion
 from tollkeeper.reports.usage import UsageQuestion

@@ -11,7 +11,7 @@ from tollkeeper.console.links import Links
 from tollkeeper.console.rendering import address
 from tollkeeper.domain.ledger import Basis
 from tollkeeper.reports import formatting, zones
-from tollkeeper.reports.calls import CallRow
+from tollkeeper.reports.call_rows import CallRow
 
 
 class CallLine(NamedTuple):

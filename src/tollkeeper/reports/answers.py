@@ -11,7 +11,8 @@ from tollkeeper.domain import usage as u
 from tollkeeper.domain.money import usd_text
 from tollkeeper.reports import zones
 from tollkeeper.reports.call import CallDetail, EntryDetail
-from tollkeeper.reports.calls import CallRow, CallsPage
+from tollkeeper.reports.call_rows import CallRow
+from tollkeeper.reports.calls import CallsPage
 from tollkeeper.reports.comparison import Change, Comparison, Sums
 from tollkeeper.reports.dimensions import NAMES
 from tollkeeper.reports.export import amount_text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,20 +19,40 @@ class IntervalSums(NamedTuple):
     ``calls`` and their ``tokens``; both are what ``comparison.sums_of`` takes.
     """
 
-    priced: Sequence[dict[str, Any]]
-    unpriced: Sequence[dict[str, Any]]
+    priced: Sequence[Mapping[str, Any]]
+    unpriced: Sequence[Mapping[str, Any]]
 
 
 def interval_sums(
     ledger: Ledger, selection: Selection, moments_us: Sequence[int], *, finely: bool = False
 ) -> IntervalSums:
-    """Sum up what is selected, in one pass; ``finely`` allows finer sums."""
+    """Sum up what is selected, in one pass; ``finely`` allows finer sums.
+
+    Single calls are only looked at where some cost is unknown, and entries do not stand for calls.
+    """
     moments_us = tuple(moments_us)
     summed = selection.summed((), moments_us, finely=finely, daily=ledger.days_zone())
     values = summed.values() | zones.interval_values(moments_us, queries.BOUNDARY)
     rows = ledger.run(queries.by_interval(ledger, summed.shape(), len(moments_us)), values)
-    if not any(row["unpriced"] for row in rows):
-        return IntervalSums(rows, ())  # which is usual, and spares to look at single calls
+    if all(map(_are_calls, rows)):
+        return IntervalSums(rows, [_unpriced(row) for row in rows if row["unpriced"]])
     by_call = replace(summed, daily="").shape()
     query = queries.unpriced_by_interval(ledger, by_call, len(moments_us))
     return IntervalSums(rows, ledger.run(query, values))
+
+
+def _are_calls(row: Mapping[str, Any]) -> bool:
+    """Say whether the entries without a price are the attempts without one.
+
+    They are if each is an attempt itself, or takes one back: only further models of a call, and
+    what adds to an entry without standing for it, make several entries of one attempt.
+    """
+    return not row["unpriced_part"] and (row["unpriced_sign"] or 0) == row["unpriced"]
+
+
+def _unpriced(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "interval_": row["interval_"],
+        "calls": row["unpriced"],
+        "tokens": row["unpriced_tokens"] or 0,
+    }

@@ -12,7 +12,7 @@ from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import LedgerEntry, is_attempt, unpriced_count
 from tollkeeper.domain.money import usd
 from tollkeeper.ports import Ledger
-from tollkeeper.reports.calls import CallRow
+from tollkeeper.reports.call_rows import CallRow
 from tollkeeper.reports.comparison import Sums, sums_of
 from tollkeeper.reports.interval_sums import interval_sums
 from tollkeeper.reports.measures import added

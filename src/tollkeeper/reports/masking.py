@@ -17,7 +17,7 @@ import ibis
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Ledger, Position, Vault
 from tollkeeper.reports import bindings
-from tollkeeper.reports.calls import CallRow
+from tollkeeper.reports.call_rows import CallRow
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -13,7 +13,8 @@ from tollkeeper.ports import Ledger
 from tollkeeper.reports import overview_queries as queries
 from tollkeeper.reports import zones
 from tollkeeper.reports.beside import Beside, at_once
-from tollkeeper.reports.calls import CallRow, newest
+from tollkeeper.reports.call_rows import CallRow
+from tollkeeper.reports.calls import newest
 from tollkeeper.reports.comparison import Change, Comparison, Sums, sums_of
 from tollkeeper.reports.dimensions import check_dimension
 from tollkeeper.reports.filters import CLOCK, Filter

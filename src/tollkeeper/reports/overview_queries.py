@@ -27,11 +27,19 @@ def by_interval(ledger: Ledger, shape: SelectionShape, boundaries: int) -> ir.Ta
     """Give all measures by ``interval_`` (between the boundaries) and ``basis``.
 
     Several periods that overlap are answered by one pass over the entries: each of them is
-    a run of intervals.
+    a run of intervals. Of what has no price, ``unpriced_part`` is the highest number of a part,
+    ``unpriced_sign`` how many entries there are, and ``unpriced_tokens`` their tokens.
     """
     table = selected(ledger, shape)
     place = zones.interval(table.started_at, boundaries, BOUNDARY)
-    return table.group_by(interval_=place, basis=table.basis).agg(**aggregates(table, MEASURES))
+    is_open = table.cost_usd.isnull()  # of a row of sums as well: those alike are, or none is
+    tokens = table.tokens_in.sum(where=is_open) + table.tokens_out.sum(where=is_open)
+    return table.group_by(interval_=place, basis=table.basis).agg(
+        **aggregates(table, MEASURES),
+        unpriced_part=table.part.max(where=is_open),
+        unpriced_sign=table.sign.sum(where=is_open),
+        unpriced_tokens=tokens,
+    )
 
 
 @lru_cache(_SHAPES_REMEMBERED)

@@ -212,25 +212,35 @@ def selected(
     Where the shape has ``edges``, some rows are the sums of several entries.
     """
     table = ledger.entries() if shape.edges is None else _summed(ledger, shape, shape.edges)
-    conditions = [table.org == bindings.text("org")]
+    return table.filter(*conditions(ledger, table, shape, leaving))
+
+
+def conditions(
+    ledger: Ledger,
+    table: ir.Table,
+    shape: SelectionShape,
+    leaving: Collection[str] = frozenset(),
+) -> list[ir.BooleanValue]:
+    """Give what rows of a table have to be, to be selected."""
+    found: list[ir.BooleanValue] = [table.org == bindings.text("org")]
     if shape.teams == 0:
-        conditions.append(ibis.literal(False))
+        found.append(ibis.literal(False))
     elif shape.teams is not None:
-        conditions.append(
+        found.append(
             table.team.isin([bindings.text(f"team_{slot}") for slot in range(shape.teams)])
         )
     if shape.one_user:
-        conditions.append(table.user_id == bindings.text("user"))
+        found.append(table.user_id == bindings.text("user"))
     if shape.from_start:
-        conditions.append(table.started_at >= bindings.moment("start"))
+        found.append(table.started_at >= bindings.moment("start"))
     if shape.to_end:
-        conditions.append(table.started_at < bindings.moment("end"))
-    conditions += [
+        found.append(table.started_at < bindings.moment("end"))
+    found += [
         filter_expression(ledger, table, index, each)
         for index, each in enumerate(shape.filters)
         if each.dimension not in leaving
     ]
-    return table.filter(*conditions)
+    return found
 
 
 def _summed(ledger: Ledger, shape: SelectionShape, edges: int) -> ir.Table:

@@ -14,6 +14,7 @@ from tollkeeper.console.shared import Console
 from tollkeeper.reports import call as call_report
 from tollkeeper.reports import calls as calls_report
 from tollkeeper.reports.answers import call_document, calls_document
+from tollkeeper.reports.call_rows import CallRow
 from tollkeeper.reports.export import csv_lines
 from tollkeeper.reports.parameters import calls_question
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
@@ -44,7 +45,7 @@ def calls(console: Console, access: Access, question: Question) -> Answer:
 
 def call_columns() -> tuple[str, ...]:
     """List the columns of the list as a file."""
-    names = [name for name in calls_report.CallRow.__slots__ if name != "started_at_us"]
+    names = [name for name in CallRow.__slots__ if name != "started_at_us"]
     return ("call_id", "started_at", *(name for name in names if name != "call_id"))
 
 

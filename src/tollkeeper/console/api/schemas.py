@@ -22,7 +22,7 @@ from tollkeeper.domain.price_table import Standing
 from tollkeeper.domain.rate_limits import SCOPES
 from tollkeeper.reports import repricing
 from tollkeeper.reports.answers import ATTRIBUTED
-from tollkeeper.reports.calls import CallRow
+from tollkeeper.reports.call_rows import CallRow
 
 Schema = dict[str, Any]
 

@@ -19,7 +19,8 @@ from tollkeeper.domain.litellm_terms import usd_number
 from tollkeeper.domain.money import nanos_of_usd
 from tollkeeper.reports import calls as calls_report
 from tollkeeper.reports import usage as usage_report
-from tollkeeper.reports.calls import CallRow, CallsQuestion
+from tollkeeper.reports.call_rows import CallRow
+from tollkeeper.reports.calls import CallsQuestion
 from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.period import DAYS_MAX, Period, period_between, period_named
 from tollkeeper.reports.questions import BadQuestion, quoted

@@ -19,6 +19,7 @@ from tollkeeper.domain.ledger import ERROR_OUTCOMES, Basis, Outcome
 from tollkeeper.reports import calls as report
 from tollkeeper.reports import formatting, zones
 from tollkeeper.reports.answers import calls_document
+from tollkeeper.reports.call_rows import CallRow
 from tollkeeper.reports.filters import Filter, filters_text, parse_filters
 from tollkeeper.reports.measures import ratio
 from tollkeeper.reports.parameters import DEFAULT_PERIOD, calls_question
@@ -119,7 +120,7 @@ class CallsPage:
 
     def table(self) -> Table:
         """Give the calls as a table."""
-        columns = [field.name for field in fields(report.CallRow)]
+        columns = [field.name for field in fields(CallRow)]
         return Table(
             "calls",
             columns,
@@ -209,7 +210,7 @@ def _kept(filters: Sequence[Filter]) -> str:
 
 
 def _form(
-    filters: Sequence[Filter], rows: Sequence[report.CallRow], names: dict[str, str]
+    filters: Sequence[Filter], rows: Sequence[CallRow], names: dict[str, str]
 ) -> tuple[Field, ...]:
     """Make the fields, each with the value that is on, and with what this page suggests."""
     values = {
@@ -286,9 +287,7 @@ def _tried(console: Console, viewer: Viewer, links: Links) -> str:
     )
 
 
-def _names(
-    console: Console, viewer: Viewer, rows: Sequence[report.CallRow]
-) -> list[tuple[str, str]]:
+def _names(console: Console, viewer: Viewer, rows: Sequence[CallRow]) -> list[tuple[str, str]]:
     """Give the names of ids in filters, as far as this page knows them."""
     names = [(row.user_id, row.user_name) for row in rows]
     names += [(row.key_id, row.key_name) for row in rows]

@@ -30,7 +30,8 @@ from tollkeeper.console.step_series import StepChart, StepSeries, step_chart
 from tollkeeper.domain.access import Viewer
 from tollkeeper.reports import explore as report
 from tollkeeper.reports import formatting
-from tollkeeper.reports.calls import CallRow, newest
+from tollkeeper.reports.call_rows import CallRow
+from tollkeeper.reports.calls import newest
 from tollkeeper.reports.dimensions import COLUMNS, TAG_PREFIX
 from tollkeeper.reports.explore import Explored
 from tollkeeper.reports.explore_answers import explore_document, explore_table
