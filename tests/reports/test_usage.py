@@ -15,7 +15,7 @@ from arbitrary_entries import corrected_entries
 from ledger_entries import ledger_entry
 from ledgers import store
 from tollkeeper.domain.access import Scope
-from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.ledger import Basis, LedgerEntry
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import zones
 from tollkeeper.reports.filters import parse_filters
@@ -287,6 +287,26 @@ def test_unknown_and_nothing_are_different(ledger: Ledger) -> None:
         "duration_p50_ms": None,
     }
     assert nothing.basis == {}
+
+
+@pytest.mark.parametrize("basis", [Basis.MEASURED, Basis.ESTIMATED])
+def test_what_was_taken_back_is_known_to_be_nothing_in_any_group(
+    ledger: Ledger, basis: Basis
+) -> None:
+    """Totals do not depend on whether it was of a kind that still has other entries."""
+    period = period_between("2026-11-01", "2026-11-01", "UTC", NOW_US)
+    stands = ledger_entry(started_at_us=period.start_us, list_cost_nanos=None)
+    undone = ledger_entry(started_at_us=period.start_us, basis=basis, list_cost_nanos=7)
+    back = undone._replace(
+        entry_id=f"{undone.entry_id}~1-", corrects=undone.entry_id, revision=1, sign=-1
+    )
+    back = back._replace(cost_nanos=-1, list_cost_nanos=-7)
+    scope = store(ledger, [stands, undone, back])
+    metrics = ("list_cost_usd", "entries")
+    for group_by in ((), ("model",), ("basis",)):
+        answer = usage(ledger, scope, UsageQuestion(period, metrics, group_by))
+        assert answer.totals == {"list_cost_usd": Decimal(0), "entries": 1}
+        assert list(answer.basis) == [Basis.MEASURED]
 
 
 def test_ids_bear_their_latest_name(ledger: Ledger) -> None:

@@ -172,7 +172,9 @@ class _Asking:
             rows, truncated = self.rows()
         else:
             rows, truncated = (UsageRow({}, {}, totals, unpriced),), False
-        shares = {row["group_0"]: BasisShare(**_known(row, _BASIS)) for row in by_basis}
+        shares = {
+            row["group_0"]: BasisShare(**_known(row, _BASIS)) for row in by_basis if row["entries"]
+        }
         summed = self.selection.summed((), finely=self.finely)
         (row,) = self.ledger.run(queries.unpriced(self.ledger, summed.shape()), self.values)
         return UsageAnswer(
@@ -182,9 +184,11 @@ class _Asking:
         )
 
     def by_basis(self) -> list[dict[str, Any]]:
+        """Give what adds up by basis, with those of which all was taken back: an amount that
+        comes to 0 is known, and totals are the same in whatever groups they are made."""
         names = dict.fromkeys((*_BASIS, *self.summed))
         additive = tuple(name for name in names if MEASURES[name].kind in ADDITIVE)
-        return self._run(("basis",), additive)
+        return self._run(("basis",), additive, emptied=True)
 
     def totals(self, by_basis: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Value], int]:
         """Add up what can be added up; ask again for what cannot."""
@@ -300,11 +304,14 @@ class _Asking:
         measures: tuple[str, ...],
         order: tuple[Order, ...] = (),
         limit: int | None = None,
+        *,
+        emptied: bool = False,
     ) -> list[dict[str, Any]]:
         selection = self.selection.summed(
             group_by, (), measures, finely=self.finely, daily=self.daily
         )
-        query = grouped(self.ledger, self._shape(selection, group_by), measures, order, limit)
+        shape = self._shape(selection, group_by)
+        query = grouped(self.ledger, shape, measures, order, limit, emptied=emptied)
         return self.ledger.run(query, self.values)
 
 

@@ -74,11 +74,13 @@ def grouped(
     measures: tuple[str, ...],
     order: tuple[Order, ...] = (),
     limit: int | None = None,
+    *,
+    emptied: bool = False,
 ) -> ir.Table:
     """Give the measures of each group.
 
     Groups are columns ``group_0``…, the latest name of an id is ``name_0``…. A group of which
-    corrections have taken everything back is none.
+    corrections have taken everything back is none, unless ``emptied`` ones are wanted.
     """
     table = selected(ledger, shape.selection)
     groups = group_columns(ledger, table, shape)
@@ -88,7 +90,8 @@ def grouped(
     answer = measured(table, groups, measures, names)
     if not groups:
         return answer
-    answer = answer.filter(answer.entries != 0)
+    if not emptied:
+        answer = answer.filter(answer.entries != 0)
     if order:
         answer = answer.order_by(
             [
