@@ -19,7 +19,7 @@ from tollkeeper.domain.bridge import Cause
 from tollkeeper.domain.ledger import Basis, LedgerEntry, Outcome
 from tollkeeper.ports import Ledger
 from tollkeeper.providers.price_data import shipped_price_book
-from tollkeeper.reports import zones
+from tollkeeper.reports import bridge, zones
 from tollkeeper.reports.bridge import Amounts, Bridge, Changes, changes
 from tollkeeper.reports.bridge_words import why
 from tollkeeper.reports.parameters import changes_question
@@ -114,6 +114,24 @@ def test_failures_and_refusals_are_no_uses_and_what_has_no_price_is_named(ledger
     assert found.total.effects == {}
     assert (found.total.now.requests, found.total.now.unpriced) == (2, 4)
     assert [(row.name, row.now.unpriced) for row in found.rows] == [("core", 3), ("other", 1)]
+
+
+def test_values_of_which_nothing_is_said_count_only_where_they_are_too_many_to_be_read(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = {"outcome": Outcome.REFUSED, "basis": Basis.FREE, "cost_nanos": 0}
+    scope = store(
+        ledger,
+        calls(9, 2)
+        + calls(1, 2)
+        + [call for team in "abc" for call in calls(1, team=team, **refused)],
+    )
+    monkeypatch.setattr(bridge, "CELLS_MAX", 1)
+    assert [row.name for row in ask(ledger, scope).rows] == ["core"]
+    for limit, most in (("_READ_MAX", 5), ("CELLS_MAX", 0)):
+        with monkeypatch.context() as lower, pytest.raises(BadQuestion, match="add a filter"):
+            lower.setattr(bridge, limit, most)
+            ask(ledger, scope)
 
 
 def test_by_model_requests_that_move_are_mix_and_by_team_they_are_that_teams(

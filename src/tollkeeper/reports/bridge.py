@@ -46,7 +46,8 @@ _NOTHING_SPENT: Final = (Outcome.REFUSED, Outcome.UPSTREAM_ERROR, Outcome.UPSTRE
 _MODEL: Final = "model"
 _LONG: Final = " above="  # in the key of a price that is for long prompts only
 _NO_PIECES: Final = "{}"
-_SAID: Final = ("uses", "cost", "unpriced", *(field for field, _ in TOKEN_FIELDS))
+_READ_MAX: Final = 8 * CELLS_MAX  # rows: a cell has two sides, what counts on each and what not
+_OF_USES: Final = ("uses", *(field for field, _ in TOKEN_FIELDS))
 _CELL: Final = ("part", "provider", _MODEL, "tier", "batch", "flat", "long", "pieces")
 _BEFORE, _NOW, _BOTH = range(3)
 
@@ -145,7 +146,7 @@ def changes(
     ``book`` says how the prices of a model's kinds of tokens stand to each other.
     """
     cells = _rows(ledger, scope, question)
-    if len({_place(row) for row in cells if any(row[name] for name in _SAID)}) > CELLS_MAX:
+    if len(cells) >= _READ_MAX or len({_place(row) for row in cells if _says(row)}) > CELLS_MAX:
         raise BadQuestion("by", f"more than {CELLS_MAX:,} values with their models: add a filter")
     spots = _spots(cells, question.dimension, book)
     effects = effects_of([spot.cell for spot in spots])
@@ -219,7 +220,17 @@ def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[column] for column in _CELL)
 
 
+def _says(row: Mapping[str, Any]) -> bool:
+    """Tell whether there is anything in a row that is shown."""
+    return bool(
+        row["cost"] or row["unpriced"] or (row["counts"] and any(row[name] for name in _OF_USES))
+    )
+
+
 def _side(row: Mapping[str, Any], book: PriceBook) -> Side:
+    if not row["counts"]:
+        cost_nanos = nanos_of_usd(row["cost"] or 0)
+        return Side(cost_nanos=cost_nanos, unpriced=int(row["unpriced"] or 0))
     tokens = {name: int(row[field]) for field, name in TOKEN_FIELDS if row[field]}
     at_us = zones.epoch_us_of(row["at"].replace(tzinfo=UTC))
     place = row["price_provider"] or row["provider"]
@@ -233,7 +244,8 @@ def _side(row: Mapping[str, Any], book: PriceBook) -> Side:
 
 
 def _with(one: Side, more: Side) -> Side:
-    """Add up two stretches of one period, which overlap only where periods do."""
+    """Add up two parts of one period: what counts as used and what not, what is in both periods
+    and what in this one alone."""
     if one == NOTHING:
         return more
     tokens = {
@@ -328,9 +340,10 @@ def _by_cell(ledger: Ledger, shape: SelectionShape, name: str) -> ir.Table:
     A tier is what has prices of its own: also a batch, a subscription, a prompt so long that it
     costs more by the token, and calls with something that is billed by the piece.
 
-    Entries in both periods, where these overlap, stand apart. Tokens and uses are those of
-    entries that have a cost; an attempt that failed without one is no use. A further model
-    that a request billed counts as a use of that model.
+    Entries in both periods, where these overlap, stand apart. So does what ``counts``: tokens and
+    uses are those of entries that have a cost; an attempt that failed without one is no use. (As
+    a group, not as a condition of twenty sums, each of which an engine would plan by itself.)
+    A further model that a request billed counts as a use of that model.
     """
     table = selected(ledger, shape)
     is_summed = shape.edges is not None
@@ -351,25 +364,24 @@ def _by_cell(ledger: Ledger, shape: SelectionShape, name: str) -> ir.Table:
             (is_now, ibis.literal(_NOW, "int64")),
             else_=ibis.literal(_BEFORE, "int64"),
         ),
+        "counts": (table.priced if is_summed else table.unpriced == 0)
+        & ~table.outcome.isin([each.value for each in _NOTHING_SPENT]),
     }
-    counts = (table.priced if is_summed else table.unpriced == 0) & ~table.outcome.isin(
-        [each.value for each in _NOTHING_SPENT]
-    )
     if is_summed:
         stands = table.stands
     else:
         stands = ((table.corrects == "") | (table.revision > 0)).ifelse(table.sign, 0)
     sums = {
-        "uses": (table.part > 0).ifelse(stands, table.requests).sum(where=counts),
+        "uses": (table.part > 0).ifelse(stands, table.requests).sum(),
         "cost": table.cost_usd.sum(),
         "unpriced": table.unpriced.sum(),
         "at": (table.last_at if is_summed else table.started_at).max(),
         "price_provider": latest(table, "price_provider"),
-        **{field: table[field].sum(where=counts) for field, _ in TOKEN_FIELDS},
+        **{field: table[field].sum() for field, _ in TOKEN_FIELDS},
     }
     if name in NAMES:
         sums["name"] = latest(table, NAMES[name])
-    return table.group_by(**groups).agg(**sums).limit(4 * CELLS_MAX)
+    return table.group_by(**groups).agg(**sums).limit(_READ_MAX)
 
 
 def _within(table: ir.Table, period: str) -> ir.BooleanValue:
