@@ -166,9 +166,9 @@ class DuckDbLedger:
 
     def sums_finely(self) -> bool:
         """Say whether finer sums have all entries but a few."""
+        finer = finer_quarter_hours
         with self._cursor() as cursor:
-            following = quarter_hours.following(cursor, finer_quarter_hours.COUNT)
-        return following <= finer_quarter_hours.LEFT_MAX
+            return not quarter_hours.more_follow(cursor, finer.COUNT, finer.LEFT_MAX)
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""

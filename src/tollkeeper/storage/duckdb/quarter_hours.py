@@ -126,10 +126,16 @@ def _tell_of_a_gap(rows: int) -> None:
     logger.warning("rows of the ledger are gone: nothing more is summed up", extra={"rows": rows})
 
 
-def following(cursor: duckdb.DuckDBPyConnection, count: str = COUNT) -> int:
-    """Say how many entries follow those that are in sums, at most."""
-    (found,) = cursor.execute("SELECT coalesce(max(rowid) + 1, 0) FROM entries").fetchall()
-    return int(found[0]) - summed_entries(cursor, count)
+def more_follow(cursor: duckdb.DuckDBPyConnection, count: str, most: int) -> bool:
+    """Say whether more than ``most`` entries follow those that are in sums.
+
+    To ask for the last number would be to read all of them.
+    """
+    found = cursor.execute(
+        "SELECT count(*) FROM entries WHERE rowid >= $first",
+        {"first": summed_entries(cursor, count) + most},
+    ).fetchall()
+    return found != [(0,)]
 
 
 def next_entries(cursor: duckdb.DuckDBPyConnection, count: str, step: int) -> tuple[int, int]:

@@ -16,9 +16,12 @@ from tollkeeper.storage.duckdb import days, finer_quarter_hours, quarter_hours, 
 from tollkeeper.storage.duckdb.handle import Handle, transaction
 from tollkeeper.telemetry import logger
 
-SLOTS: Final = frozenset(
-    {quarter_hours.SLOT, finer_quarter_hours.SLOT, request_times.SLOT, days.SLOT}
-)
+_COUNT_OF: Final = {
+    each.SLOT: each.COUNT for each in (quarter_hours, finer_quarter_hours, request_times, days)
+}
+_COUNTS: Final = f"SELECT {', '.join(_COUNT_OF.values())} FROM summed_entries"  # noqa: S608
+
+SLOTS: Final = frozenset(_COUNT_OF)
 """Slots of queries that read sums: how much is in these, when it is asked."""
 
 STEPS: Final = 8
@@ -114,13 +117,13 @@ def add_counts(
     cursor: duckdb.DuckDBPyConnection, names: Collection[str], known: dict[str, int]
 ) -> None:
     """Say how much is in the sums that a query reads, as far as it is not known. In a snapshot."""
-    for slot, count in (
-        (quarter_hours.SLOT, quarter_hours.COUNT),
-        (request_times.SLOT, request_times.COUNT),
-        (days.SLOT, days.COUNT),
-        (finer_quarter_hours.SLOT, finer_quarter_hours.COUNT),
-    ):
-        if slot in names and slot not in known:
-            known[slot] = quarter_hours.summed_entries(cursor, count)
-            if slot == finer_quarter_hours.SLOT:
-                finer_quarter_hours.tell_loose_sessions(cursor, known[slot])
+    missing = SLOTS.intersection(names).difference(known)
+    if not missing:
+        return
+    (counts,) = cursor.execute(_COUNTS).fetchall()
+    found = dict(zip(_COUNT_OF, counts, strict=True))
+    if finer_quarter_hours.SLOT in missing:
+        finer_quarter_hours.tell_loose_sessions(cursor, found[finer_quarter_hours.SLOT])
+    else:
+        del found[finer_quarter_hours.SLOT]  # not known before these sessions are told
+    known |= found
