@@ -11,14 +11,19 @@ until it is rounded here, once, half to even.
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
 from fractions import Fraction
+from functools import reduce
 
 NANOS_PER_USD = 10**9
 PRICE_UNITS_PER_USD = 9 * 10**30
 PRICE_UNITS_PER_NANO = PRICE_UNITS_PER_USD // NANOS_PER_USD
 PRICE_EXPONENT_MAX = 30
 """No price is a number of more digits before its point, or begins further behind it."""
+
+EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
+"""Amounts are added and taken off in it: all their digits stay, however large they are."""
 
 
 def nanos_of_price_units(units: int, per_nano: int = PRICE_UNITS_PER_NANO) -> int:
@@ -70,7 +75,12 @@ def plain_price(typed: object) -> str | None:
 
 def usd(nanos: int) -> Decimal:
     """Give an amount in USD with exactly nine decimals."""
-    return Decimal(nanos).scaleb(-9)
+    return Decimal(nanos).scaleb(-9, EXACT)
+
+
+def usd_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """Add up amounts to the last digit, however large they are."""
+    return reduce(EXACT.add, amounts, Decimal(0))
 
 
 def usd_text(nanos: int) -> str:
@@ -83,8 +93,8 @@ def usd_text(nanos: int) -> str:
 def nanos_of_usd(amount: str | Decimal | int) -> int:
     """Read a USD amount. Raises ValueError if it is not a whole number of nano-dollars."""
     try:
-        nanos = Decimal(amount).scaleb(9)
-    except (InvalidOperation, TypeError):
+        nanos = Decimal(amount).scaleb(9, EXACT)
+    except (DecimalException, TypeError):
         raise ValueError(f"not an amount: {amount!r}") from None
     if not nanos.is_finite() or nanos != nanos.to_integral_value():
         raise ValueError(f"not a whole number of nano-dollars: {amount!r}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
-from decimal import Context, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,7 +19,7 @@ import ibis
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.bridge import NOTHING, Cause, Cell, Effects, Side, added, effects_of
 from tollkeeper.domain.ledger import TOKEN_FIELDS, Basis, Outcome
-from tollkeeper.domain.money import nanos_of_usd, usd
+from tollkeeper.domain.money import EXACT, nanos_of_usd, usd, usd_sum
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.usage import CACHE_READ, INPUT_TOKENS, OUTPUT_TOKENS
 from tollkeeper.ports import Ledger
@@ -41,7 +41,6 @@ CHOICES: Final = frozenset({"model", "model_requested", "model_served", "provide
 """Dimensions that say what was chosen for a request. By these, requests that moved from one value
 to another are mix; by all others each value's own requests are its volume."""
 
-_EXACT: Final = Context(prec=60)
 _NOTHING_SPENT: Final = (Outcome.REFUSED, Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_FAILED)
 _MODEL: Final = "model"
 _LONG: Final = " above="  # in the key of a price that is for long prompts only
@@ -117,7 +116,7 @@ class Bridge:
     @property
     def difference_usd(self) -> Decimal:
         """Give what was spent more now, of what is known."""
-        return _EXACT.subtract(self.now.cost_usd, self.before.cost_usd)
+        return EXACT.subtract(self.now.cost_usd, self.before.cost_usd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +290,7 @@ def _as_one(rows: Sequence[Bridge]) -> Bridge | None:
     effects: dict[Cause, Decimal] = {}
     for row in rows:
         for cause, amount in row.effects.items():
-            effects[cause] = effects.get(cause, Decimal(0)) + amount
+            effects[cause] = EXACT.add(effects.get(cause, Decimal(0)), amount)
     return Bridge(
         *(None, "", ""),
         before=_summed([row.before for row in rows]),
@@ -303,7 +302,7 @@ def _as_one(rows: Sequence[Bridge]) -> Bridge | None:
 
 def _summed(amounts: Sequence[Amounts]) -> Amounts:
     return Amounts(
-        sum((each.cost_usd for each in amounts), Decimal(0)),
+        usd_sum(each.cost_usd for each in amounts),
         sum(each.requests for each in amounts),
         sum(each.tokens_in for each in amounts),
         sum(each.tokens_cached for each in amounts),

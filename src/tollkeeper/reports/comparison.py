@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from tollkeeper.domain.ledger import Basis
+from tollkeeper.domain.money import EXACT
 from tollkeeper.reports.measures import Value, added, known, ratio
 from tollkeeper.reports.period import Period
 
@@ -113,7 +114,7 @@ class Change:
         """Give the difference in USD."""
         if self.now is None or self.before is None:
             return None
-        return self.now - self.before
+        return EXACT.subtract(self.now, self.before)
 
     @property
     def ratio(self) -> Decimal | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import ibis
 
 from tollkeeper.domain.ledger import TOKEN_FIELDS, Outcome
+from tollkeeper.domain.money import EXACT
 from tollkeeper.domain.sums import SESSION_KEY
 from tollkeeper.reports.questions import BadQuestion, one_of, quoted
 
@@ -198,6 +199,8 @@ def added(left: Value, right: Value) -> Value:
     """Add two values of one measure; what is unknown adds nothing."""
     if left is None or right is None:
         return right if left is None else left
+    if isinstance(left, Decimal) and isinstance(right, Decimal):
+        return EXACT.add(left, right)
     return left + right
 
 

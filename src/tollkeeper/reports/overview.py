@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.money import EXACT, usd_sum
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import overview_queries as queries
 from tollkeeper.reports import zones
@@ -280,7 +281,9 @@ def _other(shown: Sequence[Part], stretch: Comparison, by_day: tuple[Decimal | N
 
 
 def _without(total: Decimal | None, parts: Sequence[Decimal | None]) -> Decimal | None:
-    return None if total is None else total - sum(part for part in parts if part is not None)
+    if total is None:
+        return None
+    return EXACT.subtract(total, usd_sum(part for part in parts if part is not None))
 
 
 def _movers(parts: Sequence[Part]) -> tuple[Part, ...]:
