@@ -205,12 +205,8 @@ def _daily(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
 
 @lru_cache(64)
 def _early(ledger: Ledger, shape: SelectionShape, changes: int) -> ir.Table:
-    """Sum up what of local days came before the quarter-hour that the clock is in, and in it.
-
-    Of sums by the quarter-hour: many rows begin at once, and clocks are slow to read.
-    """
-    table = selected(ledger, shape)
-    table = table.group_by("started_at").agg(cost_usd=table.cost_usd.sum())
+    """Sum up what of local days came before the quarter-hour that the clock is in, and in it."""
+    table = selected(ledger, shape).select("started_at", "cost_usd")
     table = table.mutate(clock_s=zones.local_second(table.started_at, changes))
     table = table.filter(table.clock_s < bindings.integer(_ENDS))
     is_running = table.clock_s >= bindings.integer(_BEGUN)
