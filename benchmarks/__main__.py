@@ -45,6 +45,7 @@ from benchmarks import (
 )
 from benchmarks.figures import Bound, Target
 from benchmarks.larger import larger_ledgers
+from benchmarks.other_work import OtherWork
 from benchmarks.processes import LOAD_CORE, CouldNotRun
 from benchmarks.setting import Setting
 from benchmarks.tables import Findings
@@ -95,19 +96,20 @@ def main() -> None:
         parser.exit(1, "the benchmarks need two processor cores\n")
     rounds, seconds = (1, 1.0) if given.quick else (given.rounds, given.seconds)
     began_s = time.monotonic()
-    before, busy = machine.machine(), machine.is_busy()
+    watch = OtherWork()
     findings = _run(names, rounds, seconds)
+    others = watch.share()
     if given.json:
         given.json.write_text(json.dumps([found.as_json() for found in findings], indent=1))
     document = report.document(
         findings,
-        machine=before,
+        machine=machine.machine(),
         versions=machine.versions(),
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         command=_command(given),
         rounds=rounds,
         took_s=time.monotonic() - began_s,
-        busy=busy,
+        others=others,
         larger=larger_ledgers(pages.DOCUMENT.read_text()) if pages.DOCUMENT.exists() else "",
     )
     Console().print(Markdown(document))

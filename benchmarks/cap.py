@@ -23,6 +23,7 @@ from benchmarks import machine, report
 from benchmarks.capped import CappedLiteLlm, CappedTollkeeper, Counted, storm
 from benchmarks.changes import changes
 from benchmarks.figures import Bound, Target, Verdict
+from benchmarks.other_work import OtherWork
 from benchmarks.processes import CouldNotRun
 from benchmarks.tables import Findings, Table
 from postgres_cluster import Cluster
@@ -102,13 +103,14 @@ class _Outcome(NamedTuple):
 
 def main() -> int:
     """Send all storms and write the document; 1 if a cap of ours did not hold."""
-    began_s, before, busy = time.monotonic(), machine.machine(), machine.is_busy()
+    began_s, watch = time.monotonic(), OtherWork()
     with tempfile.TemporaryDirectory(prefix="cap-") as folder:
         found = [each(Path(folder), _advance) for each in (storms, changes)]
-    facts = report.facts(before, machine.versions(), time.monotonic() - began_s)
+    took_s, others = time.monotonic() - began_s, watch.share()
+    facts = report.facts(machine.machine(), machine.versions(), took_s, others)
     parts = [
         _INTRODUCTION.format(date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
-        *([report.BUSY] if busy else []),
+        *report.in_company(others),
         "## Targets\n\n" + report.outcome(found),
         *(report.section(each) for each in found),
         _METHOD,

@@ -8,7 +8,6 @@ measures the same beside a ledger of another size, and prints what came of it.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from bisect import bisect_left
@@ -26,6 +25,7 @@ from benchmarks.figures import Bound, Target, number, percentile
 from benchmarks.latency import open_loop
 from benchmarks.open_loop import schedule
 from benchmarks.open_pages import OpenPage, sign_in
+from benchmarks.other_work import OtherWork, told
 from benchmarks.payloads import PACED_MODEL, request_body
 from benchmarks.processes import CouldNotRun
 from benchmarks.setting import Setting
@@ -51,7 +51,8 @@ class Run(NamedTuple):
     """What happened under load: calls with their ends, and how busy the console was.
 
     ``counted`` are the requests of today before the first of ``calls``, which is not the first
-    that was made. Processor time is in per cent of a core.
+    that was made. Processor time is in per cent of a core; ``others`` is the part of all cores
+    that other work had meanwhile.
     """
 
     calls: list[tuple[str, float]]
@@ -59,7 +60,7 @@ class Run(NamedTuple):
     counted: int
     idle_percent: float
     loaded_percent: float
-    load_average: float
+    others: float
 
 
 class Waits(NamedTuple):
@@ -125,12 +126,14 @@ def _run(
     before = max(page.told[-1].requests for page in pages)
     idle = _percent(console, lambda: time.sleep(_CALM_S))
     advance(f"live: {RATE:.0f} calls/s, {len(pages)} open pages")
+    watch = OtherWork()
     loaded = _percent(console, load)
+    others = watch.share()
     made = len(schedule(RATE, seconds, _SEED)) - ran["failed"]
     with suppress(CouldNotRun):  # what has not come by then counts as never
         _wait(pages, lambda: all(it.told[-1].requests >= before + made for it in pages), _SEEN_S)
     counted = before + made - len(ran["calls"])
-    return Run(ran["calls"], ran["failed"], counted, idle, loaded, os.getloadavg()[0])
+    return Run(ran["calls"], ran["failed"], counted, idle, loaded, others)
 
 
 def _percent(pids: Sequence[int], work: Callable[[], object]) -> float:
@@ -197,8 +200,8 @@ def _findings(entries: int, run: Run, pages: Sequence[OpenPage]) -> Findings:
         f"{len(run.calls):,} calls, {run.failed} failed; {waits.lines / len(waits.stream_s):.0%} "
         "came with a line of their own, the others gave way to newer ones. The pages asked for "
         f"themselves {len(refreshes_s)} times, as the script in them does, which took "
-        f"{number(percentile(refreshes_s, 0.5))} s (median). Load average: "
-        f"{number(run.load_average)}."
+        f"{number(percentile(refreshes_s, 0.5))} s (median). Other work "
+        f"had {told(run.others)} meanwhile."
     )
     found.raw = run._asdict() | {"refreshes_s": refreshes_s}
     return found

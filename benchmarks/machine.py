@@ -28,18 +28,11 @@ def machine() -> dict[str, str]:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemTotal"):
                 memory = f"{int(line.split()[1]) / 2**20:.0f} GB"
-    one, five, _ = os.getloadavg()
     return {
         "processor": f"{os.cpu_count()} x {model or platform.machine()}",
         "memory": memory,
         "system": f"{platform.system()} {platform.release()}",
-        "load before the run": f"{one:.2f} (1 min), {five:.2f} (5 min)",
     }
-
-
-def is_busy() -> bool:
-    """Tell whether something else has kept a quarter of the machine busy for a minute."""
-    return os.getloadavg()[0] > (os.cpu_count() or 1) / 4
 
 
 def versions() -> dict[str, str]:

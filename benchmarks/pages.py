@@ -22,8 +22,9 @@ from typing import Final, NamedTuple
 
 import ibis
 
-from benchmarks import machine, report
+from benchmarks import machine, other_work, report
 from benchmarks.figures import Bound, Target, median, number, percentile
+from benchmarks.other_work import OtherWork
 from benchmarks.page_questions import LIMITS_MS, ZONE, Ask, moment_of, questions
 from benchmarks.served_pages import ServedPages
 from benchmarks.setting import Setting
@@ -63,11 +64,14 @@ class Timed(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """All reports on one ledger, and how many rows its sums have."""
+    """All reports on one ledger, and how many rows its sums have.
+
+    ``others`` is the part of all cores that other work had while it was asked.
+    """
 
     entries: int
     sums: int
-    load: str
+    others: float
     reports: tuple[Timed, ...]
 
     def worst(self, page: str) -> Timed:
@@ -125,16 +129,12 @@ def _measured(
     table, sums = ledger.entries(), ledger.summed(())
     entries = ledger.run(table.agg(rows=table.count()))[0]["rows"]
     rows = ledger.run(sums.agg(rows=sums.count()))[0]["rows"]
-    load = f"{_load():.1f}"
+    watch = OtherWork()
     found = tuple(
         _timed(page, name, ask, repeats, told)
         for page, name, ask in questions(ledger, pages.get, now_us)
     )
-    return Measured(entries, rows, f"{load} to {_load():.1f}", found)
-
-
-def _load() -> float:
-    return float(Path("/proc/loadavg").read_text("ascii").split()[0])
+    return Measured(entries, rows, watch.share(), found)
 
 
 def _timed(page: str, name: str, ask: Ask, repeats: int, told: Callable[[str], None]) -> Timed:
@@ -199,16 +199,12 @@ def table_of(found: Measured) -> Table:
 # ------------------------------------------------------------------ the document
 
 
-def document(several: Sequence[Measured], command: str, *, busy: bool = False) -> str:
-    """Give docs/ledger-speed.md: targets, how figures grow, and all of them.
-
-    ``busy`` tells that the machine had other work when this began.
-    """
+def document(several: Sequence[Measured], command: str) -> str:
+    """Give docs/ledger-speed.md: targets, how figures grow, and all of them."""
     parts = [
         _INTRODUCTION.format(command=command, date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
     ]
-    if busy:
-        parts.append(_BUSY.format(loads=", ".join(it.load for it in several)))
+    parts += in_company(_BUSY, several)
     parts.append(_TIMED)
     parts.append("## Targets")
     parts.append(target_table([each for it in several for each in targets(it)]).markdown())
@@ -219,10 +215,21 @@ def document(several: Sequence[Measured], command: str, *, busy: bool = False) -
         table.add(f"{it.entries:,}", f"{it.sums:,}", number(it.entries / it.sums))
     parts += [table.markdown(), _METHOD]
     for it in several:
-        parts += [f"## {it.entries:,} entries", f"Load {it.load}.", table_of(it).markdown()]
-    facts = report.facts(machine.machine(), _versions(), 0)
-    parts += ["## Machine and versions", "\n".join(facts.splitlines()[:-1])]
+        parts += [f"## {it.entries:,} entries", meanwhile(it), table_of(it).markdown()]
+    parts += ["## Machine and versions", report.facts(machine.machine(), _versions())]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def in_company(warning: str, several: Sequence[Measured]) -> list[str]:
+    """Give the warning where other work had much of the cores while any ledger was asked."""
+    if not any(other_work.is_much(it.others) for it in several):
+        return []
+    return [warning.format(others=", ".join(other_work.told(it.others) for it in several))]
+
+
+def meanwhile(found: Measured) -> str:
+    """Say what other work had while a ledger was asked."""
+    return f"Other work had {other_work.told(found.others)} meanwhile."
 
 
 def _versions() -> dict[str, str]:
@@ -265,7 +272,7 @@ in it. The viewer sees pseudonyms, as is usual. **Of all other pages** it is the
 wait for; rendering one takes some milliseconds more.
 """
 _BUSY: Final = """\
-**The machine had other work during this run** (load averages: {loads}), so times on
+**The machine had other work during this run** ({others}), so times on
 the wall are mostly waiting for others, and say nothing of what it does in peace. "core ms" is the
 processor time of all threads together. With two cores to itself a page takes at least half of
 it, and at most all of it where nothing is read from the disk: a page keeps its limit if its core
@@ -304,13 +311,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=_REPEATS)
     parser.add_argument("--print", action="store_true", help="write no document")
     given = parser.parse_args()
-    busy = machine.is_busy()
     several = [measured(path, given.repeats, print) for path in given.ledger or ()]
     for rows in () if given.ledger else given.rows:
         with tempfile.TemporaryDirectory() as folder:
             several.append(measured(made(Path(folder) / "company", rows), given.repeats, print))
     sizes = " ".join(str(it.entries) for it in several)
-    text = document(several, f"python -m benchmarks.pages --rows {sizes}", busy=busy)
+    text = document(several, f"python -m benchmarks.pages --rows {sizes}")
     print(text)
     if not given.print:
         DOCUMENT.write_text(text)

@@ -16,10 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import machine
 from benchmarks.figures import Bound, Target
 from benchmarks.page_questions import LIMITS_MS, ZONE
-from benchmarks.pages import Measured, made, measured_of, table_of
+from benchmarks.pages import Measured, in_company, made, meanwhile, measured_of, table_of
 from benchmarks.tables import Table, target_table
 from tollkeeper.storage.sqlite.handle import Settings
 from tollkeeper.storage.sqlite.ledger import SqliteLedger
@@ -32,17 +31,16 @@ _ROWS: Final = (100_000, 1_000_000)
 _REPEATS: Final = 5
 
 
-def document(several: Sequence[tuple[Measured, int]], command: str, *, busy: bool = False) -> str:
+def document(several: Sequence[tuple[Measured, int]], command: str) -> str:
     """Give docs/ledger-speed-sqlite.md. Each ledger comes with the bytes of its file."""
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     parts = [_INTRODUCTION.format(command=command, date=date, version=sqlite3.sqlite_version)]
-    if busy:
-        parts.append(_BUSY.format(loads=", ".join(it.load for it, _ in several)))
+    parts += in_company(_BUSY, [it for it, _ in several])
     parts.append("## Targets")
     parts.append(target_table([each for it, _ in several for each in targets(it)]).markdown())
     parts += ["## Core time", _cores(several).markdown(), _METHOD]
     for it, _ in several:
-        parts += [f"## {it.entries:,} entries", f"Load {it.load}.", table_of(it).markdown()]
+        parts += [f"## {it.entries:,} entries", meanwhile(it), table_of(it).markdown()]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -76,7 +74,7 @@ with SQLite {version}. The same company, the same questions and the same answers
 [ledger-speed.md](ledger-speed.md), where DuckDB answers.
 """
 _BUSY: Final = """\
-**The machine had other work during this run** (load averages: {loads}), so times on
+**The machine had other work during this run** ({others}), so times on
 the wall are mostly waiting for others. "core ms" is the processor time; SQLite uses one core for
 each query, so that on a machine of its own a page takes about its core time.
 """
@@ -98,7 +96,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=_REPEATS)
     parser.add_argument("--print", action="store_true", help="write no document")
     given = parser.parse_args()
-    busy = machine.is_busy()
     several = [_measured(path, given.repeats) for path in given.ledger or ()]
     for rows in () if given.ledger else given.rows:
         with tempfile.TemporaryDirectory() as name:
@@ -106,7 +103,7 @@ def main() -> None:
             path = made(folder, rows, f"sqlite:///{folder}/ledger.sqlite3")
             several.append(_measured(path, given.repeats))
     sizes = " ".join(str(it.entries) for it, _ in several)
-    text = document(several, f"python -m benchmarks.pages_sqlite --rows {sizes}", busy=busy)
+    text = document(several, f"python -m benchmarks.pages_sqlite --rows {sizes}")
     print(text)
     if not given.print:
         DOCUMENT.write_text(text)

@@ -13,7 +13,6 @@ while before: a browser builds a new one with half a second of work of its own.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import tempfile
 import time
@@ -26,8 +25,9 @@ from typing import Final, NamedTuple
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
-from benchmarks import machine, report
+from benchmarks import machine, other_work, report
 from benchmarks.figures import Bound, Target, median, number, percentile
+from benchmarks.other_work import OtherWork
 from benchmarks.paint_pages import Demo, EmptyPage, pages_of
 from benchmarks.processes import CouldNotRun
 from benchmarks.setting import Setting
@@ -111,6 +111,7 @@ Step = Callable[[str], None]
 
 def measured(demo: Demo, rounds: int, told: Step, only: Sequence[str] = ()) -> Findings:
     """Visit an almost empty page and all pages of a demo, in turns."""
+    watch = OtherWork()
     with EmptyPage() as empty, _chromium() as browser:
         addresses = {page: demo.url + page for page in pages_of(demo) if not only or page in only}
         found: dict[str, tuple[list[Visit], list[Visit]]] = {
@@ -130,7 +131,7 @@ def measured(demo: Demo, rounds: int, told: Step, only: Sequence[str] = ()) -> F
     empty_page, *pages = (
         Painted(page, tuple(first), tuple(later)) for page, (first, later) in found.items()
     )
-    return findings_of(empty_page, pages, version)
+    return findings_of(empty_page, pages, version, watch.share())
 
 
 def _context(browser: Browser, demo: Demo, *, signed_in: bool) -> BrowserContext:
@@ -167,14 +168,14 @@ def paints(setting: Setting, advance: Step) -> Findings:
         return measured(demo, min(setting.rounds, _ROUNDS), advance)
 
 
-def findings_of(empty: Painted, found: Sequence[Painted], chromium: str) -> Findings:
-    """Put tables, targets and remarks together."""
+def findings_of(empty: Painted, found: Sequence[Painted], chromium: str, others: float) -> Findings:
+    """Put tables, targets and remarks together. ``others``: what other work had of all cores."""
     made = Findings("paints", "Pages in a browser")
     made.tables = [(f"{title} visit", _table(kind, empty, found)) for kind, title in _KINDS.items()]
     made.targets = targets(found)
     visits = {it.page: {kind: getattr(it, kind) for kind in _KINDS} for it in found}
-    made.raw = {"chromium": chromium, "visits": visits}
-    made.notes += [_NOTE, f"The load average was {os.getloadavg()[0]:.1f} at the end."]
+    made.raw = {"chromium": chromium, "visits": visits, "others": others}
+    made.notes += [_NOTE, f"Other work had {other_work.told(others)} meanwhile."]
     return made
 
 
@@ -227,11 +228,12 @@ def _table(kind: str, empty: Painted, found: Sequence[Painted]) -> Table:
 # ------------------------------------------------------------------ the document
 
 
-def document(found: Findings, command: str, took_s: float, *, busy: bool) -> str:
-    """Give docs/paints.md. ``busy`` tells that the machine had other work when this began."""
+def document(found: Findings, command: str, took_s: float) -> str:
+    """Give docs/paints.md."""
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     parts = [_INTRODUCTION.format(command=command, date=date)]
-    parts += [_BUSY] if busy else []
+    others = found.raw["others"]
+    parts += [_BUSY.format(others=other_work.told(others))] if other_work.is_much(others) else []
     method = _METHOD.format(settles=_SETTLES_MS, start=round(HEAD_START_S * 1_000))
     parts += ["## Targets", report.outcome([found]), report.section(found), method]
     versions = machine.versions()
@@ -247,9 +249,9 @@ _INTRODUCTION: Final = """\
 Written by `{command}`, which measured this on {date}. `make bench` measures it too.
 """
 _BUSY: Final = """\
-**The machine had other work during this run**, which the browser, the server and the ledger had to
-share the processor with: times are mostly waiting for others. What the almost empty page takes says
-how much: it has nothing of ours but a word.
+**The machine had other work during this run** ({others}), which the browser, the
+server and the ledger had to share the processor with: times are also waiting for others. What the
+almost empty page takes says how much: it has nothing of ours but a word.
 """
 _METHOD: Final = """\
 ## How this was measured
@@ -277,13 +279,13 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", help="write no document")
     parser.add_argument("--only", default="", help="some pages, separated by blanks")
     given = parser.parse_args()
-    began_s, busy = time.monotonic(), machine.is_busy()
+    began_s = time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,
         Demo(given.data or Path(folder) / "demo", given.entries) as demo,
     ):
         found = measured(demo, given.rounds, print, given.only.split())
-    text = document(found, _command(given), time.monotonic() - began_s, busy=busy)
+    text = document(found, _command(given), time.monotonic() - began_s)
     print(text)
     if not (given.print or given.only):
         DOCUMENT.write_text(text)

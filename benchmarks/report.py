@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks import other_work
 from benchmarks.figures import Verdict
 from benchmarks.tables import Findings, Table, target_table
 
@@ -14,9 +15,9 @@ Written by `make bench` ({command}), which measured everything below in one run 
 Run it on your own machine: ratios carry over between machines, absolute figures do not.
 """
 
-BUSY = """\
-**The machine had other work during this run**, so no figure here says what it could do in
-peace: run it again when nothing else runs.
+_BUSY = """\
+**The machine had other work during this run** ({others}), so no figure here says what
+it could do in peace: run it again when nothing else runs.
 """
 
 _METHOD = """\
@@ -50,22 +51,26 @@ def document(
     command: str,
     rounds: int,
     took_s: float,
-    busy: bool = False,
+    others: float = 0.0,
     larger: str = "",
 ) -> str:
-    """Give the whole document; ``busy`` tells that the machine had other work as well.
+    """Give the whole document. ``others`` is the part of all cores that other work had meanwhile.
 
     ``larger`` is the section about larger ledgers, "" for none.
     """
     parts = [_INTRODUCTION.format(command=f"`{command}`", date=date)]
-    if busy:
-        parts.append(BUSY)
+    parts += in_company(others)
     parts.append("## Targets\n\n" + outcome(findings))
     parts += [section(found) for found in findings]
     parts += [larger] if larger else []
     parts.append(_METHOD.format(rounds=rounds))
-    parts.append("## Machine and versions\n\n" + facts(machine, versions, took_s))
+    parts.append("## Machine and versions\n\n" + facts(machine, versions, took_s, others))
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def in_company(others: float) -> list[str]:
+    """Give the warning that other work had so much of all cores; nothing where it is little."""
+    return [_BUSY.format(others=other_work.told(others))] if other_work.is_much(others) else []
 
 
 def outcome(findings: Sequence[Findings]) -> str:
@@ -92,9 +97,21 @@ def section(found: Findings) -> str:
     return "\n\n".join(parts)
 
 
-def facts(machine: Mapping[str, str], versions: Mapping[str, str], took_s: float) -> str:
-    """Give the table of the machine, of versions, and of how long the run took."""
+def facts(
+    machine: Mapping[str, str],
+    versions: Mapping[str, str],
+    took_s: float | None = None,
+    others: float | None = None,
+) -> str:
+    """Give the table of the machine and of versions.
+
+    And of how long the run took, and of what other work had meanwhile, where these are known.
+    """
     table = Table(["", "what"])
-    for name, value in {**machine, **versions, "the run took": f"{took_s / 60:.0f} min"}.items():
+    for name, value in {**machine, **versions}.items():
         table.add(name, value)
+    if took_s is not None:
+        table.add("the run took", f"{took_s / 60:.0f} min")
+    if others is not None:
+        table.add("other work meanwhile", other_work.told(others))
     return table.markdown()

@@ -90,8 +90,12 @@ def test_document_has_everything() -> None:
 
 def test_document_of_a_busy_machine_says_so() -> None:
     facts = {"machine": {}, "versions": {}, "date": "today", "command": "c"}
-    assert "had other work" in document([], rounds=1, took_s=1, busy=True, **facts)
-    assert "had other work" not in document([], rounds=1, took_s=1, busy=False, **facts)
+    busy = document([], rounds=1, took_s=1, others=0.123, **facts)
+    assert "had other work during this run** (12.3% of the" in busy
+    assert "| other work meanwhile | 12.3% of the" in busy
+    calm = document([], rounds=1, took_s=1, others=0.05, **facts)
+    assert "had other work" not in calm
+    assert "| other work meanwhile | 5.0% of the" in calm
 
 
 def test_findings_survive_json() -> None:

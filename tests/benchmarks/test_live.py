@@ -24,7 +24,7 @@ class Page:
 
 
 def waits(calls: list[tuple[str, float]], counted: int, page: Page) -> tuple[list[float], ...]:
-    found = waits_of(Run(calls, 0, counted, 0, 0, 0), [cast(OpenPage, page)])
+    found = waits_of(Run(calls, 0, counted, 0, 0, 0.0), [cast(OpenPage, page)])
     return found.stream_s, found.tiles_s, [found.lines]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ from tollkeeper.demo.company import ORG
 from tollkeeper.ports import Position
 
 
-def some(entries: int, ms: float) -> Measured:
+def some(entries: int, ms: float, others: float = 0.01) -> Measured:
     reports = tuple(Timed(page, "all", 2 * ms, (ms, ms), (ms,)) for page in LIMITS_MS)
-    return Measured(entries, entries // 10, "0.1 to 0.2", reports)
+    return Measured(entries, entries // 10, others, reports)
 
 
 def test_what_is_on_paper_lies_on_the_line_through_the_largest() -> None:
@@ -38,7 +39,13 @@ def test_the_document_says_that_the_last_column_was_not_measured() -> None:
     text = document([some(1_000_000, 50), some(3_000_000, 110)], "python -m benchmarks.pages")
     assert "| Overview, whole page | < 100 ms | 50 | 110 | 3,020 |" in text
     assert "was not measured" in text
-    assert "other work" not in text
+    assert "had other work" not in text
+    assert text.count("Other work had 1.0% of the") == 2
+
+
+def test_the_document_says_of_each_ledger_what_others_had_meanwhile() -> None:
+    text = document([some(1_000_000, 50), some(3_000_000, 110, 0.07)], "…")
+    assert re.search(r"had other work during this run\*\* \(1.0% of .*, 7.0% of .*\)", text)
 
 
 def test_the_benchmarks_repeat_how_figures_grow() -> None:
@@ -51,10 +58,10 @@ def test_the_benchmarks_repeat_how_figures_grow() -> None:
 
 
 def test_of_sqlite_every_page_is_held_against_one_limit() -> None:
-    text = sqlite_document([(some(1_000_000, 501), 974_000_000)], "…", busy=True)
+    text = sqlite_document([(some(1_000_000, 501, 0.2), 974_000_000)], "…")
     assert text.count("| < 500 ms | 501 ms | MISSED |") == len(LIMITS_MS)
     assert "| MB of the file | 974 |" in text
-    assert "other work" in text
+    assert "had other work during this run** (20.0% of" in text
 
 
 def test_every_question_can_be_asked(tmp_path: Path) -> None:
