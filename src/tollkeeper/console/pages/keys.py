@@ -233,9 +233,9 @@ def _page(
     status: int = 200,
 ) -> KeysPage:
     issuer = issuer_of(console, viewer)
+    stands(KeysPage)
     records = service.readable_keys(console.store, issuer)
     revocable = {record.key.key_id for record in service.list_keys(console.store, issuer)}
-    stands(KeysPage)
     uses = _uses(console, viewer, query["tz"])
     caps = caps_of_keys(console.store, console.now_us())
     tools = _tools(console, viewer, query["tz"])
