@@ -3,7 +3,7 @@
 The first pass counts values by their cell (whatever is in the same groups of all groupings) and the
 whole part of their square root: some hundred buckets, narrow where most values are. From these
 counts, which are few, follows for each group of each grouping the bucket in which its rank falls.
-The second pass takes the values of these buckets, a hundredth of all.
+The second pass takes the values of these buckets, a hundredth of all, of what lies around them.
 
 What is found on the way stands in small temporary tables: in one statement the engine would keep
 every value between the passes.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from math import isqrt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ibis
@@ -28,6 +29,10 @@ _PLACE: Final = "place_"
 _COUNT: Final = "count_"
 _GROUP: Final = "of_group_"
 _MISSING: Final = "missing_"
+_FROM: Final = "from_"
+_TO: Final = "to_"
+_MOST: Final = (1 << 63) - 1
+_ROOT_MAX: Final = isqrt(_MOST)
 _BUCKET_BITS: Final = 32
 _BUCKETS: Final = 1 << _BUCKET_BITS
 """More than there are: square roots of numbers of 64 bits have 32."""
@@ -62,13 +67,17 @@ def nearest_ranks(
     counts = ibis.table(of_counts.schema(), name="ranked_counts")
     of_places = _wanted(counts, groups, percent)
     places = ibis.table(of_places.schema(), name="ranked_places")
-    answer = groups.drop(_CELL).distinct().join(_found(values, column, places), _GROUP)
+    of_hulls = _hulls(numbered, places)
+    hulls = ibis.table(of_hulls.schema(), name="ranked_hulls")
+    near = _placed(table, column, hulls, names)
+    answer = groups.drop(_CELL).distinct().join(_found(near, column, places), _GROUP)
     return Ranking(
         tables=(
             ("ranked_cells", of_cells),
             ("ranked_groups", of_groups),
             ("ranked_counts", of_counts),
             ("ranked_places", of_places),
+            ("ranked_hulls", of_hulls),
         ),
         answer=answer.drop(_GROUP),
     )
@@ -77,12 +86,16 @@ def nearest_ranks(
 def _placed(table: ir.Table, column: str, cells: ir.Table, names: Sequence[str]) -> ir.Table:
     """Give each value with its place: its cell and bucket as one number.
 
-    Two columns would let the engine look for the cell of a place before it opens the lists.
+    Two columns would let the engine look for the cell of a place before it opens the lists. Where
+    cells have bounds, values outside are left out.
     """
     its = {f"its_{name}": cells[name] for name in names}
-    cells = cells.select(first_=cells[_CELL] * _BUCKETS, **its)
+    bounds = [name for name in (_FROM, _TO) if name in cells.columns]
+    cells = cells.select(*bounds, first_=cells[_CELL] * _BUCKETS, **its)
     same = [table[name].identical_to(cells[f"its_{name}"]) for name in names]
-    values = each_value(table.join(cells, same).select("first_", column), column)
+    values = each_value(table.join(cells, same).select("first_", *bounds, column), column)
+    if bounds:
+        values = values.filter(values[column] >= values[_FROM], values[column] <= values[_TO])
     bucket = values[column].cast("float64").sqrt().floor().cast("int64")
     return values.select(column, **{_PLACE: values.first_ + bucket})
 
@@ -121,6 +134,28 @@ def _wanted(counts: ir.Table, groups: ir.Table, percent: int) -> ir.Table:
     wanted = of_cells.join(chosen.select(_GROUP, _BUCKET, _MISSING), _GROUP)
     place = wanted[_CELL] * _BUCKETS + wanted[_BUCKET]
     return wanted.select(_GROUP, _MISSING, **{_PLACE: place})
+
+
+def _hulls(cells: ir.Table, places: ir.Table) -> ir.Table:
+    """Give the cells that are looked into, with bounds around all buckets that are wanted there.
+
+    A comparison with bounds costs a tenth of looking for a value's place. They have one bucket
+    more on each side, for roots of very large numbers are rounded.
+    """
+    place = places[_PLACE]
+    bucket = place & (_BUCKETS - 1)
+    wanted = places.group_by(**{_CELL: place >> _BUCKET_BITS})
+    wanted = wanted.agg(lowest_=bucket.min(), highest_=bucket.max())
+    lowest = ibis.greatest(wanted.lowest_ - 1, 0)
+    above = wanted.highest_ + 2
+    root = ibis.least(above, _ROOT_MAX)
+    most = ibis.literal(_MOST, "int64")
+    bounds = {
+        _FROM: lowest * lowest,
+        _TO: (above > _ROOT_MAX).ifelse(most, root * root),
+    }
+    wanted = wanted.select(_CELL, **{name: each.cast("int64") for name, each in bounds.items()})
+    return cells.join(wanted, _CELL)
 
 
 def _found(values: ir.Table, column: str, places: ir.Table) -> ir.Table:
