@@ -39,6 +39,7 @@ EXPLORE: Final = "Explore"
 EXPLORE_FINER: Final = "Explore, of finer sums"
 EXPLORE_TIMES: Final = "Explore, percentiles"
 EXPLORE_FINER_TIMES: Final = "Explore, percentiles of finer sums"
+EXPLORE_ENTRIES: Final = "Explore, of single entries"
 SAVINGS: Final = "Savings"
 OTHERS: Final = "other pages"
 LIMITS_MS: Final = {
@@ -47,6 +48,7 @@ LIMITS_MS: Final = {
     EXPLORE_FINER: 300,
     EXPLORE_TIMES: 300,
     EXPLORE_FINER_TIMES: 300,
+    EXPLORE_ENTRIES: 300,
     SAVINGS: 1_000,
     OTHERS: 300,
 }
@@ -95,6 +97,11 @@ _OF_FINER_SUMS: Final = (
     ("cost_per_session_usd", "session", "bars", ""),
     ("sessions", "user session", "bars", ""),
 )
+_OF_ENTRIES: Final = (
+    ("cost_usd", "call", "bars", ""),
+    ("requests", "call model", "bars", ""),
+    ("duration_p95_ms", "session", "bars", ""),
+)
 
 
 def questions(ledger: Ledger, page: Page, now_us: int) -> Iterator[tuple[str, str, Ask]]:
@@ -131,6 +138,7 @@ def _of_explore(ledger: Ledger, now_us: int) -> Iterator[tuple[str, str, Ask]]:
         (EXPLORE_FINER, _OF_FINER_SUMS),
         (EXPLORE_TIMES, _OF_TIMES),
         (EXPLORE_FINER_TIMES, _OF_FINER_TIMES),
+        (EXPLORE_ENTRIES, _OF_ENTRIES),
     ):
         for metric, by, view, filters in asked_of:
             chosen = parse_filters(filters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -89,4 +90,38 @@ def test_sessions_by_flags_and_numbers_have_an_order() -> None:
     answer = explore(ledger, Scope(entries[0].org), question, NOW_US)
     expected = [("s", False, 0), ("s", False, 200), ("s", True, 0), ("s", True, 200)]
     assert [row.keys for row in answer.rows] == expected
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("unpriced", "known"),
+    [(False, Decimal(0)), (True, None)],
+)
+def test_what_all_others_cost_by_step_is_told_from_what_is_not_known(
+    unpriced: bool, known: Value
+) -> None:
+    """Taken off the whole both are 0: which it is, the entries of all others tell."""
+    period = period_named("7d", "UTC", NOW_US)
+    ledger = DuckDbLedger(Path(":memory:"))
+    entries = [
+        ledger_entry(
+            started_at_us=period.start_us + 3_600_000_000 * place,
+            session_id=f"s{place // 2}",
+            cost_nanos=3 * USD if place < 2 else None if unpriced else 0,
+            duration_ms=100 * (place + 1),
+        )
+        for place in range(6)
+    ]
+    ledger.append(entries, Position("a", 1))
+    ledger.sum_up(left_max=0)
+    question = ExploreQuestion(period, "cost_usd", ("session",), (), "day", limit=1)
+    found = explore(ledger, Scope(entries[0].org), question, NOW_US)
+    assert [row.by_step[0] for row in found.rows] == [Decimal(6)]
+    assert found.rest_by_step[0] == known
+    question = replace(question, metric="sessions", limit=2)
+    found = explore(ledger, Scope(entries[0].org), question, NOW_US)
+    assert (found.rest_by_step[0], found.total_by_step[0]) == (1, 3)
+    question = replace(question, metric="duration_p95_ms", limit=2)
+    found = explore(ledger, Scope(entries[0].org), question, NOW_US)
+    assert (found.rest_by_step[0], found.total_by_step[0]) == (600, 600)
     ledger.close()

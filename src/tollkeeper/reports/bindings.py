@@ -81,16 +81,13 @@ def moment(slot: str) -> ir.TimestampValue:
     return _moment(slot)
 
 
-def among(table: ir.Table, column: str, slot: str, *, or_none: bool = False) -> ir.Table:
+def among(table: ir.Table, column: str, slot: str) -> ir.Table:
     """Keep the rows whose column has one of the values of a slot: a list of any length.
 
     An engine knows that such a list is short, as it cannot of the answer of a query. Where it
-    looks for the rows of a long table in a short one, it remembers the short one. ``or_none``: NULL
-    may be one of these values.
+    looks for the rows of a long table in a short one, it remembers the short one, and passes over
+    other rows while it reads.
     """
     listed = (_integers if table[column].type().is_integer() else _texts)(slot)
     kept = listed.unnest().name("listed_").as_table()
-    mine = table[column]
-    return table.semi_join(
-        kept, mine.identical_to(kept.listed_) if or_none else mine == kept.listed_
-    )
+    return table.semi_join(kept, table[column] == kept.listed_)

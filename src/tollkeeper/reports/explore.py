@@ -5,7 +5,7 @@ A question has a bounded answer: the first groups in order, and everything else 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,18 +19,28 @@ from tollkeeper.reports.comparison import Comparison
 from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, WEEKDAY
 from tollkeeper.reports.explore_question import ExploreQuestion
 from tollkeeper.reports.explore_ranks import NOTHING_RANKED, Ranked, RankedShape
-from tollkeeper.reports.explore_sessions import NOTHING_APART, first_sessions
+from tollkeeper.reports.explore_sessions import (
+    NOTHING_APART,
+    FirstSessions,
+    first_by_step,
+    first_sessions,
+    steps_follow,
+)
 from tollkeeper.reports.explore_spans import CALL, SPAN, STAGE, PivotShape, StageShape, stage_rows
-from tollkeeper.reports.explore_values import Explored as Explored
-from tollkeeper.reports.explore_values import Key as Key
-from tollkeeper.reports.explore_values import Row as Row
 from tollkeeper.reports.explore_values import (
+    TOKENS,
+    absent_keys,
     counts_tokens,
+    key_slots,
     key_text,
     running_step,
     sum_of,
+    tokens_by_kind,
     without,
 )
+from tollkeeper.reports.explore_values import Explored as Explored
+from tollkeeper.reports.explore_values import Key as Key
+from tollkeeper.reports.explore_values import Row as Row
 from tollkeeper.reports.measures import (
     ADDITIVE,
     MEASURES,
@@ -43,7 +53,7 @@ from tollkeeper.reports.measures import (
 from tollkeeper.reports.overview import compared
 from tollkeeper.reports.selection import Selection, SelectionShape
 from tollkeeper.reports.steps import Step, steps_of
-from tollkeeper.reports.usage_queries import group_shape, grouped, ranked, time_values
+from tollkeeper.reports.usage_queries import GroupShape, group_shape, grouped, ranked, time_values
 
 SERIES: Final = 6
 _FLOWS_READ: Final = 2_000
@@ -79,7 +89,9 @@ class _Exploring:
         self.is_percentile = question.kind is Kind.MILLISECONDS
         self.ranked = NOTHING_RANKED
         self.stage: StageShape | None = None
-        self.apart = NOTHING_APART
+        self.first: FirstSessions | None = None
+        self.whole: list[dict[str, Any]] | None = None
+        self.nothing = known(question.metric, None, 0) if question.adds_up else None
         needed = summed((*_ALWAYS, question.metric))
         self.measures = tuple(dict.fromkeys(needed))
 
@@ -135,13 +147,18 @@ class _Exploring:
             pivot = self.pivot((), 1)
             if question.adds_up or not pivot.groups.selection.finer:
                 return
-        times = None
-        if question.step:
-            times = group_shape(pivot.groups.selection, (question.step,), question.period)
-        stage = StageShape(pivot._replace(metric="", sort="name"), times)
-        slots = self.values_now | self.values  # of both periods, and of the times of this one
-        self.ledger.set_aside(STAGE, stage_rows(self.ledger, stage), slots)
+        stage = StageShape(pivot._replace(metric="", sort="name"), self.times(pivot))
+        self.ledger.set_aside(STAGE, stage_rows(self.ledger, stage), self.slots())
         self.stage = stage
+
+    def times(self, pivot: PivotShape) -> GroupShape | None:
+        """Group what a query selects by the steps of time, if any are shown."""
+        step = self.question.step
+        return group_shape(pivot.groups.selection, (step,), self.question.period) if step else None
+
+    def slots(self) -> dict[str, Any]:
+        """Give the values of both periods, and of the times of this one."""
+        return self.values_now | self.values
 
     # ------------------------------------------------------------------ totals
 
@@ -172,8 +189,9 @@ class _Exploring:
                     values[column] = None if unknown else values[column]
         if self.is_percentile:
             values |= self.ranked.of(None)
-        if self.apart:
-            values |= {name: without(total[name], [few]) for name, few in self.apart.items()}
+        apart = self.first.apart if self.first else NOTHING_APART
+        if apart:
+            values |= {name: without(total[name], [few]) for name, few in apart.items()}
         elif any(MEASURES[name].kind not in ADDITIVE for name in self.measures):
             kept = self.staged(self.question.group_by, self.question.limit)
             every = self.staged(self.question.group_by, 1)
@@ -196,8 +214,8 @@ class _Exploring:
             self.ledger.set_aside(queries.FIRST, queries.placed(self.ledger, kept), self.values)
             return self.ledger.run(queries.first_staged(self.ledger, kept), self.values)
         if self.of_many(kept):
-            found, self.apart = first_sessions(self.ledger, kept, self.values)
-            return found
+            self.first = first_sessions(self.ledger, kept, self.times(kept), self.slots())
+            return self.first.rows
         return self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
 
     def ranks(self, found: Sequence[dict[str, Any]], steps: Sequence[Step]) -> Ranked:
@@ -210,8 +228,7 @@ class _Exploring:
         if steps and len(steps) * (len(found) + 1) <= explore_ranks.CELLS_MAX:
             step = group_shape(of_all.groups.selection, (question.step,), question.period)
         shape = RankedShape(of_all, everything, kept, step, min(SERIES, len(found)))
-        slots = self.values_now | self.values
-        ranked = explore_ranks.ranked(self.ledger, shape, found, slots)
+        ranked = explore_ranks.ranked(self.ledger, shape, found, self.slots())
         for place, row in enumerate(found):
             row |= ranked.of(place)
         return ranked
@@ -302,13 +319,11 @@ class _Exploring:
         question = self.question
         if self.ranked.whole:
             return self.ranked.by_step([step.key for step in steps], len(rows))
-        absent = tuple(tuple(key is None for key in row.keys) for row in rows)
-        slots = {
-            f"part_{index}_{place}": key_text(key)
-            for index, row in enumerate(rows)
-            for place, key in enumerate(row.keys)
-        }
-        found = self.stepped(question.group_by if rows else (), absent, slots)
+        absent, slots = absent_keys(rows), key_slots(rows)
+        found = self.first_stepped(absent, slots) if rows else None
+        if found is None:
+            dimensions = question.group_by if rows else ()
+            found = self.by_steps(self.stepped(dimensions, absent, slots))
         places = [
             tuple(found.get((step.key, place), self.nothing) for step in steps)
             for place in range(len(rows) + 1)
@@ -317,20 +332,15 @@ class _Exploring:
             return [], places[0]
         if question.adds_up:
             return places, tuple(sum_of(column) for column in zip(*places, strict=True))
-        whole = self.stepped((), (), {})
+        whole = self.by_steps(self.whole_stepped())
         return places, tuple(whole.get((step.key, 0), self.nothing) for step in steps)
-
-    @property
-    def nothing(self) -> Value:
-        """Give the metric's value where nothing happened."""
-        return known(self.question.metric, None, 0) if self.question.adds_up else None
 
     def stepped(
         self,
         dimensions: tuple[str, ...],
         absent: tuple[tuple[bool, ...], ...],
         slots: Mapping[str, object],
-    ) -> dict[tuple[int, int], Value]:
+    ) -> list[dict[str, Any]]:
         question = self.question
         asked = (*dimensions, question.step)
         selection = self.selected(self.only, asked, timed=self.is_percentile)
@@ -339,8 +349,27 @@ class _Exploring:
             *(self.ledger, shape, self.measures, question.metric, dimensions, absent),
             stage=self.stage_of(dimensions),
         )
-        rows = self.ledger.run(query, {**self.values_now, **slots})
+        return self.ledger.run(query, {**self.values_now, **slots})
+
+    def by_steps(self, rows: Iterable[Mapping[str, Any]]) -> dict[tuple[int, int], Value]:
+        """Read the metric of steps and places."""
         return {(row["group_0"], row["place_"]): self.single(row) for row in rows}
+
+    def whole_stepped(self) -> list[dict[str, Any]]:
+        """Give the measures of everything by step."""
+        if self.whole is None:
+            self.whole = self.stepped((), (), {})
+        return self.whole
+
+    def first_stepped(
+        self, absent: tuple[tuple[bool, ...], ...], slots: Mapping[str, object]
+    ) -> dict[tuple[int, int], Value] | None:
+        """Give the same of what is known of the first sessions already, if it follows from that."""
+        if self.is_percentile or not self.first or not steps_follow(self.first.shown):
+            return None
+        whole = self.whole_stepped()
+        rows = first_by_step(self.ledger, self.first.shown, absent, slots, whole)
+        return None if rows is None else self.by_steps(rows)
 
     def heat(self) -> dict[tuple[int, int], Value]:
         """Give the metric of each hour of the week."""
@@ -364,10 +393,6 @@ class _Exploring:
 
     def kinds(self) -> dict[str, tuple[int, int]]:
         """Count the tokens of each kind, those that there are."""
-        names = tuple(name for name in MEASURES if name.endswith("_tokens"))
-        shape = self.pivot((), 1)._replace(measures=names, metric="tokens")
+        shape = self.pivot((), 1)._replace(measures=TOKENS, metric="tokens")
         (row,) = self.ledger.run(queries.pivoted(self.ledger, shape), self.values)
-        found = {
-            name: (int(row[f"{name}_now"] or 0), int(row[f"{name}_before"] or 0)) for name in names
-        }
-        return {name: pair for name, pair in found.items() if any(pair)}
+        return tokens_by_kind(row)

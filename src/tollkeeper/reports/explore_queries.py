@@ -83,7 +83,7 @@ def weighing(shape: PivotShape) -> tuple[str, ...]:
 
 def wide_of(table: ir.Table, groups: Mapping[str, ir.Value], shape: PivotShape) -> ir.Table:
     """Give what is measured of each group, now and before side by side."""
-    return _by_span(_measured(table, groups, shape.measures, shape.stage, names_of(shape)), shape)
+    return by_span(_measured(table, groups, shape.measures, shape.stage, names_of(shape)))
 
 
 def _measured(
@@ -96,7 +96,7 @@ def _measured(
     return (measured if stage is None else measured_again)(table, groups, measures, names)
 
 
-def _by_span(stage: ir.Table, shape: PivotShape) -> ir.Table:
+def by_span(stage: ir.Table) -> ir.Table:
     """Put what belongs to one group side by side: each cell is one row of the stage."""
     now, before = stage[SPAN_COLUMN] == NOW, stage[SPAN_COLUMN] == BEFORE
     found = {}
@@ -185,7 +185,7 @@ def pivoted_percentiles(ledger: Ledger, shape: PivotShape, of: PivotShape | None
     if of is not None:
         table = _within(table, groups, pivoted(ledger, of), inside=True)
         groups = {name: table[name] for name in groups}
-    return _by_span(_percentile(ledger, table, groups, shape.metric), shape)
+    return by_span(_percentile(ledger, table, groups, shape.metric))
 
 
 @lru_cache(_SHAPES_REMEMBERED)
@@ -199,7 +199,7 @@ def rest(ledger: Ledger, shape: PivotShape, of: PivotShape) -> ir.Table:
         stage = _percentile(ledger, table, span, shape.metric)
     else:
         stage = _measured(table, span, shape.measures, shape.stage)
-    return _by_span(stage, shape)
+    return by_span(stage)
 
 
 def _within(
@@ -239,17 +239,18 @@ def by_step(
     if stage is not None:
         table = staged_now(ledger, stage)
         values = [table[f"group_{index}"] for index in range(len(dimensions))]
-        groups = {"group_0": table[time_column(0)], _PLACE_COLUMN: _place(values, absent)}
+        groups = {"group_0": table[time_column(0)], _PLACE_COLUMN: place_of(values, absent)}
         return measured_again(table, groups, measures, {})
     table = selected(ledger, shape.selection)
-    place = _place([dimension(ledger, table, name) for name in dimensions], absent)
+    place = place_of([dimension(ledger, table, name) for name in dimensions], absent)
     groups = {**group_columns(ledger, table, shape), _PLACE_COLUMN: place}
     if MEASURES[metric].percentile[0]:
         return _percentile(ledger, table, groups, metric)
     return measured(table, groups, measures, {})
 
 
-def _place(values: Sequence[ir.Value], absent: Sequence[Sequence[bool]]) -> ir.Value:
+def place_of(values: Sequence[ir.Value], absent: Sequence[Sequence[bool]]) -> ir.Value:
+    """Give the place of each row's group: one after the last for those that are none of them."""
     branches = []
     for index, flags in enumerate(absent):
         holds: ir.Value = ibis.literal(True)

@@ -7,14 +7,23 @@ groups stand in an order of texts, they are asked for ``by_text``, as calls are.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+import ibis
 from ibis import _
 
 from tollkeeper.domain.sums import SESSION_ALONE, SESSION_NUMBER
 from tollkeeper.ports import Ledger
 from tollkeeper.reports.dimensions import COLUMNS
-from tollkeeper.reports.explore_queries import NEEDED, first_of, in_order, stands, weighing, wide_of
+from tollkeeper.reports.explore_queries import (
+    NEEDED,
+    by_span,
+    first_of,
+    in_order,
+    place_of,
+    stands,
+    weighing,
+)
 from tollkeeper.reports.explore_spans import (
     BEFORE,
     CALL,
@@ -23,15 +32,40 @@ from tollkeeper.reports.explore_spans import (
     SPAN_COLUMN,
     PivotShape,
     call_hash,
+    names_of,
     spanned,
+    time_column,
+    timed,
 )
-from tollkeeper.reports.many_groups import as_they_stand, put_together
+from tollkeeper.reports.many_groups import Measures, as_they_stand, of_row, put_together
+from tollkeeper.reports.measured_groups import in_stages, measured_again
+from tollkeeper.reports.usage_queries import GroupShape
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _SHAPES_REMEMBERED: Final = 256
 NUMBER: Final = "group_number"
+SHOWN: Final = "explored_sessions"
+SHOWN_NONE: Final = "explored_no_session"
+PLACE: Final = "place_"
+Absent = tuple[tuple[bool, ...], ...]
+
+
+class ShownShape(NamedTuple):
+    """All groups of the sessions in the slot ``AMONG``: those that are shown, and their others.
+
+    The slot has numbers, or texts if ``by_text``; ``or_none``: so is what has no session.
+    ``times`` groups by the step of time, None where none are shown. ``aside`` tells that the rows
+    have been set aside, as ``SHOWN`` and ``SHOWN_NONE``: in one query the engine would set aside
+    much more.
+    """
+
+    pivot: PivotShape
+    times: GroupShape | None
+    by_text: bool
+    or_none: bool
+    aside: bool
 
 
 @lru_cache(_SHAPES_REMEMBERED)
@@ -39,37 +73,99 @@ def kept_of_several_rows(ledger: Ledger, shape: PivotShape, by_text: bool) -> ir
     """Give the first groups in order of sessions with several rows, and how many these are."""
     table, groups, spans = _by_session(ledger, shape, alone=False, by_text=by_text)
     one_session = many_of(shape) == "session"
-    return first_of(put_together(table, groups, spans, weighing(shape), one_session), shape)
+    return first_of(put_together(table, groups, spans, _weighed(shape), one_session), shape)
 
 
 @lru_cache(_SHAPES_REMEMBERED)
 def kept_of_single_rows(ledger: Ledger, shape: PivotShape, by_text: bool) -> ir.Table:
     """Give the first groups in order of sessions with one row."""
     table, groups, spans = _by_session(ledger, shape, alone=True, by_text=by_text)
-    found = as_they_stand(table, groups, spans, weighing(shape))
+    found = as_they_stand(table, groups, spans, _weighed(shape))
     return in_order(found.filter(stands(found)), shape)
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def kept_of_single_rows_now(ledger: Ledger, shape: PivotShape, by_text: bool) -> ir.Table:
+    """Give those of this period, which come before all others where ``begins_now``."""
+    table, groups, _spans = _by_session(ledger, shape, alone=True, by_text=by_text, now=True)
+    table = table.filter(of_row("entries", table) != 0)
+    always = {"now": ibis.literal(True)}
+    return in_order(as_they_stand(table, groups, always, _weighed(shape)), shape)
+
+
+def begins_now(shape: PivotShape) -> bool:
+    """Tell whether groups with something in this period come before those that have nothing."""
+    return shape.sort in {"value", "requests"}
 
 
 @lru_cache(_SHAPES_REMEMBERED)
 def counted_single_rows(ledger: Ledger, shape: PivotShape) -> ir.Table:
     """Count the groups of sessions with one row."""
-    table, groups, spans = _by_session(ledger, shape, alone=True, by_text=True)
-    found = as_they_stand(table, groups, spans, NEEDED)
-    return found.filter(stands(found)).agg(groups_=_.count())
+    table, _groups, _spans = _by_session(ledger, shape, alone=True, by_text=True)
+    return table.filter(of_row("entries", table) != 0).agg(groups_=_.count())
 
 
 @lru_cache(_SHAPES_REMEMBERED)
-def pivoted_among(ledger: Ledger, shape: PivotShape, by_text: bool, or_none: bool) -> ir.Table:
-    """Give what ``pivoted`` does of all groups of the sessions in the slot ``AMONG``.
+def rows_shown(ledger: Ledger, shape: ShownShape, none: bool = False) -> ir.Table:
+    """Give what is measured of each group, span and time, of these sessions or of ``none``.
 
-    These are numbers, and with ``or_none`` NULL for no session, or texts. The session's number
-    is the column ``NUMBER``.
+    The session's number is the column ``NUMBER``.
     """
-    column = COLUMNS[many_of(shape)] if by_text else SESSION_NUMBER
-    table, groups = spanned(ledger, shape, among=column, or_none=or_none)
-    if not by_text:
+    pivot = shape.pivot
+    column = COLUMNS[many_of(pivot)] if shape.by_text else SESSION_NUMBER
+    table, groups = spanned(ledger, pivot, among=column, none=none)
+    if not shape.by_text:
         groups[NUMBER] = table[SESSION_NUMBER]
-    return wide_of(table, groups, shape)
+    groups = timed(ledger, table, groups, shape.times)
+    return in_stages(table, groups, pivot.measures, names_of(pivot))
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def pivoted_shown(ledger: Ledger, shape: ShownShape) -> ir.Table:
+    """Give what ``pivoted`` does of all groups of these sessions."""
+    table = _shown(ledger, shape)
+    names = [name for name in table.columns if name.startswith("group_")]
+    groups = {name: table[name] for name in (*names, SPAN_COLUMN)}
+    return by_span(measured_again(table, groups, shape.pivot.measures, names_of(shape.pivot)))
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def steps_shown(ledger: Ledger, shape: ShownShape, absent: Absent) -> ir.Table:
+    """Give the measures of each step for some groups, as ``explore_queries.by_step`` does.
+
+    What comes after the last of these groups is all that is set aside besides them.
+    """
+    table, place = _placed(ledger, shape, absent)
+    groups = {"group_0": table[time_column(0)], PLACE: place}
+    return measured_again(table, groups, shape.pivot.measures, {})
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def sessions_of_these_alone(ledger: Ledger, shape: ShownShape, absent: Absent) -> ir.Table:
+    """Count for each step the sessions that are in some of these groups and in no other."""
+    table, place = _placed(ledger, shape, absent)
+    table = table.filter(table[NUMBER].notnull())
+    of_these = place < len(absent)
+    groups = {"group_0": table[time_column(0)], NUMBER: table[NUMBER]}
+    each = table.group_by(**groups).agg(inside=of_these.sum(), outside=(~of_these).sum())
+    only = each.filter(each.inside > 0, each.outside == 0)
+    return only.group_by("group_0").agg(sessions=only.count())
+
+
+def _shown(ledger: Ledger, shape: ShownShape) -> ir.Table:
+    rows = rows_shown(ledger, shape)
+    if not shape.aside:
+        return rows
+    shown = ibis.table(rows.schema(), name=SHOWN)
+    return shown.union(ibis.table(rows.schema(), name=SHOWN_NONE)) if shape.or_none else shown
+
+
+def _placed(ledger: Ledger, shape: ShownShape, absent: Absent) -> tuple[ir.Table, ir.Value]:
+    """Give what there is of this period, and the place of the group that each row is of."""
+    table = _shown(ledger, shape)
+    table = table.filter(table[SPAN_COLUMN] == NOW)
+    names = [f"group_{index}" for index in range(len(shape.pivot.groups.group_by))]
+    return table, place_of([table[name] for name in names], absent)
 
 
 @lru_cache(_SHAPES_REMEMBERED)
@@ -81,11 +177,17 @@ def calls_of_several(ledger: Ledger, shape: PivotShape) -> ir.Table:
     return counted.filter(counted.rows > 1).select(CALL_HASH)
 
 
+def _weighed(shape: PivotShape) -> Measures:
+    """List what is needed of each span: only a change is sorted by what was before."""
+    now = weighing(shape)
+    return {"now": now, "before": now if shape.sort == "change" else NEEDED[:1]}
+
+
 def _by_session(
-    ledger: Ledger, shape: PivotShape, *, alone: bool, by_text: bool
+    ledger: Ledger, shape: PivotShape, *, alone: bool, by_text: bool, now: bool = False
 ) -> tuple[ir.Table, dict[str, ir.Value], dict[str, ir.Value]]:
     """Give sessions with one row, or those with more; their groups, and what is in each span."""
-    table, groups = spanned(ledger, shape, alone=True)
+    table, groups = spanned(ledger, shape, alone=True, now=now)
     if not by_text:
         groups[many_column(shape)] = table[SESSION_NUMBER]
     groups["alone_"] = table[SESSION_ALONE]

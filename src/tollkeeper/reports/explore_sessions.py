@@ -3,50 +3,79 @@
 Sessions of one row and those of several are ordered and counted by themselves, and by numbers in
 place of texts; all that is shown is then asked of the few that come first. Calls likewise: which
 have several rows is found out by hashes.
+
+What these few have by step is known then as well, so that all others follow from everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import explore_session_queries as queries
-from tollkeeper.reports.explore_session_queries import NUMBER, many_column, many_of
+from tollkeeper.reports.explore_session_queries import (
+    NUMBER,
+    SHOWN,
+    SHOWN_NONE,
+    Absent,
+    ShownShape,
+    many_column,
+    many_of,
+)
 from tollkeeper.reports.explore_spans import AMONG, CALL, CALLS, PivotShape
+from tollkeeper.reports.explore_values import without
+from tollkeeper.reports.measures import ADDITIVE, MEASURES, Kind, Value, known
+from tollkeeper.reports.usage_queries import GroupShape
 
 Row = Mapping[str, Any]
 NOTHING_APART: Final[Mapping[str, int]] = {}
 _SESSIONS: Final = "sessions"
 
 
-def first_sessions(
-    ledger: Ledger, shape: PivotShape, values: Mapping[str, object]
-) -> tuple[list[dict[str, Any]], Mapping[str, int]]:
-    """Give the rows that ``pivoted`` gives, where groups are ``of_many``.
-
-    With them, where nothing but sessions does not add up, how many of these are in no other group
-    than the first, as ``sessions_now`` and ``sessions_before``: what is left of all sessions
-    without them is in other groups.
+class FirstSessions(NamedTuple):
+    """The first groups in order. With them, where nothing but sessions does not add up, how many
+    of these are in no other group than the first, as ``sessions_now`` and ``sessions_before``:
+    what is left of all sessions without them is in other groups. ``shown`` is set aside.
     """
+
+    rows: list[dict[str, Any]]
+    apart: Mapping[str, int]
+    shown: ShownShape
+
+
+def first_sessions(
+    ledger: Ledger, shape: PivotShape, times: GroupShape | None, values: Mapping[str, object]
+) -> FirstSessions:
+    """Give the rows that ``pivoted`` gives, where groups are ``of_many``."""
     of_calls = many_of(shape) == CALL
     if of_calls:
         ledger.set_aside(CALLS, queries.calls_of_several(ledger, shape), values)
     by_text = of_calls or shape.sort == "name" or not ledger.sets_aside()
-    found, groups = _found(ledger, shape, values, by_text=by_text)
+    several, single = _found(ledger, shape, values, by_text=by_text)
+    (counted,) = ledger.run(queries.counted_single_rows(ledger, shape), values)
+    found = _in_order((*several, *single), shape if by_text else None)
     last = found[shape.limit - 1 : shape.limit + 1]
     if not by_text and len(last) > 1 and _weights(last[0]) == _weights(last[1]):
         by_text = True  # the one whose text comes first is in
-        found, groups = _found(ledger, shape, values, by_text=by_text)
-    names = [f"group_{index}" for index in range(len(shape.groups.group_by))]
-    session = many_column(shape)
+        several, single = _found(ledger, shape, values, by_text=by_text)
+        found = _in_order((*several, *single), shape)
+    groups = counted["groups_"] + (several[0]["groups_"] if several else 0)
+    session, names = many_column(shape), _names(shape)
     kept = {tuple(row[name] for name in names): row for row in found[: shape.limit]}
     keys = [NUMBER if name == session and not by_text else name for name in names]
     among = list({row[session] for row in kept.values()})
-    query = queries.pivoted_among(ledger, shape._replace(limit=1), by_text, None in among)
-    every = ledger.run(query, {**values, AMONG: among})
+    aside = ledger.sets_aside()
+    shown = ShownShape(
+        *(shape._replace(limit=1), times if aside else None, by_text, None in among, aside)
+    )
+    values = {**values, AMONG: among}
+    if aside:
+        ledger.set_aside(SHOWN, queries.rows_shown(ledger, shown), values)
+    if shown.or_none:
+        ledger.set_aside(SHOWN_NONE, queries.rows_shown(ledger, shown, none=True), values)
     first, others = [], []
-    for row in every:
+    for row in ledger.run(queries.pivoted_shown(ledger, shown), values):
         row["groups_"] = groups
         weighed = kept.get(tuple(row[key] for key in keys))
         if weighed is None:
@@ -54,20 +83,32 @@ def first_sessions(
         else:
             first.append((_weights(weighed), _texts(row, names), row))
     rows = [row for *_, row in sorted(first, key=lambda each: each[:2])]
-    return rows, NOTHING_APART if of_calls else _apart(rows, others, session)
+    return FirstSessions(rows, NOTHING_APART if of_calls else _apart(rows, others, session), shown)
 
 
 def _found(
     ledger: Ledger, shape: PivotShape, values: Mapping[str, object], *, by_text: bool
-) -> tuple[list[Row], int]:
-    """Give the first groups in order, and one more, and how many there are in all."""
+) -> tuple[list[Row], list[Row]]:
+    """Give the first groups in order, and one more: of several rows, and of single ones."""
     shape = shape._replace(limit=shape.limit + 1)
-    several = ledger.run(queries.kept_of_several_rows(ledger, shape, by_text), values)
-    (single,) = ledger.run(queries.counted_single_rows(ledger, shape), values)
-    groups = single["groups_"] + (several[0]["groups_"] if several else 0)
-    found = [*several, *ledger.run(queries.kept_of_single_rows(ledger, shape, by_text), values)]
-    names = [f"group_{index}" for index in range(len(shape.groups.group_by))] if by_text else []
-    return sorted(found, key=lambda row: (_weights(row), _texts(row, names))), groups
+    several: list[Row] = list(
+        ledger.run(queries.kept_of_several_rows(ledger, shape, by_text), values)
+    )
+    single: list[Row] = []
+    if queries.begins_now(shape):
+        single += ledger.run(queries.kept_of_single_rows_now(ledger, shape, by_text), values)
+    if len(single) < shape.limit:
+        single = [*ledger.run(queries.kept_of_single_rows(ledger, shape, by_text), values)]
+    return several, single
+
+
+def _in_order(rows: Iterable[Row], by_texts_of: PivotShape | None) -> list[Row]:
+    names = _names(by_texts_of) if by_texts_of else []
+    return sorted(rows, key=lambda row: (_weights(row), _texts(row, names)))
+
+
+def _names(shape: PivotShape) -> list[str]:
+    return [f"group_{index}" for index in range(len(shape.groups.group_by))]
 
 
 def _weights(row: Row) -> tuple[object, ...]:
@@ -93,3 +134,60 @@ def _apart(first: Sequence[Row], others: Sequence[Row], session: str) -> Mapping
         )
         for name in counted
     }
+
+
+# ---------------------------------------------------------------------- steps
+
+
+def steps_follow(shown: ShownShape) -> bool:
+    """Tell whether what all others have by step can follow from everything and these few."""
+    counts = set() if shown.by_text else {_SESSIONS}
+    return shown.times is not None and all(
+        MEASURES[name].kind in ADDITIVE or name in counts for name in shown.pivot.measures
+    )
+
+
+def first_by_step(
+    ledger: Ledger,
+    shown: ShownShape,
+    absent: Absent,
+    slots: Mapping[str, object],
+    whole: Iterable[Row],
+) -> list[dict[str, Any]] | None:
+    """Give the measures of some groups by step, and of all others after the last.
+
+    As ``explore_queries.by_step`` gives them; ``whole`` are those of everything. None where it does
+    not say whether an amount of all others is 0 or not known.
+    """
+    rows = ledger.run(queries.steps_shown(ledger, shown, absent), slots)
+    places = len(absent)
+    first = [row for row in rows if row[queries.PLACE] < places]
+    alone: dict[int, int] = {}
+    if _SESSIONS in shown.pivot.measures:
+        query = queries.sessions_of_these_alone(ledger, shown, absent)
+        alone = {row["group_0"]: row[_SESSIONS] for row in ledger.run(query, slots)}
+    found = list(first)
+    for row in whole:
+        step = row["group_0"]
+        parts = [each for each in first if each["group_0"] == step]
+        rest = _rest(row, parts, shown.pivot.measures, alone.get(step, 0))
+        if rest is None:
+            return None
+        found.append({"group_0": step, queries.PLACE: places, **rest})
+    return found
+
+
+def _rest(
+    whole: Row, parts: Sequence[Row], measures: Sequence[str], alone: int
+) -> dict[str, Value] | None:
+    entries = whole["entries"] - sum(row["entries"] for row in parts)
+    rest: dict[str, Value] = {}
+    for name in measures:
+        if name == _SESSIONS:
+            rest[name] = whole[name] - alone
+            continue
+        found = without(whole[name], [row[name] for row in parts])
+        if MEASURES[name].kind is Kind.MONEY and entries and found == 0:
+            return None
+        rest[name] = known(name, found, entries)
+    return rest

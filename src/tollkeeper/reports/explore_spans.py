@@ -8,6 +8,7 @@ from that.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -80,11 +81,19 @@ def names_of(shape: PivotShape) -> dict[str, str]:
 def stage_rows(ledger: Ledger, shape: StageShape) -> ir.Table:
     """Give the rows of a stage, with the times as ``time_0``… (NULL in the period before)."""
     table, groups = spanned(ledger, shape.pivot)
-    if shape.times is not None:
-        now = groups[SPAN_COLUMN] == NOW
-        for index, time in enumerate(group_columns(ledger, table, shape.times).values()):
-            groups[time_column(index)] = now.ifelse(time, None)
+    groups = timed(ledger, table, groups, shape.times)
     return in_stages(table, groups, shape.pivot.measures, names_of(shape.pivot))
+
+
+def timed(
+    ledger: Ledger, table: ir.Table, groups: Mapping[str, ir.Value], times: GroupShape | None
+) -> dict[str, ir.Value]:
+    """Add the times of this period to what ``spanned`` gave, as ``time_0``…."""
+    now = groups[SPAN_COLUMN] == NOW
+    found = dict(groups)
+    for index, time in enumerate(group_columns(ledger, table, times).values() if times else ()):
+        found[time_column(index)] = now.ifelse(time, None)
+    return found
 
 
 @lru_cache(_SHAPES_REMEMBERED)
@@ -123,14 +132,15 @@ def spanned(
     *,
     alone: bool = False,
     among: str = "",
-    or_none: bool = False,
+    none: bool = False,
+    now: bool = False,
 ) -> tuple[ir.Table, dict[str, ir.Value]]:
     """Give the entries of both periods, and the groups with the period that each is in.
 
     Where the selection is of sums, so are these; ``alone`` asks which sessions have one row, or
     which calls, as far as ``CALLS`` tells.
-    ``among`` names a column of sessions and leaves those in the slot ``AMONG``, where NULL may be
-    one of them: ``or_none``.
+    ``among`` names a column of sessions and leaves those in the slot ``AMONG``, or those with
+    ``none``. ``now`` leaves this period alone.
     """
     if shape.stage is not None:
         table = staged(ledger, shape.stage)
@@ -141,9 +151,12 @@ def spanned(
         several = ibis.table({CALL_HASH: "uint32"}, name=CALLS)
         table = table.mutate(**{SESSION_ALONE: call_hash(table).notin(several[CALL_HASH])})
     if among:
-        table = bindings.among(table, among, AMONG, or_none=or_none)
+        mine = table[among]
+        table = table.filter(mine.isnull()) if none else bindings.among(table, among, AMONG)
     span: ir.Value = ibis.literal(NOW, "int64")
-    if shape.compared:
+    if shape.compared and now:
+        table = table.filter(table.started_at >= bindings.moment(f"{SPAN}_1"))
+    elif shape.compared:
         span = zones.interval(table.started_at, 2, SPAN)
         table = table.filter(span != GAP)
         span = zones.interval(table.started_at, 2, SPAN)

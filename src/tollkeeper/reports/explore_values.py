@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 from tollkeeper.reports.comparison import Comparison
 from tollkeeper.reports.explore_question import ExploreQuestion
-from tollkeeper.reports.measures import Value
+from tollkeeper.reports.measures import MEASURES, Value
 from tollkeeper.reports.period import Period
 from tollkeeper.reports.steps import Step
 
 Key = str | int | bool | None
+
+TOKENS: Final = tuple(name for name in MEASURES if name.endswith("_tokens"))
+"""The measures that count tokens of one kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,33 @@ def counts_tokens(metric: str) -> bool:
     return metric.startswith("tokens") or metric.endswith("_tokens")
 
 
+def tokens_by_kind(row: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Read what was counted of ``TOKENS``, now and before; kinds that there are none of are out."""
+    found = {
+        name: (int(row[f"{name}_now"] or 0), int(row[f"{name}_before"] or 0)) for name in TOKENS
+    }
+    return {name: pair for name, pair in found.items() if any(pair)}
+
+
 def key_text(key: Key) -> str:
     """Write a group's key; "" for one that is absent."""
     if key is None:
         return ""
     return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def absent_keys(rows: Sequence[Row]) -> tuple[tuple[bool, ...], ...]:
+    """Say of each row which of its keys are absent."""
+    return tuple(tuple(key is None for key in row.keys) for row in rows)
+
+
+def key_slots(rows: Sequence[Row]) -> dict[str, str]:
+    """Give the values for the slots of ``explore_queries.place_of``: the keys of each row."""
+    return {
+        f"part_{index}_{place}": key_text(key)
+        for index, row in enumerate(rows)
+        for place, key in enumerate(row.keys)
+    }
 
 
 def without(total: Value, parts: Sequence[Value]) -> Value:

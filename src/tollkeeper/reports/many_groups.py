@@ -15,6 +15,9 @@ from tollkeeper.reports.measures import ADDITIVE, MEASURES, aggregates
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+Measures = Mapping[str, Sequence[str]]
+"""What is measured in each span."""
+
 _SESSIONS: Final = "sessions"
 
 
@@ -22,16 +25,16 @@ def as_they_stand(
     table: ir.Table,
     groups: Mapping[str, ir.Value],
     spans: Mapping[str, ir.Value],
-    measures: Sequence[str],
+    measures: Measures,
 ) -> ir.Table:
     """Give measures of each row, which is a group, as columns ``<measure>_<span>``.
 
     A row is in at most one of the ``spans``, and has no measures in the others.
     """
     found = {
-        f"{name}_{span}": ibis.cases((holds, _of_row(name, table)), else_=ibis.null())
-        for name in measures
+        f"{name}_{span}": ibis.cases((holds, of_row(name, table)), else_=ibis.null())
         for span, holds in spans.items()
+        for name in measures[span]
     }
     return table.select(**groups, **found)
 
@@ -40,7 +43,7 @@ def put_together(
     table: ir.Table,
     groups: Mapping[str, ir.Value],
     spans: Mapping[str, ir.Value],
-    measures: Sequence[str],
+    measures: Measures,
     one_session: bool,
 ) -> ir.Table:
     """Give the same of rows of which several make a group.
@@ -48,7 +51,8 @@ def put_together(
     ``one_session``: whose rows are all of one session, or of none.
     """
     counted = {_SESSIONS} if one_session else set()
-    if all(MEASURES[name].kind in ADDITIVE or name in counted for name in measures):
+    every = dict.fromkeys(name for names in measures.values() for name in names)
+    if all(MEASURES[name].kind in ADDITIVE or name in counted for name in every):
         single = as_they_stand(table, groups, spans, measures)
         found = {
             name: single[name].max() if name.startswith(_SESSIONS) else single[name].sum()
@@ -57,17 +61,18 @@ def put_together(
         }
         return single.group_by(list(groups)).agg(**found)
     stage = table.group_by(**groups, **{f"of_{span}": holds for span, holds in spans.items()})
-    stage = stage.agg(**aggregates(table, measures))
+    stage = stage.agg(**aggregates(table, every))
     found = {
         f"{name}_{span}": stage[name].max(where=stage[f"of_{span}"])
-        for name in measures
         for span in spans
+        for name in measures[span]
     }
     return stage.group_by(list(groups)).agg(**found)
 
 
-def _of_row(name: str, rows: ir.Table) -> ir.Value:
-    of_row = MEASURES[name].of_row
-    if of_row is None:
+def of_row(name: str, rows: ir.Table) -> ir.Value:
+    """Give a measure of each row by itself. Raises LookupError where that makes no sense."""
+    found = MEASURES[name].of_row
+    if found is None:
         raise LookupError(name)
-    return of_row(rows)
+    return found(rows)
