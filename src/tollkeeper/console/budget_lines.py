@@ -242,7 +242,7 @@ class BudgetWriter:
                 return "Lasts", "quiet"
         if found.is_breach or budget.window.kind in ENDLESS:
             return f"{self._moment(found.spent_at_us)}", "warn" if found.is_breach else ""
-        return "Lasts its window", "quiet"
+        return f"Lasts to {self._moment(opens_at_us(budget, row))}", "quiet"
 
     def _moment(self, at_us: int | None) -> str:
         """Write a time: ``Dec 1``, ``Dec 1, 14:30``, ``Jan 1, 2027``."""

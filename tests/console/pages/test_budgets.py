@@ -87,7 +87,7 @@ def test_spent_held_left_and_the_runway_are_shown(console: RunningConsole) -> No
         assert shown in text, shown
     assert "35.66 USD of 50 USD" in text
     assert 'class="bullet"' in text
-    assert "Not enough history" in text or "Lasts its window" in text
+    assert "Not enough history" in text or "Lasts to " in text
 
 
 @pytest.mark.parametrize(

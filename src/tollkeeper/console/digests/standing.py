@@ -124,7 +124,7 @@ def _budget_row(found: _AtRisk, places: Places, zone: str) -> Row:
 def _runway_words(runway: Runway, zone: str) -> str:
     if runway.spent_at_us is not None:
         when = moment_words(runway.spent_at_us, zone).rpartition(" (")[0]
-        return f"spent {when}" if runway.is_breach else "lasts its window"
+        return f"spent {when}" if runway.is_breach else "lasts to its end"
     if runway.reason is RunwayReason.SPENT:
         return "spent"
     return str(runway.reason)
