@@ -79,6 +79,7 @@ _OF_FINER_TIMES: Final = (
     ("duration_p95_ms", "tag:feature", "bars", ""),
     ("ttft_p95_ms", "customer team", "bars", ""),
     ("duration_p95_ms", "model", "bars", "tag:env=production"),
+    ("duration_p95_ms", "session", "bars", ""),
 )
 _OF_FINER_SUMS: Final = (
     ("cost_usd", "tag:feature", "bars", ""),
@@ -100,7 +101,6 @@ _OF_FINER_SUMS: Final = (
 _OF_ENTRIES: Final = (
     ("cost_usd", "call", "bars", ""),
     ("requests", "call model", "bars", ""),
-    ("duration_p95_ms", "session", "bars", ""),
 )
 
 

@@ -19,6 +19,7 @@ from tollkeeper.reports.comparison import Comparison
 from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, WEEKDAY
 from tollkeeper.reports.explore_question import ExploreQuestion
 from tollkeeper.reports.explore_ranks import NOTHING_RANKED, Ranked, RankedShape
+from tollkeeper.reports.explore_session_queries import placed_shown
 from tollkeeper.reports.explore_sessions import (
     NOTHING_APART,
     FirstSessions,
@@ -133,10 +134,7 @@ class _Exploring:
         )
 
     def set_stage(self) -> None:
-        """Read finer sums once for all that is asked of them.
-
-        Where groups are too many for that, for what is asked of everything.
-        """
+        """Read finer sums once for all that is asked; of too many groups, for everything alone."""
         question = self.question
         pivot = self.pivot(question.group_by, 1)
         if self.is_percentile or not (self.aside and pivot.groups.selection.finer):
@@ -215,6 +213,9 @@ class _Exploring:
             return self.ledger.run(queries.first_staged(self.ledger, kept), self.values)
         if self.of_many(kept):
             self.first = first_sessions(self.ledger, kept, self.times(kept), self.slots())
+            if self.is_percentile and self.first.shown.aside:
+                first = placed_shown(self.ledger, self.first.shown, limit)
+                self.ledger.set_aside(queries.FIRST, first, self.slots())
             return self.first.rows
         return self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
 
@@ -227,7 +228,8 @@ class _Exploring:
         step = None
         if steps and len(steps) * (len(found) + 1) <= explore_ranks.CELLS_MAX:
             step = group_shape(of_all.groups.selection, (question.step,), question.period)
-        shape = RankedShape(of_all, everything, kept, step, min(SERIES, len(found)))
+        shown = self.first.shown if self.first else None
+        shape = RankedShape(of_all, everything, kept, step, min(SERIES, len(found)), shown)
         ranked = explore_ranks.ranked(self.ledger, shape, found, self.slots())
         for place, row in enumerate(found):
             row |= ranked.of(place)
@@ -241,9 +243,7 @@ class _Exploring:
         if timed and not self.ledger.keeps_times():
             return selection.shape()
         if timed:
-            # Groups by session are so many that what is shown is looked for by itself.
-            finely = self.aside and "session" not in self.question.group_by
-            return selection.timed(group_by, boundaries, finely=finely).shape()
+            return selection.timed(group_by, boundaries, finely=self.aside).shape()
         return selection.summed(group_by, boundaries, self.measures, **self.allowed).shape()
 
     def pivot(self, group_by: tuple[str, ...], limit: int, *, timed: bool = False) -> PivotShape:

@@ -55,7 +55,11 @@ def pivoted(ledger: Ledger, shape: PivotShape) -> ir.Table:
 @lru_cache(_SHAPES_REMEMBERED)
 def placed(ledger: Ledger, shape: PivotShape) -> ir.Table:
     """Give what ``pivoted`` does, with each group's place in the order as ``place_``."""
-    first = pivoted(ledger, shape)
+    return with_places(pivoted(ledger, shape), shape)
+
+
+def with_places(first: ir.Table, shape: PivotShape) -> ir.Table:
+    """Give the first groups their places in the order, from 0 on, as ``place_``."""
     return first.mutate(place_=ibis.row_number().over(order_by=_order(shape)))
 
 

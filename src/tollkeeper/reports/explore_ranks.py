@@ -1,7 +1,7 @@
 """Percentiles for Explore: of all, of each group, of the rest and of each step.
 
 None of them follows from the others, but all are found in the same two passes over the requests.
-Where these are read one by one (for sessions, and where there are no finer sums), what is made for
+Where these are read one by one (for calls, and where there are no finer sums), what is made for
 each takes more than is won by that: they are asked for one after the other, and steps by whoever
 needs them.
 """
@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import ibis
 
+from tollkeeper.domain.sums import SESSION_NUMBER
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import explore_queries as queries
 from tollkeeper.reports.explore_queries import first_staged, numbered
+from tollkeeper.reports.explore_session_queries import (
+    NUMBER,
+    ShownShape,
+    many_column,
+    placed_shown,
+)
 from tollkeeper.reports.explore_spans import SPAN_COLUMN, PivotShape, spanned
 from tollkeeper.reports.measures import MEASURES, Value
 from tollkeeper.reports.percentiles import VALUE, values
@@ -48,7 +55,7 @@ class RankedShape(NamedTuple):
 
     ``everything`` selects the same without groups; ``kept`` is None where there are none. ``step``
     groups by the step of time alone, None for no steps; the first ``series`` groups are told apart
-    by step.
+    by step. ``shown`` is set where the first groups are of sessions or calls.
     """
 
     pivot: PivotShape
@@ -56,6 +63,7 @@ class RankedShape(NamedTuple):
     kept: PivotShape | None
     step: GroupShape | None
     series: int
+    shown: ShownShape | None = None
 
 
 class Ranked(NamedTuple):
@@ -193,6 +201,9 @@ def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
     """
     table, groups = spanned(ledger, shape.pivot)
     column, _ = MEASURES[shape.pivot.metric].percentile
+    by_number = shape.shown is not None and not shape.shown.by_text
+    if by_number:
+        groups[many_column(shape.pivot)] = table[SESSION_NUMBER]
     columns: dict[str, ir.Value] = {**groups, VALUE: values(table, column)}
     step: ir.Value = ibis.literal(0, "int64")
     if shape.step is not None:
@@ -203,7 +214,9 @@ def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
     place: ir.Value = ibis.literal(_OTHERS, "int64")
     if shape.kept is not None:
         names = [name for name in groups if name.startswith("group_")]
-        kept = first_staged(ledger, shape.kept)
+        kept = _first(ledger, shape, shape.kept)
+        if by_number:
+            kept = kept.mutate(**{many_column(shape.pivot): kept[NUMBER]})
         kept = kept.select("place_", **{f"kept_{name}": kept[name] for name in names})
         same = [requests[name].identical_to(kept[f"kept_{name}"]) for name in names]
         requests = requests.left_join(kept, same)
@@ -211,6 +224,13 @@ def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
     label = (requests[_STEP_COLUMN] << _SPAN_BITS) + requests[SPAN_COLUMN]
     label = (label << _PLACE_BITS) + place - _OTHERS
     return requests.select(requests[VALUE], **{_LABEL: label})
+
+
+def _first(ledger: Ledger, shape: RankedShape, kept: PivotShape) -> ir.Table:
+    """Give the table of the first groups, as it has been set aside."""
+    if shape.shown is None:
+        return first_staged(ledger, kept)
+    return ibis.table(placed_shown(ledger, shape.shown, kept.limit).schema(), name=queries.FIRST)
 
 
 @lru_cache(_SHAPES_REMEMBERED)

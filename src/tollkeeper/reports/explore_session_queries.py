@@ -23,6 +23,7 @@ from tollkeeper.reports.explore_queries import (
     place_of,
     stands,
     weighing,
+    with_places,
 )
 from tollkeeper.reports.explore_spans import (
     BEFORE,
@@ -127,6 +128,16 @@ def pivoted_shown(ledger: Ledger, shape: ShownShape) -> ir.Table:
     names = [name for name in table.columns if name.startswith("group_")]
     groups = {name: table[name] for name in (*names, SPAN_COLUMN)}
     return by_span(measured_again(table, groups, shape.pivot.measures, names_of(shape.pivot)))
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def placed_shown(ledger: Ledger, shape: ShownShape, limit: int) -> ir.Table:
+    """Give the first groups with their places, as ``explore_queries.placed`` does.
+
+    Those that come first of all do so among all groups of their sessions.
+    """
+    pivot = shape.pivot._replace(limit=limit)
+    return with_places(first_of(pivoted_shown(ledger, shape), pivot), pivot)
 
 
 @lru_cache(_SHAPES_REMEMBERED)
