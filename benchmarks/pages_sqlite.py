@@ -81,7 +81,8 @@ each query, so that on a machine of its own a page takes about its core time.
 _METHOD: Final = """\
 Sums by the quarter-hour (decision 36) are kept in SQLite as well: Overview, What changed, Keys, and
 all of Explore that adds up or counts people and keys are answered from them. Sessions, customers,
-tags and percentiles are answered from finer sums, narrow rows of whole numbers (decision 45).
+tags and percentiles are answered from finer sums, narrow rows of whole numbers (decision 45), read
+once for each question and grouped by numbers (decision 48).
 SQLite reads whole rows, one after the other on one core, and sorts them to group them, so that what
 has to read single entries (Savings) takes many times as long as with DuckDB, which reads single
 columns on all cores. Which engine when: [configuration.md](configuration.md).

@@ -50,14 +50,17 @@ class LedgerSums(Protocol):
         ``edges`` are single entries. Each entry is in exactly one row.
         """
 
-    def sets_aside(self) -> bool:
-        """Say whether ``set_aside`` can be used, and is of use."""
+    def hashes_texts(self) -> bool:
+        """Say whether ``hash`` makes a number of any text, to tell very many of them apart.
+
+        Where there is no such function, rows of finer sums are read by the numbers of what their
+        entries have alike, so that it takes no longer to group them by texts.
+        """
 
     def set_aside(
         self, name: str, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> None:
         """Keep what a query finds as a table of this name, for others of this snapshot.
 
-        Only within one, and only where ``sets_aside``. Such an engine also numbers the sessions of
-        its finer sums (``SESSION_NUMBER``).
+        Only within one.
         """

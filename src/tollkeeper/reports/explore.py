@@ -79,7 +79,6 @@ class _Exploring:
         first_us = before.start_us if question.compare else period.start_us
         filters, zone = question.filters, period.zone
         self.finely = ledger.sums_finely()
-        self.aside = self.finely and ledger.sets_aside()
         self.allowed: dict[str, Any] = {"finely": self.finely, "daily": ledger.days_zone()}
         self.both = Selection(scope, first_us, period.end_us, filters, zone)
         self.boundaries = (before.until_us, period.start_us)
@@ -137,7 +136,7 @@ class _Exploring:
         """Read finer sums once for all that is asked; of too many groups, for everything alone."""
         question = self.question
         pivot = self.pivot(question.group_by, 1)
-        if self.is_percentile or not (self.aside and pivot.groups.selection.finer):
+        if self.is_percentile or not pivot.groups.selection.finer:
             return
         if question.adds_up and len(question.group_by) > 1:  # each would have its steps
             return
@@ -201,19 +200,19 @@ class _Exploring:
 
     def groups(self) -> list[dict[str, Any]]:
         """Give the first groups, more of them than are shown where flows are drawn."""
-        group_by = self.question.group_by
+        group_by, limit = self.question.group_by, self.question.limit
         if not group_by:
             return []
-        limit = self.question.limit
         if self.question.view == "sankey" and self.question.adds_up:
             limit = max(limit, _FLOWS_READ)
         kept = self.staged(group_by, limit)
-        if kept.stage is not None or (self.aside and self.is_percentile and not self.of_many(kept)):
+        of_many = self.of_many(kept)
+        if kept.stage is not None or (self.finely and self.is_percentile and not of_many):
             self.ledger.set_aside(queries.FIRST, queries.placed(self.ledger, kept), self.values)
             return self.ledger.run(queries.first_staged(self.ledger, kept), self.values)
-        if self.of_many(kept):
+        if of_many:
             self.first = first_sessions(self.ledger, kept, self.times(kept), self.slots())
-            if self.is_percentile and self.first.shown.aside:
+            if self.is_percentile:
                 first = placed_shown(self.ledger, self.first.shown, limit)
                 self.ledger.set_aside(queries.FIRST, first, self.slots())
             return self.first.rows
@@ -229,7 +228,8 @@ class _Exploring:
         if steps and len(steps) * (len(found) + 1) <= explore_ranks.CELLS_MAX:
             step = group_shape(of_all.groups.selection, (question.step,), question.period)
         shown = self.first.shown if self.first else None
-        shape = RankedShape(of_all, everything, kept, step, min(SERIES, len(found)), shown)
+        series = min(SERIES, len(found))
+        shape = RankedShape(of_all, everything, kept, step, series, shown, self.finely)
         ranked = explore_ranks.ranked(self.ledger, shape, found, self.slots())
         for place, row in enumerate(found):
             row |= ranked.of(place)
@@ -243,7 +243,7 @@ class _Exploring:
         if timed and not self.ledger.keeps_times():
             return selection.shape()
         if timed:
-            return selection.timed(group_by, boundaries, finely=self.aside).shape()
+            return selection.timed(group_by, boundaries, finely=self.finely).shape()
         return selection.summed(group_by, boundaries, self.measures, **self.allowed).shape()
 
     def pivot(self, group_by: tuple[str, ...], limit: int, *, timed: bool = False) -> PivotShape:
@@ -267,7 +267,8 @@ class _Exploring:
 
     def of_many(self, kept: PivotShape) -> bool:
         """Tell whether the first groups are found in steps; what finds calls is set aside."""
-        return queries.of_many(kept) and (self.aside or CALL not in kept.groups.group_by)
+        hashed = self.finely and self.ledger.hashes_texts()
+        return queries.of_many(kept) and (hashed or CALL not in kept.groups.group_by)
 
     def staged(self, group_by: tuple[str, ...], limit: int) -> PivotShape:
         """Describe the same query of the stage, where there is one."""

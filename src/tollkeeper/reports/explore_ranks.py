@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import ibis
 
-from tollkeeper.domain.sums import SESSION_NUMBER
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import explore_queries as queries
 from tollkeeper.reports.explore_queries import first_staged, numbered
@@ -22,6 +21,7 @@ from tollkeeper.reports.explore_session_queries import (
     NUMBER,
     ShownShape,
     many_column,
+    number_column,
     placed_shown,
 )
 from tollkeeper.reports.explore_spans import SPAN_COLUMN, PivotShape, spanned
@@ -55,7 +55,8 @@ class RankedShape(NamedTuple):
 
     ``everything`` selects the same without groups; ``kept`` is None where there are none. ``step``
     groups by the step of time alone, None for no steps; the first ``series`` groups are told apart
-    by step. ``shown`` is set where the first groups are of sessions or calls.
+    by step. ``shown`` is set where the first groups are of sessions or calls. ``placed`` tells that
+    the groups that are kept, if any, were set aside.
     """
 
     pivot: PivotShape
@@ -64,6 +65,7 @@ class RankedShape(NamedTuple):
     step: GroupShape | None
     series: int
     shown: ShownShape | None = None
+    placed: bool = False
 
 
 class Ranked(NamedTuple):
@@ -109,7 +111,8 @@ def ranked(
     """Ask for the percentiles of a shape; ``found`` are the rows of the groups that it keeps."""
     if not shape.pivot.groups.selection.timed:
         return _one_by_one(ledger, shape, found, slots)
-    if shape.pivot.groups.selection.finer:
+    of_many = shape.shown is not None or ledger.hashes_texts()
+    if shape.pivot.groups.selection.finer and of_many:
         ledger.set_aside(_REQUESTS, _labelled_requests(ledger, shape), slots)
         requests, cells = _of_labels(ledger, shape)
     else:
@@ -203,7 +206,7 @@ def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
     column, _ = MEASURES[shape.pivot.metric].percentile
     by_number = shape.shown is not None and not shape.shown.by_text
     if by_number:
-        groups[many_column(shape.pivot)] = table[SESSION_NUMBER]
+        groups[many_column(shape.pivot)] = table[number_column(ledger)]
     columns: dict[str, ir.Value] = {**groups, VALUE: values(table, column)}
     step: ir.Value = ibis.literal(0, "int64")
     if shape.step is not None:
@@ -259,7 +262,7 @@ def _labelled(ledger: Ledger, cells: ir.Table, shape: RankedShape) -> ir.Table:
     if shape.kept is None:
         return cells
     names = [name for name in cells.columns if name.startswith("group_")]
-    kept = numbered(ledger, shape.kept)
+    kept = (first_staged if shape.placed else numbered)(ledger, shape.kept)
     kept = kept.select("place_", **{f"kept_{name}": kept[name] for name in names})
     same = [cells[name].identical_to(kept[f"kept_{name}"]) for name in names]
     joined = cells.left_join(kept, same)

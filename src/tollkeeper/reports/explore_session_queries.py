@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import ibis
 from ibis import _
 
-from tollkeeper.domain.sums import SESSION_ALONE, SESSION_NUMBER
+from tollkeeper.domain.sums import SESSION_ALONE, SESSION_KEY, SESSION_NUMBER
 from tollkeeper.ports import Ledger
 from tollkeeper.reports.dimensions import COLUMNS
 from tollkeeper.reports.explore_queries import (
@@ -57,16 +57,14 @@ class ShownShape(NamedTuple):
     """All groups of the sessions in the slot ``AMONG``: those that are shown, and their others.
 
     The slot has numbers, or texts if ``by_text``; ``or_none``: so is what has no session.
-    ``times`` groups by the step of time, None where none are shown. ``aside`` tells that the rows
-    have been set aside, as ``SHOWN`` and ``SHOWN_NONE``: in one query the engine would set aside
-    much more.
+    ``times`` groups by the step of time, None where none are shown. The rows have been set aside,
+    as ``SHOWN`` and ``SHOWN_NONE``: in one query the engine would set aside much more.
     """
 
     pivot: PivotShape
     times: GroupShape | None
     by_text: bool
     or_none: bool
-    aside: bool
 
 
 @lru_cache(_SHAPES_REMEMBERED)
@@ -113,10 +111,10 @@ def rows_shown(ledger: Ledger, shape: ShownShape, none: bool = False) -> ir.Tabl
     The session's number is the column ``NUMBER``.
     """
     pivot = shape.pivot
-    column = COLUMNS[many_of(pivot)] if shape.by_text else SESSION_NUMBER
+    column = COLUMNS[many_of(pivot)] if shape.by_text else number_column(ledger)
     table, groups = spanned(ledger, pivot, among=column, none=none)
     if not shape.by_text:
-        groups[NUMBER] = table[SESSION_NUMBER]
+        groups[NUMBER] = table[column]
     groups = timed(ledger, table, groups, shape.times)
     return in_stages(table, groups, pivot.measures, names_of(pivot))
 
@@ -165,8 +163,6 @@ def sessions_of_these_alone(ledger: Ledger, shape: ShownShape, absent: Absent) -
 
 def _shown(ledger: Ledger, shape: ShownShape) -> ir.Table:
     rows = rows_shown(ledger, shape)
-    if not shape.aside:
-        return rows
     shown = ibis.table(rows.schema(), name=SHOWN)
     return shown.union(ibis.table(rows.schema(), name=SHOWN_NONE)) if shape.or_none else shown
 
@@ -200,7 +196,7 @@ def _by_session(
     """Give sessions with one row, or those with more; their groups, and what is in each span."""
     table, groups = spanned(ledger, shape, alone=True, now=now)
     if not by_text:
-        groups[many_column(shape)] = table[SESSION_NUMBER]
+        groups[many_column(shape)] = table[number_column(ledger)]
     groups["alone_"] = table[SESSION_ALONE]
     table = table.mutate(**groups)
     table = table.filter(table.alone_ if alone else ~table.alone_)
@@ -208,6 +204,13 @@ def _by_session(
     names = [name for name in groups if name.startswith("group_")]
     found = {name: table[name] for name in names}
     return table, found, {"now": span == NOW, "before": span == BEFORE}
+
+
+@lru_cache(_SHAPES_REMEMBERED)
+def number_column(ledger: Ledger) -> str:
+    """Name the column that tells sessions apart by numbers."""
+    columns = ledger.summed_finely(()).columns
+    return SESSION_NUMBER if SESSION_NUMBER in columns else SESSION_KEY
 
 
 def many_of(shape: PivotShape) -> str:

@@ -51,7 +51,7 @@ def first_sessions(
     of_calls = many_of(shape) == CALL
     if of_calls:
         ledger.set_aside(CALLS, queries.calls_of_several(ledger, shape), values)
-    by_text = of_calls or shape.sort == "name" or not ledger.sets_aside()
+    by_text = of_calls or shape.sort == "name"
     several, single = _found(ledger, shape, values, by_text=by_text)
     (counted,) = ledger.run(queries.counted_single_rows(ledger, shape), values)
     found = _in_order((*several, *single), shape if by_text else None)
@@ -65,13 +65,9 @@ def first_sessions(
     kept = {tuple(row[name] for name in names): row for row in found[: shape.limit]}
     keys = [NUMBER if name == session and not by_text else name for name in names]
     among = list({row[session] for row in kept.values()})
-    aside = ledger.sets_aside()
-    shown = ShownShape(
-        *(shape._replace(limit=1), times if aside else None, by_text, None in among, aside)
-    )
+    shown = ShownShape(shape._replace(limit=1), times, by_text, None in among)
     values = {**values, AMONG: among}
-    if aside:
-        ledger.set_aside(SHOWN, queries.rows_shown(ledger, shown), values)
+    ledger.set_aside(SHOWN, queries.rows_shown(ledger, shown), values)
     if shown.or_none:
         ledger.set_aside(SHOWN_NONE, queries.rows_shown(ledger, shown, none=True), values)
     first, others = [], []

@@ -80,7 +80,8 @@ def names_of(shape: PivotShape) -> dict[str, str]:
 @lru_cache(_SHAPES_REMEMBERED)
 def stage_rows(ledger: Ledger, shape: StageShape) -> ir.Table:
     """Give the rows of a stage, with the times as ``time_0``… (NULL in the period before)."""
-    table, groups = spanned(ledger, shape.pivot)
+    counts = "sessions" in shape.pivot.measures
+    table, groups = spanned(ledger, shape.pivot, alone=counts)
     groups = timed(ledger, table, groups, shape.times)
     return in_stages(table, groups, shape.pivot.measures, names_of(shape.pivot))
 

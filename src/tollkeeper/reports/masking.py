@@ -125,8 +125,8 @@ class MaskedLedger:
     def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
         return self._ledger.nearest_rank(value, percent)
 
-    def sets_aside(self) -> bool:
-        return self._ledger.sets_aside()
+    def hashes_texts(self) -> bool:
+        return self._ledger.hashes_texts()
 
     def set_aside(
         self, name: str, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import ibis
 import ibis.expr.datatypes as dt
 
-from tollkeeper.domain.sums import SESSION_NUMBER
+from tollkeeper.domain.sums import SESSION_ALONE, SESSION_KEY, SESSION_NUMBER
 from tollkeeper.reports.measures import MEASURES, Kind, aggregates, counted_column
 from tollkeeper.reports.selection import last_at, latest
 
@@ -26,6 +26,7 @@ _MASK: Final = (1 << _SHIFT) - 1
 _BLOCK: Final = "block_"
 _BITS: Final = "bits_"
 _EACH: Final = "each_"
+_ALONE: Final = "alone_"
 _AT: Final = "_last_at_"
 
 
@@ -74,6 +75,11 @@ def in_stages(
             number = table[SESSION_NUMBER]
             also[_BLOCK] = number >> _SHIFT
             found[_BITS] = (ibis.literal(1, "int64") << (number & _MASK)).bit_or()
+        elif name == _SESSIONS and SESSION_ALONE in table.columns:
+            # A session of one row adds up; only others have to be told apart.
+            number, alone = table[SESSION_KEY], table[SESSION_ALONE]
+            also[f"{_EACH}{name}"] = alone.ifelse(ibis.null(), number)
+            found[_ALONE] = (alone & number.notnull()).cast("int64").sum()
         else:
             also[f"{_EACH}{name}"] = counted_column(name, table)
     for name, column in names.items():
@@ -109,6 +115,9 @@ def _added_up(
     for name in measures:
         if name == _SESSIONS and _BITS in stage.columns:
             found[name] = _bit_count(stage[_BITS]).sum().fill_null(0)
+        elif name == _SESSIONS and _ALONE in stage.columns:
+            alone = stage[_ALONE].sum().fill_null(0)
+            found[name] = alone + stage[f"{_EACH}{name}"].nunique()
         elif MEASURES[name].kind is Kind.DISTINCT:
             each = stage[f"{_EACH}{name}"]
             found[name] = each.nunique(where=each != "")

@@ -128,8 +128,8 @@ class LateLedger:
     ) -> list[dict[str, Any]]:
         return self._required().run(expression, values)
 
-    def sets_aside(self) -> bool:
-        return self._required().sets_aside()
+    def hashes_texts(self) -> bool:
+        return self._required().hashes_texts()
 
     def set_aside(
         self, name: str, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES

@@ -50,10 +50,15 @@ def questions() -> Iterator[tuple[bool, ir.Table]]:
         "known": late.cost.count(),
         "first": late["at"].min(),
         "last": late.twice.max(where=late.team != "b"),
+        "newest": late.cost.argmax(late["at"]),
+        "oldest": late.twice.argmin(late["at"]),
     }
     yield True, late.group_by("team").agg(**sums)
     yield True, late.agg(**sums)
     yield True, late.group_by(old=late["at"] < 15).agg(rows=late.count())
+    newest = late.team.argmax(late["at"])
+    yield True, late.group_by(old=late["at"] < 15).agg(who=newest, newest=late["at"].max())
+    yield False, late.agg(who=late.team.argmax(late["at"], where=late["at"] < 15))
     yield False, late.group_by("team").agg(teams=late["at"].nunique())
     yield False, ibis.union(FIRST, SECOND, distinct=True).agg(cost=ibis._.cost.sum())
     known = rows.filter(rows.team.isin(rows.filter(rows.cost > 3).team))

@@ -219,8 +219,8 @@ class DuckDbLedger:
                     row[name] = row[name].replace(tzinfo=UTC)
         return found
 
-    def sets_aside(self) -> bool:
-        """Say that there are temporary tables."""
+    def hashes_texts(self) -> bool:
+        """Say that there is such a function."""
         return True
 
     def set_aside(

@@ -26,6 +26,7 @@ from tollkeeper.storage.bound_sql import BoundSql, bound_sql
 from tollkeeper.storage.flattening import flattened
 from tollkeeper.storage.narrowing import narrowed
 from tollkeeper.storage.sqlite.deep_queries import named_where_deep
+from tollkeeper.storage.sqlite.finer_parts import NUMBER
 from tollkeeper.storage.sqlite.finer_quarter_hours import JOINED, KINDS
 from tollkeeper.storage.sqlite.partial_sums import added_up_by_part
 from tollkeeper.storage.sqlite.wide_numbers import NANOS
@@ -43,7 +44,7 @@ _EPOCH_ORDINAL: Final = 719_163
 def compiled(expression: ir.Table, *, wide: bool) -> BoundSql:
     """Write a query, with a placeholder for each bound slot."""
     compiler = WideCompiler() if wide else Compiler()
-    query = flattened(compiler.to_sqlglot(added_up_by_part(narrowed(expression))))
+    query = flattened(compiler.to_sqlglot(narrowed(added_up_by_part(narrowed(expression)))))
     text = named_where_deep(query).sql(
         dialect=compiler.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE
     )
@@ -191,14 +192,14 @@ class Compiler(SQLiteCompiler):  # type: ignore[misc]  # Ibis has no types
         """Take the value of a column at the largest key from SQLite itself, where it can tell.
 
         In the one row that holds the largest (or smallest) of a group it finds the columns that
-        stand beside it, if nothing else of the kind is asked for.
+        stand beside it, if no other end is asked for.
         """
         found = [each for each in metrics.values() for each in each.find_all(sge.Func, sge.Filter)]
         ends = [each for each in found if isinstance(each, (sge.Max, sge.Min))]
         at = [each for each in found if isinstance(each, sge.Anonymous) and each.name in _AT]
         alike = {(each.name, each.expressions[1].sql()) for each in at}
         filtered = any(isinstance(each, sge.Filter) and each.this in at for each in found)
-        if len(alike) == 1 and not ends and not filtered:
+        if len(alike) == 1 and not filtered and all(_is_end(each, at[0]) for each in ends):
             for each in at:
                 value, key = each.expressions
                 end = _AT[each.name](this=key)
@@ -223,10 +224,11 @@ class Compiler(SQLiteCompiler):  # type: ignore[misc]  # Ibis has no types
         for link in rest:
             join = link.this if isinstance(link, sge.Alias) else link
             on = join.args.get("on")
-            plain = isinstance(on, sge.EQ) and isinstance(on.this, sge.Column)
+            plain = isinstance(on, sge.EQ | sge.Is | sge.NullSafeEQ) and isinstance(
+                on.this, sge.Column
+            )
             if join.kind.upper() == "SEMI" and plain:
-                others = sqlglot.select(on.expression, copy=False).from_(join.this, copy=False)
-                found.append(on.this.isin(query=others))
+                found.append(_is_among(on, join.this))
             else:
                 kept.append(link)
         made = super().visit_JoinChain(op, first=first, rest=kept, values=values)
@@ -283,7 +285,8 @@ class WideCompiler(Compiler):
         return super().visit_Max(op, arg=arg, where=where)
 
     def visit_Min(self, op: Any, *, arg: Any, where: Any) -> Any:
-        if _is_number(op.arg.dtype):
+        of_rows = isinstance(op.arg, ops.Field) and op.arg.name == NUMBER  # are never wide
+        if _is_number(op.arg.dtype) and not of_rows:
             return self.agg.tk_smallest(arg, where=where)
         return super().visit_Min(op, arg=arg, where=where)
 
@@ -307,6 +310,24 @@ def _in_this_order(links: Any, values: Any) -> list[Any]:
             link.set("kind", "CROSS")
             found.append(link)
     return found
+
+
+def _is_end(end: Any, at: Any) -> bool:
+    """Tell whether an end is the one that a value is asked at."""
+    key = at.expressions[1]
+    return isinstance(end, _AT[at.name]) and bool(end.this.sql() == key.sql())
+
+
+def _is_among(on: Any, others: Any) -> Any:
+    """Write that a column's value is in the other table, where NULL may be like NULL."""
+    value = on.expression
+    among = on.this.isin(query=sqlglot.select(value.copy()).from_(others.copy()))
+    if isinstance(on, sge.EQ):
+        return among
+    empty = sqlglot.select(
+        sge.Exists(this=sqlglot.select("1").from_(others).where(value.is_(sge.null())))
+    )
+    return among.or_(on.this.copy().is_(sge.null()).and_(empty.subquery()))
 
 
 def _divided(left: Any, right: Any) -> sge.Div:

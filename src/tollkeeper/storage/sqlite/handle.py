@@ -353,6 +353,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def written_aside(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let a connection that reads make temporary tables, of which it is told as of others."""
+    connection.execute("PRAGMA query_only = OFF")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA query_only = ON")
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     """Tell one file at a path from another that came in its place; None where there is none."""
     try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -26,7 +27,8 @@ from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.ledger_tables import require_tag_key, table
 from tollkeeper.storage.sqlite import days, finer_quarter_hours, quarter_hours, ranks, rows
 from tollkeeper.storage.sqlite.compiler import compiled, micros_of
-from tollkeeper.storage.sqlite.handle import Handle, Settings, transaction
+from tollkeeper.storage.sqlite.handle import Handle, Settings, transaction, written_aside
+from tollkeeper.storage.sqlite.numbered_parts import NumberedPart, numbered_parts
 from tollkeeper.storage.sqlite.summing import STEPS, Summing
 from tollkeeper.storage.summed_columns import DAY_ROW, ROW
 from tollkeeper.storage.timed_columns import ROW as TIMED_ROW
@@ -34,6 +36,8 @@ from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+T = TypeVar("T")
 
 _QUERIES_REMEMBERED: Final = 512
 _LOG_BYTES_MAX: Final = 64 << 20
@@ -83,6 +87,7 @@ class SqliteLedger:
         self._writing = threading.Lock()
         self._of_thread = threading.local()
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(_compile)
+        self._numbered_parts = lru_cache(_QUERIES_REMEMBERED)(_numbered_parts)
         self._entries = table(TABLE, COLUMNS)
         self._quarter_hours = table(quarter_hours.TABLE, ROW)
         self._days = table(days.TABLE, DAY_ROW)
@@ -226,8 +231,15 @@ class SqliteLedger:
         expression = ranks.of_known_cells(cells, tuple(names)).select(*names, *keys)
 
         def found(connection: sqlite3.Connection, wide: bool) -> list[dict[str, Any]]:
-            values_of = self._rows(connection, table.select(*names, column), values, wide)
-            by_cell = ranks.by_cell(values_of)
+            by_cell: ranks.Cells = defaultdict(bytearray)
+            for part in self._numbered_parts(table, column):
+                numbers = []
+                for meaning in part.meanings:
+                    known = self._rows(connection, meaning.query, values, wide)
+                    stand_for = {number: tuple(of) for number, *of in known}
+                    numbers.append(ranks.Numbers(meaning.names, stand_for))
+                found_rows = self._rows(connection, part.query, values, wide)
+                ranks.add_by_cell(by_cell, names, found_rows, numbers, part.others)
             ranks.keep_cells(connection, names, by_cell)
             cell_rows = self._rows(connection, expression, values, wide).fetchall()
             labels = rows.given(expression.schema(), (*names, *keys), cell_rows)
@@ -250,14 +262,12 @@ class SqliteLedger:
 
         return self._exactly(found)
 
-    def _exactly(
-        self, found: Callable[[sqlite3.Connection, bool], list[dict[str, Any]]]
-    ) -> list[dict[str, Any]]:
+    def _exactly(self, found: Callable[[sqlite3.Connection, bool], T]) -> T:
         """Answer in 64 bits, and, where these are too few, with numbers of any width."""
         with self.snapshot():
             connection: sqlite3.Connection = self._of_thread.connection
             (wide,) = connection.execute("SELECT wide FROM summed_entries").fetchone()
-            if not wide:
+            if not (wide or self._of_thread.wide):
                 try:
                     return found(connection, False)
                 except (sqlite3.OperationalError, sqlite3.DataError, rows.Rounded) as error:
@@ -276,15 +286,24 @@ class SqliteLedger:
         bound = {name: _engine_value(values[name]) for name in query.names}
         return connection.execute(query.text, bound)
 
-    def sets_aside(self) -> bool:
-        """Say that nothing is: readers write nothing, and what is long is not copied."""
+    def hashes_texts(self) -> bool:
+        """Say that there is no such function."""
         return False
 
     def set_aside(
         self, name: str, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> None:
-        """Refuse."""
-        raise LedgerUnavailable("the ledger in SQLite sets nothing aside")
+        """Make a temporary table, for the rest of the snapshot."""
+
+        def kept(connection: sqlite3.Connection, wide: bool) -> None:
+            query = self._compiled(expression, wide)
+            bound = {slot: _engine_value(values[slot]) for slot in query.names}
+            with written_aside(connection):
+                connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+                connection.execute(f"CREATE TEMP TABLE {name} AS {query.text}", bound)
+            self._of_thread.wide = wide
+
+        self._exactly(kept)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -295,6 +314,7 @@ class SqliteLedger:
         with self._handle.reader() as connection:
             connection.execute("BEGIN")
             self._of_thread.connection = connection
+            self._of_thread.wide = False
             try:
                 connection.execute("SELECT entries FROM summed_entries").fetchone()
                 yield
@@ -339,6 +359,10 @@ _MOVE: Final = (
     "INSERT INTO loaded_segments VALUES (?, ?) ON CONFLICT (segment)"
     " DO UPDATE SET loaded_bytes = max(loaded_bytes, excluded.loaded_bytes)"
 )
+
+
+def _numbered_parts(table: ir.Table, column: str) -> tuple[NumberedPart, ...]:
+    return tuple(numbered_parts(table, column))
 
 
 def _compile(expression: ir.Table, wide: bool) -> BoundSql:

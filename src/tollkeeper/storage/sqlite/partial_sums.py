@@ -11,11 +11,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ibis.expr.operations as ops
 
+from tollkeeper.storage.sqlite.finer_parts import (
+    NUMBER,
+    finer_part,
+    moved,
+    number_of,
+)
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+_TIMES: Final = 2
+"""Where there are so many further groups, numbers that stand for the same become one before."""
+
 _PASS_ON: Final = (ops.Filter, ops.Project)
 _SUBQUERIES: Final = (ops.ScalarSubquery, ops.InSubquery, ops.ExistsSubquery)
+_AT: Final[Mapping[type[Any], type[Any]]] = {ops.ArgMax: ops.Max, ops.ArgMin: ops.Min}
+"""What gives the value of a column at an end of another, and what gives that end."""
+
 _FINAL: Final[Mapping[type[Any], type[Any]]] = {
     ops.Sum: ops.Sum,
     ops.Max: ops.Max,
@@ -41,21 +54,67 @@ def _replaced(node: ops.Node, changed: Mapping[str, Any] | None) -> ops.Node:
         return node
     union = _union_below(node)
     reductions = list(_reductions(node))
-    if union is None or any(type(each) not in _FINAL for each in reductions):
+    if union is None or not all(map(_is_made_of_parts, reductions)):
         return node
-    parts = [_partial(node.replace({union: part})) for part in _parts(union)]
+    parts = [_by_number(_partial(node.replace({union: part}))) for part in _parts(union)]
     together = parts[0]
     for part in parts[1:]:
         together = ops.Union(together, part, distinct=False)
-    finals = {
-        each: _FINAL[type(each)](ops.Field(together, f"part_{number}"))
-        for number, each in enumerate(reductions)
+    of_parts = {
+        each: ops.Field(together, f"part_{number}") for number, each in enumerate(reductions)
     }
+    finals = {each: _final(each, of_parts) for each in reductions}
     return ops.Aggregate(
         together,
         {name: ops.Field(together, name) for name in node.groups},
         {name: value.replace(finals) for name, value in node.metrics.items()},
     )
+
+
+def _is_made_of_parts(reduction: ops.Node) -> bool:
+    return type(reduction) in _FINAL or (type(reduction) in _AT and reduction.where is None)
+
+
+def _end(reduction: Any) -> Any:
+    """Give the end of a column that a value stands beside."""
+    return _AT[type(reduction)](reduction.key)
+
+
+def _final(reduction: Any, of_parts: Mapping[Any, Any]) -> Any:
+    if type(reduction) in _AT:
+        return type(reduction)(of_parts[reduction], of_parts[_end(reduction)])
+    return _FINAL[type(reduction)](of_parts[reduction])
+
+
+def _by_number(node: Any) -> Any:
+    """Group rows of finer sums by the numbers of what they are grouped by.
+
+    What these stand for is looked up for the groups that are found, of which several may be alike.
+    """
+    finer = finer_part(node.parent)
+    if finer is None or any(isinstance(each, ops.CountStar) for each in node.metrics.values()):
+        return node
+    groups = {name: finer.value(value) for name, value in node.groups.items()}
+    metrics = {name: finer.value(value) for name, value in node.metrics.items()}
+    of_tables = finer.by_table(groups)
+    numbered = {name for names in of_tables.values() for name in names}
+    others = {name: value for name, value in groups.items() if name not in numbered}
+    by_table = {table: {name: groups[name] for name in of_tables[table]} for table in of_tables}
+    chain = finer.chain
+    for table, values in by_table.items() if len(others) >= _TIMES else ():
+        chain = finer.with_first_alike(chain, table, values)
+    numbers = {number_of(table): ops.Field(chain, number_of(table)) for table in of_tables}
+    kept = ops.Filter(chain, [moved(each, finer.chain, chain) for each in finer.predicates])
+
+    def of_kept(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: moved(each, finer.chain, kept) for name, each in values.items()}
+
+    numbers = {name: ops.Field(kept, name) for name in numbers}
+    found = ops.Aggregate(kept, {**numbers, **of_kept(others)}, of_kept(metrics)).to_expr()
+    for table, values in by_table.items():
+        of_table = finer.meaning(table, values).to_expr()
+        found = found.join(of_table, found[number_of(table)] == of_table[NUMBER]).drop(NUMBER)
+    return found.select(*node.schema).op()
 
 
 def _partial(node: ops.Aggregate) -> ops.Aggregate:
@@ -65,16 +124,22 @@ def _partial(node: ops.Aggregate) -> ops.Aggregate:
 
 
 def _reductions(node: ops.Aggregate) -> Iterator[ops.Node]:
-    """List what is reduced, each once, in one order."""
+    """List what is reduced, each once, in one order, and the ends that values stand beside."""
     seen = {
         each: None
         for value in node.metrics.values()
         for each in value.find(ops.Reduction, filter=ops.Value)
     }
-    yield from seen
+    yield from seen | {_end(each): None for each in seen if type(each) in _AT}
 
 
-def _union_below(node: ops.Aggregate) -> ops.Union | None:
+def parts_of(node: Any) -> list[Any]:
+    """Give what is asked of a union as it is asked of each of its parts; as it is otherwise."""
+    union = _union_below(node) if isinstance(node, _PASS_ON) else None
+    return [node] if union is None else [node.replace({union: part}) for part in _parts(union)]
+
+
+def _union_below(node: Any) -> ops.Union | None:
     """Find the union whose rows are grouped, if nothing else that is asked for needs it."""
     below = node.parent
     while isinstance(below, _PASS_ON):

@@ -13,10 +13,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import ibis
 import ibis.expr.operations as ops
+
+from tollkeeper.storage.sqlite.handle import written_aside
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -26,6 +29,7 @@ _SHAPES_REMEMBERED: Final = 256
 
 Key = tuple[Any, ...]
 Values = Sequence[int]
+Cells = defaultdict[Key, bytearray]
 
 
 @lru_cache(_SHAPES_REMEMBERED)
@@ -43,8 +47,7 @@ def of_known_cells(cells: ir.Table, names: tuple[str, ...]) -> ir.Table:
 def keep_cells(connection: sqlite3.Connection, names: Sequence[str], cells: Iterable[Key]) -> None:
     """Make that table, for the rest of a snapshot."""
     columns = ", ".join(f'"{name}"' for name in names)
-    connection.execute("PRAGMA query_only = OFF")  # nor would it let a temporary table be made
-    try:
+    with written_aside(connection):
         connection.execute(f"DROP TABLE IF EXISTS temp.{CELLS}")
         connection.execute(f"CREATE TEMP TABLE {CELLS} ({columns})")
         slots = ", ".join("?" * len(names))
@@ -52,28 +55,62 @@ def keep_cells(connection: sqlite3.Connection, names: Sequence[str], cells: Iter
             f"INSERT INTO temp.{CELLS} VALUES ({slots})",  # noqa: S608 - a name of ours
             cells,
         )
-    finally:
-        connection.execute("PRAGMA query_only = ON")
 
 
-def by_cell(rows: Iterable[Sequence[Any]]) -> dict[Key, list[int]]:
-    """Sort the values of each cell. A row has the cell's key, and last its values as a BLOB."""
+class Numbers(NamedTuple):
+    """What the numbers in one column stand for: values of ``names``, alike for some of them."""
+
+    names: tuple[str, ...]
+    values: Mapping[int, Key]
+
+
+def add_by_cell(
+    cells: Cells,
+    names: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    numbers: Sequence[Numbers],
+    others: Sequence[str],
+) -> None:
+    """Add the values of rows to those of their cells, whose keys are values of ``names``.
+
+    A row has a number for each of ``numbers``, what it is in ``others``, and last its values as
+    a BLOB.
+    """
     found: defaultdict[Key, bytearray] = defaultdict(bytearray)
-    for *key, values in rows:
-        if values is not None:
-            found[tuple(key)] += values
-    return {key: sorted(array("q", bytes(values))) for key, values in found.items()}
+    if not numbers:
+        for row in rows:
+            found[tuple(row[:-1])] += row[-1]
+    elif len(numbers) == 1:
+        alike = numbers[0].values
+        for row in rows:
+            found[alike[row[0]], row[1:-1]] += row[-1]
+    else:
+        one, other = numbers[0].values, numbers[1].values
+        for row in rows:
+            found[one[row[0]], other[row[1]], row[2:-1]] += row[-1]
+    given = [name for each in numbers for name in each.names] + list(others)
+    order = [given.index(name) for name in names]
+    for key, values in found.items():
+        parts = tuple(chain.from_iterable(key)) if numbers else key
+        cells[tuple(parts[place] for place in order)] += values
 
 
 def nearest_ranks(
-    cells: Mapping[Key, Values],
+    cells: Mapping[Key, bytearray],
     labels: Iterable[tuple[Key, Mapping[str, Any]]],
     keys: Sequence[str],
     sets: Sequence[Sequence[str]],
     percent: int,
 ) -> Iterator[dict[str, Any]]:
     """Give the rows of ``Ledger.nearest_ranks``: cells' values, and what each cell is labelled."""
-    known = [(cells[cell], label) for cell, label in labels if cell in cells]
+    alike: defaultdict[Key, bytearray] = defaultdict(bytearray)
+    for cell, label in labels:
+        if cell in cells:
+            alike[tuple(label[name] for name in keys)] += cells[cell]
+    known = [
+        (sorted(array("q", bytes(values))), dict(zip(keys, key, strict=True)))
+        for key, values in alike.items()
+    ]
     for number, group_by in enumerate(sets):
         groups: defaultdict[Key, list[Values]] = defaultdict(list)
         for values, label in known:
