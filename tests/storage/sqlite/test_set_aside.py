@@ -19,7 +19,11 @@ from tollkeeper.storage.sqlite.ledger import SqliteLedger
 
 START_US: Final = 1_790_000_100_000_000
 LARGE: Final = 2**62
-TAGS: Final = ({"feature": "chat"}, {"feature": "search", "env": "test"}, {})
+TAGS: Final[tuple[dict[str, str], ...]] = (
+    {"feature": "chat"},
+    {"feature": "search", "env": "test"},
+    {},
+)
 
 
 @pytest.fixture(scope="module")
