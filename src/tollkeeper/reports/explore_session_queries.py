@@ -177,11 +177,14 @@ def _placed(ledger: Ledger, shape: ShownShape, absent: Absent) -> tuple[ir.Table
 
 @lru_cache(_SHAPES_REMEMBERED)
 def calls_of_several(ledger: Ledger, shape: PivotShape) -> ir.Table:
-    """Give the hashes of all calls with several rows, and of few others: the table ``CALLS``."""
+    """Give the hashes of all calls with several rows, and of few others: the table ``CALLS``.
+
+    All rows of a call but its first say that they are further ones: another attempt, a further
+    model, or a correction. These are few, where the first ones are all calls.
+    """
     table, _groups = spanned(ledger, shape)
-    hashes = table.select(**{CALL_HASH: call_hash(table)})
-    counted = hashes.group_by(CALL_HASH).agg(rows=hashes.count())
-    return counted.filter(counted.rows > 1).select(CALL_HASH)
+    table = table.filter((table.attempt > 1) | (table.part > 0) | (table.corrects != ""))
+    return table.select(**{CALL_HASH: call_hash(table)}).distinct()
 
 
 def _weighed(shape: PivotShape) -> Measures:
