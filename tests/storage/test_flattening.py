@@ -82,3 +82,41 @@ def test_all_columns_of_a_query_are_that_query(nested: str, bare: str) -> None:
 )
 def test_what_does_more_than_that_is_left(kept: str) -> None:
     assert flat(kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("nested", "bare"),
+    [
+        (
+            'SELECT "p"."a" FROM (SELECT * FROM "x" AS "t" WHERE "t"."b" = 1) AS "p"'
+            ' WHERE "p"."a" > 1 OR "p"."a" < 0 ORDER BY "p"."c"',
+            'SELECT "t"."a" FROM "x" AS "t" WHERE "t"."b" = 1 AND ("t"."a" > 1 OR "t"."a" < 0)'
+            ' ORDER BY "t"."c"',
+        ),
+        (
+            'SELECT COUNT(*), "p"."a" IN (SELECT "q"."a" FROM "y" AS "q") FROM'
+            ' (SELECT * FROM "x" AS "t") AS "p" GROUP BY 2',
+            'SELECT COUNT(*), "t"."a" IN (SELECT "q"."a" FROM "y" AS "q") FROM "x" AS "t"'
+            " GROUP BY 2",
+        ),
+    ],
+)
+def test_who_chooses_columns_reads_the_table_itself(nested: str, bare: str) -> None:
+    assert flat(nested) == bare
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'SELECT * FROM (SELECT * FROM "x" AS "t" WHERE "t"."b" = 1) AS "p"',
+        'SELECT "p".* FROM (SELECT * FROM "x" AS "t" WHERE "t"."b" = 1) AS "p"',
+        'SELECT "p"."a" FROM (SELECT * FROM "x" AS "t" LIMIT 1) AS "p"',
+        'SELECT "p"."a" FROM (SELECT "t"."a" FROM "x" AS "t" WHERE "t"."b" = 1) AS "p"',
+        'SELECT "p"."a" FROM (SELECT * FROM "x" AS "t") AS "p"'
+        ' JOIN "y" AS "q" ON "p"."a" = "q"."a"',
+        'SELECT "p"."a" IN (SELECT "t"."a" FROM "y" AS "t" WHERE "t"."b" = "p"."b") FROM'
+        ' (SELECT * FROM "x" AS "t") AS "p"',
+    ],
+)
+def test_other_queries_of_a_table_stay_as_they_are(query: str) -> None:
+    assert flat(query) == query
