@@ -292,7 +292,7 @@ the configured time zone (decision 43). Sessions, customers and tags are in fine
 of the entries' rows (decision 38). Percentiles are looked for in lists of how long requests took,
 by the quarter-hour (decision 41), which finer sums have as well. Explore reads these once for all
 that it shows (decision 46), and takes what is shown off everything (decision 47). Groups by single
-call are asked of the entries themselves, which takes seconds at ten million.
+call are asked of the entries themselves, which takes more than half a second at ten million.
 Where entries have less in common than this company's, sums have more rows: at worst one for each
 entry.
 
