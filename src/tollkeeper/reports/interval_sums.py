@@ -34,8 +34,9 @@ def interval_sums(
     summed = selection.summed((), moments_us, finely=finely, daily=ledger.days_zone())
     values = summed.values() | zones.interval_values(moments_us, queries.BOUNDARY)
     rows = ledger.run(queries.by_interval(ledger, summed.shape(), len(moments_us)), values)
-    if all(map(_are_calls, rows)):
-        return IntervalSums(rows, [_unpriced(row) for row in rows if row["unpriced"]])
+    unpriced = [row for row in rows if row["is_open"]]
+    if all(map(_are_calls, unpriced)):
+        return IntervalSums(rows, [_unpriced(row) for row in unpriced])
     by_call = replace(summed, daily="").shape()
     query = queries.unpriced_by_interval(ledger, by_call, len(moments_us))
     return IntervalSums(rows, ledger.run(query, values))
@@ -47,12 +48,12 @@ def _are_calls(row: Mapping[str, Any]) -> bool:
     They are if each is an attempt itself, or takes one back: only further models of a call, and
     what adds to an entry without standing for it, make several entries of one attempt.
     """
-    return not row["unpriced_part"] and (row["unpriced_sign"] or 0) == row["unpriced"]
+    return bool(row["last_part"] == 0 and row["entries"] == row["unpriced"])
 
 
 def _unpriced(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         "interval_": row["interval_"],
         "calls": row["unpriced"],
-        "tokens": row["unpriced_tokens"] or 0,
+        "tokens": row["tokens_in"] + row["tokens_out"],
     }

@@ -24,21 +24,17 @@ BOUNDARY: Final = "boundary"
 
 @lru_cache(_SHAPES_REMEMBERED)
 def by_interval(ledger: Ledger, shape: SelectionShape, boundaries: int) -> ir.Table:
-    """Give all measures by ``interval_`` (between the boundaries) and ``basis``.
+    """Give all measures by ``interval_`` (between the boundaries), ``basis`` and ``is_open``.
 
     Several periods that overlap are answered by one pass over the entries: each of them is
-    a run of intervals. Of what has no price, ``unpriced_part`` is the highest number of a part,
-    ``unpriced_sign`` how many entries there are, and ``unpriced_tokens`` their tokens.
+    a run of intervals. What ``is_open`` has no price; ``last_part`` is the highest number of a
+    part. (As a group: as a condition of sums, each of these would be planned by itself.)
     """
     table = selected(ledger, shape)
     place = zones.interval(table.started_at, boundaries, BOUNDARY)
     is_open = table.cost_usd.isnull()  # of a row of sums as well: those alike are, or none is
-    tokens = table.tokens_in.sum(where=is_open) + table.tokens_out.sum(where=is_open)
-    return table.group_by(interval_=place, basis=table.basis).agg(
-        **aggregates(table, MEASURES),
-        unpriced_part=table.part.max(where=is_open),
-        unpriced_sign=table.sign.sum(where=is_open),
-        unpriced_tokens=tokens,
+    return table.group_by(interval_=place, basis=table.basis, is_open=is_open).agg(
+        **aggregates(table, MEASURES), last_part=table.part.max()
     )
 
 
