@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tollkeeper.reports.comparison import Comparison
 from tollkeeper.reports.explore_question import ExploreQuestion
-from tollkeeper.reports.measures import MEASURES, Value
+from tollkeeper.reports.measures import MEASURES, Value, added, less
 from tollkeeper.reports.period import Period
 from tollkeeper.reports.steps import Step
 
@@ -102,10 +102,8 @@ def key_slots(rows: Sequence[Row]) -> dict[str, str]:
 
 def without(total: Value, parts: Sequence[Value]) -> Value:
     """Take parts off a total; None where nothing of the total is known."""
-    if total is None:
-        return None
     for part in parts:
-        total -= part or 0
+        total = less(total, part)
     return total
 
 
@@ -113,8 +111,7 @@ def sum_of(values: Sequence[Value]) -> Value:
     """Add up what is known; None where nothing is."""
     total: Value = None
     for value in values:
-        if value is not None:
-            total = value if total is None else total + value
+        total = added(total, value)
     return total
 
 

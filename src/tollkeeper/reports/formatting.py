@@ -81,7 +81,7 @@ def money_full(amount: Decimal | None) -> str:
     """Write all that is known of an amount: ``$12,216.483910274``; at least two decimals."""
     if amount is None:
         return UNKNOWN
-    whole, _, fraction = f"{abs(amount).quantize(_NANO, context=_EXACT):f}".partition(".")
+    whole, _, fraction = f"{amount.copy_abs().quantize(_NANO, context=_EXACT):f}".partition(".")
     return f"{_sign(amount)}${int(whole):,}.{fraction.rstrip('0'):0<2}"
 
 

@@ -204,6 +204,15 @@ def added(left: Value, right: Value) -> Value:
     return left + right
 
 
+def less(whole: Value, part: Value) -> Value:
+    """Take a part off; what is unknown takes nothing off, and stays so."""
+    if whole is None or part is None:
+        return whole
+    if isinstance(whole, Decimal):
+        return EXACT.subtract(whole, Decimal(part))
+    return whole - part
+
+
 def completed(values: Mapping[str, Value], names: Iterable[str]) -> dict[str, Value]:
     """Give the asked measures in order, ratios computed."""
     return {
