@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from tollkeeper import clock
+from tollkeeper.console.beside import Threads
 from tollkeeper.demo.company import ORG
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.adoption import GROUP_MIN
@@ -132,6 +133,7 @@ def _of_overview(page: Page) -> Iterator[tuple[str, str, Ask]]:
 
 
 def _of_explore(ledger: Ledger, now_us: int) -> Iterator[tuple[str, str, Ask]]:
+    beside = Threads()  # which the console lends
     month, quarter = (period_named(name, ZONE, now_us) for name in ("30d", "90d"))
     for page, asked_of in (
         (EXPLORE, _OF_SUMS),
@@ -144,9 +146,9 @@ def _of_explore(ledger: Ledger, now_us: int) -> Iterator[tuple[str, str, Ask]]:
             chosen = parse_filters(filters)
             asked = ExploreQuestion(month, metric, tuple(by.split()), chosen, view=view)
             name = f"{metric} by {by}, {view}{', ' * bool(filters)}{filters}"
-            yield page, name, partial(explore, ledger, _SCOPE, asked, now_us)
+            yield page, name, partial(explore, ledger, _SCOPE, asked, now_us, beside)
     asked = ExploreQuestion(quarter, group_by=("team", "model"))
-    yield EXPLORE, "90 days by team, model", partial(explore, ledger, _SCOPE, asked, now_us)
+    yield EXPLORE, "90 days by team, model", partial(explore, ledger, _SCOPE, asked, now_us, beside)
 
 
 def _of_others(ledger: Ledger, now_us: int) -> Iterator[tuple[str, str, Ask]]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from tollkeeper.data_folder import DataFolder as DataFolder
 from tollkeeper.domain.access import VirtualKey
 from tollkeeper.domain.alerts import AlertBook
 from tollkeeper.domain.audit import AuditLog
+from tollkeeper.domain.beside import Beside
 from tollkeeper.domain.budget_raises import BudgetRaises
 from tollkeeper.domain.budgets import Budget, Budgets
 from tollkeeper.domain.calls import Held, Settled
@@ -49,6 +50,8 @@ from tollkeeper.request_times import RequestTimes
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+T = TypeVar("T")
 
 # ----------------------------------------------------------------------------- journal
 
@@ -206,6 +209,12 @@ class Ledger(RequestTimes, LedgerSums, Protocol):
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Let all queries that this thread runs inside see one state of the ledger."""
+
+    def beside(self, lent: Beside, make: Callable[[], T]) -> Callable[[], T]:
+        """Work something out on a thread that is lent, where the engine alone keeps one core busy.
+
+        It sees the state that this thread's snapshot does, but not what that has set aside.
+        """
 
     def maintain(self) -> None:
         """Do what the engine needs done now and then. A job calls this every minute."""

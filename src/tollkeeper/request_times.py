@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from tollkeeper.domain.beside import Beside
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
@@ -64,4 +66,16 @@ class RequestTimes(Protocol):
         where this one has not got them, and ``value``, the group's ``nearest_rank``; groups
         without a value are left out. Values are not negative; ``values`` are those of slots.
         ``storage.plain_ranks`` does it with what the other methods give.
+        """
+
+    def read_ahead(
+        self,
+        lent: Beside,
+        table: ir.Table,
+        column: str,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> None:
+        """Tell that ``nearest_ranks`` will be asked of this table in this snapshot.
+
+        What needs no cells may begin on a thread that is lent. Only within a snapshot.
         """

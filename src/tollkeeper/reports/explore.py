@@ -5,18 +5,21 @@ A question has a bounded answer: the first groups in order, and everything else 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.beside import Beside, at_once
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import explore_queries as queries
-from tollkeeper.reports import explore_ranks, zones
+from tollkeeper.reports import explore_ranks
 from tollkeeper.reports.calls import newest
 from tollkeeper.reports.comparison import MEASURES as COMPARED
 from tollkeeper.reports.comparison import Comparison
-from tollkeeper.reports.dimensions import HOUR_OF_DAY, NAMES, WEEKDAY
+from tollkeeper.reports.dimensions import HOUR_OF_DAY, WEEKDAY
+from tollkeeper.reports.explore_asked import Asked
 from tollkeeper.reports.explore_question import ExploreQuestion
 from tollkeeper.reports.explore_ranks import NOTHING_RANKED, Ranked, RankedShape
 from tollkeeper.reports.explore_session_queries import placed_shown
@@ -27,13 +30,13 @@ from tollkeeper.reports.explore_sessions import (
     first_sessions,
     steps_follow,
 )
-from tollkeeper.reports.explore_spans import CALL, SPAN, STAGE, PivotShape, StageShape, stage_rows
+from tollkeeper.reports.explore_spans import STAGE, PivotShape, StageShape, stage_rows
 from tollkeeper.reports.explore_values import (
     TOKENS,
     absent_keys,
     counts_tokens,
     key_slots,
-    key_text,
+    row_of,
     running_step,
     sum_of,
     tokens_by_kind,
@@ -49,58 +52,50 @@ from tollkeeper.reports.measures import (
     Value,
     completed,
     known,
-    summed,
 )
 from tollkeeper.reports.overview import compared
-from tollkeeper.reports.selection import Selection, SelectionShape
 from tollkeeper.reports.steps import Step, steps_of
-from tollkeeper.reports.usage_queries import GroupShape, group_shape, grouped, ranked, time_values
+from tollkeeper.reports.usage_queries import group_shape, grouped, ranked
 
 SERIES: Final = 6
 _FLOWS_READ: Final = 2_000
-_ALWAYS: Final = ("entries", "requests", "unpriced")
 
 
-def explore(ledger: Ledger, scope: Scope, question: ExploreQuestion, now_us: int) -> Explored:
+def explore(
+    ledger: Ledger,
+    scope: Scope,
+    question: ExploreQuestion,
+    now_us: int,
+    beside: Beside = at_once,
+) -> Explored:
     """Answer a question about the entries that the scope allows."""
     with ledger.snapshot():  # all of it is of one moment, whatever is being loaded
-        return _Exploring(ledger, scope, question).answer(now_us)
+        return _Exploring(ledger, scope, question, beside).answer(now_us)
 
 
-class _Exploring:
-    """One question on its way: what all its queries have in common."""
+class _Exploring(Asked):
+    """One question on its way to its answer."""
 
-    def __init__(self, ledger: Ledger, scope: Scope, question: ExploreQuestion) -> None:
-        self.ledger = ledger
-        self.scope = scope
-        self.question = question
-        period = question.period
-        before = period.previous()
-        first_us = before.start_us if question.compare else period.start_us
-        filters, zone = question.filters, period.zone
-        self.finely = ledger.sums_finely()
-        self.allowed: dict[str, Any] = {"finely": self.finely, "daily": ledger.days_zone()}
-        self.both = Selection(scope, first_us, period.end_us, filters, zone)
-        self.boundaries = (before.until_us, period.start_us)
-        self.values = self.both.summed((), self.boundaries, **self.allowed).values()
-        self.values |= zones.interval_values(self.boundaries, SPAN)
-        self.only = Selection(scope, period.start_us, period.end_us, filters, zone)
-        self.values_now = self.only.summed((), **self.allowed).values() | time_values(period)
-        self.is_percentile = question.kind is Kind.MILLISECONDS
+    def __init__(
+        self, ledger: Ledger, scope: Scope, question: ExploreQuestion, lent: Beside
+    ) -> None:
+        super().__init__(ledger, scope, question, lent)
+        self.row = partial(row_of, question, self.measures)
         self.ranked = NOTHING_RANKED
-        self.stage: StageShape | None = None
+        self.everything: Callable[[], tuple[Mapping[str, Any], list[dict[str, Any]]]] | None = None
         self.first: FirstSessions | None = None
         self.whole: list[dict[str, Any]] | None = None
-        self.nothing = known(question.metric, None, 0) if question.adds_up else None
-        needed = summed((*_ALWAYS, question.metric))
-        self.measures = tuple(dict.fromkeys(needed))
 
     def answer(self, now_us: int) -> Explored:
         question = self.question
         steps = steps_of(question.period, question.step) if question.step else ()
-        (comparison,) = compared(self.ledger, self.scope, question.filters, (question.period,))
+        self.read_ahead(steps)  # what takes longest comes first
+        heat = self.begin(self.heat) if question.view == "heat" else dict
+        sums = self.begin(self.compared)
+        kinds = self.begin(self.kinds) if counts_tokens(question.metric) else dict
         self.set_stage()
         found = self.groups()
+        comparison = sums()
         if self.is_percentile:
             self.ranked = self.ranks(found, steps)
         total_values = self.total(comparison)
@@ -126,11 +121,15 @@ class _Exploring:
             rest_by_step=by_step[-1] if by_step and groups > len(by_step) - 1 else (),
             total_by_step=step_totals,
             flows=tuple(rows) if question.view == "sankey" else (),
-            heat=self.heat() if question.view == "heat" else {},
-            kinds=self.kinds() if counts_tokens(question.metric) else {},
+            heat=heat(),
+            kinds=kinds(),
             has_entries=bool(comparison.now.entries or comparison.before.entries)
             or bool(newest(self.ledger, self.scope, (), 1).rows),
         )
+
+    def compared(self) -> Comparison:
+        """Compare the period with the one before."""
+        return compared(self.ledger, self.scope, self.question.filters, (self.question.period,))[0]
 
     def set_stage(self) -> None:
         """Read finer sums once for all that is asked; of too many groups, for everything alone."""
@@ -144,18 +143,22 @@ class _Exploring:
             pivot = self.pivot((), 1)
             if question.adds_up or not pivot.groups.selection.finer:
                 return
+            self.everything = self.begin(partial(self.of_everything, pivot))
+            return
+        self.stage = self.set_aside(pivot)
+
+    def set_aside(self, pivot: PivotShape) -> StageShape:
+        """Read finer sums into a stage for the groups of a query."""
         stage = StageShape(pivot._replace(metric="", sort="name"), self.times(pivot))
         self.ledger.set_aside(STAGE, stage_rows(self.ledger, stage), self.slots())
-        self.stage = stage
+        return stage
 
-    def times(self, pivot: PivotShape) -> GroupShape | None:
-        """Group what a query selects by the steps of time, if any are shown."""
-        step = self.question.step
-        return group_shape(pivot.groups.selection, (step,), self.question.period) if step else None
-
-    def slots(self) -> dict[str, Any]:
-        """Give the values of both periods, and of the times of this one."""
-        return self.values_now | self.values
+    def of_everything(self, pivot: PivotShape) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+        """Give the measures of everything and of each step, from a stage that has nothing else."""
+        stage = self.set_aside(pivot)
+        query = queries.pivoted(self.ledger, pivot._replace(stage=stage))
+        (row,) = self.ledger.run(query, self.values)
+        return row, self.stepped((), (), {}, stage) if self.question.step else []
 
     # ------------------------------------------------------------------ totals
 
@@ -168,6 +171,9 @@ class _Exploring:
                 for span, each in sums.items()
                 for name in self.measures
             }
+        if self.everything:
+            row, self.whole = self.everything()
+            return self.parts(row)
         (row,) = self.ledger.run(queries.pivoted(self.ledger, self.staged((), 1)), self.values)
         return self.parts(row)
 
@@ -211,68 +217,44 @@ class _Exploring:
             self.ledger.set_aside(queries.FIRST, queries.placed(self.ledger, kept), self.values)
             return self.ledger.run(queries.first_staged(self.ledger, kept), self.values)
         if of_many:
-            self.first = first_sessions(self.ledger, kept, self.times(kept), self.slots())
+            self.first = first_sessions(
+                self.ledger, kept, self.times(kept), self.slots(), self.begin
+            )
             if self.is_percentile:
                 first = placed_shown(self.ledger, self.first.shown, limit)
                 self.ledger.set_aside(queries.FIRST, first, self.slots())
             return self.first.rows
         return self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
 
+    def read_ahead(self, steps: Sequence[Step]) -> None:
+        """Let requests be read for ``ranks`` while it is found which groups come first."""
+        group_by, limit = self.question.group_by, self.question.limit
+        if not self.is_percentile or not group_by or self.of_many(self.pivot(group_by, limit)):
+            return
+        shape = self.ranked_shape(steps, limit)
+        if shape.step is not None or not steps:  # as it will be, however many groups there are
+            explore_ranks.read_ahead(self.ledger, self.lent, shape, self.slots())
+
     def ranks(self, found: Sequence[dict[str, Any]], steps: Sequence[Step]) -> Ranked:
         """Find the percentiles of all that is shown; give those of groups to their rows."""
-        question = self.question
-        of_all = self.pivot(question.group_by, 1, timed=True)
-        everything = self.pivot((), 1, timed=True)
-        kept = self.pivot(question.group_by, question.limit) if question.group_by else None
-        step = None
-        if steps and len(steps) * (len(found) + 1) <= explore_ranks.CELLS_MAX:
-            step = group_shape(of_all.groups.selection, (question.step,), question.period)
-        shown = self.first.shown if self.first else None
-        series = min(SERIES, len(found))
-        shape = RankedShape(of_all, everything, kept, step, series, shown, self.finely)
+        shape = self.ranked_shape(steps, len(found))
         ranked = explore_ranks.ranked(self.ledger, shape, found, self.slots())
         for place, row in enumerate(found):
             row |= ranked.of(place)
         return ranked
 
-    def selected(
-        self, selection: Selection, group_by: tuple[str, ...], *, timed: bool
-    ) -> SelectionShape:
-        """Give sums by the quarter-hour where these do, or how long requests took."""
-        boundaries = self.boundaries if selection is self.both else ()
-        if timed and not self.ledger.keeps_times():
-            return selection.shape()
-        if timed:
-            return selection.timed(group_by, boundaries, finely=self.finely).shape()
-        return selection.summed(group_by, boundaries, self.measures, **self.allowed).shape()
-
-    def pivot(self, group_by: tuple[str, ...], limit: int, *, timed: bool = False) -> PivotShape:
-        """Describe a query for groups beside the period before, of sums or how long all took.
-
-        Groups that percentiles are asked of are found by their requests, whatever the order.
-        """
-        order = self.question.order if group_by else "name"
-        if self.is_percentile and order != "name":
-            order = "requests"
-        selection = self.selected(self.both, group_by, timed=timed)
-        shape = group_shape(selection, group_by, self.question.period)
-        return PivotShape(
-            *(shape, self.measures, self.question.metric, self.question.compare, order, limit)
-        )
-
-    def stage_of(self, group_by: tuple[str, ...]) -> StageShape | None:
-        """Give the stage if it has these groups."""
-        stage = self.stage
-        return stage if stage and group_by in {(), stage.pivot.groups.group_by} else None
-
-    def of_many(self, kept: PivotShape) -> bool:
-        """Tell whether the first groups are found in steps; what finds calls is set aside."""
-        hashed = self.finely and self.ledger.hashes_texts()
-        return queries.of_many(kept) and (hashed or CALL not in kept.groups.group_by)
-
-    def staged(self, group_by: tuple[str, ...], limit: int) -> PivotShape:
-        """Describe the same query of the stage, where there is one."""
-        return self.pivot(group_by, limit)._replace(stage=self.stage_of(group_by))
+    def ranked_shape(self, steps: Sequence[Step], groups: int) -> RankedShape:
+        """Describe what is ranked, where so many groups are shown."""
+        question = self.question
+        of_all = self.pivot(question.group_by, 1, timed=True)
+        everything = self.pivot((), 1, timed=True)
+        kept = self.pivot(question.group_by, question.limit) if question.group_by else None
+        step = None
+        if steps and len(steps) * (groups + 1) <= explore_ranks.CELLS_MAX:
+            step = group_shape(of_all.groups.selection, (question.step,), question.period)
+        shown = self.first.shown if self.first else None
+        series = min(SERIES, groups)
+        return RankedShape(of_all, everything, kept, step, series, shown, self.finely)
 
     def parts(self, row: Mapping[str, Any]) -> dict[str, Value]:
         """Read the measures of one row in both periods; what is unknown stays so."""
@@ -283,31 +265,6 @@ class _Exploring:
                 found[f"{name}_{span}"] = known(name, row[f"{name}_{span}"], entries)
             found[f"value_{span}"] = row.get(f"value_{span}")
         return found
-
-    def row(self, keys: Mapping[str, Any], values: Mapping[str, Value]) -> Row:
-        """Make a row of a group's keys and measures."""
-        group_by = self.question.group_by if keys else ()
-        raw = tuple(keys[f"group_{index}"] for index in range(len(group_by)))
-        names = tuple(
-            str((keys.get(f"name_{index}") if name in NAMES else None) or key_text(key))
-            for index, (name, key) in enumerate(zip(group_by, raw, strict=True))
-        )
-        return Row(
-            keys=raw,
-            names=names,
-            now=self.value(values, "now"),
-            before=self.value(values, "before") if self.question.compare else None,
-            requests=int(values["requests_now"] or 0),
-            unpriced=int(values["unpriced_now"] or 0),
-            unpriced_before=int(values["unpriced_before"] or 0),
-        )
-
-    def value(self, values: Mapping[str, Value], span: str) -> Value:
-        """Give the metric of one period."""
-        if self.is_percentile:
-            return values.get(f"value_{span}")
-        of_span = {name: values[f"{name}_{span}"] for name in self.measures}
-        return completed(of_span, (self.question.metric,))[self.question.metric]
 
     # ------------------------------------------------------------------ time
 
@@ -341,6 +298,7 @@ class _Exploring:
         dimensions: tuple[str, ...],
         absent: tuple[tuple[bool, ...], ...],
         slots: Mapping[str, object],
+        stage: StageShape | None = None,
     ) -> list[dict[str, Any]]:
         question = self.question
         asked = (*dimensions, question.step)
@@ -348,7 +306,7 @@ class _Exploring:
         shape = group_shape(selection, (question.step,), question.period)
         query = queries.by_step(
             *(self.ledger, shape, self.measures, question.metric, dimensions, absent),
-            stage=self.stage_of(dimensions),
+            stage=stage or self.stage_of(dimensions),
         )
         return self.ledger.run(query, {**self.values_now, **slots})
 

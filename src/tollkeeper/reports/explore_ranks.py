@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import ibis
 
+from tollkeeper.domain.beside import Beside
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import explore_queries as queries
 from tollkeeper.reports.explore_queries import first_staged, numbered
@@ -100,6 +101,15 @@ class Ranked(NamedTuple):
 
 
 NOTHING_RANKED: Final = Ranked({}, {}, {}, {})
+
+
+def read_ahead(
+    ledger: Ledger, lent: Beside, shape: RankedShape, slots: Mapping[str, object]
+) -> None:
+    """Begin with what ``ranked`` reads whatever the groups are, where that is told apart."""
+    if shape.pivot.groups.selection.timed and not ledger.hashes_texts():
+        requests, _ = _requests(ledger, shape)
+        ledger.read_ahead(lent, requests, VALUE, slots)
 
 
 def ranked(

@@ -10,8 +10,10 @@ What these few have by step is known then as well, so that all others follow fro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
+from tollkeeper.domain.beside import Beside, at_once
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import explore_session_queries as queries
 from tollkeeper.reports.explore_session_queries import (
@@ -45,22 +47,26 @@ class FirstSessions(NamedTuple):
 
 
 def first_sessions(
-    ledger: Ledger, shape: PivotShape, times: GroupShape | None, values: Mapping[str, object]
+    ledger: Ledger,
+    shape: PivotShape,
+    times: GroupShape | None,
+    values: Mapping[str, object],
+    beside: Beside = at_once,
 ) -> FirstSessions:
     """Give the rows that ``pivoted`` gives, where groups are ``of_many``."""
     of_calls = many_of(shape) == CALL
     if of_calls:
+        beside = at_once  # no other thread sees what is set aside
         ledger.set_aside(CALLS, queries.calls_of_several(ledger, shape), values)
     by_text = of_calls or shape.sort == "name"
-    several, single = _found(ledger, shape, values, by_text=by_text)
-    (counted,) = ledger.run(queries.counted_single_rows(ledger, shape), values)
+    count = beside(partial(ledger.run, queries.counted_single_rows(ledger, shape), values))
+    several, single = _found(ledger, shape, values, beside, by_text=by_text)
     found = _in_order((*several, *single), shape if by_text else None)
     last = found[shape.limit - 1 : shape.limit + 1]
     if not by_text and len(last) > 1 and _weights(last[0]) == _weights(last[1]):
         by_text = True  # the one whose text comes first is in
-        several, single = _found(ledger, shape, values, by_text=by_text)
+        several, single = _found(ledger, shape, values, beside, by_text=by_text)
         found = _in_order((*several, *single), shape)
-    groups = counted["groups_"] + (several[0]["groups_"] if several else 0)
     session, names = many_column(shape), _names(shape)
     kept = {tuple(row[name] for name in names): row for row in found[: shape.limit]}
     keys = [NUMBER if name == session and not by_text else name for name in names]
@@ -70,6 +76,8 @@ def first_sessions(
     ledger.set_aside(SHOWN, queries.rows_shown(ledger, shown), values)
     if shown.or_none:
         ledger.set_aside(SHOWN_NONE, queries.rows_shown(ledger, shown, none=True), values)
+    (counted,) = count()
+    groups = counted["groups_"] + (several[0]["groups_"] if several else 0)
     first, others = [], []
     for row in ledger.run(queries.pivoted_shown(ledger, shown), values):
         row["groups_"] = groups
@@ -83,19 +91,24 @@ def first_sessions(
 
 
 def _found(
-    ledger: Ledger, shape: PivotShape, values: Mapping[str, object], *, by_text: bool
+    ledger: Ledger,
+    shape: PivotShape,
+    values: Mapping[str, object],
+    beside: Beside,
+    *,
+    by_text: bool,
 ) -> tuple[list[Row], list[Row]]:
     """Give the first groups in order, and one more: of several rows, and of single ones."""
     shape = shape._replace(limit=shape.limit + 1)
-    several: list[Row] = list(
-        ledger.run(queries.kept_of_several_rows(ledger, shape, by_text), values)
+    several = beside(
+        partial(ledger.run, queries.kept_of_several_rows(ledger, shape, by_text), values)
     )
     single: list[Row] = []
     if queries.begins_now(shape):
         single += ledger.run(queries.kept_of_single_rows_now(ledger, shape, by_text), values)
     if len(single) < shape.limit:
         single = [*ledger.run(queries.kept_of_single_rows(ledger, shape, by_text), values)]
-    return several, single
+    return list(several()), single
 
 
 def _in_order(rows: Iterable[Row], by_texts_of: PivotShape | None) -> list[Row]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tollkeeper.reports.comparison import Comparison
+from tollkeeper.reports.dimensions import NAMES
 from tollkeeper.reports.explore_question import ExploreQuestion
-from tollkeeper.reports.measures import MEASURES, Value, added, less
+from tollkeeper.reports.measures import MEASURES, Kind, Value, added, completed, less
 from tollkeeper.reports.period import Period
 from tollkeeper.reports.steps import Step
 
@@ -84,6 +85,40 @@ def key_text(key: Key) -> str:
     if key is None:
         return ""
     return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def row_of(
+    question: ExploreQuestion,
+    measures: Sequence[str],
+    keys: Mapping[str, Any],
+    values: Mapping[str, Value],
+) -> Row:
+    """Make a row of a group's keys and measures."""
+    group_by = question.group_by if keys else ()
+    raw = tuple(keys[f"group_{index}"] for index in range(len(group_by)))
+    names = tuple(
+        str((keys.get(f"name_{index}") if name in NAMES else None) or key_text(key))
+        for index, (name, key) in enumerate(zip(group_by, raw, strict=True))
+    )
+    return Row(
+        keys=raw,
+        names=names,
+        now=_value(question, measures, values, "now"),
+        before=_value(question, measures, values, "before") if question.compare else None,
+        requests=int(values["requests_now"] or 0),
+        unpriced=int(values["unpriced_now"] or 0),
+        unpriced_before=int(values["unpriced_before"] or 0),
+    )
+
+
+def _value(
+    question: ExploreQuestion, measures: Sequence[str], values: Mapping[str, Value], span: str
+) -> Value:
+    """Give the metric of one period."""
+    if question.kind is Kind.MILLISECONDS:
+        return values.get(f"value_{span}")
+    of_span = {name: values[f"{name}_{span}"] for name in measures}
+    return completed(of_span, (question.metric,))[question.metric]
 
 
 def absent_keys(rows: Sequence[Row]) -> tuple[tuple[bool, ...], ...]:

@@ -7,13 +7,14 @@ can get behind a pseudonym, and a pseudonym can be used as a person is, to filte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import ibis
 
+from tollkeeper.domain.beside import Beside
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Ledger, Position, Vault
 from tollkeeper.reports import bindings
@@ -21,6 +22,8 @@ from tollkeeper.reports.call_rows import CallRow
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+T = TypeVar("T")
 
 PREFIX: Final = "person "
 CHARS: Final = 8
@@ -114,6 +117,15 @@ class MaskedLedger:
         known = {**self._values, **values}
         return self._ledger.nearest_ranks(table, column, cells, sets, percent, known)
 
+    def read_ahead(
+        self,
+        lent: Beside,
+        table: ir.Table,
+        column: str,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> None:
+        self._ledger.read_ahead(lent, table, column, {**self._values, **values})
+
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> list[dict[str, Any]]:
@@ -135,6 +147,9 @@ class MaskedLedger:
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self._ledger.snapshot()
+
+    def beside(self, lent: Beside, make: Callable[[], T]) -> Callable[[], T]:
+        return self._ledger.beside(lent, make)
 
     def positions(self) -> Mapping[str, int]:
         return self._ledger.positions()

@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.beside import Beside, at_once
 from tollkeeper.domain.money import EXACT, usd_sum
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import overview_queries as queries
 from tollkeeper.reports import zones
-from tollkeeper.reports.beside import Beside, at_once
 from tollkeeper.reports.call_rows import CallRow
 from tollkeeper.reports.calls import newest
 from tollkeeper.reports.comparison import Change, Comparison, Sums, sums_of

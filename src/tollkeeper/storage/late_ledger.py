@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tollkeeper import clock
+from tollkeeper.domain.beside import Beside
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Ledger, Position
@@ -16,6 +17,8 @@ from tollkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+T = TypeVar("T")
 
 RETRY_S: Final = 1.0
 WAIT_S: Final = 5.0
@@ -123,6 +126,15 @@ class LateLedger:
     ) -> list[dict[str, Any]]:
         return self._required().nearest_ranks(table, column, cells, sets, percent, values)
 
+    def read_ahead(
+        self,
+        lent: Beside,
+        table: ir.Table,
+        column: str,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> None:
+        self._required().read_ahead(lent, table, column, values)
+
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
     ) -> list[dict[str, Any]]:
@@ -138,6 +150,9 @@ class LateLedger:
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self._required().snapshot()
+
+    def beside(self, lent: Beside, make: Callable[[], T]) -> Callable[[], T]:
+        return self._required().beside(lent, make)
 
     def maintain(self) -> None:
         self._required().maintain()

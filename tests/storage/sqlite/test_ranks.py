@@ -31,10 +31,11 @@ def test_one_reading_finds_the_nearest_ranks(rows: Rows, percent: int) -> None:
     listed = [(*cell, array("q", values).tobytes()) for cell, values in rows if values]
     cells: ranks.Cells = defaultdict(bytearray)
     ranks.add_by_cell(cells, ("team", "day"), listed, (), ("team", "day"))
-    labels = [
-        (cell, dict(zip(("team", "day"), cell, strict=True))) for cell in {it[0] for it in rows}
+    alike = ranks.alike(cells, [(*cell, *cell) for cell in {it[0] for it in rows}])
+    labelled = [
+        (values, dict(zip(("team", "day"), cell, strict=True))) for cell, values in alike.items()
     ]
-    found = ranks.nearest_ranks(cells, labels, ("team", "day"), SETS, percent)
+    found = ranks.nearest_ranks(labelled, ("team", "day"), SETS, percent)
     answer = {(row["set_"], row["team"], row["day"]): row["value"] for row in found}
     assert answer == recounted(rows, percent)
 

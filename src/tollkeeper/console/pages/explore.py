@@ -153,7 +153,7 @@ def explore(console: Console, viewer: Viewer, query: Query) -> ExplorePage:
     question = _unranked(console, viewer, explore_question(asked, now_us))
     ledger = ledger_for(console, viewer)
     stands(ExplorePage, console.ledger)
-    found = report.explore(ledger, viewer.scope, question, now_us)
+    found = report.explore(ledger, viewer.scope, question, now_us, console.beside)
     also = tuple((name, asked[name]) for name in EXPLORED if asked.get(name))
     links = Links(time_of(asked), question.period.zone, question.filters, also=also)
     recent = newest(ledger, viewer.scope, (), _RECENT).rows if found.has_entries else ()

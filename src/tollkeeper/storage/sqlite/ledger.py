@@ -6,18 +6,16 @@ import json
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import ibis
-import ibis.expr.datatypes as dt
-
 from tollkeeper import clock
-from tollkeeper.domain.errors import EntriesRejected, LedgerUnavailable
+from tollkeeper.domain.beside import Beside
+from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
@@ -25,10 +23,18 @@ from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.bound_sql import BoundSql
 from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.ledger_tables import require_tag_key, table
-from tollkeeper.storage.sqlite import days, finer_quarter_hours, quarter_hours, ranks, rows
+from tollkeeper.storage.sqlite import (
+    days,
+    finer_quarter_hours,
+    functions,
+    quarter_hours,
+    ranks,
+    rows,
+)
 from tollkeeper.storage.sqlite.compiler import compiled, micros_of
 from tollkeeper.storage.sqlite.handle import Handle, Settings, transaction, written_aside
 from tollkeeper.storage.sqlite.numbered_parts import NumberedPart, numbered_parts
+from tollkeeper.storage.sqlite.snapshots import Snapshots
 from tollkeeper.storage.sqlite.summing import STEPS, Summing
 from tollkeeper.storage.summed_columns import DAY_ROW, ROW
 from tollkeeper.storage.timed_columns import ROW as TIMED_ROW
@@ -42,27 +48,6 @@ T = TypeVar("T")
 _QUERIES_REMEMBERED: Final = 512
 _LOG_BYTES_MAX: Final = 64 << 20
 _OF_FUNCTIONS: Final = ("user-defined function raised exception", "string or blob too big")
-
-
-@ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
-    name="json_extract", signature=((dt.Map(dt.string, dt.string), dt.string), dt.string)
-)
-def _json_extract(tags: object, path: object) -> object:
-    """Stand for the engine's look-up in a JSON object."""
-
-
-@ibis.udf.agg.builtin(  # type: ignore[untyped-decorator]
-    name="tk_rank", signature=((dt.int64, dt.int64), dt.int64)
-)
-def _rank(value: object, percent: object) -> object:
-    """Stand for the value at a rank."""
-
-
-@ibis.udf.agg.builtin(  # type: ignore[untyped-decorator]
-    name="tk_rank", signature=((dt.Array(dt.int64), dt.int64), dt.int64)
-)
-def _rank_of_lists(values: object, percent: object) -> object:
-    """Stand for the value at a rank of all values of lists."""
 
 
 class SqliteLedger:
@@ -85,7 +70,7 @@ class SqliteLedger:
         self._failpoint = failpoint
         self._handle = Handle(path, settings, now_s=now_s, failpoint=failpoint)
         self._writing = threading.Lock()
-        self._of_thread = threading.local()
+        self._snapshots = Snapshots(self._handle)
         self._compiled = lru_cache(_QUERIES_REMEMBERED)(_compile)
         self._numbered_parts = lru_cache(_QUERIES_REMEMBERED)(_numbered_parts)
         self._entries = table(TABLE, COLUMNS)
@@ -106,7 +91,7 @@ class SqliteLedger:
         jobs: Mapping[str, str] = NO_JOBS,
     ) -> int:
         """Add a batch, move its segment's position and keep states of jobs: all, or nothing."""
-        batch = _rows(entries)
+        batch = rows.rows_of(entries)
         with self._writing, self._handle.writer() as connection:
             with transaction(connection):
                 added = self._insert(connection, entries, batch) if batch else 0
@@ -130,7 +115,7 @@ class SqliteLedger:
         try:
             added = connection.executemany(rows.INSERT, batch).rowcount
         except rows.UNSTORABLE as error:
-            raise _rejected(entries, error) from error
+            raise rows.rejected(entries, error) from error
         if any(rows.is_wide(row) for row in batch):
             connection.execute("UPDATE summed_entries SET wide = 1")
         return added
@@ -179,7 +164,7 @@ class SqliteLedger:
     def sums_finely(self) -> bool:
         """Say whether finer sums have all entries but a few."""
         with self.snapshot():
-            return finer_quarter_hours.are_of_use(self._of_thread.connection)
+            return finer_quarter_hours.are_of_use(self._snapshots.connection)
 
     def days_zone(self) -> str:
         """Name the zone whose days can be used."""
@@ -197,11 +182,11 @@ class SqliteLedger:
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
         require_tag_key(key)
-        return _json_extract(table.tags, f'$."{key}"')
+        return functions.json_extract(table.tags, f'$."{key}"')
 
     def nearest_rank(self, value: ir.IntegerValue, percent: int) -> ir.IntegerScalar:
         """Give a percentile, counted in whole numbers; ``each_value`` leaves lists as they are."""
-        function = _rank_of_lists if value.type().is_array() else _rank
+        function = functions.rank_of_lists if value.type().is_array() else functions.rank
         rank: ir.IntegerScalar = function(value, percent)
         return rank
 
@@ -231,24 +216,54 @@ class SqliteLedger:
         expression = ranks.of_known_cells(cells, tuple(names)).select(*names, *keys)
 
         def found(connection: sqlite3.Connection, wide: bool) -> list[dict[str, Any]]:
-            by_cell: ranks.Cells = defaultdict(bytearray)
-            for part in self._numbered_parts(table, column):
-                numbers = []
-                for meaning in part.meanings:
-                    known = self._rows(connection, meaning.query, values, wide)
-                    stand_for = {number: tuple(of) for number, *of in known}
-                    numbers.append(ranks.Numbers(meaning.names, stand_for))
-                found_rows = self._rows(connection, part.query, values, wide)
-                ranks.add_by_cell(by_cell, names, found_rows, numbers, part.others)
+            begun = self._snapshots.ahead.pop((table.op(), column), None)
+            read: ranks.Read | None = begun() if begun else None
+            if read is None or read.asked != (wide, dict(values)):
+                read = self._cells(connection, table, column, values, wide)
+            by_cell = read.cells
             ranks.keep_cells(connection, names, by_cell)
-            cell_rows = self._rows(connection, expression, values, wide).fetchall()
-            labels = rows.given(expression.schema(), (*names, *keys), cell_rows)
-            labelled = [
-                (row[: len(names)], each) for row, each in zip(cell_rows, labels, strict=True)
-            ]
-            return list(ranks.nearest_ranks(by_cell, labelled, keys, sets, percent))
+            alike = ranks.alike(by_cell, self._rows(connection, expression, values, wide))
+            labels = rows.given(cells.schema(), keys, list(alike))
+            labelled = zip(alike.values(), labels, strict=True)
+            return list(ranks.nearest_ranks(labelled, keys, sets, percent))
 
         return self._exactly(found)
+
+    def read_ahead(
+        self,
+        lent: Beside,
+        table: ir.Table,
+        column: str,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> None:
+        """Begin to read the values, on another connection."""
+
+        def found(connection: sqlite3.Connection, wide: bool) -> ranks.Read:
+            return self._cells(connection, table, column, values, wide)
+
+        get = self.beside(lent, lambda: self._exactly(found))
+        self._snapshots.ahead[table.op(), column] = get
+
+    def _cells(
+        self,
+        connection: sqlite3.Connection,
+        table: ir.Table,
+        column: str,
+        values: Mapping[str, Any],
+        wide: bool,
+    ) -> ranks.Read:
+        """Read the values of a column, put together by all else that its rows have."""
+        names = [name for name in table.columns if name != column]
+        by_cell: ranks.Cells = defaultdict(bytearray)
+        for part in self._numbered_parts(table, column):
+            numbers = []
+            for meaning in part.meanings:
+                known = self._rows(connection, meaning.query, values, wide)
+                stand_for = {number: tuple(of) for number, *of in known}
+                numbers.append(ranks.Numbers(meaning.names, stand_for))
+            found_rows = self._rows(connection, part.query, values, wide)
+            ranks.add_by_cell(by_cell, names, found_rows, numbers, part.others)
+        return ranks.Read((wide, dict(values)), by_cell)
 
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES
@@ -265,9 +280,9 @@ class SqliteLedger:
     def _exactly(self, found: Callable[[sqlite3.Connection, bool], T]) -> T:
         """Answer in 64 bits, and, where these are too few, with numbers of any width."""
         with self.snapshot():
-            connection: sqlite3.Connection = self._of_thread.connection
+            connection = self._snapshots.connection
             (wide,) = connection.execute("SELECT wide FROM summed_entries").fetchone()
-            if not (wide or self._of_thread.wide):
+            if not (wide or self._snapshots.wide):
                 try:
                     return found(connection, False)
                 except (sqlite3.OperationalError, sqlite3.DataError, rows.Rounded) as error:
@@ -301,27 +316,17 @@ class SqliteLedger:
             with written_aside(connection):
                 connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
                 connection.execute(f"CREATE TEMP TABLE {name} AS {query.text}", bound)
-            self._of_thread.wide = wide
+            self._snapshots.wide = wide
 
         self._exactly(kept)
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> AbstractContextManager[None]:
         """Let all queries that this thread runs inside see one state of the ledger."""
-        if getattr(self._of_thread, "connection", None) is not None:
-            yield  # already inside one
-            return
-        with self._handle.reader() as connection:
-            connection.execute("BEGIN")
-            self._of_thread.connection = connection
-            self._of_thread.wide = False
-            try:
-                connection.execute("SELECT entries FROM summed_entries").fetchone()
-                yield
-            finally:
-                self._of_thread.connection = None
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
+        return self._snapshots.one()
+
+    def beside(self, lent: Beside, make: Callable[[], T]) -> Callable[[], T]:
+        """Begin on another connection: SQLite runs each query on one core."""
+        return self._snapshots.beside(lent, make)
 
     def maintain(self) -> None:
         """Sum up what is new, and move the write-ahead log into the file (a checkpoint).
@@ -367,21 +372,6 @@ def _numbered_parts(table: ir.Table, column: str) -> tuple[NumberedPart, ...]:
 
 def _compile(expression: ir.Table, wide: bool) -> BoundSql:
     return compiled(expression, wide=wide)
-
-
-def _rows(entries: Sequence[LedgerEntry]) -> list[list[Any]]:
-    try:
-        return [rows.row_of(entry) for entry in entries]
-    except rows.UNSTORABLE as error:
-        raise _rejected(entries, error) from error
-
-
-def _rejected(entries: Sequence[LedgerEntry], error: Exception) -> EntriesRejected:
-    ids = rows.unstorable(entries)
-    return EntriesRejected(
-        f"{len(ids)} of {len(entries)} entries fit no column ({type(error).__name__})",
-        entry_ids=ids,
-    )
 
 
 def _is_overflow(error: Exception) -> bool:

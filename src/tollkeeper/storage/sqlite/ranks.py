@@ -64,6 +64,14 @@ class Numbers(NamedTuple):
     values: Mapping[int, Key]
 
 
+class Read(NamedTuple):
+    """What was read of a column, by cell; ``asked`` is how: whether in wide numbers, and the
+    values of slots."""
+
+    asked: tuple[bool, Mapping[str, Any]]
+    cells: Cells
+
+
 def add_by_cell(
     cells: Cells,
     names: Sequence[str],
@@ -95,22 +103,25 @@ def add_by_cell(
         cells[tuple(parts[place] for place in order)] += values
 
 
+def alike(cells: Mapping[Key, bytearray], rows: Iterable[Key]) -> dict[Key, bytearray]:
+    """Put together the cells that are labelled alike. A row has a cell's key, then its label."""
+    found: defaultdict[Key, bytearray] = defaultdict(bytearray)
+    width = len(next(iter(cells), ()))
+    for row in rows:
+        values = cells.get(row[:width])
+        if values is not None:
+            found[row[width:]] += values
+    return found
+
+
 def nearest_ranks(
-    cells: Mapping[Key, bytearray],
-    labels: Iterable[tuple[Key, Mapping[str, Any]]],
+    labelled: Iterable[tuple[bytearray, Mapping[str, Any]]],
     keys: Sequence[str],
     sets: Sequence[Sequence[str]],
     percent: int,
 ) -> Iterator[dict[str, Any]]:
-    """Give the rows of ``Ledger.nearest_ranks``: cells' values, and what each cell is labelled."""
-    alike: defaultdict[Key, bytearray] = defaultdict(bytearray)
-    for cell, label in labels:
-        if cell in cells:
-            alike[tuple(label[name] for name in keys)] += cells[cell]
-    known = [
-        (sorted(array("q", bytes(values))), dict(zip(keys, key, strict=True)))
-        for key, values in alike.items()
-    ]
+    """Give the rows of ``Ledger.nearest_ranks``, of the values with each label."""
+    known = [(sorted(array("q", bytes(values))), label) for values, label in labelled]
     for number, group_by in enumerate(sets):
         groups: defaultdict[Key, list[Values]] = defaultdict(list)
         for values, label in known:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from tollkeeper.domain.errors import EntriesRejected
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.storage.columns import COLUMNS, COUNTS, TABLE, TOKEN_SUMS, Kind
 from tollkeeper.storage.sqlite.wide_numbers import packed, unpacked
@@ -161,3 +162,20 @@ def _whole(cell: Any) -> int:
 
 def _moment(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def rows_of(entries: Sequence[LedgerEntry]) -> list[list[Any]]:
+    """Give entries as rows. Raises EntriesRejected when one fits no column."""
+    try:
+        return [row_of(entry) for entry in entries]
+    except UNSTORABLE as error:
+        raise rejected(entries, error) from error
+
+
+def rejected(entries: Sequence[LedgerEntry], error: Exception) -> EntriesRejected:
+    """Say which entries fit no column."""
+    ids = unstorable(entries)
+    return EntriesRejected(
+        f"{len(ids)} of {len(entries)} entries fit no column ({type(error).__name__})",
+        entry_ids=ids,
+    )
