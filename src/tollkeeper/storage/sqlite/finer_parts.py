@@ -19,6 +19,7 @@ NUMBERED: Final = {KINDS: "kind", LABELS: "label"}
 
 NUMBER: Final = "number"
 _FIRST: Final = "first_alike_"
+_LABEL: Final = "label_of_row_"
 PASS_ON: Final = (ops.Filter, ops.Project)
 
 
@@ -32,6 +33,7 @@ class FinerPart:
         self._joined = joined
         sums = self._table(TABLE)
         numbers = {number_of(name): ops.Field(sums, of) for name, of in NUMBERED.items()}
+        numbers[_LABEL] = ops.Field(sums, NUMBERED[LABELS])
         self.chain = joined.copy(values={**joined.values, **numbers})
         self.predicates = [self._looked_up(self.value(each)) for each in predicates]
 
@@ -84,13 +86,16 @@ class FinerPart:
         return ops.JoinChain(chain.first, (*chain.rest[:place], link, *chain.rest[place:]), values)
 
     def _looked_up(self, predicate: Any) -> Any:
-        """Ask each label once what it has to be, where a row has to be of certain labels."""
+        """Ask each label once what it has to be, where a row has to be of certain labels.
+
+        This is the label of the row itself, not the first one alike, which may be another.
+        """
         if self._tables(predicate) != {LABELS}:
             return predicate
         labels = self._table(LABELS).parent
         chosen = ops.Filter(labels, (self._own(predicate, labels),))
         numbers = ops.Project(chosen, {NUMBER: ops.Field(chosen, NUMBER)})
-        return ops.InSubquery(numbers, self.number(LABELS))
+        return ops.InSubquery(numbers, ops.Field(self.chain, _LABEL))
 
     def _table(self, name: str) -> Any:
         tables = (self._joined.first, *(each.table for each in self._joined.rest))
