@@ -13,8 +13,8 @@ from typing import Any, Final
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.beside import Beside, at_once
 from tollkeeper.ports import Ledger
+from tollkeeper.reports import explore_comparison, explore_ranks
 from tollkeeper.reports import explore_queries as queries
-from tollkeeper.reports import explore_ranks
 from tollkeeper.reports.calls import newest
 from tollkeeper.reports.comparison import MEASURES as COMPARED
 from tollkeeper.reports.comparison import Comparison
@@ -36,6 +36,7 @@ from tollkeeper.reports.explore_values import (
     absent_keys,
     counts_tokens,
     key_slots,
+    known_in,
     row_of,
     running_step,
     sum_of,
@@ -45,14 +46,7 @@ from tollkeeper.reports.explore_values import (
 from tollkeeper.reports.explore_values import Explored as Explored
 from tollkeeper.reports.explore_values import Key as Key
 from tollkeeper.reports.explore_values import Row as Row
-from tollkeeper.reports.measures import (
-    ADDITIVE,
-    MEASURES,
-    Kind,
-    Value,
-    completed,
-    known,
-)
+from tollkeeper.reports.measures import ADDITIVE, MEASURES, Kind, Value, completed, known
 from tollkeeper.reports.overview import compared
 from tollkeeper.reports.steps import Step, steps_of
 from tollkeeper.reports.usage_queries import group_shape, grouped, ranked
@@ -91,7 +85,7 @@ class _Exploring(Asked):
         steps = steps_of(question.period, question.step) if question.step else ()
         self.read_ahead(steps)  # what takes longest comes first
         heat = self.begin(self.heat) if question.view == "heat" else dict
-        sums = self.begin(self.compared)
+        sums = self.sums_of_stage() or self.begin(self.compared)
         kinds = self.begin(self.kinds) if counts_tokens(question.metric) else dict
         self.set_stage()
         found = self.groups()
@@ -100,7 +94,7 @@ class _Exploring(Asked):
             self.ranked = self.ranks(found, steps)
         total_values = self.total(comparison)
         total = self.row({}, total_values)
-        rows = [self.row(each, self.parts(each)) for each in found]
+        rows = [self.row(each, known_in(self.measures, each)) for each in found]
         groups = found[0]["groups_"] if found else 0
         shown = rows[: question.limit]
         by_step, step_totals = self.by_step(shown[:SERIES], steps)
@@ -130,6 +124,22 @@ class _Exploring(Asked):
     def compared(self) -> Comparison:
         """Compare the period with the one before."""
         return compared(self.ledger, self.scope, self.question.filters, (self.question.period,))[0]
+
+    def sums_of_stage(self) -> Callable[[], Comparison] | None:
+        """Read finer sums for both periods and the first groups at once, where both need them.
+
+        An engine that reads them on two threads anyway has these side by side instead.
+        """
+        question = self.question
+        pivot, everything = self.pivot(question.group_by, 1), self.pivot((), 1)
+        finer = all(each.groups.selection.finer for each in (pivot, everything))
+        of_few = bool(question.group_by) and not self.of_many(pivot)
+        apart = not (self.is_percentile and question.compare and finer and of_few)
+        if apart or not self.ledger.hashes_texts():
+            return None
+        self.stage = explore_comparison.set_aside(self.ledger, pivot, self.slots())
+        found = explore_comparison.compared_in(self.ledger, self.stage, question.period)
+        return None if found is None else lambda: found
 
     def set_stage(self) -> None:
         """Read finer sums once for all that is asked; of too many groups, for everything alone."""
@@ -163,7 +173,7 @@ class _Exploring(Asked):
     # ------------------------------------------------------------------ totals
 
     def total(self, comparison: Comparison) -> dict[str, Value]:
-        """Give the measures of everything, as ``parts`` gives those of a group."""
+        """Give the measures of everything, as ``known_in`` gives those of a group."""
         sums = {"now": comparison.now, "before": comparison.before}
         if all(name in COMPARED for name in self.measures):
             return self.ranked.of_all() | {
@@ -173,14 +183,14 @@ class _Exploring(Asked):
             }
         if self.everything:
             row, self.whole = self.everything()
-            return self.parts(row)
+            return known_in(self.measures, row)
         (row,) = self.ledger.run(queries.pivoted(self.ledger, self.staged((), 1)), self.values)
-        return self.parts(row)
+        return known_in(self.measures, row)
 
     def other(self, total: Mapping[str, Value], found: Sequence[Mapping[str, Any]]) -> Row:
         """Give what is in no row: the totals without the rows, where they can be taken off."""
         values: dict[str, Value] = {}
-        measured = [self.parts(each) for each in found]
+        measured = [known_in(self.measures, each) for each in found]
         for name in self.measures:
             for span in ("now", "before"):
                 column = f"{name}_{span}"
@@ -199,7 +209,7 @@ class _Exploring(Asked):
             kept = self.staged(self.question.group_by, self.question.limit)
             every = self.staged(self.question.group_by, 1)
             query = queries.rest(self.ledger, every, kept)
-            values |= self.parts(values | self.ledger.run(query, self.values)[0])
+            values |= known_in(self.measures, values | self.ledger.run(query, self.values)[0])
         return self.row({}, values)
 
     # ------------------------------------------------------------------ groups
@@ -238,7 +248,8 @@ class _Exploring(Asked):
     def ranks(self, found: Sequence[dict[str, Any]], steps: Sequence[Step]) -> Ranked:
         """Find the percentiles of all that is shown; give those of groups to their rows."""
         shape = self.ranked_shape(steps, len(found))
-        ranked = explore_ranks.ranked(self.ledger, shape, found, self.slots())
+        slots = self.slots() | ({explore_ranks.FIRST_STEP: steps[0].key} if steps else {})
+        ranked = explore_ranks.ranked(self.ledger, shape, found, slots)
         for place, row in enumerate(found):
             row |= ranked.of(place)
         return ranked
@@ -255,16 +266,6 @@ class _Exploring(Asked):
         shown = self.first.shown if self.first else None
         series = min(SERIES, groups)
         return RankedShape(of_all, everything, kept, step, series, shown, self.finely)
-
-    def parts(self, row: Mapping[str, Any]) -> dict[str, Value]:
-        """Read the measures of one row in both periods; what is unknown stays so."""
-        found: dict[str, Value] = {}
-        for span in ("now", "before"):
-            entries = int(row[f"entries_{span}"] or 0)
-            for name in self.measures:
-                found[f"{name}_{span}"] = known(name, row[f"{name}_{span}"], entries)
-            found[f"value_{span}"] = row.get(f"value_{span}")
-        return found
 
     # ------------------------------------------------------------------ time
 
@@ -306,7 +307,7 @@ class _Exploring(Asked):
         shape = group_shape(selection, (question.step,), question.period)
         query = queries.by_step(
             *(self.ledger, shape, self.measures, question.metric, dimensions, absent),
-            stage=stage or self.stage_of(dimensions),
+            stage=stage or (None if self.is_percentile else self.stage_of(dimensions)),
         )
         return self.ledger.run(query, {**self.values_now, **slots})
 

@@ -13,9 +13,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import ibis
+import ibis.expr.datatypes as dt
 
 from tollkeeper.domain.beside import Beside
 from tollkeeper.ports import Ledger
+from tollkeeper.reports import bindings
 from tollkeeper.reports import explore_queries as queries
 from tollkeeper.reports.explore_queries import first_staged, numbered
 from tollkeeper.reports.explore_session_queries import (
@@ -36,12 +38,14 @@ if TYPE_CHECKING:
 CELLS_MAX: Final = 5_000
 """So many steps of groups are counted together; where there are more, each has few values."""
 
+FIRST_STEP: Final = "first_step"
+"""The slot of the key of the first step of time, where there are steps."""
+
 _SHAPES_REMEMBERED: Final = 256
 _GROUPS_FEW: Final = 2_000
 _STEP_COLUMN: Final = "step_"
 _REQUESTS: Final = "explored_requests"
 _LABEL: Final = "label_"
-_PLACE_BITS: Final = 11  # of ROWS_MAX groups and one for all others
 _SPAN_BITS: Final = 2
 _SPAN: Final = "of_span"
 _STEP: Final = "of_step"
@@ -210,7 +214,8 @@ def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
     """Give the requests of finer sums, each row with its step, span and place as one number.
 
     There are too many different groups for each to be a cell, and too many rows to look for the
-    texts of their groups in both passes.
+    texts of their groups in both passes. Steps are counted from the first one: of numbers that are
+    small, an engine finds the cell without hashing.
     """
     table, groups = spanned(ledger, shape.pivot)
     column, _ = MEASURES[shape.pivot.metric].percentile
@@ -221,6 +226,7 @@ def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
     step: ir.Value = ibis.literal(0, "int64")
     if shape.step is not None:
         (step,) = group_columns(ledger, table, shape.step).values()
+        step = step - bindings.integer(FIRST_STEP)
         step = (groups[SPAN_COLUMN] == _SPANS["now"]).ifelse(step, 0)
     requests = table.select(**columns, **{_STEP_COLUMN: step})
     requests = requests.filter(requests[VALUE].notnull())
@@ -235,8 +241,13 @@ def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
         requests = requests.left_join(kept, same)
         place = requests.place_.fill_null(_OTHERS)
     label = (requests[_STEP_COLUMN] << _SPAN_BITS) + requests[SPAN_COLUMN]
-    label = (label << _PLACE_BITS) + place - _OTHERS
+    label = (label << _place_bits(shape)) + place - _OTHERS
     return requests.select(requests[VALUE], **{_LABEL: label})
+
+
+def _place_bits(shape: RankedShape) -> int:
+    """Say how many bits the places of the groups that are kept have, and of all others."""
+    return shape.kept.limit.bit_length() if shape.kept is not None else 0
 
 
 def _first(ledger: Ledger, shape: RankedShape, kept: PivotShape) -> ir.Table:
@@ -249,16 +260,18 @@ def _first(ledger: Ledger, shape: RankedShape, kept: PivotShape) -> ir.Table:
 @lru_cache(_SHAPES_REMEMBERED)
 def _of_labels(ledger: Ledger, shape: RankedShape) -> tuple[ir.Table, ir.Table]:
     """Give the table that ``_labelled_requests`` is set aside as, and its cells."""
-    requests = ibis.table(_labelled_requests(ledger, shape).schema(), name=_REQUESTS)
+    kinds = dict(_labelled_requests(ledger, shape).schema().items())
+    requests = ibis.table(kinds | {_LABEL: dt.Int64(nullable=False)}, name=_REQUESTS)
     cells = requests.select(_LABEL).distinct()
     label = cells[_LABEL]
-    span = (label >> _PLACE_BITS) & ((1 << _SPAN_BITS) - 1)
+    place_bits = _place_bits(shape)
+    span = (label >> place_bits) & ((1 << _SPAN_BITS) - 1)
     labels: dict[str, ir.Value] = {_SPAN: span}
     if shape.step is not None:
-        step = label >> (_PLACE_BITS + _SPAN_BITS)
+        step = (label >> (place_bits + _SPAN_BITS)) + bindings.integer(FIRST_STEP)
         labels[_STEP] = (span == _SPANS["now"]).ifelse(step, None)
     if shape.kept is not None:
-        place = (label & ((1 << _PLACE_BITS) - 1)) + _OTHERS
+        place = (label & ((1 << place_bits) - 1)) + _OTHERS
         labels |= {_PLACE: place, _SERIES: (place < shape.series).ifelse(place, _OTHERS)}
     return requests, cells.mutate(**labels)
 

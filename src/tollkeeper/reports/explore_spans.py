@@ -62,10 +62,12 @@ class StageShape(NamedTuple):
     """What a stage keeps apart: the groups of ``pivot``, and of this period the ``times``.
 
     ``times`` groups by steps; None where none are shown. Weekdays with hours would be too many.
+    ``by_basis`` keeps apart what ``explore_comparison`` needs.
     """
 
     pivot: PivotShape
     times: GroupShape | None
+    by_basis: bool = False
 
 
 def names_of(shape: PivotShape) -> dict[str, str]:
@@ -83,7 +85,11 @@ def stage_rows(ledger: Ledger, shape: StageShape) -> ir.Table:
     counts = "sessions" in shape.pivot.measures
     table, groups = spanned(ledger, shape.pivot, alone=counts)
     groups = timed(ledger, table, groups, shape.times)
-    return in_stages(table, groups, shape.pivot.measures, names_of(shape.pivot))
+    further = {}
+    if shape.by_basis:
+        groups |= {"basis": table.basis, "is_open": table.cost_usd.isnull()}
+        further = {"last_part": table.part.max()}
+    return in_stages(table, groups, shape.pivot.measures, names_of(shape.pivot), **further)
 
 
 def timed(

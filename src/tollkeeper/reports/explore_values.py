@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tollkeeper.reports.comparison import Comparison
 from tollkeeper.reports.dimensions import NAMES
 from tollkeeper.reports.explore_question import ExploreQuestion
-from tollkeeper.reports.measures import MEASURES, Kind, Value, added, completed, less
+from tollkeeper.reports.measures import MEASURES, Kind, Value, added, completed, known, less
 from tollkeeper.reports.period import Period
 from tollkeeper.reports.steps import Step
 
@@ -157,3 +157,14 @@ def running_step(period: Period, steps: Sequence[Step], now_us: int) -> int | No
     return next(
         (place for place, each in enumerate(steps) if each.start_us <= now_us < each.end_us), None
     )
+
+
+def known_in(measures: Iterable[str], row: Mapping[str, Any]) -> dict[str, Value]:
+    """Read measures of one row in both periods, and its value; what is unknown stays so."""
+    found: dict[str, Value] = {}
+    for span in ("now", "before"):
+        entries = int(row[f"entries_{span}"] or 0)
+        for name in measures:
+            found[f"{name}_{span}"] = known(name, row[f"{name}_{span}"], entries)
+        found[f"value_{span}"] = row.get(f"value_{span}")
+    return found

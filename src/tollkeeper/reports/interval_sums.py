@@ -34,12 +34,20 @@ def interval_sums(
     summed = selection.summed((), moments_us, finely=finely, daily=ledger.days_zone())
     values = summed.values() | zones.interval_values(moments_us, queries.BOUNDARY)
     rows = ledger.run(queries.by_interval(ledger, summed.shape(), len(moments_us)), values)
-    unpriced = [row for row in rows if row["is_open"]]
-    if all(map(_are_calls, unpriced)):
-        return IntervalSums(rows, [_unpriced(row) for row in unpriced])
+    sums = sums_of_rows(rows)
+    if sums is not None:
+        return sums
     by_call = replace(summed, daily="").shape()
     query = queries.unpriced_by_interval(ledger, by_call, len(moments_us))
     return IntervalSums(rows, ledger.run(query, values))
+
+
+def sums_of_rows(rows: Sequence[Mapping[str, Any]]) -> IntervalSums | None:
+    """Tell from rows by basis what has no price; None where single calls have to be looked at."""
+    unpriced = [row for row in rows if row["is_open"]]
+    if not all(map(_are_calls, unpriced)):
+        return None
+    return IntervalSums(rows, [_unpriced(row) for row in unpriced])
 
 
 def _are_calls(row: Mapping[str, Any]) -> bool:

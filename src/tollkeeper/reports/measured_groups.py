@@ -61,11 +61,12 @@ def in_stages(
     groups: Mapping[str, ir.Value],
     measures: Sequence[str],
     names: Mapping[str, str],
+    **further: ir.Value,
 ) -> ir.Table:
     """Give rows that ``measured_again`` gives measures of, also of larger groups than these.
 
     Each is of one of the ``groups`` and, where something different is counted, of one value of
-    that, or of a block of numbers of sessions.
+    that, or of a block of numbers of sessions. ``further`` aggregates are columns as well.
     """
     counted = [name for name in measures if MEASURES[name].kind is Kind.DISTINCT]
     found = aggregates(table, [name for name in measures if name not in counted])
@@ -85,7 +86,7 @@ def in_stages(
     for name, column in names.items():
         found[name] = latest(table, column)
         found[f"{name}{_AT}"] = last_at(table).max()
-    return table.group_by(**groups, **also).agg(**found)
+    return table.group_by(**groups, **also).agg(**found, **further)
 
 
 def measured_again(

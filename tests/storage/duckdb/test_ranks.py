@@ -57,6 +57,22 @@ def test_two_passes_find_the_nearest_ranks(ledger: DuckDbLedger, rows: Rows, per
         assert found(plain_ranks.nearest_ranks(ledger, *asked)) == mine
 
 
+@settings(max_examples=8, deadline=None)
+@given(ROWS, st.sampled_from([1, 50, 95, 100]))
+@example([(("core", 1), [INT64_MAX, 2**62]), (("core", 2), [2**62 + 1])], 50)
+def test_cells_may_be_known_by_a_number_in_each_row(
+    ledger: DuckDbLedger, rows: Rows, percent: int
+) -> None:
+    """These are counted without being looked for."""
+    numbered: Rows = [((None if day == 1 else "core", day), many) for (_, day), many in rows if day]
+    keep(ledger, numbered)
+    table = ibis.table({"k": "!int64", "many": "array<int64>"}, name=TABLE)
+    cells = table.select("k").distinct()
+    cells = cells.mutate(team=(cells.k == 1).ifelse(None, "core"), day=cells.k.cast("int64"))
+    rows_found = ledger.nearest_ranks(table, "many", cells, SETS, percent)
+    assert found(rows_found) == recounted(numbered, percent)
+
+
 def keep(ledger: DuckDbLedger, rows: Rows) -> None:
     with ledger._handle.cursor() as cursor:
         cursor.execute(f"DELETE FROM {TABLE}")  # noqa: S608 - a name of ours

@@ -17,6 +17,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ibis
+import ibis.expr.datatypes as dt
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -33,6 +34,9 @@ _FROM: Final = "from_"
 _TO: Final = "to_"
 _MOST: Final = (1 << 63) - 1
 _ROOT_MAX: Final = isqrt(_MOST)
+_EXACT: Final = 1 << 24
+"""Up to here the whole part of a square root is what floating point says."""
+
 _BUCKET_BITS: Final = 32
 _BUCKETS: Final = 1 << _BUCKET_BITS
 """More than there are: square roots of numbers of 64 bits have 32."""
@@ -55,10 +59,16 @@ def each_value(table: ir.Table, column: str) -> ir.Table:
 def nearest_ranks(
     table: ir.Table, column: str, cells: ir.Table, sets: Sequence[Sequence[str]], percent: int
 ) -> Ranking:
-    """Give the value at rank ceil(n * percent / 100) of each group of each of several groupings."""
+    """Give the value at rank ceil(n * percent / 100) of each group of each of several groupings.
+
+    A single number that tells cells apart and is declared to be in each row is below 2 ** 31.
+    """
     names = [name for name in table.columns if name != column]
     keys = [name for name in cells.columns if name not in names]
-    of_cells = cells.mutate(**{_CELL: ibis.dense_rank().over(order_by=keys)})
+    number = ibis.dense_rank().over(order_by=keys)
+    if _is_number(table, names):
+        (number,) = (cells[name] for name in names)
+    of_cells = cells.mutate(**{_CELL: number})
     numbered = ibis.table(of_cells.schema(), name="ranked_cells")
     of_groups = _groups(numbered.select(_CELL, *keys).distinct(), keys, sets)
     groups = ibis.table(of_groups.schema(), name="ranked_groups")
@@ -86,18 +96,36 @@ def nearest_ranks(
 def _placed(table: ir.Table, column: str, cells: ir.Table, names: Sequence[str]) -> ir.Table:
     """Give each value with its place: its cell and bucket as one number.
 
-    Two columns would let the engine look for the cell of a place before it opens the lists. Where
-    cells have bounds, values outside are left out.
+    A cell that is known by a number in each row needs no looking for. Two columns would let the
+    engine look for the cell of a place before it opens the lists. Where cells have bounds, values
+    outside are left out.
     """
     its = {f"its_{name}": cells[name] for name in names}
     bounds = [name for name in (_FROM, _TO) if name in cells.columns]
+    if not bounds and _is_number(table, names):
+        (cell,) = (table[name] for name in names)
+        return _in_buckets(each_value(table.select(column, first_=cell * _BUCKETS), column), column)
     cells = cells.select(*bounds, first_=cells[_CELL] * _BUCKETS, **its)
-    same = [table[name].identical_to(cells[f"its_{name}"]) for name in names]
+    same = [_same(table[name], cells[f"its_{name}"]) for name in names]
     values = each_value(table.join(cells, same).select("first_", *bounds, column), column)
     if bounds:
         values = values.filter(values[column] >= values[_FROM], values[column] <= values[_TO])
+    return _in_buckets(values, column)
+
+
+def _in_buckets(values: ir.Table, column: str) -> ir.Table:
     bucket = values[column].cast("float64").sqrt().floor().cast("int64")
     return values.select(column, **{_PLACE: values.first_ + bucket})
+
+
+def _is_number(table: ir.Table, names: Sequence[str]) -> bool:
+    """Tell whether the one column that cells are known by is a number that each row has."""
+    return [table[name].type() for name in names] == [dt.Int64(nullable=False)]
+
+
+def _same(one: ir.Column, other: ir.Column) -> ir.BooleanValue:
+    """Compare, as equal what has no NULL: only then are small numbers found without hashing."""
+    return one.identical_to(other) if one.type().nullable else one == other
 
 
 def _groups(cells: ir.Table, keys: Sequence[str], sets: Sequence[Sequence[str]]) -> ir.Table:
@@ -139,23 +167,28 @@ def _wanted(counts: ir.Table, groups: ir.Table, percent: int) -> ir.Table:
 def _hulls(cells: ir.Table, places: ir.Table) -> ir.Table:
     """Give the cells that are looked into, with bounds around all buckets that are wanted there.
 
-    A comparison with bounds costs a tenth of looking for a value's place. They have one bucket
-    more on each side, for roots of very large numbers are rounded.
+    A comparison with bounds costs a tenth of looking for a value's place. Of very
+    large numbers they have one bucket more on each side, for roots of these are rounded.
     """
     place = places[_PLACE]
     bucket = place & (_BUCKETS - 1)
     wanted = places.group_by(**{_CELL: place >> _BUCKET_BITS})
     wanted = wanted.agg(lowest_=bucket.min(), highest_=bucket.max())
-    lowest = ibis.greatest(wanted.lowest_ - 1, 0)
-    above = wanted.highest_ + 2
-    root = ibis.least(above, _ROOT_MAX)
+    lowest, above = wanted.lowest_, wanted.highest_ + 1
+    lowest = (lowest > _EXACT).ifelse(lowest - 1, lowest)
+    above = (above > _EXACT).ifelse(above + 1, above)
     most = ibis.literal(_MOST, "int64")
     bounds = {
-        _FROM: lowest * lowest,
-        _TO: (above > _ROOT_MAX).ifelse(most, root * root),
+        _FROM: _square(lowest),
+        _TO: (above > _ROOT_MAX).ifelse(most, _square(above)),
     }
     wanted = wanted.select(_CELL, **{name: each.cast("int64") for name, each in bounds.items()})
     return cells.join(wanted, _CELL)
+
+
+def _square(root: ir.IntegerValue) -> ir.IntegerValue:
+    root = ibis.least(root, _ROOT_MAX)
+    return root * root
 
 
 def _found(values: ir.Table, column: str, places: ir.Table) -> ir.Table:
