@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
-from typing import Final, TypeVar
+from threading import get_ident
+from typing import Any, Final, TypeVar
 
 import pytest
 
@@ -146,6 +147,23 @@ def test_what_is_read_ahead_is_of_the_moment_asked_about(
         for lent in (Loading(ledger, pool), lambda make: pool.submit(make).result):
             ledger.read_ahead(lent, table, "value")
             assert ledger.nearest_ranks(table, "value", cells, [("of_team",)], 100) == known
+
+
+@pytest.mark.parametrize("by", ["model", "customer", "team customer"])
+def test_what_is_read_ahead_is_not_read_again(
+    ledger: SqliteLedger, pool: ThreadPoolExecutor, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = SqliteLedger._cells
+    readings: list[int] = []
+
+    def counted(*asked: Any) -> Any:
+        readings.append(get_ident())
+        return read(*asked)
+
+    monkeypatch.setattr(SqliteLedger, "_cells", counted)
+    ask(ledger, ("duration_p50_ms", by, "bars"), lambda make: pool.submit(make).result)
+    assert len(readings) == 1
+    assert readings[0] != get_ident()
 
 
 def test_another_thread_is_used(ledger: SqliteLedger, pool: ThreadPoolExecutor) -> None:

@@ -243,16 +243,19 @@ class _Exploring(Asked):
             return
         shape = self.ranked_shape(steps, limit)
         if shape.step is not None or not steps:  # as it will be, however many groups there are
-            explore_ranks.read_ahead(self.ledger, self.lent, shape, self.slots())
+            explore_ranks.read_ahead(self.ledger, self.lent, shape, self.rank_slots(steps))
 
     def ranks(self, found: Sequence[dict[str, Any]], steps: Sequence[Step]) -> Ranked:
         """Find the percentiles of all that is shown; give those of groups to their rows."""
         shape = self.ranked_shape(steps, len(found))
-        slots = self.slots() | ({explore_ranks.FIRST_STEP: steps[0].key} if steps else {})
-        ranked = explore_ranks.ranked(self.ledger, shape, found, slots)
+        ranked = explore_ranks.ranked(self.ledger, shape, found, self.rank_slots(steps))
         for place, row in enumerate(found):
             row |= ranked.of(place)
         return ranked
+
+    def rank_slots(self, steps: Sequence[Step]) -> dict[str, Any]:
+        """Give the values of what is ranked: what was read ahead is only used with the same."""
+        return self.slots() | ({explore_ranks.FIRST_STEP: steps[0].key} if steps else {})
 
     def ranked_shape(self, steps: Sequence[Step], groups: int) -> RankedShape:
         """Describe what is ranked, where so many groups are shown."""
