@@ -128,6 +128,25 @@ def test_what_is_wrong_is_said_on_the_page(running: RunningConsole) -> None:
     assert isinstance(change(running, {"role": "auditor"}, "member"), Redirect)
 
 
+def test_of_many_people_only_the_one_to_be_changed_has_a_form(running: RunningConsole) -> None:
+    session = running.sign_in("admin")
+    few = running.get("/people", session).text
+    assert few.count('name="role"') == len(running.store.users()) + 1  # and to invite somebody
+    for number in range(page.FORMS_MAX):
+        people.add_user(running.store, f"u{number}@acme.com", NOW, team="core")
+    one = people.find_user(running.store, "u7@acme.com")
+    many = running.get("/people?q=acme", session).text
+    assert many.count('name="role"') == 1
+    target = f"/people?q=acme&amp;change={one.user_id}#p-{one.user_id}"
+    assert f'href="{target}"' in many
+    asked = running.get(target.replace("&amp;", "&").partition("#")[0], session).text
+    assert asked.count('name="role"') == 2
+    assert f'id="p-{one.user_id}"><details class="menu right" open>' in asked
+    assert f'action="/people/users/{one.user_id}"' in asked
+    assert running.get("/people?change=nobody", session).text.count('name="role"') == 1
+    assert 'name="role"' not in running.get("/people?change=nobody", running.session("lead")).text
+
+
 def test_search_finds_names_addresses_and_teams(running: RunningConsole) -> None:
     assert names(show(running, "admin", q="MALLORY")) == {"other": ["mallory@acme.com"]}
     assert list(names(show(running, "admin", q="othe"))) == ["other"]

@@ -19,6 +19,7 @@ from tollkeeper.console.pages.invitation_lines import (
     invitation_lines,
     inviting,
 )
+from tollkeeper.console.rendering import address
 from tollkeeper.console.shared import Console, Page, Query, Redirect
 from tollkeeper.domain.access import Role, Viewer
 from tollkeeper.domain.errors import BadRequest, LedgerUnavailable, Refused
@@ -33,6 +34,10 @@ KEEPERS: Final = frozenset({Role.ADMIN})
 """Roles that add and change teams and people."""
 
 LINES_MAX: Final = 500
+FORMS_MAX: Final = 40
+"""Of more people than these the page has no form for each: a browser takes a quarter of a second to
+read those of a hundred. The form of one is there when it is asked for."""
+
 _PERIOD: Final = "30d"
 
 
@@ -78,7 +83,8 @@ class PeoplePage:
 
     ``query`` is what was searched for. ``more`` counts people who are not shown, ``off`` those
     who are switched off. ``saved`` names what was just changed;
-    ``form`` has what was typed, ``fault`` says what was wrong with it.
+    ``form`` has what was typed, ``fault`` says what was wrong with it. ``changing`` is whose form
+    was asked for: each has one where ``has_forms``, else a link to it.
     """
 
     template: ClassVar[str] = "people.html"
@@ -103,6 +109,18 @@ class PeoplePage:
     saved: str = ""
     fault: str = ""
     status: int = 200
+    changing: str = ""
+
+    @property
+    def has_forms(self) -> bool:
+        """Say whether there are few enough people for each to have a form."""
+        return sum(len(card.lines) for card in self.cards) <= FORMS_MAX
+
+    def change_href(self, user_id: str) -> str:
+        """Give the address of the same page with somebody's form."""
+        show = "all" if self.shows_all else ""
+        query = {"q": self.query, "show": show, "change": user_id}
+        return f"{address('/people', query)}#p-{user_id}"
 
 
 _PLAIN: Final = Showing()
@@ -239,6 +257,7 @@ def show(console: Console, viewer: Viewer, query: Query, showing: Showing = _PLA
         mails=console.mailer is not None,
         fault=showing.fault,
         status=showing.status,
+        changing=query.get("change", ""),
     )
 
 
