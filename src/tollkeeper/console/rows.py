@@ -35,6 +35,11 @@ class CallLine(NamedTuple):
     model_href: str
     tool_href: str
 
+    @property
+    def is_flat_rate(self) -> bool:
+        """Tell whether a subscription paid for it, so that $0 is no mistake."""
+        return self.row.basis == Basis.FLAT_RATE
+
 
 def lines_of(rows: Iterable[CallRow], links: Links, zone: str, now_us: int) -> tuple[CallLine, ...]:
     """Give the lines of a list. Links of a line add to the list's own filters."""

@@ -125,7 +125,9 @@ def period_named(name: str, zone_name: str, now_us: int) -> Period:
         after, step = first.replace(year=first.year + 1), "months"
     elif name != "today":
         raise BadQuestion(
-            "period", f"{quoted(name)} is none; examples: 30d, 24h, {', '.join(NAMES)}"
+            "period",
+            f"{quoted(name)} is none; examples: 30d, 24h, {', '.join(NAMES)}; for dates give from "
+            "and to instead",
         )
     return _of_days(name, zone, first, after, now_us, step)
 
