@@ -91,3 +91,10 @@ def among(table: ir.Table, column: str, slot: str) -> ir.Table:
     listed = (_integers if table[column].type().is_integer() else _texts)(slot)
     kept = listed.unnest().name("listed_").as_table()
     return table.semi_join(kept, table[column] == kept.listed_)
+
+
+def is_among(value: ir.Value, slot: str) -> ir.BooleanValue:
+    """Tell whether a value is one of those in a slot."""
+    listed = (_integers if value.type().is_integer() else _texts)(slot)
+    found: ir.BooleanValue = value.isin(listed.unnest().name("listed_").as_table().listed_)
+    return found

@@ -49,7 +49,7 @@ from tollkeeper.reports.explore_values import Row as Row
 from tollkeeper.reports.measures import ADDITIVE, MEASURES, Kind, Value, completed, known
 from tollkeeper.reports.overview import compared
 from tollkeeper.reports.steps import Step, steps_of
-from tollkeeper.reports.usage_queries import group_shape, grouped, ranked
+from tollkeeper.reports.usage_queries import group_shape, grouped
 
 SERIES: Final = 6
 _FLOWS_READ: Final = 2_000
@@ -334,15 +334,14 @@ class _Exploring(Asked):
         rows = first_by_step(self.ledger, self.first.shown, absent, slots, whole)
         return None if rows is None else self.by_steps(rows)
 
-    def heat(self) -> dict[tuple[int, int], Value]:
+    def heat(self) -> dict[tuple[Any, ...], Value]:
         """Give the metric of each hour of the week."""
         groups = (WEEKDAY, HOUR_OF_DAY)
         selection = self.selected(self.only, groups, timed=self.is_percentile)
         shape = group_shape(selection, groups, self.question.period)
         if self.is_percentile:
-            column, rank = MEASURES[self.question.metric].percentile
-            rows = self.ledger.run(ranked(self.ledger, shape, column, (rank,)), self.values_now)
-            return {(row["group_0"], row["group_1"]): row[f"p{rank}"] for row in rows}
+            metric = self.question.metric
+            return explore_ranks.by_group(self.ledger, shape, metric, self.values_now)
         rows = self.ledger.run(grouped(self.ledger, shape, self.measures), self.values_now)
         return {(row["group_0"], row["group_1"]): self.single(row) for row in rows}
 

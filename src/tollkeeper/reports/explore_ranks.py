@@ -27,10 +27,12 @@ from tollkeeper.reports.explore_session_queries import (
     number_column,
     placed_shown,
 )
-from tollkeeper.reports.explore_spans import SPAN_COLUMN, PivotShape, spanned
+from tollkeeper.reports.explore_spans import AMONG, SPAN_COLUMN, PivotShape, spanned
 from tollkeeper.reports.measures import MEASURES, Value
 from tollkeeper.reports.percentiles import VALUE, values
+from tollkeeper.reports.selection import selected
 from tollkeeper.reports.usage_queries import GroupShape, group_columns
+from tollkeeper.reports.usage_queries import ranked as one_grouping
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -52,6 +54,9 @@ _STEP: Final = "of_step"
 _PLACE: Final = "of_place"
 _SERIES: Final = "of_series"
 _OTHERS: Final = -1
+_NO_NUMBER: Final = -(2**62)
+"""Stands for the numbers of sessions that are not kept."""
+
 _SPANS: Final = {"before": 0, "now": 2}
 
 
@@ -126,7 +131,10 @@ def ranked(
     if not shape.pivot.groups.selection.timed:
         return _one_by_one(ledger, shape, found, slots)
     of_many = shape.shown is not None or ledger.hashes_texts()
-    if shape.pivot.groups.selection.finer and of_many:
+    if _by_number(shape) and not ledger.hashes_texts():
+        slots = {**slots, AMONG: [row[NUMBER] for row in found if row[NUMBER] is not None]}
+        requests, cells = _requests(ledger, shape)
+    elif shape.pivot.groups.selection.finer and of_many:
         ledger.set_aside(_REQUESTS, _labelled_requests(ledger, shape), slots)
         requests, cells = _of_labels(ledger, shape)
     else:
@@ -179,6 +187,33 @@ def _one_by_one(
     return Ranked(total, places, {}, {})
 
 
+@lru_cache(_SHAPES_REMEMBERED)
+def ranked_cells(ledger: Ledger, shape: GroupShape, column: str) -> tuple[ir.Table, ir.Table]:
+    """Give the requests of each group, and the groups as cells with columns ``of_0``…."""
+    table = selected(ledger, shape.selection)
+    groups = group_columns(ledger, table, shape)
+    requests = table.select(**groups, **{VALUE: values(table, column)})
+    cells = requests.filter(requests[VALUE].notnull()).drop(VALUE).distinct()
+    labels = {f"of_{place}": cells[name] for place, name in enumerate(groups)}
+    return requests, cells.mutate(**labels)
+
+
+def by_group(
+    ledger: Ledger, shape: GroupShape, metric: str, slots: Mapping[str, object]
+) -> dict[tuple[Any, ...], Value]:
+    """Give a percentile of each group, where all of its columns are known."""
+    column, percent = MEASURES[metric].percentile
+    names = [f"of_{place}" for place in range(len(shape.group_by))]
+    if shape.selection.timed and not ledger.hashes_texts():
+        requests, cells = ranked_cells(ledger, shape, column)
+        rows = ledger.nearest_ranks(requests, VALUE, cells, (names,), percent, slots)
+        found = {tuple(row[name] for name in names): row["value"] for row in rows}
+        return dict(sorted(found.items()))
+    rows = ledger.run(one_grouping(ledger, shape, column, (percent,)), slots)
+    groups = [f"group_{place}" for place in range(len(shape.group_by))]
+    return {tuple(row[name] for name in groups): row[f"p{percent}"] for row in rows}
+
+
 def _place(number: int) -> int | None:
     return None if number == _OTHERS else number
 
@@ -200,6 +235,10 @@ def _requests(ledger: Ledger, shape: RankedShape) -> tuple[ir.Table, ir.Table]:
     table, groups = spanned(ledger, shape.pivot)
     now = groups[SPAN_COLUMN] == _SPANS["now"]
     column, _ = MEASURES[shape.pivot.metric].percentile
+    if _by_number(shape):  # one cell of all that are not kept
+        number = table[number_column(ledger)]
+        told_apart = number.isnull() | bindings.is_among(number, AMONG)
+        groups[many_column(shape.pivot)] = told_apart.ifelse(number, _NO_NUMBER)
     columns: dict[str, ir.Value] = {**groups, VALUE: values(table, column)}
     if shape.step is not None:
         (step,) = group_columns(ledger, table, shape.step).values()
@@ -219,7 +258,7 @@ def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
     """
     table, groups = spanned(ledger, shape.pivot)
     column, _ = MEASURES[shape.pivot.metric].percentile
-    by_number = shape.shown is not None and not shape.shown.by_text
+    by_number = _by_number(shape)
     if by_number:
         groups[many_column(shape.pivot)] = table[number_column(ledger)]
     columns: dict[str, ir.Value] = {**groups, VALUE: values(table, column)}
@@ -243,6 +282,11 @@ def _labelled_requests(ledger: Ledger, shape: RankedShape) -> ir.Table:
     label = (requests[_STEP_COLUMN] << _SPAN_BITS) + requests[SPAN_COLUMN]
     label = (label << _place_bits(shape)) + place - _OTHERS
     return requests.select(requests[VALUE], **{_LABEL: label})
+
+
+def _by_number(shape: RankedShape) -> bool:
+    """Tell whether the first groups are of sessions that are known by numbers."""
+    return shape.shown is not None and not shape.shown.by_text
 
 
 def _place_bits(shape: RankedShape) -> int:
@@ -285,7 +329,9 @@ def _labelled(ledger: Ledger, cells: ir.Table, shape: RankedShape) -> ir.Table:
     if shape.kept is None:
         return cells
     names = [name for name in cells.columns if name.startswith("group_")]
-    kept = (first_staged if shape.placed else numbered)(ledger, shape.kept)
+    kept = _first(ledger, shape, shape.kept) if shape.placed else numbered(ledger, shape.kept)
+    if _by_number(shape):
+        kept = kept.mutate(**{many_column(shape.kept): kept[NUMBER]})
     kept = kept.select("place_", **{f"kept_{name}": kept[name] for name in names})
     same = [cells[name].identical_to(kept[f"kept_{name}"]) for name in names]
     joined = cells.left_join(kept, same)

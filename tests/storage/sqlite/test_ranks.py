@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
 from typing import Final
 
+import pyarrow as pa
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tollkeeper.storage.sqlite import ranks
+from tollkeeper.storage.sqlite import ranks, value_columns
+from tollkeeper.storage.sqlite.value_columns import NO_NUMBER, Column, Values
 
 INT64_MAX: Final = 2**63 - 1
+KEYS: Final = ("team", "day")
 SETS: Final = ((), ("team",), ("team", "day"), ("day",))
 Cell = tuple[str | None, int | None]
 Rows = list[tuple[Cell, list[int]]]
 
-ROWS_OF_NUMBERS: Final = ((1, 7, 4, 10), (2, 7, 4, 20), (3, 8, 4, 30), (1, 7, 5, 40))
 VALUES = st.integers(0, 20) | st.integers(0, INT64_MAX) | st.integers(2**62 - 3, 2**62 + 3)
 CELLS = st.tuples(st.sampled_from(["core", "", None]), st.sampled_from([1, 2, None]))
 ROWS = st.lists(st.tuples(CELLS, st.lists(VALUES, max_size=6)), max_size=12)
@@ -28,40 +30,64 @@ ROWS = st.lists(st.tuples(CELLS, st.lists(VALUES, max_size=6)), max_size=12)
 @example([(("core", 1), [INT64_MAX])], 95)
 @example([(("core", 1), [7] * 20), (("core", 2), [7] * 20)], 95)
 def test_one_reading_finds_the_nearest_ranks(rows: Rows, percent: int) -> None:
-    listed = [(*cell, array("q", values).tobytes()) for cell, values in rows if values]
-    cells: ranks.Cells = defaultdict(bytearray)
-    ranks.add_by_cell(cells, ("team", "day"), listed, (), ("team", "day"))
-    alike = ranks.alike(cells, [(*cell, *cell) for cell in {it[0] for it in rows}])
-    labelled = [
-        (values, dict(zip(("team", "day"), cell, strict=True))) for cell, values in alike.items()
-    ]
-    found = ranks.nearest_ranks(labelled, ("team", "day"), SETS, percent)
+    half = len(rows) // 2
+    parts = [in_rows(rows[:half]), in_lists([row for row in rows[half:] if row[1]])]
+    values = value_columns.together(parts)
+    known = [(*cell, *cell) for cell in {it[0] for it in rows}]
+    labels, of_cell = ranks.labelled(values.cells, known if values.cells else ())
+    named = [dict(zip(KEYS, label, strict=True)) for label in labels]
+    found = ranks.nearest_ranks(values, of_cell, named, KEYS, SETS, percent)
     answer = {(row["set_"], row["team"], row["day"]): row["value"] for row in found}
     assert answer == recounted(rows, percent)
 
 
-def test_numbers_stand_for_what_cells_are_of() -> None:
-    of_kind = ranks.Numbers(
-        ("team", "tool"), {1: ("core", "cli"), 2: ("core", "cli"), 3: ("", "ide")}
-    )
-    of_label = ranks.Numbers(("customer",), {7: ("Ada",), 8: (None,)})
-    rows = [
-        (kind, label, day, array("q", [value]).tobytes())
-        for kind, label, day, value in ROWS_OF_NUMBERS
+def in_rows(rows: Rows) -> Values:
+    """Read values row by row."""
+    given_ = [(*cell, array("q", values).tobytes()) for cell, values in rows if values]
+    return value_columns.of_rows(given_, ("team", "day"), KEYS)
+
+
+def in_lists(rows: Rows) -> Values:
+    """Read the same as lists: teams are known by numbers, days are numbers."""
+    teams = ("core", "", None)
+    number = {team: place for place, team in enumerate(teams, 1)}
+    columns = [
+        Column(("day",), numbers([cell[1] for cell, _ in rows])),
+        Column(
+            *(("team",), numbers([number[cell[0]] for cell, _ in rows])),
+            {place: (team,) for team, place in number.items()},
+        ),
     ]
-    cells: ranks.Cells = defaultdict(bytearray)
-    names = ("day", "customer", "team", "tool")
-    ranks.add_by_cell(cells, names, rows, (of_kind, of_label), ("day",))
-    of_one = [(row[0], *row[2:]) for row in rows]
-    ranks.add_by_cell(cells, ("day", "team", "tool"), of_one, (of_kind,), ("day",))
-    assert {key: array("q", bytes(values)).tolist() for key, values in cells.items()} == {
-        (4, "Ada", "core", "cli"): [10, 20],
-        (4, None, "", "ide"): [30],
-        (5, "Ada", "core", "cli"): [40],
-        (4, "core", "cli"): [10, 20],
-        (4, "", "ide"): [30],
-        (5, "core", "cli"): [40],
-    }
+    lists = [array("q", values).tobytes() for _, values in rows]
+    sizes = pa.array([len(each) for each in lists], pa.int64())
+    return value_columns.of_lists(columns, KEYS, b"".join(lists), sizes)
+
+
+def numbers(found: list[int | None]) -> object:
+    return pa.array([NO_NUMBER if each is None else each for each in found], pa.int64())
+
+
+def test_numbers_that_stand_for_the_same_are_one_cell() -> None:
+    found, lists = value_columns.listed_numbers(["1,2,-3", "1"])
+    assert found.to_pylist() == [1, 2, -3, 1]
+    assert value_columns.repeated((7, 8), lists).to_pylist() == [7, 7, 7, 8]
+    alike = {1: ("core", "cli"), 2: ("core", "cli"), -3: ("", "ide")}
+    lists_of = array("q", (10, 20, 30, 40, 50)).tobytes()
+    values = value_columns.of_lists(
+        [Column(("team", "tool"), found, alike)],
+        ("tool", "team"),
+        lists_of,
+        pa.array([8, 16, 8, 8], pa.int64()),
+    )
+    assert values.cells == [("cli", "core"), ("ide", "")]
+    assert values.places.to_pylist() == [0, 0, 0, 1, 0]
+    assert values.values.to_pylist() == [10, 20, 30, 40, 50]
+
+
+def test_lists_that_have_lost_something_are_not_read() -> None:
+    sizes = pa.array([16], pa.int64())
+    with pytest.raises(ValueError, match="lists of values"):
+        value_columns.of_lists([], (), bytes(8), sizes)
 
 
 def recounted(rows: Rows, percent: int) -> dict[tuple[object, ...], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 import ibis
@@ -14,6 +15,7 @@ from ledger_entries import ledger_entry
 from ledgers import open_sqlite
 from tollkeeper.domain.sums import SESSION_KEY
 from tollkeeper.ports import QUARTER_HOUR_US
+from tollkeeper.reports import bindings
 from tollkeeper.storage.sqlite.compiler import compiled
 from tollkeeper.storage.sqlite.ledger import SqliteLedger
 
@@ -108,3 +110,41 @@ def test_each_value_of_a_cell_is_ranked(ledger: SqliteLedger) -> None:
         ("team 0", 110),
         ("team 1", 111),
     ]
+
+
+def test_lists_of_any_bytes_come_out_as_they_went_in(tmp_path: Path) -> None:
+    """SQLite puts them together as a text, of which no byte may be taken for something else."""
+    values = [0, 127, 128, 255, 0xD800, 0xFFFE, 0xC0AF, 2**31, 2**53 - 1, 0, *range(1_000)]
+    with closing(open_sqlite(tmp_path)) as opened:
+        entries = [
+            ledger_entry(started_at_us=START_US + place, duration_ms=value)
+            for place, value in enumerate(values)
+        ]
+        opened.append(entries, None)
+        opened.sum_up(left_max=0)
+        table = opened.summed_finely(())
+        rows = table.select(team=table.team, at=table.started_at, value=table.durations_ms)
+        cells = rows.drop("value").distinct().mutate(of_team=ibis._.team)
+        for percent in (1, 50, 99, 100):
+            (found,) = opened.nearest_ranks(rows, "value", cells, [("of_team",)], percent)
+            assert found["value"] == sorted(values)[-(-len(values) * percent // 100) - 1]
+
+
+def test_a_few_sessions_are_found_by_their_index(ledger: SqliteLedger) -> None:
+    table = ledger.summed_finely(())
+    known = table.filter(table.session_id.isin(["session 2", "session 5"]))
+    numbers = [row["n"] for row in ledger.run(known.select(n=known[SESSION_KEY]).distinct())]
+    few = bindings.among(table, SESSION_KEY, "few")
+    asked = few.group_by("session_id", "team").agg(entries=few.sign.sum())
+    values = {"few": numbers}
+    query = compiled(asked, wide=False)
+    with ledger._handle.reader() as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {query.text}", {"few": "[]"}).fetchall()
+    assert any("finer_by_session" in row[3] for row in plan)
+    rows = ledger.run(asked, values)
+    sessions = [(number % 7, number % 2) for number in range(24)]
+    assert {(row["session_id"], row["team"]): row["entries"] for row in rows} == {
+        (f"session {session}", f"team {team}"): sessions.count((session, team))
+        for session in (2, 5)
+        for team in (0, 1)
+    }

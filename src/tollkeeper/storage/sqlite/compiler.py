@@ -27,7 +27,8 @@ from tollkeeper.storage.flattening import flattened
 from tollkeeper.storage.narrowing import narrowed
 from tollkeeper.storage.sqlite.deep_queries import named_where_deep
 from tollkeeper.storage.sqlite.finer_parts import NUMBER
-from tollkeeper.storage.sqlite.finer_quarter_hours import JOINED, KINDS
+from tollkeeper.storage.sqlite.finer_quarter_hours import JOINED, KINDS, TABLE
+from tollkeeper.storage.sqlite.functions import AS_BLOB
 from tollkeeper.storage.sqlite.partial_sums import added_up_by_part
 from tollkeeper.storage.sqlite.wide_numbers import NANOS
 
@@ -194,6 +195,7 @@ class Compiler(SQLiteCompiler):  # type: ignore[misc]  # Ibis has no types
         In the one row that holds the largest (or smallest) of a group it finds the columns that
         stand beside it, if no other end is asked for.
         """
+        metrics = {name: _as_blob(each) for name, each in metrics.items()}
         found = [each for each in metrics.values() for each in each.find_all(sge.Func, sge.Filter)]
         ends = [each for each in found if isinstance(each, (sge.Max, sge.Min))]
         at = [each for each in found if isinstance(each, sge.Anonymous) and each.name in _AT]
@@ -219,7 +221,7 @@ class Compiler(SQLiteCompiler):  # type: ignore[misc]  # Ibis has no types
         only where something of it is asked for.
         """
         kept, found = [], []
-        if _name(first) == KINDS:
+        if _name(first) in {KINDS, TABLE}:
             rest = _in_this_order(rest, values)
         for link in rest:
             join = link.this if isinstance(link, sge.Alias) else link
@@ -328,6 +330,16 @@ def _is_among(on: Any, others: Any) -> Any:
         sge.Exists(this=sqlglot.select("1").from_(others).where(value.is_(sge.null())))
     )
     return among.or_(on.this.copy().is_(sge.null()).and_(empty.subquery()))
+
+
+def _as_blob(metric: Any) -> Any:
+    """Write what puts BLOBs together: SQLite adds their bytes to a text, whatever they are."""
+    if isinstance(metric, sge.Anonymous) and metric.name == AS_BLOB:
+        text = sge.Anonymous(
+            this="group_concat", expressions=[*metric.expressions, sge.convert("")]
+        )
+        return sge.cast(text, sge.DataType.Type.VARBINARY)
+    return metric
 
 
 def _divided(left: Any, right: Any) -> sge.Div:

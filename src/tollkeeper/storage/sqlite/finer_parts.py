@@ -20,22 +20,57 @@ NUMBERED: Final = {KINDS: "kind", LABELS: "label"}
 NUMBER: Final = "number"
 _FIRST: Final = "first_alike_"
 _LABEL: Final = "label_of_row_"
+_BEGAN: Final = "started_at"
+_READ_BY: Final = "kind_read_"
+_SESSION: Final = "session"
 PASS_ON: Final = (ops.Filter, ops.Project)
 
 
 class FinerPart:
     """The join that gives rows of finer sums, and what these have to be, by its columns.
 
-    ``chain`` has the numbers of rows of ``NUMBERED`` tables as further columns.
+    ``chain`` has the numbers of rows of ``NUMBERED`` tables as further columns. ``began`` is when
+    a row's quarter-hour begins, ``read_by`` the number of the kinds in the order they are read in.
     """
 
     def __init__(self, joined: Any, predicates: Sequence[Any]) -> None:
         self._joined = joined
-        sums = self._table(TABLE)
+        self._give_chain(joined)
+        self.predicates = [self._looked_up(self.value(each)) for each in predicates]
+        sessions = [named for each in predicates if (named := self._of_sessions(self.value(each)))]
+        self.by_session = bool(sessions)
+        if self.by_session:
+            self._give_chain(self._sums_first())
+            self.predicates = [self._looked_up(self.value(each)) for each in predicates]
+            of_row = ops.Field(self.chain, _SESSION)
+            self.predicates += [ops.InSubquery(each.rel, of_row) for each in sessions]
+
+    def _give_chain(self, joined: Any) -> None:
+        sums, kinds = self._table(TABLE), self._table(KINDS)
         numbers = {number_of(name): ops.Field(sums, of) for name, of in NUMBERED.items()}
         numbers[_LABEL] = ops.Field(sums, NUMBERED[LABELS])
+        numbers |= {_BEGAN: ops.Field(sums, _BEGAN), _READ_BY: ops.Field(kinds, NUMBER)}
+        numbers[_SESSION] = ops.Field(sums, _SESSION)
         self.chain = joined.copy(values={**joined.values, **numbers})
-        self.predicates = [self._looked_up(self.value(each)) for each in predicates]
+        self.began = ops.Field(self.chain, _BEGAN)
+        self.read_by = ops.Field(self.chain, _READ_BY)
+
+    def _of_sessions(self, predicate: Any) -> Any:
+        """Give a predicate if it asks for the sessions in a list that is bound."""
+        listed = isinstance(predicate, ops.InSubquery) and isinstance(predicate.rel, ops.DummyTable)
+        if not listed or not isinstance(predicate.needle, ops.Field):
+            return None
+        made = _fields(self.chain.values[predicate.needle.name])
+        return predicate if {each.name for each in made} == {_SESSION} else None
+
+    def _sums_first(self) -> Any:
+        """Read the rows of sums first, by an index, and the kinds that they are of then."""
+        first, rest = self._joined.first, self._joined.rest
+        place = next(at for at, each in enumerate(rest) if _name(each) == TABLE)
+        sums = rest[place]
+        kinds = ops.JoinLink("inner", first, sums.predicates)
+        links = (*rest[:place], kinds, *rest[place + 1 :])
+        return ops.JoinChain(sums.table, links, self._joined.values)
 
     def value(self, value: Any) -> Any:
         """Write a value by columns of the join, with nothing between them."""
@@ -63,6 +98,23 @@ class FinerPart:
             if len(tables) == 1 and tables <= NUMBERED.keys():
                 found.setdefault(tables.pop(), []).append(name)
         return found
+
+    def of_times(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the values that follow from when the row's quarter-hour begins, or from nothing."""
+        return {
+            name: value
+            for name, value in values.items()
+            if all(each.name == _BEGAN for each in _fields(value))
+        }
+
+    def meaning_of_times(self, values: Mapping[str, Any], times: Any) -> Any:
+        """Ask these values of a table of moments, which has one column, beside ``NUMBER``."""
+        moment = ops.Cast(ops.Field(times, NUMBER), self.began.dtype)
+        own = {
+            name: _replaced(value, dict.fromkeys(_fields(value), moment))
+            for name, value in values.items()
+        }
+        return ops.Project(times, {NUMBER: ops.Field(times, NUMBER), **own})
 
     def meaning(self, name: str, values: Mapping[str, Any]) -> Any:
         """Ask a numbered table for values that are made of it, beside ``NUMBER``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -33,9 +32,10 @@ from tollkeeper.storage.sqlite import (
 )
 from tollkeeper.storage.sqlite.compiler import compiled, micros_of
 from tollkeeper.storage.sqlite.handle import Handle, Settings, transaction, written_aside
-from tollkeeper.storage.sqlite.numbered_parts import NumberedPart, numbered_parts
+from tollkeeper.storage.sqlite.numbered_parts import NumberedPart, numbered_parts, read
 from tollkeeper.storage.sqlite.snapshots import Snapshots
 from tollkeeper.storage.sqlite.summing import STEPS, Summing
+from tollkeeper.storage.sqlite.value_columns import together
 from tollkeeper.storage.summed_columns import DAY_ROW, ROW
 from tollkeeper.storage.timed_columns import ROW as TIMED_ROW
 from tollkeeper.telemetry import logger
@@ -217,15 +217,15 @@ class SqliteLedger:
 
         def found(connection: sqlite3.Connection, wide: bool) -> list[dict[str, Any]]:
             begun = self._snapshots.ahead.pop((table.op(), column), None)
-            read: ranks.Read | None = begun() if begun else None
-            if read is None or read.asked != (wide, dict(values)):
-                read = self._cells(connection, table, column, values, wide)
-            by_cell = read.cells
-            ranks.keep_cells(connection, names, by_cell)
-            alike = ranks.alike(by_cell, self._rows(connection, expression, values, wide))
-            labels = rows.given(cells.schema(), keys, list(alike))
-            labelled = zip(alike.values(), labels, strict=True)
-            return list(ranks.nearest_ranks(labelled, keys, sets, percent))
+            known: ranks.Read | None = begun() if begun else None
+            if known is None or known.asked != (wide, dict(values)):
+                known = self._cells(connection, table, column, values, wide)
+            of_values = known.values
+            ranks.keep_cells(connection, names, of_values.cells)
+            rows_ = self._rows(connection, expression, values, wide)
+            found_labels, of_cell = ranks.labelled(of_values.cells, rows_)
+            labels = rows.given(cells.schema(), keys, found_labels)
+            return list(ranks.nearest_ranks(of_values, of_cell, labels, keys, sets, percent))
 
         return self._exactly(found)
 
@@ -254,16 +254,12 @@ class SqliteLedger:
     ) -> ranks.Read:
         """Read the values of a column, put together by all else that its rows have."""
         names = [name for name in table.columns if name != column]
-        by_cell: ranks.Cells = defaultdict(bytearray)
-        for part in self._numbered_parts(table, column):
-            numbers = []
-            for meaning in part.meanings:
-                known = self._rows(connection, meaning.query, values, wide)
-                stand_for = {number: tuple(of) for number, *of in known}
-                numbers.append(ranks.Numbers(meaning.names, stand_for))
-            found_rows = self._rows(connection, part.query, values, wide)
-            ranks.add_by_cell(by_cell, names, found_rows, numbers, part.others)
-        return ranks.Read((wide, dict(values)), by_cell)
+
+        def ask(query: ir.Table, slots: Mapping[str, Any]) -> sqlite3.Cursor:
+            return self._rows(connection, query, {**values, **slots}, wide)
+
+        parts = [read(part, names, ask) for part in self._numbered_parts(table, column)]
+        return ranks.Read((wide, dict(values)), together(parts))
 
     def run(
         self, expression: ir.Table, values: Mapping[str, Any] = NO_VALUES

@@ -52,6 +52,7 @@ def _replaced(node: ops.Node, changed: Mapping[str, Any] | None) -> ops.Node:
         node = node.__recreate__(given)
     if not isinstance(node, ops.Aggregate):
         return node
+    node = _asking_lists(node)
     union = _union_below(node)
     reductions = list(_reductions(node))
     if union is None or not all(map(_is_made_of_parts, reductions)):
@@ -68,6 +69,39 @@ def _replaced(node: ops.Node, changed: Mapping[str, Any] | None) -> ops.Node:
         together,
         {name: ops.Field(together, name) for name in node.groups},
         {name: value.replace(finals) for name, value in node.metrics.items()},
+    )
+
+
+def _asking_lists(node: Any) -> Any:
+    """Ask each row whether it is in a list that is bound, where rows are joined with such a list.
+
+    As a join it would stand between whoever groups the rows of a union and those who read them.
+    """
+    joins, below = {}, node.parent
+    while isinstance(below, (*_PASS_ON, ops.JoinChain)):
+        if isinstance(below, ops.JoinChain):
+            joins[below] = _asking_list(below)
+            below = below.first
+        below = below.parent
+    if not joins or None in joins.values() or not isinstance(below, ops.Union):
+        return node
+    for join, asking in reversed(joins.items()):
+        node = node.replace({join: asking})
+    return node
+
+
+def _asking_list(node: Any) -> Any:
+    """Give what a join of rows with a list keeps of them; None for any other join."""
+    link = node.rest[0]
+    listed = link.table.parent
+    plain = len(node.rest) == 1 and link.how == "semi" and isinstance(listed, ops.DummyTable)
+    if not plain or not all(isinstance(each, ops.Equals) for each in link.predicates):
+        return None
+    rows = node.first.parent
+    (same,) = link.predicates
+    kept = ops.Filter(rows, (ops.InSubquery(listed, moved(same.left, node.first, rows)),))
+    return ops.Project(
+        kept, {name: moved(value, node.first, kept) for name, value in node.values.items()}
     )
 
 
@@ -101,7 +135,8 @@ def _by_number(node: Any) -> Any:
     others = {name: value for name, value in groups.items() if name not in numbered}
     by_table = {table: {name: groups[name] for name in of_tables[table]} for table in of_tables}
     chain = finer.chain
-    for table, values in by_table.items() if len(others) >= _TIMES else ():
+    many = len(others) >= _TIMES and not finer.by_session
+    for table, values in by_table.items() if many else ():
         chain = finer.with_first_alike(chain, table, values)
     numbers = {number_of(table): ops.Field(chain, number_of(table)) for table in of_tables}
     kept = ops.Filter(chain, [moved(each, finer.chain, chain) for each in finer.predicates])
@@ -144,13 +179,19 @@ def _union_below(node: Any) -> ops.Union | None:
     below = node.parent
     while isinstance(below, _PASS_ON):
         values = below.predicates if isinstance(below, ops.Filter) else below.values.values()
-        if any(
-            value.find((*_SUBQUERIES, ops.WindowFunction), filter=ops.Value) for value in values
-        ):
+        if any(map(_needs_all, values)):
             return None
         below = below.parent
     plain = isinstance(below, ops.Union) and not below.distinct
     return below if plain else None
+
+
+def _needs_all(value: Any) -> bool:
+    """Tell whether a value is made of other rows than its own; a list that is bound is none."""
+    return any(
+        not isinstance(each, ops.InSubquery) or not isinstance(each.rel, ops.DummyTable)
+        for each in value.find((*_SUBQUERIES, ops.WindowFunction), filter=ops.Value)
+    )
 
 
 def _parts(relation: ops.Node) -> Iterator[ops.Node]:

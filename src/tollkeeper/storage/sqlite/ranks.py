@@ -1,35 +1,28 @@
-"""Exact percentiles of several groupings from one reading, without sorting all that is read.
+"""Exact percentiles of several groupings from one reading, without sorting what is read.
 
-Rows are put together by their cell (whatever is in the same groups of all groupings) as they come,
-and each cell's values are sorted once. A rank within the cells of a group is then found by halving
-the values that it can be: how many of a sorted list are no larger is known in a few steps.
+Values are put together by their cell (whatever is in the same groups of all groupings). For each
+grouping they are ordered by their groups, and of each group the value at the rank is looked for.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from array import array
-from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import ibis
 import ibis.expr.operations as ops
 
+from tollkeeper.storage.sqlite import value_columns
 from tollkeeper.storage.sqlite.handle import written_aside
+from tollkeeper.storage.sqlite.value_columns import Key, Values
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 CELLS: Final = "ranked_cells"
 _SHAPES_REMEMBERED: Final = 256
-
-Key = tuple[Any, ...]
-Values = Sequence[int]
-Cells = defaultdict[Key, bytearray]
 
 
 @lru_cache(_SHAPES_REMEMBERED)
@@ -57,94 +50,53 @@ def keep_cells(connection: sqlite3.Connection, names: Sequence[str], cells: Iter
         )
 
 
-class Numbers(NamedTuple):
-    """What the numbers in one column stand for: values of ``names``, alike for some of them."""
-
-    names: tuple[str, ...]
-    values: Mapping[int, Key]
-
-
 class Read(NamedTuple):
     """What was read of a column, by cell; ``asked`` is how: whether in wide numbers, and the
     values of slots."""
 
     asked: tuple[bool, Mapping[str, Any]]
-    cells: Cells
+    values: Values
 
 
-def add_by_cell(
-    cells: Cells,
-    names: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-    numbers: Sequence[Numbers],
-    others: Sequence[str],
-) -> None:
-    """Add the values of rows to those of their cells, whose keys are values of ``names``.
+class Labelled(NamedTuple):
+    """Different labels, and for each cell the place of its own; None where it has none."""
 
-    A row has a number for each of ``numbers``, what it is in ``others``, and last its values as
-    a BLOB.
-    """
-    found: defaultdict[Key, bytearray] = defaultdict(bytearray)
-    if not numbers:
-        for row in rows:
-            found[tuple(row[:-1])] += row[-1]
-    elif len(numbers) == 1:
-        alike = numbers[0].values
-        for row in rows:
-            found[alike[row[0]], row[1:-1]] += row[-1]
-    else:
-        one, other = numbers[0].values, numbers[1].values
-        for row in rows:
-            found[one[row[0]], other[row[1]], row[2:-1]] += row[-1]
-    given = [name for each in numbers for name in each.names] + list(others)
-    order = [given.index(name) for name in names]
-    for key, values in found.items():
-        parts = tuple(chain.from_iterable(key)) if numbers else key
-        cells[tuple(parts[place] for place in order)] += values
+    labels: list[Key]
+    of_cell: list[int | None]
 
 
-def alike(cells: Mapping[Key, bytearray], rows: Iterable[Key]) -> dict[Key, bytearray]:
-    """Put together the cells that are labelled alike. A row has a cell's key, then its label."""
-    found: defaultdict[Key, bytearray] = defaultdict(bytearray)
+def labelled(cells: Sequence[Key], rows: Iterable[Key]) -> Labelled:
+    """Give the cells their labels. A row has a cell's key, then its label."""
     width = len(next(iter(cells), ()))
-    for row in rows:
-        values = cells.get(row[:width])
-        if values is not None:
-            found[row[width:]] += values
-    return found
+    labels: dict[Key, int] = {}
+    found = {row[:width]: labels.setdefault(row[width:], len(labels)) for row in rows}
+    return Labelled(list(labels), [found.get(key) for key in cells])
 
 
 def nearest_ranks(
-    labelled: Iterable[tuple[bytearray, Mapping[str, Any]]],
+    values: Values,
+    of_cell: Sequence[int | None],
+    labels: Sequence[Mapping[str, Any]],
     keys: Sequence[str],
     sets: Sequence[Sequence[str]],
     percent: int,
 ) -> Iterator[dict[str, Any]]:
-    """Give the rows of ``Ledger.nearest_ranks``, of the values with each label."""
-    known = [(sorted(array("q", bytes(values))), label) for values, label in labelled]
+    """Give the rows of ``Ledger.nearest_ranks``; ``of_cell`` has the place of each cell's label."""
     for number, group_by in enumerate(sets):
-        groups: defaultdict[Key, list[Values]] = defaultdict(list)
-        for values, label in known:
+        groups: dict[Key, int] = {}
+        of_label = []
+        for label in labels:
             group = tuple(label[name] for name in group_by)
-            if None not in group:
-                groups[group].append(values)
-        for group, several in groups.items():
+            none = None in group
+            of_label.append(None if none else groups.setdefault(group, len(groups)))
+        group_of = [None if place is None else of_label[place] for place in of_cell]
+        found = value_columns.nearest_ranks(values, group_of, percent)
+        for group, place in groups.items():
+            if place not in found:
+                continue
             of_group = dict(zip(group_by, group, strict=True))
             yield {
                 "set_": number,
                 **{name: of_group.get(name) for name in keys},
-                "value": nearest_rank(several, percent),
+                "value": found[place],
             }
-
-
-def nearest_rank(several: Sequence[Values], percent: int) -> int:
-    """Give the value at rank ceil(n * percent / 100) of all n values of sorted lists."""
-    rank = max(1, -(-sum(map(len, several)) * percent // 100))
-    low, high = min(each[0] for each in several), max(each[-1] for each in several)
-    while low < high:
-        middle = (low + high) // 2
-        if sum(bisect_right(each, middle) for each in several) >= rank:
-            high = middle
-        else:
-            low = middle + 1
-    return low
