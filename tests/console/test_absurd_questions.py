@@ -128,3 +128,11 @@ def test_a_ledger_whose_file_was_taken_away_is_told_of_and_comes_back(tmp_path: 
         calls = made.get("/api/v1/calls", session).json()["calls"]
         assert {call["call_id"] for call in calls} == {"first", "second"}
         assert made.get("/", session).status == 200
+
+
+def test_a_question_that_cannot_be_answered_leads_back_to_its_page(console: RunningConsole) -> None:
+    """Where the address itself is wrong, there is no page to begin on again."""
+    asked = console.get("/explore?metric=spend", console.session("admin")).text
+    assert '<a class="btn" href="/explore">Start again</a>' in asked
+    for target in ("/?period=soon", "/statements/2026-13", "/savings/none?x=1"):
+        assert "Start again" not in console.get(target, console.session("admin")).text, target

@@ -236,3 +236,15 @@ def test_somebody_elses_call_looks_like_none(running: RunningConsole) -> None:
             show(running, entry.call_id, who)
     with pytest.raises(LookupError, match="no such call"):
         show(running, new_id())
+
+
+def test_a_call_of_a_subscription_says_why_it_cost_nothing(running: RunningConsole) -> None:
+    """In the list of calls, beside its $0; a call that is free for another reason does not."""
+    for basis in (Basis.FLAT_RATE, Basis.FREE):
+        entry = running.entry_of("member", basis=basis, cost_nanos=0)
+        running.load(entry)
+        address = f"/calls?filter=basis:{basis.value}"
+        row = running.get(address, running.session("admin")).text.partition(entry.entry_id)[2]
+        cell = row.partition('class="num cost"')[2].partition("</td>")[0]
+        assert "$0.00" in cell
+        assert ("flat rate" in cell) == (basis is Basis.FLAT_RATE)

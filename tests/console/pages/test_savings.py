@@ -127,6 +127,16 @@ def test_a_new_installation_says_what_to_do(tmp_path: Path) -> None:
         assert _page(fresh)["what_if"] is None
 
 
+def test_filters_that_nothing_passes_can_be_cleared(wasteful: RunningConsole) -> None:
+    text = wasteful.get("/savings?filter=model:none&period=7d", wasteful.session("admin")).text
+    empty = text.partition('id="none"')[2].partition("</section>")[0]
+    assert "Get a key" not in empty
+    cleared = re.search(r'href="([^"]+)">Clear filters', empty)
+    assert cleared is not None
+    assert "filter" not in cleared[1]
+    assert "period=7d" in cleared[1]
+
+
 def test_hostile_names_are_text(tmp_path: Path) -> None:
     evil = '"><script>alert(1)</script>'
     with running_console(tmp_path) as attacked:
