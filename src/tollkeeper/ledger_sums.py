@@ -1,4 +1,4 @@
-"""Sums of entries that a ledger keeps beside them: a part of its port."""
+"""Sums and notes that a ledger keeps beside its entries: a part of its port."""
 
 from __future__ import annotations
 
@@ -48,6 +48,17 @@ class LedgerSums(Protocol):
         start when these begin; others are rows of ``Ledger.summed``: of what is in no day yet,
         and of the days that ``edge_days`` bound (the end excluded), whose quarter-hours in
         ``edges`` are single entries. Each entry is in exactly one row.
+        """
+
+    def notes_entries(self) -> bool:
+        """Say whether ``noted`` is of use: all entries but a few were looked at."""
+
+    def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
+        """Give the entries between two moments that one of ``domain.noted.NOTED`` may be about.
+
+        That is all that it can be about for whoever asks, however they filter, and some more.
+        The table has the columns ``storage.noted_entries.ROW``. Only within a snapshot in which
+        ``notes_entries`` said so.
         """
 
     def hashes_texts(self) -> bool:

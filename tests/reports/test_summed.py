@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from arbitrary_entries import corrected_entries
 from ledgers import open_duckdb, open_sqlite
+from reports_of_entries import EntriesAlone
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.domain.pricing import PriceBook
-from tollkeeper.ports import NO_VALUES, QUARTER_HOUR_US, Ledger, Position
+from tollkeeper.ports import QUARTER_HOUR_US, Ledger, Position
 from tollkeeper.reports import zones
 from tollkeeper.reports.bridge import ChangesQuestion, changes
 from tollkeeper.reports.explore import explore
@@ -32,18 +33,15 @@ from tollkeeper.reports.filters import parse_filters
 from tollkeeper.reports.forecast import forecast
 from tollkeeper.reports.keys import key_tools, key_uses
 from tollkeeper.reports.live import live_figures
-from tollkeeper.reports.masking import MaskedLedger
 from tollkeeper.reports.overview import OverviewQuestion, overview
 from tollkeeper.reports.period import Period, period_between, period_named
 from tollkeeper.reports.usage import UsageQuestion, usage
-from tollkeeper.storage import plain_ranks
-from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.sqlite.ledger import SqliteLedger
 from tollkeeper.storage.summed_columns import ROW
 
 if TYPE_CHECKING:
-    import ibis.expr.types as ir
+    pass
 
 NOW_US = zones.epoch_us_of(datetime(2026, 11, 18, 15, 37, 11, 250, tzinfo=UTC))
 PERIODS = [
@@ -76,48 +74,6 @@ _ENGINES: dict[str, Callable[[Path, str], Summing]] = {
     "duckdb": open_duckdb,
     "sqlite": open_sqlite,
 }
-
-
-class EntriesAlone(MaskedLedger):
-    """A ledger that has no sums: each row of them is an entry. Masks nobody."""
-
-    def entries(self) -> ir.Table:
-        return self._ledger.entries()
-
-    def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
-        return quarter_hours.single(self._ledger.entries())
-
-    def sums_finely(self) -> bool:
-        return False
-
-    def days_zone(self) -> str:
-        return ""
-
-    def keeps_times(self) -> bool:
-        return self.engine == "duckdb"  # the other's parser does not go as deep as plain_ranks does
-
-    def timed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
-        return plain_ranks.timed(self._ledger.entries())
-
-    def each_value(self, table: ir.Table, column: str) -> ir.Table:
-        return plain_ranks.each_value(table, column)
-
-    def nearest_ranks(
-        self,
-        table: ir.Table,
-        column: str,
-        cells: ir.Table,
-        sets: Sequence[Sequence[str]],
-        percent: int,
-        values: Mapping[str, Any] = NO_VALUES,
-    ) -> list[dict[str, Any]]:
-        return plain_ranks.nearest_ranks(self, table, column, cells, sets, percent, values)
-
-    def __hash__(self) -> int:
-        return hash((EntriesAlone, self._ledger))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, EntriesAlone) and other._ledger == self._ledger
 
 
 @pytest.fixture(

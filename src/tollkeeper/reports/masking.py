@@ -96,6 +96,12 @@ class MaskedLedger:
     def sums_finely(self) -> bool:
         return self._ledger.sums_finely()
 
+    def notes_entries(self) -> bool:
+        return self._ledger.notes_entries()
+
+    def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
+        return _masked(self._ledger.noted(finding, begin, end))
+
     def keeps_times(self) -> bool:
         return self._ledger.keeps_times()
 

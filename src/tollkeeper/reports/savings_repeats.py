@@ -7,7 +7,7 @@ all but the dearest of such calls, so it is never too much.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -36,26 +36,25 @@ from tollkeeper.reports.savings_findings import (
 from tollkeeper.reports.savings_rules import (
     ALIKE_MIN,
     DUPLICATES,
+    EMBEDDINGS,
     ERRORS_MIN,
     IN_TOKENS_MIN,
+    MINUTE_S,
     OUT_TOKENS_MIN,
     STORMS,
+    WINDOW_S,
 )
 from tollkeeper.reports.selection import SelectionShape, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-MINUTE_S: Final = 60
 APART_MINUTES: Final = 2
-WINDOW_S: Final = 600
 FAILED: Final = "failed"
 ALIKE: Final = "alike"
 _WINDOWS: Final = 1 << 13
 _SIZES: Final = 1 << 20
 _MARKS: Final = "marks"
-
-_EMBEDDINGS: Final = "embed"  # pieces of one size are how they are made
 
 
 class Storm(NamedTuple):
@@ -87,9 +86,9 @@ def retry_storms(
 ) -> Finding:
     """Find keys that ran away: many failures, or many calls of one size, minute after minute."""
     both = two_periods(scope, period, filters)
-    shape = both.selection.shape()
-    marks = [row["mark"] for row in ledger.run(_busy(ledger, shape), both.values)]
-    rows = ledger.run(_minutes(ledger, shape), {**both.values, _MARKS: marks}) if marks else []
+    shape = both.selection.noted(ledger, STORMS).shape()
+    values = {**both.values, _MARKS: _marks(ledger, _busy, shape, both.values)}
+    rows = ledger.run(_minutes(ledger, shape), values) if shape.noted or values[_MARKS] else []
     now, before = Parts(), Parts()
     found = storms(rows)
     for number, storm in enumerate(found):
@@ -161,6 +160,22 @@ def _storm_group(storm: Storm) -> Group:
     )
 
 
+def _marks(
+    ledger: Ledger,
+    query: Callable[[Ledger, SelectionShape], ir.Table],
+    shape: SelectionShape,
+    values: Mapping[str, object],
+) -> list[int]:
+    """Give the whole numbers of calls that are looked at; none where a ledger has noted these."""
+    if shape.noted:
+        return []
+    return [row["mark"] for row in ledger.run(query(ledger, shape), values)]
+
+
+def _marked(table: ir.Table, shape: SelectionShape) -> ir.Table:
+    return table if shape.noted else bindings.among(table, "mark", _MARKS)
+
+
 def _by_minute(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     """Give the calls of keys, with a whole number that few of another minute or size have."""
     table = selected(ledger, shape)
@@ -180,7 +195,7 @@ def _busy(ledger: Ledger, shape: SelectionShape) -> ir.Table:
 
 @lru_cache(16)
 def _minutes(ledger: Ledger, shape: SelectionShape) -> ir.Table:
-    table = bindings.among(_by_minute(ledger, shape), "mark", _MARKS)
+    table = _marked(_by_minute(ledger, shape), shape)
     groups = table.group_by(
         "minute",
         "size",
@@ -200,7 +215,7 @@ def _minutes(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     alike = (
         (groups.calls >= ALIKE_MIN)
         & (groups["size"] > 0)
-        & ~groups.endpoint.lower().contains(_EMBEDDINGS)
+        & ~groups.endpoint.lower().contains(EMBEDDINGS)
     )
     return (
         groups.filter((groups.errors >= ERRORS_MIN) | alike)
@@ -217,9 +232,9 @@ def duplicate_calls(
 ) -> Finding:
     """Find calls of one key and session that have the same tokens within ten minutes."""
     both = two_periods(scope, period, filters)
-    shape = both.selection.shape()
-    marks = [row["mark"] for row in ledger.run(_twice(ledger, shape), both.values)]
-    rows = ledger.run(_alike(ledger, shape), {**both.values, _MARKS: marks}) if marks else []
+    shape = both.selection.noted(ledger, DUPLICATES).shape()
+    values = {**both.values, _MARKS: _marks(ledger, _twice, shape, both.values)}
+    rows = ledger.run(_alike(ledger, shape), values) if shape.noted or values[_MARKS] else []
     now, before = Parts(), Parts()
     names: dict[str, str] = {}
     for row in rows:
@@ -269,7 +284,7 @@ def _twice(ledger: Ledger, shape: SelectionShape) -> ir.Table:
 
 @lru_cache(16)
 def _alike(ledger: Ledger, shape: SelectionShape) -> ir.Table:
-    table = bindings.among(_by_tokens(ledger, shape), "mark", _MARKS)
+    table = _marked(_by_tokens(ledger, shape), shape)
     groups = table.group_by(
         *("window", "size_in", "size_out"),
         key_id=table.key_id,

@@ -7,18 +7,42 @@ from __future__ import annotations
 
 from typing import Final
 
-EXPIRED: Final = "expired_caches"
-STORMS: Final = "retry_storms"
-DUPLICATES: Final = "duplicate_calls"
-SMALL_CALLS: Final = "small_calls"
+from tollkeeper.domain.noted import (
+    ALIKE_MIN,
+    DUPLICATES,
+    EMBEDDINGS,
+    ERRORS_MIN,
+    IN_TOKENS_MIN,
+    MINUTE_S,
+    OUT_TOKENS_MIN,
+    SMALL_CALLS,
+    SMALL_IN_TOKENS,
+    SMALL_OUT_TOKENS,
+    STORMS,
+    WINDOW_S,
+)
 
-ERRORS_MIN: Final = 5
-ALIKE_MIN: Final = 10
-IN_TOKENS_MIN: Final = 200
-OUT_TOKENS_MIN: Final = 8
-SMALL_OUT_TOKENS: Final = 64
-SMALL_IN_TOKENS: Final = 2_000
+EXPIRED: Final = "expired_caches"
 
 TOO_MANY: Final = "too_many_kinds"
 NO_PRICE_NOW: Final = "cost_not_known"
 SUBSCRIPTION: Final = "flat_rate"
+
+__all__ = [
+    "ALIKE_MIN",
+    "DUPLICATES",
+    "EMBEDDINGS",
+    "ERRORS_MIN",
+    "EXPIRED",
+    "IN_TOKENS_MIN",
+    "MINUTE_S",
+    "NO_PRICE_NOW",
+    "OUT_TOKENS_MIN",
+    "SMALL_CALLS",
+    "SMALL_IN_TOKENS",
+    "SMALL_OUT_TOKENS",
+    "STORMS",
+    "SUBSCRIPTION",
+    "TOO_MANY",
+    "WINDOW_S",
+]

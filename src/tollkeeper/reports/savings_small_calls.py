@@ -49,7 +49,8 @@ def small_calls(
 ) -> Finding:
     """Find small calls of dear models. ``used`` has the models in use, by the book's provider."""
     both = two_periods(scope, period, filters)
-    shape = GroupsShape(both.selection.shape(), SMALL, 0, 0, _EXTRA, both=True, pieces=True)
+    noted = both.selection.noted(ledger, SMALL_CALLS)
+    shape = GroupsShape(noted.shape(), SMALL, 0, 0, _EXTRA, both=True, pieces=True)
     wanted = ledger.run(prices_wanted(ledger, shape._replace(extra=())), both.values)
     siblings = _siblings(wanted, prices, used, period.until_us)
     cuts = cuts_of(

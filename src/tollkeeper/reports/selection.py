@@ -46,6 +46,7 @@ class SelectionShape(NamedTuple):
     ``days`` counts days that stand apart; None: no sums by the day are used.
     ``finer``: finer sums are; ``alone``: with a column that says which sessions have one row.
     ``timed``: rows are not sums, but have how long each of their requests took.
+    ``noted``: of entries those that this finding may be about.
     """
 
     teams: int | None
@@ -58,6 +59,7 @@ class SelectionShape(NamedTuple):
     alone: bool = False
     timed: bool = False
     days: int | None = None
+    noted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Selection:
     ``moments_us`` is set where sums by the quarter-hour are as good as single entries: the
     moments, besides the bounds, that the times of entries are compared with. ``finer`` is set
     where these have to be finer sums, ``by_times`` where rows of how long requests took, and
-    ``daily`` names the zone whose days are as good.
+    ``daily`` names the zone whose days are as good. ``of_finding`` is set where entries are enough
+    that the ledger has noted for this one of ``domain.noted.NOTED``.
     """
 
     scope: Scope
@@ -80,6 +83,15 @@ class Selection:
     finer: bool = False
     by_times: bool = False
     daily: str = ""
+    of_finding: str = ""
+
+    def noted(self, ledger: Ledger, finding: str) -> Selection:
+        """Take only entries that a finding may be about, where the ledger has noted them.
+
+        Within a snapshot.
+        """
+        bounded = self.start_us is not None and self.end_us is not None
+        return replace(self, of_finding=finding) if bounded and ledger.notes_entries() else self
 
     def summed(
         self,
@@ -167,6 +179,7 @@ class Selection:
             finer=self.finer,
             timed=self.by_times,
             days=slots_for(len(self._edge_days_us())) if self.daily else None,
+            noted=self.of_finding,
         )
 
     def values(self) -> dict[str, object]:
@@ -211,7 +224,10 @@ def selected(
 
     Where the shape has ``edges``, some rows are the sums of several entries.
     """
-    table = ledger.entries() if shape.edges is None else _summed(ledger, shape, shape.edges)
+    if shape.noted:
+        table = ledger.noted(shape.noted, bindings.moment("start"), bindings.moment("end"))
+    else:
+        table = ledger.entries() if shape.edges is None else _summed(ledger, shape, shape.edges)
     return table.filter(*conditions(ledger, table, shape, leaving))
 
 

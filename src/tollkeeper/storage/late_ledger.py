@@ -100,6 +100,12 @@ class LateLedger:
     def sums_finely(self) -> bool:
         return self._required().sums_finely()
 
+    def notes_entries(self) -> bool:
+        return self._required().notes_entries()
+
+    def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
+        return self._required().noted(finding, begin, end)
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         return self._required().tag(table, key)
 

@@ -11,6 +11,7 @@ import pytest
 
 from ledger_entries import ledger_entry
 from ledgers import open_duckdb
+from tollkeeper.domain.noted import NOTED
 from tollkeeper.ports import QUARTER_HOUR_US, Position
 from tollkeeper.storage.duckdb import finer_quarter_hours
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
@@ -95,6 +96,9 @@ def as_before_finer_sums(path: Path) -> None:
         connection.execute("DROP TABLE days")  # which came later still
         connection.execute("ALTER TABLE summed_entries DROP COLUMN daily")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN days_of")
+        for finding in NOTED:
+            connection.execute(f"DROP TABLE noted_{finding}")
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN noted")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_FINER_SINCE])
 
 

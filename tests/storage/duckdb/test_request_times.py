@@ -9,6 +9,7 @@ import duckdb
 
 from ledger_entries import ledger_entry
 from ledgers import open_duckdb
+from tollkeeper.domain.noted import NOTED
 from tollkeeper.ports import QUARTER_HOUR_US, Position
 from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
@@ -63,6 +64,9 @@ def test_an_older_ledger_gets_its_rows_in_steps(tmp_path: Path) -> None:
         connection.execute("DROP TABLE days")  # which came later still
         connection.execute("ALTER TABLE summed_entries DROP COLUMN daily")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN days_of")
+        for finding in NOTED:
+            connection.execute(f"DROP TABLE noted_{finding}")
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN noted")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_TIMED_SINCE])
     expected = [[0, 3, 5, 5, 7, 2**40], [0, 2, 2]]
     with closing(open_duckdb(tmp_path)) as ledger:

@@ -43,6 +43,9 @@ def path(tmp_path: Path) -> Path:
                     started_at_us=START_US + number * QUARTER_HOUR_US // 3,
                     cost_nanos=number + 1,
                     session_id=f"s{number % 27}",  # some go on, others have one entry
+                    input_tokens=10,
+                    output_tokens=5,
+                    price_key="small",
                 )
                 for number in range(batch, ENTRIES, 2)
             ]
@@ -60,8 +63,11 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
     assert done.returncode == -signal.SIGKILL, done.stderr
     half = ENTRIES // 2
     summed = half if point == "ledger.sums.before" else ENTRIES
-    late = {"ledger.finer.after", "ledger.days.before", "ledger.days.after"}
+    days = {"ledger.days.before", "ledger.days.after"}
+    late = {"ledger.finer.after", "ledger.notes.before", "ledger.notes.after", *days}
     finely = ENTRIES if point in late else half
+    noted = ENTRIES if point in {"ledger.notes.after", *days} else half
+    assert noted_of(path) == (noted, noted)
     assert sums_of(path) == (summed, *of_the_first(path, summed))
     assert finer_sums_of(path) == (finely, *of_the_first(path, finely))
     timed = (
@@ -78,6 +84,15 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
     assert sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
     assert finer_sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
     assert times_of(path) == (ENTRIES, ENTRIES)
+    assert noted_of(path) == (ENTRIES, ENTRIES)
+
+
+def noted_of(path: Path) -> tuple[object, ...]:
+    """Give how many entries were looked at, and how many are noted: each is a small call."""
+    with closing(duckdb.connect(str(path))) as connection:
+        (counted,) = connection.table("summed_entries").project("noted").fetchall()
+        (found,) = connection.table("noted_small_calls").aggregate("count(*)").fetchall()
+    return *counted, *found
 
 
 def times_of(path: Path) -> tuple[object, ...]:

@@ -126,6 +126,8 @@ def as_before_finer_sums(path: Path) -> None:
         for table in TABLES:
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN finer")
+        connection.execute("DROP TABLE noted_entries")  # which came later
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN noted")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_FINER_SINCE])
 
 

@@ -25,6 +25,7 @@ from tollkeeper.storage.duckdb import (
     days,
     finer_quarter_hours,
     job_states,
+    noted_entries,
     quarter_hours,
     ranks,
     request_times,
@@ -173,6 +174,15 @@ class DuckDbLedger:
         with self._cursor() as cursor:
             return not quarter_hours.more_follow(cursor, finer.COUNT, finer.LEFT_MAX)
 
+    def notes_entries(self) -> bool:
+        """Say whether all entries but a few were looked at."""
+        with self._cursor() as cursor:
+            return noted_entries.are_of_use(cursor)
+
+    def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
+        """Give the noted entries, from which those of some time are read as fast."""
+        return noted_entries.together(self._entries, finding)
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
         require_tag_key(key)
@@ -249,7 +259,7 @@ class DuckDbLedger:
         of_sums = not SLOTS.isdisjoint(query.names)
         with self.snapshot() if of_sums else nullcontext(), self._cursor() as cursor:
             if of_sums:
-                counts: dict[str, int] = self._of_thread.summed
+                counts: dict[str, Any] = self._of_thread.summed
                 add_counts(cursor, query.names, counts)
                 values = {**values, **counts}
             bound = {name: _engine_value(values[name]) for name in query.names}

@@ -284,6 +284,33 @@ CREATE TABLE finer_quarter_hours ({_SUMS},
 """Finer sums have how long requests took as well. Those of an older ledger are made anew, with
 the sessions of a customer side by side."""
 
+_NOTED: Final = (
+    "org, team, user_id, user_name, key_id, key_name, end_customer, session_id, tool,"
+    " tool_version, provider, model_requested, model_served, endpoint, wire, streamed, status,"
+    " outcome, error_code, basis, unpriced_reason, input_tokens, cache_read_tokens,"
+    " cache_write_tokens, cache_write_1h_tokens, input_audio_tokens, input_image_tokens,"
+    " input_video_tokens, input_tool_tokens, cache_read_audio_tokens, cache_read_image_tokens,"
+    " cache_read_video_tokens, output_tokens, reasoning_tokens, output_audio_tokens,"
+    " output_image_tokens, output_video_tokens, units, cost_usd, price_key, tier, tags, tokens_in,"
+    " tokens_out, requests, errors, unpriced, price_provider, tier_served, batch, speed, geo,"
+    " terms, revision, sign"
+)
+
+
+def _noted(finding: str) -> str:
+    """Make an empty table with columns of entries."""
+    return (
+        f"CREATE TABLE noted_{finding} AS"  # noqa: S608 - names of ours
+        f" SELECT call_id, part, corrects, source, started_at, {_NOTED} FROM entries LIMIT 0"
+    )
+
+
+_NOTES: Final = (
+    *(_noted(finding) for finding in ("retry_storms", "duplicate_calls", "small_calls")),
+    "ALTER TABLE summed_entries ADD COLUMN noted BIGINT DEFAULT 0",
+)
+"""Copies of the entries that findings may be about; ``noted`` counts those that were looked at."""
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_ENTRIES, _LOADED),
     _PRICE_AGAIN,
@@ -296,6 +323,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _REQUEST_TIMES,
     _DAYS,
     _FINER_TIMES,
+    _NOTES,
 )
 
 

@@ -1,4 +1,4 @@
-"""Sums up what a DuckDB ledger was given: by the quarter-hour, finer, and by the day."""
+"""Sums up what a DuckDB ledger was given: quarter-hours, finer ones, days; and makes notes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
 from tollkeeper.domain.zones import UnevenDays
 from tollkeeper.failpoints import FailPoint
-from tollkeeper.storage.duckdb import days, finer_quarter_hours, quarter_hours, request_times
+from tollkeeper.storage.duckdb import (
+    days,
+    finer_quarter_hours,
+    noted_entries,
+    quarter_hours,
+    request_times,
+)
 from tollkeeper.storage.duckdb.handle import Handle, transaction
 from tollkeeper.telemetry import logger
 
@@ -21,7 +27,7 @@ _COUNT_OF: Final = {
 }
 _COUNTS: Final = f"SELECT {', '.join(_COUNT_OF.values())} FROM summed_entries"  # noqa: S608
 
-SLOTS: Final = frozenset(_COUNT_OF)
+SLOTS: Final = frozenset({*_COUNT_OF, noted_entries.SLOT})
 """Slots of queries that read sums: how much is in these, when it is asked."""
 
 STEPS: Final = 8
@@ -29,6 +35,7 @@ STEPS: Final = 8
 
 _left_of_times = partial(quarter_hours.left, count=request_times.COUNT)
 _left_of_finer = partial(quarter_hours.left, count=finer_quarter_hours.COUNT)
+_left_of_notes = partial(quarter_hours.left, count=noted_entries.COUNT)
 
 
 class Summing:
@@ -80,6 +87,13 @@ class Summing:
                 finer_quarter_hours.sum_up(cursor)
                 self._failpoint("ledger.finer.before")
             self._failpoint("ledger.finer.after")
+        for _ in range(steps):
+            with self._step(_left_of_notes, left_max) as cursor:
+                if cursor is None:
+                    break
+                noted_entries.sum_up(cursor)
+                self._failpoint("ledger.notes.before")
+            self._failpoint("ledger.notes.after")
         if self._zone:
             try:
                 self._sum_up_days(self._zone, steps, left_max)
@@ -114,14 +128,17 @@ class Summing:
 
 
 def add_counts(
-    cursor: duckdb.DuckDBPyConnection, names: Collection[str], known: dict[str, int]
+    cursor: duckdb.DuckDBPyConnection, names: Collection[str], known: dict[str, Any]
 ) -> None:
     """Say how much is in the sums that a query reads, as far as it is not known. In a snapshot."""
     missing = SLOTS.intersection(names).difference(known)
+    if noted_entries.SLOT in missing:
+        known |= noted_entries.open_windows(cursor)
+        missing -= {noted_entries.SLOT}
     if not missing:
         return
     (counts,) = cursor.execute(_COUNTS).fetchall()
-    found = dict(zip(_COUNT_OF, counts, strict=True))
+    found: dict[str, Any] = dict(zip(_COUNT_OF, counts, strict=True))
     if finer_quarter_hours.SLOT in missing:
         finer_quarter_hours.tell_loose_sessions(cursor, found[finer_quarter_hours.SLOT])
     else:

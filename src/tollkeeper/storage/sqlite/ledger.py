@@ -26,6 +26,7 @@ from tollkeeper.storage.sqlite import (
     days,
     finer_quarter_hours,
     functions,
+    noted_entries,
     quarter_hours,
     ranks,
     rows,
@@ -179,6 +180,15 @@ class SqliteLedger:
         quarters = self._quarter_hours
         return days.together(self._entries, quarters, self._days, edges, edge_days)
 
+    def notes_entries(self) -> bool:
+        """Say whether all entries but a few were looked at."""
+        with self.snapshot():
+            return noted_entries.are_of_use(self._snapshots.connection)
+
+    def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
+        """Give the noted entries."""
+        return noted_entries.together(self._entries, finding, begin, end)
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
         require_tag_key(key)
@@ -294,8 +304,16 @@ class SqliteLedger:
         wide: bool,
     ) -> sqlite3.Cursor:
         query = self._compiled(expression, wide)
-        bound = {name: _engine_value(values[name]) for name in query.names}
-        return connection.execute(query.text, bound)
+        return connection.execute(query.text, self._bound(connection, query, values))
+
+    def _bound(
+        self, connection: sqlite3.Connection, query: BoundSql, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        slots = self._snapshots.slots
+        if noted_entries.SLOT in query.names and noted_entries.SLOT not in slots:
+            slots[noted_entries.SLOT] = noted_entries.of_open_windows(connection)
+        values = {**values, **slots}
+        return {name: _engine_value(values[name]) for name in query.names}
 
     def hashes_texts(self) -> bool:
         """Say that there is no such function."""
@@ -308,7 +326,7 @@ class SqliteLedger:
 
         def kept(connection: sqlite3.Connection, wide: bool) -> None:
             query = self._compiled(expression, wide)
-            bound = {slot: _engine_value(values[slot]) for slot in query.names}
+            bound = self._bound(connection, query, values)
             with written_aside(connection):
                 connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
                 connection.execute(f"CREATE TEMP TABLE {name} AS {query.text}", bound)

@@ -203,6 +203,14 @@ _DAYS: Final = (
 """Sums by the day, in the time zone that ``days_of`` names; ``daily`` counts the rows of
 ``quarter_hours`` in them."""
 
+_NOTES: Final = (
+    "CREATE TABLE noted_entries (finding INTEGER, started_at INTEGER, entry INTEGER,"
+    " PRIMARY KEY (finding, started_at, entry)) WITHOUT ROWID",
+    "ALTER TABLE summed_entries ADD COLUMN noted INTEGER NOT NULL DEFAULT 0",
+)
+"""The numbers of entries that a finding may be about; ``noted`` counts those that were looked at.
+Findings are numbered as in ``domain.noted.NOTED``."""
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
         *(_ENTRIES, *_INDEXES, *_BESIDE, _QUARTER_HOURS),
@@ -211,6 +219,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     ),
     _DAYS,
     FINER,
+    _NOTES,
 )
 
 _VERSIONS: Final = (

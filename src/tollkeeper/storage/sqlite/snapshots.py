@@ -54,6 +54,12 @@ class Snapshots:
         ahead: dict[Any, Callable[[], Any]] = self._of_thread.ahead
         return ahead
 
+    @property
+    def slots(self) -> dict[str, Any]:
+        """Give values of slots that are the same for all of this thread's snapshot."""
+        slots: dict[str, Any] = self._of_thread.slots
+        return slots
+
     def inside(self) -> bool:
         """Tell whether this thread is inside a snapshot."""
         return getattr(self._of_thread, "connection", None) is not None
@@ -69,6 +75,7 @@ class Snapshots:
             self._of_thread.connection = connection
             self._of_thread.wide = False
             self._of_thread.ahead = {}
+            self._of_thread.slots = {}
             try:
                 connection.execute("SELECT entries FROM summed_entries").fetchone()
                 yield

@@ -1,4 +1,4 @@
-"""Sums up what an SQLite ledger was given: by the quarter-hour, finer, and by the day."""
+"""Sums up what an SQLite ledger was given: quarter-hours, finer ones, days; and makes notes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 
 from tollkeeper.domain.zones import UnevenDays
 from tollkeeper.failpoints import FailPoint
-from tollkeeper.storage.sqlite import days, finer_quarter_hours, quarter_hours
+from tollkeeper.storage.sqlite import days, finer_quarter_hours, noted_entries, quarter_hours
 from tollkeeper.storage.sqlite.handle import Handle, transaction
 from tollkeeper.telemetry import logger
 
@@ -19,6 +19,7 @@ STEPS: Final = 20
 """So many steps of each kind of sums are made each time that a ledger is maintained."""
 
 _left_of_finer = partial(quarter_hours.left, count=finer_quarter_hours.COUNT)
+_left_of_notes = partial(quarter_hours.left, count=noted_entries.COUNT)
 
 
 def _left_of_days(connection: sqlite3.Connection, left_max: int) -> int:
@@ -73,6 +74,13 @@ class Summing:
                 finer_quarter_hours.sum_up(connection)
                 self._failpoint("ledger.finer.before")
             self._failpoint("ledger.finer.after")
+        for _ in range(steps):
+            with self._step(_left_of_notes, left_max) as connection:
+                if connection is None:
+                    break
+                noted_entries.sum_up(connection)
+                self._failpoint("ledger.notes.before")
+            self._failpoint("ledger.notes.after")
 
     def _sum_up_days(self, steps: int, left_max: int) -> None:
         if not self._zone:

@@ -1,0 +1,82 @@
+"""Which entries a finding may be about, as SQL of every engine.
+
+What a finding counts depends on who asks, when and with which filters; all of these only leave
+entries out. So of the entries that are alike, there have to be many before anything is left out.
+Each entry counts at most once as a request or as an error, so numbers of entries tell enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from tollkeeper.domain.ledger import Basis, Outcome
+from tollkeeper.domain.noted import (
+    ALIKE_MIN,
+    DUPLICATES,
+    EMBEDDINGS,
+    ERRORS_MIN,
+    IN_TOKENS_MIN,
+    MINUTE_S,
+    OUT_TOKENS_MIN,
+    SMALL_CALLS,
+    SMALL_IN_TOKENS,
+    SMALL_OUT_TOKENS,
+    STORMS,
+    WINDOW_S,
+)
+from tollkeeper.storage.columns import COLUMNS
+
+_LEFT_OUT: Final = frozenset(
+    {
+        *("entry_id", "attempt", "duration_ms", "ttft_ms", "list_cost_usd", "saved_usd"),
+        *("price_version", "request_id_upstream", "usage_raw", "tokens_cached", "refusals"),
+        *("stated", "provider_cost_usd", "provider_list_usd", "corrected_at", "correction"),
+        *("repeats", "model_asked", "held_usd"),
+    }
+)
+ROW: Final = tuple(column for column in COLUMNS if column.name not in _LEFT_OUT)
+"""What is known of noted entries: all that one may filter by, and all that findings ask for."""
+
+_MODEL: Final = "CASE WHEN model_served = '' THEN model_requested ELSE model_served END"
+_UNPAID: Final = ", ".join(
+    f"'{each.value}'" for each in (Basis.UNPRICED, Basis.FLAT_RATE, Basis.CACHED)
+)
+_OK: Final = f"outcome = '{Outcome.OK.value}'"
+
+
+class Note(NamedTuple):
+    """What entries have to be, to be noted: ``where`` by themselves, and ``many`` among those
+    that are ``alike`` and start in the same stretch of ``together_s``; "" where these are not
+    looked at. In ``many`` the window of these is named ``alike``.
+    """
+
+    where: str
+    alike: str = ""
+    many: str = ""
+    together_s: int = 0
+
+
+NOTES: Final[Mapping[str, Note]] = {
+    STORMS: Note(
+        "key_id <> ''",
+        f"org, team, key_id, endpoint, abs(tokens_in), {_MODEL}",
+        f"count(*) FILTER (WHERE errors <> 0) OVER alike >= {ERRORS_MIN}"
+        f" OR (count(*) OVER alike >= {ALIKE_MIN} AND tokens_in <> 0"
+        f" AND instr(lower(endpoint), '{EMBEDDINGS}') = 0)",
+        MINUTE_S,
+    ),
+    DUPLICATES: Note(
+        f"key_id <> '' AND {_OK} AND abs(tokens_in) >= {IN_TOKENS_MIN}"
+        f" AND abs(tokens_out) >= {OUT_TOKENS_MIN}",
+        f"org, team, key_id, session_id, endpoint, tool, abs(tokens_in), abs(tokens_out), {_MODEL}",
+        "count(*) OVER alike > 1",
+        WINDOW_S,
+    ),
+    SMALL_CALLS: Note(
+        f"price_key <> '' AND basis NOT IN ({_UNPAID}) AND {_OK}"
+        " AND (corrects = '' OR revision > 0)"
+        f" AND abs(tokens_out) BETWEEN 1 AND {SMALL_OUT_TOKENS}"
+        f" AND abs(tokens_in) BETWEEN 1 AND {SMALL_IN_TOKENS}"
+    ),
+}
