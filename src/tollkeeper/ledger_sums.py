@@ -61,6 +61,22 @@ class LedgerSums(Protocol):
         ``notes_entries`` said so.
         """
 
+    def notes_gaps(self) -> bool:
+        """Say whether ``gaps`` can be asked for, where ``noted`` can."""
+
+    def gaps(self) -> ir.Table:
+        """Give the noted entries of expired caches, and what was before each of them.
+
+        That is of the calls of the same session, key and model that use a cache: ``before_at``
+        is when the one before started, ``gap_s`` how long it had ended, ``kept_tokens`` what it
+        read from the cache and wrote to it; ``anew_before_at`` and ``anew_after_at`` are the
+        nearest that wrote most of their prompt anew. All are NULL where there is none. Not to
+        be used for ``open_sessions``.
+        """
+
+    def open_sessions(self) -> frozenset[str]:
+        """Give the sessions that have calls that were not looked at yet."""
+
     def hashes_texts(self) -> bool:
         """Say whether ``hash`` makes a number of any text, to tell very many of them apart.
 

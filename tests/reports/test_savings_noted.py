@@ -89,7 +89,7 @@ BURSTS = st.builds(
     st.sampled_from([1, 1, 2, 4, 5, 11]),
     st.sampled_from([1_000_000, 20_000_000, 6 * MINUTE_US, 61 * MINUTE_US]),
     st.sampled_from(["claude-opus-9", "claude-opus-9", "ray-large-2", "ray-made-up"]),
-    st.sampled_from(USAGES),
+    st.sampled_from([*USAGES, *USAGES[2:]]),
     st.fixed_dictionaries(
         {
             "key_id": st.sampled_from(["k1", "k1", "k2", ""]),
@@ -106,8 +106,8 @@ QUESTIONS = st.tuples(
     st.lists(BURSTS, max_size=8),
     st.integers(0, 40),
     st.integers(0, 40),
-    st.sampled_from(["", "", "tool:curl", "-model:ray-large-2", "outcome:ok", "session:s1"]),
-    st.sampled_from([None, None, frozenset({"core"})]),
+    st.sampled_from(["", "", "", "", "tool:curl", "-model:ray-large-2", "outcome:ok", "session:s1"]),
+    st.sampled_from([None, None, None, frozenset({"core"})]),
 )
 
 

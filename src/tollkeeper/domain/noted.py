@@ -12,7 +12,9 @@ STORMS: Final = "retry_storms"
 DUPLICATES: Final = "duplicate_calls"
 SMALL_CALLS: Final = "small_calls"
 
-NOTED: Final = (STORMS, DUPLICATES, SMALL_CALLS)
+EXPIRED: Final = "expired_caches"
+
+NOTED: Final = (STORMS, DUPLICATES, SMALL_CALLS, EXPIRED)
 
 MINUTE_S: Final = 60
 WINDOW_S: Final = 600
@@ -23,5 +25,9 @@ ALIKE_MIN: Final = 10
 EMBEDDINGS: Final = "embed"  # pieces of one size are how they are made
 IN_TOKENS_MIN: Final = 200
 OUT_TOKENS_MIN: Final = 8
+CACHE_FAMILY: Final = "claude"
+"""Part of the names of models whose caches' lives are known."""
+
+CACHE_TOKENS_MIN: Final = 1_024
 SMALL_OUT_TOKENS: Final = 64
 SMALL_IN_TOKENS: Final = 2_000

@@ -102,6 +102,15 @@ class MaskedLedger:
     def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
         return _masked(self._ledger.noted(finding, begin, end))
 
+    def notes_gaps(self) -> bool:
+        return self._ledger.notes_gaps()
+
+    def gaps(self) -> ir.Table:
+        return _masked(self._ledger.gaps())
+
+    def open_sessions(self) -> frozenset[str]:
+        return self._ledger.open_sessions()
+
     def keeps_times(self) -> bool:
         return self._ledger.keeps_times()
 

@@ -7,7 +7,7 @@ prompt before, comes back after the cache's life, and writes more of its prompt 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -35,6 +35,7 @@ from tollkeeper.reports.savings_findings import (
     two_periods,
 )
 from tollkeeper.reports.savings_prices import (
+    PRICE_KEYS,
     SavingsPrices,
     conditions_of_row,
     cuts_of,
@@ -42,21 +43,19 @@ from tollkeeper.reports.savings_prices import (
     price_keys,
     step_of,
 )
-from tollkeeper.reports.savings_rules import EXPIRED
-from tollkeeper.reports.selection import SelectionShape, selected
+from tollkeeper.reports.savings_rules import CACHE_FAMILY, CACHE_TOKENS_MIN, EXPIRED
+from tollkeeper.reports.selection import SelectionShape, conditions, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 SHORT_S: Final = 300
 LONG_S: Final = 3_600
-TOKENS_MIN: Final = 1_024
 REFRESHES_MAX: Final = 24
-_FAMILY: Final = "claude"
 
 
 _SESSIONS: Final = "sessions"
-_OF_CACHE: Final = ("session_id", "key_id", "named_")
+_OF_CACHE: Final = ("session_id", "key_id", "model")
 
 
 class _Shape(NamedTuple):
@@ -75,7 +74,8 @@ def expired_caches(
     """Find what was written again after its cache's life, and what a longer one had saved."""
     both = two_periods(scope, period, filters)
     shape = _Shape(both.selection.shape(), 0, 0)
-    wanted = ledger.run(_wanted(ledger, shape.selection), both.values)
+    noted = both.selection.noted(ledger, EXPIRED).shape()
+    wanted = ledger.run(_wanted(ledger, noted), both.values)
     if not wanted:
         return Finding(EXPIRED)
     start_us = both.selection.start_us or 0
@@ -85,9 +85,7 @@ def expired_caches(
         *(start_us, period.end_us),
     )
     shape = shape._replace(edges=len(cuts.edges_us), steps=len(cuts.steps))
-    again = ledger.run(_often_written(ledger, shape.selection), both.values)
-    values = {**both.values, **cuts.values(), _SESSIONS: [row["session_id"] for row in again]}
-    rows = ledger.run(_written_again(ledger, shape), values) if again else []
+    rows = _rows(ledger, shape, noted, {**both.values, **cuts.values()})
     now, before = Parts(), Parts()
     for row in rows:
         plan = prices.book.plan(
@@ -142,14 +140,14 @@ def _sessions(ledger: Ledger, shape: SelectionShape) -> ir.Table:
         table.session_id != "",
         table.price_key != "",
         table.basis.notin([Basis.FLAT_RATE.value, Basis.UNPRICED.value]),
-        dimension(ledger, table, "model").lower().contains(_FAMILY),
+        dimension(ledger, table, "model").lower().contains(CACHE_FAMILY),
         (table.cache_write_tokens + table.cache_write_1h_tokens + table.cache_read_tokens) > 0,
     )
 
 
 def _is_written_anew(table: ir.Table) -> ir.BooleanValue:
     written = table.cache_write_tokens + table.cache_write_1h_tokens
-    return (written >= TOKENS_MIN) & (written > table.cache_read_tokens)
+    return (written >= CACHE_TOKENS_MIN) & (written > table.cache_read_tokens)
 
 
 @lru_cache(16)
@@ -171,44 +169,61 @@ def _often_written(ledger: Ledger, shape: SelectionShape) -> ir.Table:
 
 @lru_cache(16)
 def _written_again(ledger: Ledger, shape: _Shape) -> ir.Table:
-    """Sum up what was written again, by price and by how it could have been kept."""
-    table = bindings.among(_sessions(ledger, shape.selection), "session_id", _SESSIONS)
-    table = table.mutate(named_=dimension(ledger, table, "model"))
-    seconds = table.started_at.epoch_seconds()
-    written = table.cache_write_tokens + table.cache_write_1h_tokens
-    window = ibis.window(group_by=_OF_CACHE, order_by=["started_at", "entry_id"])
-    ends = seconds + table.duration_ms // 1_000
-    table = table.mutate(
-        times_=_is_written_anew(table).sum().over(group_by=_OF_CACHE),
-        written_=written,
-        place_=ibis.row_number().over(window),
-        gap_=seconds - ends.lag().over(window),
-        kept_=(table.cache_read_tokens + written).lag().over(window),
+    """Sum up what some sessions wrote again, by price and by how it could have been kept."""
+    calls = bindings.among(_sessions(ledger, shape.selection), "session_id", _SESSIONS)
+    seconds = calls.started_at.epoch_seconds()
+    # No engine leaves out by itself what nobody asks of rows that it has to put in order.
+    table = calls.select(
+        *("session_id", "key_id", "entry_id"),
+        **_asked_of_calls(ledger, calls),
+        seconds_=seconds,
+        ends_=seconds + calls.duration_ms // 1_000,
+        anew_=_is_written_anew(calls),
     )
-    long = table.cache_write_1h_tokens > table.cache_write_tokens
-    life = long.ifelse(LONG_S, SHORT_S)
-    lost = table.kept_ - table.cache_read_tokens
-    again = (lost < table.written_).ifelse(lost, table.written_)
+    window = ibis.window(group_by=_OF_CACHE, order_by=["started_at", "entry_id"])
+    table = table.mutate(
+        times_=table.anew_.sum().over(group_by=_OF_CACHE),
+        place_=ibis.row_number().over(window),
+        gap_=table.seconds_ - table.ends_.lag().over(window),
+        kept_=(table.read_ + table.written_).lag().over(window),
+    )
     table = table.filter(
         table.times_ > 1,
         table.place_ > 0,  # the first of a session has none before it, on every engine
-        _is_written_anew(table),
-        table.gap_ >= life,
-        again >= TOKENS_MIN,
+        table.anew_,
     )
-    long = table.cache_write_1h_tokens > table.cache_write_tokens
-    refreshes = (table.gap_ // long.ifelse(LONG_S, SHORT_S)).cast("int64")
-    lost = table.kept_ - table.cache_read_tokens
+    return _by_price_and_life(ledger, table, shape)
+
+
+def _asked_of_calls(ledger: Ledger, calls: ir.Table) -> dict[str, ir.Value]:
+    return {
+        **{name: calls[name] for name in ("started_at", "tokens_in", "tool", "team")},
+        **price_keys(ledger, calls),
+        "now_": is_now(calls),
+        "read_": calls.cache_read_tokens,
+        "written_": calls.cache_write_tokens + calls.cache_write_1h_tokens,
+        "long_": calls.cache_write_1h_tokens > calls.cache_write_tokens,
+    }
+
+
+def _by_price_and_life(ledger: Ledger, table: ir.Table, shape: _Shape) -> ir.Table:
+    """Sum up calls that wrote anew ``gap_`` seconds after one that had left ``kept_`` tokens."""
+    life = table.long_.ifelse(LONG_S, SHORT_S)
+    lost = table.kept_ - table.read_
+    again = (lost < table.written_).ifelse(lost, table.written_)
+    table = table.filter(table.gap_ >= life, again >= CACHE_TOKENS_MIN)
+    refreshes = (table.gap_ // table.long_.ifelse(LONG_S, SHORT_S)).cast("int64")
+    lost = table.kept_ - table.read_
     again = (lost < table.written_).ifelse(lost, table.written_)
     return (
         table.group_by(
-            **price_keys(ledger, table),
+            *PRICE_KEYS,
             interval_=interval_of(table.started_at, shape.edges),
             step_=step_of(table.tokens_in, shape.steps),
-            now_=is_now(table),
+            now_=table.now_,
             tool=table.tool,
             team=table.team,
-            long=long,
+            long=table.long_,
             refreshes=(refreshes > REFRESHES_MAX).ifelse(REFRESHES_MAX, refreshes),
             in_hour=table.gap_ < LONG_S,
         )
@@ -216,3 +231,75 @@ def _written_again(ledger: Ledger, shape: _Shape) -> ir.Table:
         .order_by(ibis.desc("tokens"))
         .limit(GROUPS_MAX)
     )
+
+
+# ------------------------------------------------------------------ what was noted before
+
+
+def _rows(
+    ledger: Ledger, shape: _Shape, noted: SelectionShape, values: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
+    """Give what was written again, of sessions whose calls are all there, as noted; of others,
+    from their calls."""
+    if noted.noted and _is_of_all(shape.selection) and ledger.notes_gaps():
+        found = ledger.run(_apart(ledger, shape.selection), values)
+        apart = {row["session_id"] for row in found} | ledger.open_sessions()
+        values = {**values, _SESSIONS: sorted(apart)}
+        parts = ledger.run(_noted_again(ledger, shape), values)
+        others = ledger.run(_written_again(ledger, shape), values) if apart else []
+        if len(parts) < GROUPS_MAX and len(others) < GROUPS_MAX:
+            return _together([*parts, *others])[:GROUPS_MAX]
+    again = ledger.run(_often_written(ledger, noted), values)
+    values = {**values, _SESSIONS: [row["session_id"] for row in again]}
+    return ledger.run(_written_again(ledger, shape), values) if again else []
+
+
+def _is_of_all(shape: SelectionShape) -> bool:
+    """Tell whether no call of a session is left out but by its time."""
+    return shape.teams is None and not shape.one_user and not shape.filters
+
+
+def _together(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Put groups together that are alike, those of most tokens first."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        alike = tuple(value for name, value in row.items() if name not in {"calls", "tokens"})
+        if alike in found:
+            found[alike]["calls"] += row["calls"]
+            found[alike]["tokens"] += row["tokens"]
+        else:
+            found[alike] = dict(row)
+    return sorted(found.values(), key=lambda row: -row["tokens"])
+
+
+def _noted(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    table = ledger.gaps()
+    return table.filter(*conditions(ledger, table, shape), in_either(table))
+
+
+def _in_between(moment: ir.TimestampValue) -> ir.BooleanValue:
+    """Tell whether a moment is after the one period and before the other."""
+    return (moment >= bindings.moment("before_until")) & (moment < bindings.moment("now_start"))
+
+
+@lru_cache(16)
+def _apart(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    """Give the sessions of which it is not noted what came before one that is in no period."""
+    table = _noted(ledger, shape)
+    found = [_in_between(table[name]) for name in ("before_at", "anew_before_at", "anew_after_at")]
+    return table.filter(ibis.or_(*found)).select("session_id").distinct()
+
+
+@lru_cache(16)
+def _noted_again(ledger: Ledger, shape: _Shape) -> ir.Table:
+    """Sum up the same of all other sessions, from what is noted of each call."""
+    table = _noted(ledger, shape.selection)
+    start, end = bindings.moment("start"), bindings.moment("end")
+    table = table.filter(
+        table.before_at >= start, (table.anew_before_at >= start) | (table.anew_after_at < end)
+    )
+    table = table.filter(~bindings.is_among(table.session_id, _SESSIONS))
+    table = table.select(
+        **_asked_of_calls(ledger, table), gap_=table.gap_s, kept_=table.kept_tokens
+    )
+    return _by_price_and_life(ledger, table, shape)

@@ -34,6 +34,9 @@ SMALL: Final = "small"
 _EDGE: Final = "edge"
 _SHAPES_REMEMBERED: Final = 64
 _CONDITIONS: Final = ("tier_served", "batch", "speed", "geo", "terms")
+PRICE_KEYS: Final = ("provider", "price_provider", "model", *_CONDITIONS)
+"""What a price depends on, besides time and size of the prompt."""
+
 _UNPAID: Final = (Basis.UNPRICED.value, Basis.FLAT_RATE.value, Basis.CACHED.value)
 
 

@@ -9,9 +9,12 @@ from typing import Final
 
 from tollkeeper.domain.noted import (
     ALIKE_MIN,
+    CACHE_FAMILY,
+    CACHE_TOKENS_MIN,
     DUPLICATES,
     EMBEDDINGS,
     ERRORS_MIN,
+    EXPIRED,
     IN_TOKENS_MIN,
     MINUTE_S,
     OUT_TOKENS_MIN,
@@ -22,14 +25,14 @@ from tollkeeper.domain.noted import (
     WINDOW_S,
 )
 
-EXPIRED: Final = "expired_caches"
-
 TOO_MANY: Final = "too_many_kinds"
 NO_PRICE_NOW: Final = "cost_not_known"
 SUBSCRIPTION: Final = "flat_rate"
 
 __all__ = [
     "ALIKE_MIN",
+    "CACHE_FAMILY",
+    "CACHE_TOKENS_MIN",
     "DUPLICATES",
     "EMBEDDINGS",
     "ERRORS_MIN",

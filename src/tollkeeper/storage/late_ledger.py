@@ -106,6 +106,15 @@ class LateLedger:
     def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
         return self._required().noted(finding, begin, end)
 
+    def notes_gaps(self) -> bool:
+        return self._required().notes_gaps()
+
+    def gaps(self) -> ir.Table:
+        return self._required().gaps()
+
+    def open_sessions(self) -> frozenset[str]:
+        return self._required().open_sessions()
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         return self._required().tag(table, key)
 

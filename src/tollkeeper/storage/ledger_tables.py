@@ -27,15 +27,12 @@ _IBIS_TYPES: Final[Mapping[Kind, dt.DataType]] = {
 }
 
 
-def table(name: str, columns: Sequence[Column]) -> ir.Table:
-    """Give a table by its name."""
-    return ibis.table(
-        {
-            column.name: _IBIS_TYPES[column.kind].copy(nullable=column.nullable)
-            for column in columns
-        },
-        name=name,
-    )
+def table(name: str, columns: Sequence[Column], **others: dt.DataType) -> ir.Table:
+    """Give a table by its name; ``others`` are columns of types that no entry has."""
+    kinds = {
+        column.name: _IBIS_TYPES[column.kind].copy(nullable=column.nullable) for column in columns
+    }
+    return ibis.table({**kinds, **others}, name=name)
 
 
 def within(table: ir.Table, bounds: Sequence[tuple[ir.Value, ir.Value]]) -> ir.BooleanValue:

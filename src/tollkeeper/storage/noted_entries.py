@@ -13,9 +13,12 @@ from typing import Final, NamedTuple
 from tollkeeper.domain.ledger import Basis, Outcome
 from tollkeeper.domain.noted import (
     ALIKE_MIN,
+    CACHE_FAMILY,
+    CACHE_TOKENS_MIN,
     DUPLICATES,
     EMBEDDINGS,
     ERRORS_MIN,
+    EXPIRED,
     IN_TOKENS_MIN,
     MINUTE_S,
     OUT_TOKENS_MIN,
@@ -38,11 +41,24 @@ _LEFT_OUT: Final = frozenset(
 ROW: Final = tuple(column for column in COLUMNS if column.name not in _LEFT_OUT)
 """What is known of noted entries: all that one may filter by, and all that findings ask for."""
 
-_MODEL: Final = "CASE WHEN model_served = '' THEN model_requested ELSE model_served END"
+MODEL: Final = "CASE WHEN model_served = '' THEN model_requested ELSE model_served END"
 _UNPAID: Final = ", ".join(
     f"'{each.value}'" for each in (Basis.UNPRICED, Basis.FLAT_RATE, Basis.CACHED)
 )
 _OK: Final = f"outcome = '{Outcome.OK.value}'"
+
+
+_WRITTEN: Final = "(cache_write_tokens + cache_write_1h_tokens)"
+USES_CACHE: Final = (
+    "requests = 1 AND revision = 0 AND session_id <> '' AND price_key <> ''"
+    f" AND basis NOT IN ('{Basis.FLAT_RATE.value}', '{Basis.UNPRICED.value}')"
+    f" AND instr(lower({MODEL}), '{CACHE_FAMILY}') > 0"
+    f" AND {_WRITTEN} + cache_read_tokens > 0"
+)
+"""Calls of sessions that may have a cache, as they were made."""
+
+WRITES_ANEW: Final = f"({_WRITTEN} >= {CACHE_TOKENS_MIN} AND {_WRITTEN} > cache_read_tokens)"
+"""Those of them that write most of their prompt to the cache."""
 
 
 class Note(NamedTuple):
@@ -60,7 +76,7 @@ class Note(NamedTuple):
 NOTES: Final[Mapping[str, Note]] = {
     STORMS: Note(
         "key_id <> ''",
-        f"org, team, key_id, endpoint, abs(tokens_in), {_MODEL}",
+        f"org, team, key_id, endpoint, abs(tokens_in), {MODEL}",
         f"count(*) FILTER (WHERE errors <> 0) OVER alike >= {ERRORS_MIN}"
         f" OR (count(*) OVER alike >= {ALIKE_MIN} AND tokens_in <> 0"
         f" AND instr(lower(endpoint), '{EMBEDDINGS}') = 0)",
@@ -69,7 +85,7 @@ NOTES: Final[Mapping[str, Note]] = {
     DUPLICATES: Note(
         f"key_id <> '' AND {_OK} AND abs(tokens_in) >= {IN_TOKENS_MIN}"
         f" AND abs(tokens_out) >= {OUT_TOKENS_MIN}",
-        f"org, team, key_id, session_id, endpoint, tool, abs(tokens_in), abs(tokens_out), {_MODEL}",
+        f"org, team, key_id, session_id, endpoint, tool, abs(tokens_in), abs(tokens_out), {MODEL}",
         "count(*) OVER alike > 1",
         WINDOW_S,
     ),
@@ -79,4 +95,5 @@ NOTES: Final[Mapping[str, Note]] = {
         f" AND abs(tokens_out) BETWEEN 1 AND {SMALL_OUT_TOKENS}"
         f" AND abs(tokens_in) BETWEEN 1 AND {SMALL_IN_TOKENS}"
     ),
+    EXPIRED: Note(f"{USES_CACHE} AND {WRITES_ANEW}"),
 }

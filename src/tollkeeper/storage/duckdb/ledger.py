@@ -183,6 +183,19 @@ class DuckDbLedger:
         """Give the noted entries, from which those of some time are read as fast."""
         return noted_entries.together(self._entries, finding)
 
+    def notes_gaps(self) -> bool:
+        """Say that they are noted."""
+        return True
+
+    def gaps(self) -> ir.Table:
+        """Give the calls that wrote to a cache anew, and what was before them."""
+        return noted_entries.GAPS
+
+    def open_sessions(self) -> frozenset[str]:
+        """Give the sessions of calls that were not looked at yet."""
+        with self._cursor() as cursor:
+            return noted_entries.open_sessions(cursor)
+
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
         require_tag_key(key)

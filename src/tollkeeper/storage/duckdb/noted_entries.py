@@ -16,11 +16,12 @@ import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 
-from tollkeeper.domain.noted import WINDOW_S
+from tollkeeper.domain.noted import EXPIRED, WINDOW_S
 from tollkeeper.ports import BOUND_PREFIX
-from tollkeeper.storage.duckdb import quarter_hours
+from tollkeeper.storage.columns import Column, Kind
+from tollkeeper.storage.duckdb import finer_quarter_hours, quarter_hours
 from tollkeeper.storage.ledger_tables import table
-from tollkeeper.storage.noted_entries import NOTES, ROW, Note
+from tollkeeper.storage.noted_entries import MODEL, NOTES, ROW, USES_CACHE, WRITES_ANEW, Note
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -37,6 +38,7 @@ LEFT_MAX: Final = 100_000
 
 _SPAN: Final = "rowid >= $first AND rowid < $after"
 _NAMES: Final = ", ".join(column.name for column in ROW)
+_AFTER_ALL: Final = 1 << 62
 _NEVER: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive times are UTC here
 
 
@@ -53,12 +55,60 @@ _NEAR: Final = (
 )
 
 
+_SESSIONS: Final = f"SELECT DISTINCT session_id FROM entries WHERE {_SPAN} AND {USES_CACHE}"  # noqa: S608
+_SINCE: Final = f"""
+SELECT min(started_at) FROM finer_quarter_hours WHERE session_number IN (
+    SELECT number FROM sessions WHERE session_id IN ({_SESSIONS})
+)
+"""  # noqa: S608 - names of ours
+"""When the first of these sessions began: only later entries have to be read again for them."""
+
+_ANEW: Final = f"CASE WHEN {WRITES_ANEW} THEN started_at END"
+_CACHES: Final = (
+    f"DELETE FROM noted_{EXPIRED} WHERE session_id IN ({_SESSIONS})",  # noqa: S608
+    f"""
+INSERT INTO noted_{EXPIRED} BY NAME
+SELECT * EXCLUDE (anew) FROM (
+    SELECT {_NAMES}, {WRITES_ANEW} AS anew,
+        lag(started_at) OVER cache AS before_at,
+        epoch(started_at) - lag(epoch(started_at) + CAST(floor(duration_ms / 1000) AS BIGINT))
+            OVER cache AS gap_s,
+        lag(cache_read_tokens + cache_write_tokens + cache_write_1h_tokens)
+            OVER cache AS kept_tokens,
+        max({_ANEW}) OVER (cache ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+            AS anew_before_at,
+        min({_ANEW}) OVER (cache ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+            AS anew_after_at
+    FROM entries
+    WHERE rowid < $after AND started_at >= $since AND {USES_CACHE} AND session_id IN ({_SESSIONS})
+    WINDOW cache AS (PARTITION BY org, session_id, key_id, {MODEL} ORDER BY started_at, entry_id)
+) WHERE anew ORDER BY started_at
+""",  # noqa: S608 - names of ours
+)
+"""Of each call that writes to a cache anew: the one before it of the same session, key and model,
+how many seconds after its end it came, what that one had left in the cache; and the nearest that
+wrote anew before and after."""
+
+
 def table_of(finding: str) -> str:
     """Name the table with the entries of a finding."""
     return f"noted_{finding}"
 
 
 _TABLES: Final = {finding: table(table_of(finding), ROW) for finding in NOTES}
+
+
+_MOMENTS: Final = ("before_at", "anew_before_at", "anew_after_at")
+GAPS: Final = table(
+    table_of(EXPIRED),
+    [
+        *ROW,
+        *(Column(name, Kind.TIME, nullable=True) for name in _MOMENTS),
+        Column("kept_tokens", Kind.INTEGER, nullable=True),
+    ],
+    gap_s=dt.float64,
+)
+"""The table of calls that write to a cache anew, with what was before them."""
 
 
 @ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
@@ -101,8 +151,15 @@ def are_of_use(cursor: duckdb.DuckDBPyConnection) -> bool:
 def open_windows(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Give the values of the slots: the windows of entries that were not looked at yet."""
     first = quarter_hours.summed_entries(cursor, COUNT)
-    near = _stretch(cursor, {"first": first, "after": 1 << 62})
+    near = _stretch(cursor, {"first": first, "after": _AFTER_ALL})
     return {SLOT: near["windows"], _FROM: near["from"], _UNTIL: near["until"]}
+
+
+def open_sessions(cursor: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Give the sessions with a cache of entries that were not looked at yet."""
+    first = quarter_hours.summed_entries(cursor, COUNT)
+    found = cursor.execute(_SESSIONS, {"first": first, "after": _AFTER_ALL}).fetchall()
+    return frozenset(session for (session,) in found)
 
 
 def _stretch(cursor: duckdb.DuckDBPyConnection, span: dict[str, int]) -> dict[str, Any]:
@@ -118,15 +175,18 @@ def _stretch(cursor: duckdb.DuckDBPyConnection, span: dict[str, int]) -> dict[st
 
 
 def sum_up(cursor: duckdb.DuckDBPyConnection, step: int = quarter_hours.STEP) -> None:
-    """Look at the next entries, at most ``step``. Within a transaction."""
+    """Look at the next entries, at most ``step``, that are in finer sums. Within a transaction."""
     first, after = quarter_hours.next_entries(cursor, COUNT, step)
-    span = {"first": first, "after": after}
-    values = {**_stretch(cursor, span), **span}
+    finely = quarter_hours.summed_entries(cursor, finer_quarter_hours.COUNT)
+    span = {"first": first, "after": max(first, min(after, finely))}
+    (since,) = cursor.execute(_SINCE, span).fetchall()
+    values = {**_stretch(cursor, span), **span, "since": since[0] or _NEVER}
     for finding, note in NOTES.items():
-        for statement in _statements(table_of(finding), note):
+        name = table_of(finding)
+        for statement in _CACHES if finding == EXPIRED else _statements(name, note):
             bound = {name: value for name, value in values.items() if f"${name}" in statement}
             cursor.execute(statement, bound).fetchall()
-    quarter_hours.count_summed(cursor, COUNT, after)
+    quarter_hours.count_summed(cursor, COUNT, span["after"])
 
 
 def _statements(name: str, note: Note) -> Iterator[str]:

@@ -297,11 +297,11 @@ _NOTED: Final = (
 )
 
 
-def _noted(finding: str) -> str:
-    """Make an empty table with columns of entries."""
+def _noted(finding: str, also: str = "") -> str:
+    """Make an empty table with columns of entries, and some more."""
     return (
         f"CREATE TABLE noted_{finding} AS"  # noqa: S608 - names of ours
-        f" SELECT call_id, part, corrects, source, started_at, {_NOTED} FROM entries LIMIT 0"
+        f" SELECT call_id, part, corrects, source, started_at, {_NOTED}{also} FROM entries LIMIT 0"
     )
 
 
@@ -310,6 +310,19 @@ _NOTES: Final = (
     "ALTER TABLE summed_entries ADD COLUMN noted BIGINT DEFAULT 0",
 )
 """Copies of the entries that findings may be about; ``noted`` counts those that were looked at."""
+
+_CACHE_NOTES: Final = (
+    _noted(
+        "expired_caches",
+        ", started_at AS before_at, epoch(started_at) AS gap_s, cache_read_tokens AS kept_tokens,"
+        " started_at AS anew_before_at, started_at AS anew_after_at",
+    ),
+    "DELETE FROM noted_retry_storms",
+    "DELETE FROM noted_duplicate_calls",
+    "DELETE FROM noted_small_calls",
+    "UPDATE summed_entries SET noted = 0",
+)
+"""Calls that write to a cache anew, and what was before them. Entries are looked at anew."""
 
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_ENTRIES, _LOADED),
@@ -324,6 +337,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _DAYS,
     _FINER_TIMES,
     _NOTES,
+    _CACHE_NOTES,
 )
 
 

@@ -51,7 +51,7 @@ _LOG_BYTES_MAX: Final = 64 << 20
 _OF_FUNCTIONS: Final = ("user-defined function raised exception", "string or blob too big")
 
 
-class SqliteLedger:
+class SqliteLedger(noted_entries.NoGaps):
     """The ledger in one SQLite file.
 
     Opening raises LedgerInUse when another process has the file, and LedgerUnavailable

@@ -60,6 +60,25 @@ def _integers(slot: str) -> object:
     """Stand for a list of whole numbers."""
 
 
+class NoGaps:
+    """Says that nothing is noted of what came before an entry: whoever asks reads all calls.
+
+    To find all calls of a session SQLite would have to read the whole ledger.
+    """
+
+    def notes_gaps(self) -> bool:
+        """Say that none are."""
+        return False
+
+    def gaps(self) -> ir.Table:
+        """Give nothing. Raises NotImplementedError."""
+        raise NotImplementedError("gaps between calls are not noted in SQLite")
+
+    def open_sessions(self) -> frozenset[str]:
+        """Give the sessions that gaps tell nothing of: of none is asked."""
+        return frozenset()
+
+
 def together(entries: ir.Table, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
     """Give the noted entries, and all of the windows that are not looked at to their end."""
     noted = _TABLE.filter(

@@ -211,6 +211,9 @@ _NOTES: Final = (
 """The numbers of entries that a finding may be about; ``noted`` counts those that were looked at.
 Findings are numbered as in ``domain.noted.NOTED``."""
 
+_MORE_NOTES: Final = ("DELETE FROM noted_entries", "UPDATE summed_entries SET noted = 0")
+"""Entries are looked at anew, for findings that were not noted before."""
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
         *(_ENTRIES, *_INDEXES, *_BESIDE, _QUARTER_HOURS),
@@ -220,6 +223,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _DAYS,
     FINER,
     _NOTES,
+    _MORE_NOTES,
 )
 
 _VERSIONS: Final = (
