@@ -292,9 +292,9 @@ the configured time zone (decision 43). Sessions, customers and tags are in fine
 of the entries' rows (decision 38). Percentiles are looked for in lists of how long requests took,
 by the quarter-hour (decision 41), which finer sums have as well. Explore reads these once for all
 that it shows (decision 46), and takes what is shown off everything (decision 47). Groups by single
-call are asked of the entries themselves, which takes more than half a second at ten million.
-Where entries have less in common than this company's, sums have more rows: at worst one for each
-entry.
+call are asked of the entries themselves, by what they are ordered by; the few calls with several
+entries are kept apart (decision 50). Where entries have less in common than this company's, sums
+have more rows: at worst one for each entry.
 
 Savings looks at two periods of single calls for storms, duplicates and caches that ran out. Most
 of what is left of its time is two groupings of all calls by whole numbers, and the order of the

@@ -26,6 +26,9 @@ class EntriesAlone(MaskedLedger):
     def sums_finely(self) -> bool:
         return False
 
+    def keeps_calls_apart(self) -> bool:
+        return False
+
     def notes_entries(self) -> bool:
         return False
 

@@ -83,6 +83,8 @@ SUMS_POINTS: Final[Mapping[str, str]] = {
     "ledger.finer.after": "it is committed",
     "ledger.notes.before": "noted entries, and how many were looked at, are in the transaction",
     "ledger.notes.after": "it is committed",
+    "ledger.several.before": "entries of calls with several, and what was looked at, are in it",
+    "ledger.several.after": "it is committed",
     "ledger.days.before": "sums by the day, and what is in them, are in the transaction",
     "ledger.days.after": "it is committed",
 }

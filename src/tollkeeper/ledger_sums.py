@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from tollkeeper.request_times import NO_VALUES
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+
+ENTRY_NUMBER: Final = "entry_number"
+"""The column that tells entries apart by a number, in ``CallsApart``."""
+
+
+class CallsApart(NamedTuple):
+    """All entries, and those of calls that have several, both with ``ENTRY_NUMBER``.
+
+    An entry that is not in ``several`` is the only one of its call, and has ``sign`` 1.
+    """
+
+    every: ir.Table
+    several: ir.Table
 
 
 class LedgerSums(Protocol):
@@ -30,6 +44,15 @@ class LedgerSums(Protocol):
 
     def sums_finely(self) -> bool:
         """Say whether finer sums are of use: they have all entries but a few."""
+
+    def keeps_calls_apart(self) -> bool:
+        """Say whether ``calls_apart`` is quick: calls with several entries are kept."""
+
+    def calls_apart(self) -> CallsApart:
+        """Give all entries, and which of them are not the only ones of their calls.
+
+        Whoever keeps nothing for it has ``storage.plain_calls``.
+        """
 
     def days_zone(self) -> str:
         """Name the zone whose days are summed up; "" where none are, or none that could be used.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
@@ -20,6 +20,7 @@ from tollkeeper.reports.comparison import MEASURES as COMPARED
 from tollkeeper.reports.comparison import Comparison
 from tollkeeper.reports.dimensions import HOUR_OF_DAY, WEEKDAY
 from tollkeeper.reports.explore_asked import Asked
+from tollkeeper.reports.explore_calls import first_calls
 from tollkeeper.reports.explore_question import ExploreQuestion
 from tollkeeper.reports.explore_ranks import NOTHING_RANKED, Ranked, RankedShape
 from tollkeeper.reports.explore_session_queries import placed_shown
@@ -30,7 +31,7 @@ from tollkeeper.reports.explore_sessions import (
     first_sessions,
     steps_follow,
 )
-from tollkeeper.reports.explore_spans import STAGE, PivotShape, StageShape, stage_rows
+from tollkeeper.reports.explore_spans import CALL, STAGE, PivotShape, StageShape, stage_rows
 from tollkeeper.reports.explore_values import (
     TOKENS,
     absent_keys,
@@ -78,6 +79,7 @@ class _Exploring(Asked):
         self.ranked = NOTHING_RANKED
         self.everything: Callable[[], tuple[Mapping[str, Any], list[dict[str, Any]]]] | None = None
         self.first: FirstSessions | None = None
+        self.sums: Callable[[], Comparison] = self.compared
         self.whole: list[dict[str, Any]] | None = None
 
     def answer(self, now_us: int) -> Explored:
@@ -85,7 +87,7 @@ class _Exploring(Asked):
         steps = steps_of(question.period, question.step) if question.step else ()
         self.read_ahead(steps)  # what takes longest comes first
         heat = self.begin(self.heat) if question.view == "heat" else dict
-        sums = self.sums_of_stage() or self.begin(self.compared)
+        self.sums = sums = cache(self.sums_of_stage() or self.begin(self.compared))
         kinds = self.begin(self.kinds) if counts_tokens(question.metric) else dict
         self.set_stage()
         found = self.groups()
@@ -227,14 +229,21 @@ class _Exploring(Asked):
             self.ledger.set_aside(queries.FIRST, queries.placed(self.ledger, kept), self.values)
             return self.ledger.run(queries.first_staged(self.ledger, kept), self.values)
         if of_many:
-            self.first = first_sessions(
-                self.ledger, kept, self.times(kept), self.slots(), self.begin
-            )
+            self.first = self.first_of_many(kept)
             if self.is_percentile:
                 first = placed_shown(self.ledger, self.first.shown, limit)
                 self.ledger.set_aside(queries.FIRST, first, self.slots())
             return self.first.rows
         return self.ledger.run(queries.pivoted(self.ledger, kept), self.values)
+
+    def first_of_many(self, kept: PivotShape) -> FirstSessions:
+        """Give the first groups of sessions or calls, which are set aside."""
+        times, slots = self.times(kept), self.slots()
+        if CALL not in kept.groups.group_by:
+            return first_sessions(self.ledger, kept, times, slots, self.begin)
+        both = self.sums()
+        entries = both.now.entries + (both.before.entries if self.question.compare else 0)
+        return first_calls(self.ledger, kept, times, slots, entries)
 
     def read_ahead(self, steps: Sequence[Step]) -> None:
         """Let requests be read for ``ranks`` while it is found which groups come first."""

@@ -36,6 +36,7 @@ class Asked:
         first_us = before.start_us if question.compare else period.start_us
         filters, zone = question.filters, period.zone
         self.finely = ledger.sums_finely()
+        self.apart = CALL in question.group_by and ledger.keeps_calls_apart()
         self.allowed: dict[str, Any] = {"finely": self.finely, "daily": ledger.days_zone()}
         self.both = Selection(scope, first_us, period.end_us, filters, zone)
         self.boundaries = (before.until_us, period.start_us)
@@ -93,9 +94,8 @@ class Asked:
         return stage if stage and group_by in {(), stage.pivot.groups.group_by} else None
 
     def of_many(self, kept: PivotShape) -> bool:
-        """Tell whether the first groups are found in steps; what finds calls is set aside."""
-        hashed = self.finely and self.ledger.hashes_texts()
-        return queries.of_many(kept) and (hashed or CALL not in kept.groups.group_by)
+        """Tell whether the first groups are found in steps."""
+        return queries.of_many(kept) and (self.apart or CALL not in kept.groups.group_by)
 
     def staged(self, group_by: tuple[str, ...], limit: int) -> PivotShape:
         """Describe the same query of the stage, where there is one."""

@@ -41,6 +41,7 @@ _SHAPES_REMEMBERED: Final = 256
 FIRST: Final = "explored_first"
 NO_NAMES: Final[Mapping[str, str]] = {}
 _PLACE_COLUMN: Final = "place_"
+WEIGHTS: Final = 2
 NEEDED: Final = ("entries", "requests")
 """What the order of groups needs whatever it is, and whether one of them stands at all."""
 
@@ -83,6 +84,12 @@ def weighing(shape: PivotShape) -> tuple[str, ...]:
     """List the measures that put groups into their order, and tell which stand."""
     asked = (shape.metric,) if shape.sort in {"value", "change"} else ()
     return tuple(dict.fromkeys((*NEEDED, *summed(asked))))
+
+
+def weighed(shape: PivotShape) -> dict[str, tuple[str, ...]]:
+    """List what is needed of each span: only a change is sorted by what was before."""
+    now = weighing(shape)
+    return {"now": now, "before": now if shape.sort == "change" else NEEDED[:1]}
 
 
 def wide_of(table: ir.Table, groups: Mapping[str, ir.Value], shape: PivotShape) -> ir.Table:
@@ -129,7 +136,7 @@ def numbered(ledger: Ledger, shape: PivotShape) -> ir.Table:
     """Give the first groups, each with its place in their order from 0 on as ``place_``."""
     table, groups = spanned(ledger, shape)
     wide = wide_of(table, groups, shape._replace(measures=weighing(shape)))
-    wide, order = _ordered(wide.filter(stands(wide)), shape)
+    wide, order = ordered(wide.filter(stands(wide)), shape)
     wide = wide.mutate(place_=ibis.row_number().over(order_by=order))
     return wide.filter(wide.place_ < shape.limit)
 
@@ -141,11 +148,15 @@ def stands(wide: ir.Table) -> ir.BooleanValue:
 
 def in_order(wide: ir.Table, shape: PivotShape) -> ir.Table:
     """Give the first groups."""
-    wide, order = _ordered(wide, shape)
+    wide, order = ordered(wide, shape)
     return wide.order_by(order).limit(shape.limit)
 
 
-def _ordered(wide: ir.Table, shape: PivotShape) -> tuple[ir.Table, list[ir.Value]]:
+def ordered(wide: ir.Table, shape: PivotShape) -> tuple[ir.Table, list[ir.Value]]:
+    """Give groups with what puts them into their order, and that order.
+
+    Its first ``WEIGHTS`` are by how much a group weighs, unless it is by name; all others by texts.
+    """
     return wide.mutate(**_sorted_by(wide, shape)), _order(shape)
 
 

@@ -1,7 +1,8 @@
-"""The queries behind the first groups by session or call, of which there are very many.
+"""The queries behind the first groups by session, of which there are very many.
 
 Sessions are told apart by their numbers, which takes half as long as by their texts. Where equal
-groups stand in an order of texts, they are asked for ``by_text``, as calls are.
+groups stand in an order of texts, they are asked for ``by_text``. What is shown of calls, whose own
+queries are in ``explore_call_queries``, is asked for here as well.
 """
 
 from __future__ import annotations
@@ -15,30 +16,28 @@ from ibis import _
 from tollkeeper.domain.sums import SESSION_ALONE, SESSION_KEY, SESSION_NUMBER
 from tollkeeper.ports import Ledger
 from tollkeeper.reports.dimensions import COLUMNS
+from tollkeeper.reports.explore_call_queries import calls_among
 from tollkeeper.reports.explore_queries import (
-    NEEDED,
     by_span,
     first_of,
     in_order,
     place_of,
     stands,
-    weighing,
+    weighed,
     with_places,
 )
 from tollkeeper.reports.explore_spans import (
     BEFORE,
     CALL,
-    CALL_HASH,
     NOW,
     SPAN_COLUMN,
     PivotShape,
-    call_hash,
     names_of,
     spanned,
     time_column,
     timed,
 )
-from tollkeeper.reports.many_groups import Measures, as_they_stand, of_row, put_together
+from tollkeeper.reports.many_groups import as_they_stand, of_row, put_together
 from tollkeeper.reports.measured_groups import in_stages, measured_again
 from tollkeeper.reports.usage_queries import GroupShape
 
@@ -71,15 +70,14 @@ class ShownShape(NamedTuple):
 def kept_of_several_rows(ledger: Ledger, shape: PivotShape, by_text: bool) -> ir.Table:
     """Give the first groups in order of sessions with several rows, and how many these are."""
     table, groups, spans = _by_session(ledger, shape, alone=False, by_text=by_text)
-    one_session = many_of(shape) == "session"
-    return first_of(put_together(table, groups, spans, _weighed(shape), one_session), shape)
+    return first_of(put_together(table, groups, spans, weighed(shape), one_session=True), shape)
 
 
 @lru_cache(_SHAPES_REMEMBERED)
 def kept_of_single_rows(ledger: Ledger, shape: PivotShape, by_text: bool) -> ir.Table:
     """Give the first groups in order of sessions with one row."""
     table, groups, spans = _by_session(ledger, shape, alone=True, by_text=by_text)
-    found = as_they_stand(table, groups, spans, _weighed(shape))
+    found = as_they_stand(table, groups, spans, weighed(shape))
     return in_order(found.filter(stands(found)), shape)
 
 
@@ -89,7 +87,7 @@ def kept_of_single_rows_now(ledger: Ledger, shape: PivotShape, by_text: bool) ->
     table, groups, _spans = _by_session(ledger, shape, alone=True, by_text=by_text, now=True)
     table = table.filter(of_row("entries", table) != 0)
     always = {"now": ibis.literal(True)}
-    return in_order(as_they_stand(table, groups, always, _weighed(shape)), shape)
+    return in_order(as_they_stand(table, groups, always, weighed(shape)), shape)
 
 
 def begins_now(shape: PivotShape) -> bool:
@@ -111,8 +109,11 @@ def rows_shown(ledger: Ledger, shape: ShownShape, none: bool = False) -> ir.Tabl
     The session's number is the column ``NUMBER``.
     """
     pivot = shape.pivot
-    column = COLUMNS[many_of(pivot)] if shape.by_text else number_column(ledger)
-    table, groups = spanned(ledger, pivot, among=column, none=none)
+    if many_of(pivot) == CALL:
+        table, groups = calls_among(ledger, pivot)
+    else:
+        column = COLUMNS[many_of(pivot)] if shape.by_text else number_column(ledger)
+        table, groups = spanned(ledger, pivot, among=column, none=none)
     if not shape.by_text:
         groups[NUMBER] = table[column]
     groups = timed(ledger, table, groups, shape.times)
@@ -173,24 +174,6 @@ def _placed(ledger: Ledger, shape: ShownShape, absent: Absent) -> tuple[ir.Table
     table = table.filter(table[SPAN_COLUMN] == NOW)
     names = [f"group_{index}" for index in range(len(shape.pivot.groups.group_by))]
     return table, place_of([table[name] for name in names], absent)
-
-
-@lru_cache(_SHAPES_REMEMBERED)
-def calls_of_several(ledger: Ledger, shape: PivotShape) -> ir.Table:
-    """Give the hashes of all calls with several rows, and of few others: the table ``CALLS``.
-
-    All rows of a call but its first say that they are further ones: another attempt, a further
-    model, or a correction. These are few, where the first ones are all calls.
-    """
-    table, _groups = spanned(ledger, shape)
-    table = table.filter((table.attempt > 1) | (table.part > 0) | (table.corrects != ""))
-    return table.select(**{CALL_HASH: call_hash(table)}).distinct()
-
-
-def _weighed(shape: PivotShape) -> Measures:
-    """List what is needed of each span: only a change is sorted by what was before."""
-    now = weighing(shape)
-    return {"now": now, "before": now if shape.sort == "change" else NEEDED[:1]}
 
 
 def _by_session(

@@ -1,8 +1,8 @@
-"""The first groups by session or call, in steps: too many for one query.
+"""The first groups by session, in steps: too many for one query.
 
 Sessions of one row and those of several are ordered and counted by themselves, and by numbers in
-place of texts; all that is shown is then asked of the few that come first. Calls likewise: which
-have several rows is found out by hashes.
+place of texts; all that is shown is then asked of the few that come first. Calls likewise: see
+``explore_calls``.
 
 What these few have by step is known then as well, so that all others follow from everything.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from tollkeeper.domain.beside import Beside, at_once
+from tollkeeper.domain.beside import Beside
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import explore_session_queries as queries
 from tollkeeper.reports.explore_session_queries import (
@@ -23,9 +23,8 @@ from tollkeeper.reports.explore_session_queries import (
     Absent,
     ShownShape,
     many_column,
-    many_of,
 )
-from tollkeeper.reports.explore_spans import AMONG, CALL, CALLS, PivotShape
+from tollkeeper.reports.explore_spans import AMONG, PivotShape
 from tollkeeper.reports.explore_values import without
 from tollkeeper.reports.measures import ADDITIVE, MEASURES, Kind, Value, known
 from tollkeeper.reports.usage_queries import GroupShape
@@ -51,26 +50,21 @@ def first_sessions(
     shape: PivotShape,
     times: GroupShape | None,
     values: Mapping[str, object],
-    beside: Beside = at_once,
+    beside: Beside,
 ) -> FirstSessions:
     """Give the rows that ``pivoted`` gives, where groups are ``of_many``."""
-    of_calls = many_of(shape) == CALL
-    if of_calls:
-        beside = at_once  # no other thread sees what is set aside
-        ledger.set_aside(CALLS, queries.calls_of_several(ledger, shape), values)
-    by_text = of_calls or shape.sort == "name"
+    by_text = shape.sort == "name"
     count = beside(partial(ledger.run, queries.counted_single_rows(ledger, shape), values))
     several, single = _found(ledger, shape, values, beside, by_text=by_text)
-    found = _in_order((*several, *single), shape if by_text else None)
+    found = in_order((*several, *single), shape if by_text else None)
     last = found[shape.limit - 1 : shape.limit + 1]
-    if not by_text and len(last) > 1 and _weights(last[0]) == _weights(last[1]):
+    if not by_text and len(last) > 1 and weights(last[0]) == weights(last[1]):
         by_text = True  # the one whose text comes first is in
         several, single = _found(ledger, shape, values, beside, by_text=by_text)
-        found = _in_order((*several, *single), shape)
-    session, names = many_column(shape), _names(shape)
-    kept = {tuple(row[name] for name in names): row for row in found[: shape.limit]}
-    keys = [NUMBER if name == session and not by_text else name for name in names]
-    among = list({row[session] for row in kept.values()})
+        found = in_order((*several, *single), shape)
+    kept = found[: shape.limit]
+    session = many_column(shape)
+    among = list({row[session] for row in kept})
     shown = ShownShape(shape._replace(limit=1), times, by_text, None in among)
     values = {**values, AMONG: among}
     ledger.set_aside(SHOWN, queries.rows_shown(ledger, shown), values)
@@ -78,16 +72,33 @@ def first_sessions(
         ledger.set_aside(SHOWN_NONE, queries.rows_shown(ledger, shown, none=True), values)
     (counted,) = count()
     groups = counted["groups_"] + (several[0]["groups_"] if several else 0)
+    rows, others = shown_rows(ledger, shown, kept, groups, values)
+    return FirstSessions(rows, _apart(rows, others, session), shown)
+
+
+def shown_rows(
+    ledger: Ledger,
+    shown: ShownShape,
+    kept: Sequence[Row],
+    groups: int,
+    values: Mapping[str, object],
+) -> tuple[list[dict[str, Any]], Sequence[Row]]:
+    """Give what is set aside of the groups that are ``kept``, in order, and of all others of these.
+
+    ``groups`` is how many there are in all.
+    """
+    many, names = many_column(shown.pivot), names_of_groups(shown.pivot)
+    weighed = {tuple(row[name] for name in names): row for row in kept}
+    keys = [NUMBER if name == many and not shown.by_text else name for name in names]
     first, others = [], []
     for row in ledger.run(queries.pivoted_shown(ledger, shown), values):
         row["groups_"] = groups
-        weighed = kept.get(tuple(row[key] for key in keys))
-        if weighed is None:
+        its = weighed.get(tuple(row[key] for key in keys))
+        if its is None:
             others.append(row)
         else:
-            first.append((_weights(weighed), _texts(row, names), row))
-    rows = [row for *_, row in sorted(first, key=lambda each: each[:2])]
-    return FirstSessions(rows, NOTHING_APART if of_calls else _apart(rows, others, session), shown)
+            first.append((weights(its), _texts(row, names), row))
+    return [row for *_, row in sorted(first, key=lambda each: each[:2])], others
 
 
 def _found(
@@ -111,16 +122,18 @@ def _found(
     return list(several()), single
 
 
-def _in_order(rows: Iterable[Row], by_texts_of: PivotShape | None) -> list[Row]:
-    names = _names(by_texts_of) if by_texts_of else []
-    return sorted(rows, key=lambda row: (_weights(row), _texts(row, names)))
+def in_order(rows: Iterable[Row], by_texts_of: PivotShape | None) -> list[Row]:
+    """Sort groups by weight and, if a shape is given, by the texts of its groups."""
+    names = names_of_groups(by_texts_of) if by_texts_of else []
+    return sorted(rows, key=lambda row: (weights(row), _texts(row, names)))
 
 
-def _names(shape: PivotShape) -> list[str]:
+def names_of_groups(shape: PivotShape) -> list[str]:
+    """List the columns of groups."""
     return [f"group_{index}" for index in range(len(shape.groups.group_by))]
 
 
-def _weights(row: Row) -> tuple[object, ...]:
+def weights(row: Row) -> tuple[object, ...]:
     """Give the place by weight, if there are weights: what is not known comes last."""
     weights = [row[name] for name in ("order_", "requests_now") if "order_" in row]
     return tuple((weight is None, -(weight or 0)) for weight in weights)

@@ -13,9 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ibis
-import ibis.expr.datatypes as dt
 
-from tollkeeper.domain.sums import SESSION_ALONE
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import bindings, zones
 from tollkeeper.reports.dimensions import NAMES
@@ -36,8 +34,6 @@ SPAN_COLUMN: Final = "span_"
 FIRST_TEXT: Final = "name_"
 STAGE: Final = "explored"
 CALL: Final = "call"
-CALLS: Final = "calls_of_several"
-CALL_HASH: Final = "of_call_"
 
 
 class PivotShape(NamedTuple):
@@ -115,19 +111,6 @@ def staged_now(ledger: Ledger, shape: StageShape) -> ir.Table:
     return table.filter(table[SPAN_COLUMN] == NOW)
 
 
-@ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
-    name="hash", signature=((dt.string,), dt.uint64)
-)
-def _hash(text: object) -> object:
-    """Give a number of a text: the same for the same text, while the engine runs."""
-
-
-def call_hash(table: ir.Table) -> ir.IntegerValue:
-    """Give a number of each entry's call, which few others have."""
-    number: ir.IntegerValue = (_hash(table.call_id) >> 32).cast("uint32")
-    return number
-
-
 def time_column(index: int) -> str:
     """Name the column of a stage's time."""
     return f"time_{index}"
@@ -144,8 +127,7 @@ def spanned(
 ) -> tuple[ir.Table, dict[str, ir.Value]]:
     """Give the entries of both periods, and the groups with the period that each is in.
 
-    Where the selection is of sums, so are these; ``alone`` asks which sessions have one row, or
-    which calls, as far as ``CALLS`` tells.
+    Where the selection is of sums, so are these; ``alone`` asks which sessions have one row.
     ``among`` names a column of sessions and leaves those in the slot ``AMONG``, or those with
     ``none``. ``now`` leaves this period alone.
     """
@@ -154,12 +136,16 @@ def spanned(
         names = [f"group_{index}" for index in range(len(shape.groups.group_by))]
         return table, {name: table[name] for name in (*names, SPAN_COLUMN)}
     table = selected(ledger, shape.groups.selection._replace(alone=alone))
-    if alone and CALL in shape.groups.group_by:
-        several = ibis.table({CALL_HASH: "uint32"}, name=CALLS)
-        table = table.mutate(**{SESSION_ALONE: call_hash(table).notin(several[CALL_HASH])})
     if among:
         mine = table[among]
         table = table.filter(mine.isnull()) if none else bindings.among(table, among, AMONG)
+    return in_spans(ledger, shape, table, now=now)
+
+
+def in_spans(
+    ledger: Ledger, shape: PivotShape, table: ir.Table, *, now: bool = False
+) -> tuple[ir.Table, dict[str, ir.Value]]:
+    """Give those of selected entries that are in one of both periods, as ``spanned`` does."""
     span: ir.Value = ibis.literal(NOW, "int64")
     if shape.compared and now:
         table = table.filter(table.started_at >= bindings.moment(f"{SPAN}_1"))

@@ -16,6 +16,7 @@ import ibis
 
 from tollkeeper.domain.beside import Beside
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.ledger_sums import CallsApart
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Ledger, Position, Vault
 from tollkeeper.reports import bindings
 from tollkeeper.reports.call_rows import CallRow
@@ -110,6 +111,12 @@ class MaskedLedger:
 
     def open_sessions(self) -> frozenset[str]:
         return self._ledger.open_sessions()
+
+    def keeps_calls_apart(self) -> bool:
+        return self._ledger.keeps_calls_apart()
+
+    def calls_apart(self) -> CallsApart:
+        return CallsApart(*map(_masked, self._ledger.calls_apart()))
 
     def keeps_times(self) -> bool:
         return self._ledger.keeps_times()

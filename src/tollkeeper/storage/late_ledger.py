@@ -12,6 +12,7 @@ from tollkeeper import clock
 from tollkeeper.domain.beside import Beside
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.ledger_sums import CallsApart
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Ledger, Position
 from tollkeeper.telemetry import logger
 
@@ -114,6 +115,12 @@ class LateLedger:
 
     def open_sessions(self) -> frozenset[str]:
         return self._required().open_sessions()
+
+    def keeps_calls_apart(self) -> bool:
+        return self._required().keeps_calls_apart()
+
+    def calls_apart(self) -> CallsApart:
+        return self._required().calls_apart()
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         return self._required().tag(table, key)

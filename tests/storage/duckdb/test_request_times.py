@@ -67,6 +67,8 @@ def test_an_older_ledger_gets_its_rows_in_steps(tmp_path: Path) -> None:
         for finding in NOTED:
             connection.execute(f"DROP TABLE noted_{finding}")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN noted")
+        connection.execute("DROP TABLE several_entries")
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN several")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_TIMED_SINCE])
     expected = [[0, 3, 5, 5, 7, 2**40], [0, 2, 2]]
     with closing(open_duckdb(tmp_path)) as ledger:

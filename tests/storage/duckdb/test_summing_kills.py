@@ -46,6 +46,8 @@ def path(tmp_path: Path) -> Path:
                     input_tokens=10,
                     output_tokens=5,
                     price_key="small",
+                    call_id=f"c{number // 2}",
+                    attempt=1 + number % 2,  # all of the second half, of calls of the first one
                 )
                 for number in range(batch, ENTRIES, 2)
             ]
@@ -64,9 +66,10 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
     half = ENTRIES // 2
     summed = half if point == "ledger.sums.before" else ENTRIES
     days = {"ledger.days.before", "ledger.days.after"}
-    late = {"ledger.finer.after", "ledger.notes.before", "ledger.notes.after", *days}
+    of_several = {"ledger.several.before", "ledger.several.after", *days}
+    late = {"ledger.finer.after", "ledger.notes.before", "ledger.notes.after", *of_several}
     finely = ENTRIES if point in late else half
-    noted = ENTRIES if point in {"ledger.notes.after", *days} else half
+    noted = ENTRIES if point in {"ledger.notes.after", *of_several} else half
     assert noted_of(path) == (noted, noted)
     assert sums_of(path) == (summed, *of_the_first(path, summed))
     assert finer_sums_of(path) == (finely, *of_the_first(path, finely))
@@ -76,6 +79,8 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
         else ENTRIES
     )
     assert times_of(path) == (timed, timed)
+    several = point in {"ledger.several.after", *days}
+    assert several_of(path) == ((ENTRIES, ENTRIES) if several else (half, 0))
     daily = ENTRIES if point == "ledger.days.after" else half
     assert daily_sums_of(path) == of_the_first(path, daily)
     with closing(DuckDbLedger(path, OF_DAYS)) as ledger:
@@ -85,6 +90,7 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
     assert finer_sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
     assert times_of(path) == (ENTRIES, ENTRIES)
     assert noted_of(path) == (ENTRIES, ENTRIES)
+    assert several_of(path) == (ENTRIES, ENTRIES)
 
 
 def noted_of(path: Path) -> tuple[object, ...]:
@@ -92,6 +98,14 @@ def noted_of(path: Path) -> tuple[object, ...]:
     with closing(duckdb.connect(str(path))) as connection:
         (counted,) = connection.table("summed_entries").project("noted").fetchall()
         (found,) = connection.table("noted_small_calls").aggregate("count(*)").fetchall()
+    return *counted, *found
+
+
+def several_of(path: Path) -> tuple[object, ...]:
+    """Give of how many entries the ledger says that it looked at their calls, and its copies."""
+    with closing(duckdb.connect(str(path))) as connection:
+        (counted,) = connection.table("summed_entries").project("several").fetchall()
+        (found,) = connection.table("several_entries").aggregate("count(*)").fetchall()
     return *counted, *found
 
 

@@ -33,6 +33,9 @@ _REOPEN_DELAY_S: Final = 0.5
 _REOPEN_DELAY_MAX_S: Final = 30.0
 _READERS_WAIT_S: Final = 10.0
 _NEVER: Final = "900TB"
+_FIRST_ROWS_MAX: Final = 1_000
+"""Of so many first rows in some order, an engine reads by what they are ordered alone, and all
+other columns afterwards: 50 would be too few for a page's rows and one more."""
 
 
 class Settings(NamedTuple):
@@ -275,6 +278,7 @@ def _lock_down() -> tuple[str, ...]:
         "SET GLOBAL TimeZone = 'UTC'",
         f"SET wal_autocheckpoint = '{_NEVER}'",
         "PRAGMA disable_checkpoint_on_shutdown",
+        f"SET late_materialization_max_rows = {_FIRST_ROWS_MAX}",
         "SET enable_external_access = false",
         "SET lock_configuration = true",
     )

@@ -19,6 +19,7 @@ from tollkeeper.domain.beside import Beside
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.failpoints import FailPoint, nowhere
+from tollkeeper.ledger_sums import CallsApart
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.duckdb import (
@@ -29,6 +30,7 @@ from tollkeeper.storage.duckdb import (
     quarter_hours,
     ranks,
     request_times,
+    several_entries,
 )
 from tollkeeper.storage.duckdb.adding import batch_of, insert, move, naive_utc, without_copies
 from tollkeeper.storage.duckdb.compiling import compiled
@@ -89,6 +91,7 @@ class DuckDbLedger:
         self._days = table(days.TABLE, DAY_ROW)
         anything = [column._replace(nullable=True) for column in FINER_SUMS]  # as joins give it
         self._finer = table(finer_quarter_hours.TABLE, anything)
+        self._several = table(several_entries.TABLE, several_entries.ROW)
         self._request_times = table(request_times.TABLE, TIMED_ROW)
 
     def positions(self) -> Mapping[str, int]:
@@ -195,6 +198,16 @@ class DuckDbLedger:
         """Give the sessions of calls that were not looked at yet."""
         with self._cursor() as cursor:
             return noted_entries.open_sessions(cursor)
+
+    def keeps_calls_apart(self) -> bool:
+        """Say whether nearly all entries have been looked at for it."""
+        several = several_entries
+        with self._cursor() as cursor:
+            return not quarter_hours.more_follow(cursor, several.COUNT, several.LEFT_MAX)
+
+    def calls_apart(self) -> CallsApart:
+        """Give all entries, and those of calls that have several, which are kept."""
+        return several_entries.apart(self._entries, self._several)
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""

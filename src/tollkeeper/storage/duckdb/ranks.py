@@ -38,6 +38,8 @@ _EXACT: Final = 1 << 24
 """Up to here the whole part of a square root is what floating point says."""
 
 _BUCKET_BITS: Final = 32
+_WIDE: Final = "wide_"
+_WIDE_BITS: Final = 4
 _BUCKETS: Final = 1 << _BUCKET_BITS
 """More than there are: square roots of numbers of 64 bits have 32."""
 
@@ -65,10 +67,10 @@ def nearest_ranks(
     """
     names = [name for name in table.columns if name != column]
     keys = [name for name in cells.columns if name not in names]
-    number = ibis.dense_rank().over(order_by=keys)
+    of_cells = cells.mutate(**{_CELL: ibis.dense_rank().over(order_by=keys)})
     if _is_number(table, names):
-        (number,) = (cells[name] for name in names)
-    of_cells = cells.mutate(**{_CELL: number})
+        (number,) = names
+        of_cells = cells.mutate(**{_CELL: cells[number]})
     numbered = ibis.table(of_cells.schema(), name="ranked_cells")
     of_groups = _groups(numbered.select(_CELL, *keys).distinct(), keys, sets)
     groups = ibis.table(of_groups.schema(), name="ranked_groups")
@@ -153,15 +155,27 @@ def _wanted(counts: ir.Table, groups: ir.Table, percent: int) -> ir.Table:
     )
     sums = counts.join(of_cells, _CELL).group_by([_GROUP, _BUCKET])
     sums = sums.agg(**{_COUNT: ibis._[_COUNT].sum().cast("int64")})
-    group = sums[_GROUP]
-    below = ibis.window(group_by=group, order_by=sums[_BUCKET], preceding=None, following=0)
-    upto, every = sums[_COUNT].sum().over(below), sums[_COUNT].sum().over(group_by=group)
-    missing = every * percent - (upto - sums[_COUNT]) * 100
-    sums = sums.mutate(**{_MISSING: missing.cast("int64")})
-    chosen = sums.filter(sums[_MISSING] > 0, sums[_MISSING] <= sums[_COUNT] * 100)
+    every = sums.group_by(_GROUP).agg(**{_MISSING: (sums[_COUNT].sum() * percent).cast("int64")})
+    # Among all buckets a window takes longer than twice among few.
+    wide = sums.group_by(_GROUP, **{_WIDE: sums[_BUCKET] >> _WIDE_BITS})
+    wide = wide.agg(**{_COUNT: sums[_COUNT].sum().cast("int64")})
+    wide = _reached(wide.join(every, _GROUP), _WIDE).select(_GROUP, _WIDE, _MISSING)
+    near = sums.mutate(**{_WIDE: sums[_BUCKET] >> _WIDE_BITS}).join(wide, [_GROUP, _WIDE])
+    chosen = _reached(near, _BUCKET)
     wanted = of_cells.join(chosen.select(_GROUP, _BUCKET, _MISSING), _GROUP)
     place = wanted[_CELL] * _BUCKETS + wanted[_BUCKET]
     return wanted.select(_GROUP, _MISSING, **{_PLACE: place})
+
+
+def _reached(counts: ir.Table, bucket: str) -> ir.Table:
+    """Give of each group the bucket of its rank, and what the rank misses at its beginning."""
+    below = ibis.window(
+        group_by=counts[_GROUP], order_by=counts[bucket], preceding=None, following=0
+    )
+    upto = counts[_COUNT].sum().over(below)
+    missing = counts[_MISSING] - (upto - counts[_COUNT]) * 100
+    counts = counts.mutate(**{_MISSING: missing.cast("int64")})
+    return counts.filter(counts[_MISSING] > 0, counts[_MISSING] <= counts[_COUNT] * 100)
 
 
 def _hulls(cells: ir.Table, places: ir.Table) -> ir.Table:

@@ -324,6 +324,13 @@ _CACHE_NOTES: Final = (
 )
 """Calls that write to a cache anew, and what was before them. Entries are looked at anew."""
 
+_SEVERAL: Final = (
+    "CREATE TABLE several_entries AS SELECT 0::BIGINT AS entry_number, * FROM entries LIMIT 0",
+    "ALTER TABLE summed_entries ADD COLUMN several BIGINT DEFAULT 0",
+)
+"""Copies of the entries of calls that have several; ``several`` counts the entries that have been
+looked at for it. A column that entries get later these need as well."""
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (_ENTRIES, _LOADED),
     _PRICE_AGAIN,
@@ -338,6 +345,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _FINER_TIMES,
     _NOTES,
     _CACHE_NOTES,
+    _SEVERAL,
 )
 
 

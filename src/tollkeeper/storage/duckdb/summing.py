@@ -18,14 +18,22 @@ from tollkeeper.storage.duckdb import (
     noted_entries,
     quarter_hours,
     request_times,
+    several_entries,
 )
 from tollkeeper.storage.duckdb.handle import Handle, transaction
 from tollkeeper.telemetry import logger
 
 _COUNT_OF: Final = {
-    each.SLOT: each.COUNT for each in (quarter_hours, finer_quarter_hours, request_times, days)
+    each.SLOT: each.COUNT
+    for each in (quarter_hours, finer_quarter_hours, request_times, days, several_entries)
 }
 _COUNTS: Final = f"SELECT {', '.join(_COUNT_OF.values())} FROM summed_entries"  # noqa: S608
+
+_LOOSE: Final = {
+    finer_quarter_hours.SLOT: finer_quarter_hours.tell_loose_sessions,
+    several_entries.SLOT: several_entries.tell_loose_entries,
+}
+"""Who makes tables of what follows such sums."""
 
 SLOTS: Final = frozenset({*_COUNT_OF, noted_entries.SLOT})
 """Slots of queries that read sums: how much is in these, when it is asked."""
@@ -36,6 +44,7 @@ STEPS: Final = 8
 _left_of_times = partial(quarter_hours.left, count=request_times.COUNT)
 _left_of_finer = partial(quarter_hours.left, count=finer_quarter_hours.COUNT)
 _left_of_notes = partial(quarter_hours.left, count=noted_entries.COUNT)
+_left_of_several = partial(quarter_hours.left, count=several_entries.COUNT)
 
 
 class Summing:
@@ -94,6 +103,14 @@ class Summing:
                 noted_entries.sum_up(cursor)
                 self._failpoint("ledger.notes.before")
             self._failpoint("ledger.notes.after")
+        for _ in range(steps):
+            # Of those that are left, all that has gone on is looked for each time it is asked.
+            with self._step(_left_of_several, 0) as cursor:
+                if cursor is None:
+                    break
+                several_entries.sum_up(cursor)
+                self._failpoint("ledger.several.before")
+            self._failpoint("ledger.several.after")
         if self._zone:
             try:
                 self._sum_up_days(self._zone, steps, left_max)
@@ -139,8 +156,9 @@ def add_counts(
         return
     (counts,) = cursor.execute(_COUNTS).fetchall()
     found: dict[str, Any] = dict(zip(_COUNT_OF, counts, strict=True))
-    if finer_quarter_hours.SLOT in missing:
-        finer_quarter_hours.tell_loose_sessions(cursor, found[finer_quarter_hours.SLOT])
-    else:
-        del found[finer_quarter_hours.SLOT]  # not known before these sessions are told
+    for slot, tell in _LOOSE.items():
+        if slot in missing:
+            tell(cursor, found[slot])
+        elif slot not in known:
+            del found[slot]  # not known before what follows is told
     known |= found

@@ -22,6 +22,7 @@ from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.bound_sql import BoundSql
 from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.ledger_tables import require_tag_key, table
+from tollkeeper.storage.plain_calls import PlainCalls
 from tollkeeper.storage.sqlite import (
     days,
     finer_quarter_hours,
@@ -51,7 +52,7 @@ _LOG_BYTES_MAX: Final = 64 << 20
 _OF_FUNCTIONS: Final = ("user-defined function raised exception", "string or blob too big")
 
 
-class SqliteLedger(noted_entries.NoGaps):
+class SqliteLedger(noted_entries.NoGaps, PlainCalls):
     """The ledger in one SQLite file.
 
     Opening raises LedgerInUse when another process has the file, and LedgerUnavailable
