@@ -110,11 +110,8 @@ def questions(ledger: Ledger, page: Page, now_us: int) -> Iterator[tuple[str, st
     yield from _of_overview(page)
     yield from _of_explore(ledger, now_us)
     month = period_named("30d", ZONE, now_us)
-    prices = SavingsPrices(PriceBook("none", {}), {})
-    yield (
-        *(SAVINGS, "30 days and those before"),
-        lambda: savings(ledger, _SCOPE, SavingsQuestion(month), prices),
-    )
+    asked = (SavingsQuestion(month), SavingsPrices(PriceBook("none", {}), {}), Threads())
+    yield SAVINGS, "30 days and those before", partial(savings, ledger, _SCOPE, *asked)
     yield from _of_others(ledger, now_us)
 
 

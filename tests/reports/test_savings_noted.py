@@ -16,6 +16,7 @@ from ledger_entries import new_id
 from ledgers import EVERY_ENGINE, open_duckdb, open_sqlite
 from reports_of_entries import EntriesAlone
 from savings_desks import DAY_US, MINUTE_US, NOW_US, PRICES, call
+from tollkeeper.console.beside import Threads
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry, Outcome
 from tollkeeper.ports import Position
@@ -27,6 +28,7 @@ from tollkeeper.storage.sqlite.ledger import SqliteLedger
 Noting = DuckDbLedger | SqliteLedger
 
 _numbers = count()
+BESIDE = Threads(cores=2)
 AMOUNTS = ("cost_nanos", "list_cost_nanos", "saved_nanos")
 START_US = (
     NOW_US - NOW_US % DAY_US - 29 * DAY_US - 60 * MINUTE_US
@@ -106,7 +108,9 @@ QUESTIONS = st.tuples(
     st.lists(BURSTS, max_size=8),
     st.integers(0, 40),
     st.integers(0, 40),
-    st.sampled_from(["", "", "", "", "tool:curl", "-model:ray-large-2", "outcome:ok", "session:s1"]),
+    st.sampled_from(
+        ["", "", "", "", "tool:curl", "-model:ray-large-2", "outcome:ok", "session:s1"]
+    ),
     st.sampled_from([None, None, None, frozenset({"core"})]),
 )
 
@@ -147,6 +151,7 @@ def check(
     question = savings_question(asked, NOW_US)
     found = savings(ledger, scope, question, PRICES)
     assert found == savings(EntriesAlone(ledger, "", ""), scope, question, PRICES)
+    assert found == savings(ledger, scope, question, PRICES, BESIDE)
     return found
 
 

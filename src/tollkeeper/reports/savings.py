@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import ibis
 
 from tollkeeper.domain.access import Scope
+from tollkeeper.domain.beside import Beside, at_once
 from tollkeeper.domain.ledger import Basis
 from tollkeeper.ports import Ledger
 from tollkeeper.reports.dimensions import dimension
@@ -99,9 +100,16 @@ def moved_models(
 
 
 def savings(
-    ledger: Ledger, scope: Scope, question: SavingsQuestion, prices: SavingsPrices
+    ledger: Ledger,
+    scope: Scope,
+    question: SavingsQuestion,
+    prices: SavingsPrices,
+    beside: Beside = at_once,
 ) -> Savings:
-    """Look for savings in the entries that the scope allows. Raises BadQuestion."""
+    """Look for savings in the entries that the scope allows. Raises BadQuestion.
+
+    ``beside`` lends threads: findings may be looked for while caches are summed up.
+    """
     period, filters = question.period, question.filters
     asked = (ledger, scope, period, filters)
     named = moved_models(question, prices)
@@ -111,21 +119,20 @@ def savings(
         models = _used(
             ledger, selection.summed(("provider", "model", "basis"), finely=ledger.sums_finely())
         )
-        if named is not None:
-            moved = what_if(*asked, prices, *named)
-        return Savings(
-            question,
-            _total(models),
-            cache_savings(*asked, prices),
-            (
+
+        def found() -> tuple[Finding, ...]:
+            return (
                 expired_caches(*asked, prices),
                 retry_storms(*asked),
                 duplicate_calls(*asked),
                 small_calls(*asked, prices, _by_base(models, prices)),
-            ),
-            moved,
-            models[:MODELS_MAX],
-        )
+            )
+
+        findings = ledger.beside(beside, found)
+        if named is not None:
+            moved = what_if(*asked, prices, *named)
+        caches = cache_savings(*asked, prices)
+        return Savings(question, _total(models), caches, findings(), moved, models[:MODELS_MAX])
 
 
 def _used(ledger: Ledger, selection: Selection) -> tuple[UsedModel, ...]:

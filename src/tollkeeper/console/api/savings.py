@@ -38,7 +38,8 @@ def savings(console: Console, access: Access, question: Question) -> Answer:
         raise BadQuestion("format", f"{quoted(wanted)} is none; {one_of(FORMATS)}")
     asked = savings_question(question.query, console.now_us(), console.zone)
     viewer = viewer_of(access)
-    found = report(ledger_for(console, viewer), viewer.scope, asked, prices_of(console))
+    ledger = ledger_for(console, viewer)
+    found = report(ledger, viewer.scope, asked, prices_of(console), console.beside)
     if wanted == "csv":
         return csv_file("savings", csv_lines(COLUMNS, savings_rows(found)))
     return Document(savings_document(found))

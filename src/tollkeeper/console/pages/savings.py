@@ -71,7 +71,8 @@ def savings_page(console: Console, viewer: Viewer, query: Query) -> SavingsPage:
     prices = lines.prices_of(console)
     moved_models(question, prices)  # or it is refused
     stands(SavingsPage, console.ledger)
-    found = savings(ledger_for(console, viewer), viewer.scope, question, prices)
+    ledger = ledger_for(console, viewer)
+    found = savings(ledger, viewer.scope, question, prices, console.beside)
     period = question.period
     links = Links(time_of(query), period.zone, question.filters)
     moved = {"from_model": question.origin, "to_model": question.target}
