@@ -23,6 +23,12 @@ class EntriesAlone(MaskedLedger):
     def summed(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return quarter_hours.single(self._ledger.entries())
 
+    def summed_caches(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        entries = self._ledger.entries()
+        written = entries.cache_write_tokens + entries.cache_write_1h_tokens
+        used = (entries.tokens_cached != 0) | (written != 0) | (entries.basis == "cached")
+        return entries.filter(used)
+
     def sums_finely(self) -> bool:
         return False
 

@@ -81,6 +81,8 @@ SUMS_POINTS: Final[Mapping[str, str]] = {
     "ledger.times.after": "it is committed",
     "ledger.finer.before": "finer sums and what they are of are in the transaction",
     "ledger.finer.after": "it is committed",
+    "ledger.caches.before": "sums of calls with a cache, and how many, are in the transaction",
+    "ledger.caches.after": "it is committed",
     "ledger.notes.before": "noted entries, and how many were looked at, are in the transaction",
     "ledger.notes.after": "it is committed",
     "ledger.several.before": "entries of calls with several, and what was looked at, are in it",

@@ -73,6 +73,12 @@ class LedgerSums(Protocol):
         ``edges`` are single entries. Each entry is in exactly one row.
         """
 
+    def summed_caches(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        """Give the entries that used a cache, the provider's or ours, summed up as ``summed`` does.
+
+        The table has the columns ``storage.cache_columns.ROW``.
+        """
+
     def notes_entries(self) -> bool:
         """Say whether ``noted`` is of use: all entries but a few were looked at."""
 

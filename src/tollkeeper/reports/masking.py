@@ -97,6 +97,9 @@ class MaskedLedger:
     def sums_finely(self) -> bool:
         return self._ledger.sums_finely()
 
+    def summed_caches(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return _masked(self._ledger.summed_caches(edges))
+
     def notes_entries(self) -> bool:
         return self._ledger.notes_entries()
 

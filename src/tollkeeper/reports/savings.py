@@ -108,7 +108,7 @@ def savings(
 ) -> Savings:
     """Look for savings in the entries that the scope allows. Raises BadQuestion.
 
-    ``beside`` lends threads: findings may be looked for while caches are summed up.
+    ``beside`` lends threads: what takes longest may be looked for while the rest is.
     """
     period, filters = question.period, question.filters
     asked = (ledger, scope, period, filters)
@@ -119,20 +119,17 @@ def savings(
         models = _used(
             ledger, selection.summed(("provider", "model", "basis"), finely=ledger.sums_finely())
         )
-
-        def found() -> tuple[Finding, ...]:
-            return (
-                expired_caches(*asked, prices),
-                retry_storms(*asked),
-                duplicate_calls(*asked),
-                small_calls(*asked, prices, _by_base(models, prices)),
-            )
-
-        findings = ledger.beside(beside, found)
+        expired = ledger.beside(beside, lambda: expired_caches(*asked, prices))
         if named is not None:
             moved = what_if(*asked, prices, *named)
         caches = cache_savings(*asked, prices)
-        return Savings(question, _total(models), caches, findings(), moved, models[:MODELS_MAX])
+        others = (
+            retry_storms(*asked),
+            duplicate_calls(*asked),
+            small_calls(*asked, prices, _by_base(models, prices)),
+        )
+        findings = (expired(), *others)
+        return Savings(question, _total(models), caches, findings, moved, models[:MODELS_MAX])
 
 
 def _used(ledger: Ledger, selection: Selection) -> tuple[UsedModel, ...]:

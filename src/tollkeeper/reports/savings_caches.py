@@ -86,7 +86,9 @@ def cache_savings(
 ) -> CacheSavings:
     """Sum up what the ledger says each call saved, which was worked out when it was booked."""
     both = two_periods(scope, period, filters)
-    rows = ledger.run(_by_part(ledger, both.selection.shape()), both.values)
+    moments_us = (period.start_us, period.previous().until_us)
+    summed = both.selection.with_caches((*DIMENSIONS, "basis"), moments_us)
+    rows = ledger.run(_by_part(ledger, summed.shape()), {**both.values, **summed.values()})
     provider = [row for row in rows if row["basis"] != Basis.CACHED]
     own = [row for row in rows if row["basis"] == Basis.CACHED and row["now_"]]
     now = [row for row in provider if row["now_"] and row["basis"] != Basis.FLAT_RATE]
@@ -108,11 +110,12 @@ def cache_savings(
 @lru_cache(16)
 def _by_part(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     table = selected(ledger, shape)
-    written = table.cache_write_tokens + table.cache_write_1h_tokens
-    table = table.filter(
-        in_either(table),
-        (table.tokens_cached != 0) | (written != 0) | (table.basis == Basis.CACHED.value),
-    )
+    table = table.filter(in_either(table))
+    if not shape.caches:
+        written = table.cache_write_tokens + table.cache_write_1h_tokens
+        table = table.filter(
+            (table.tokens_cached != 0) | (written != 0) | (table.basis == Basis.CACHED.value)
+        )
     written = table.cache_write_tokens + table.cache_write_1h_tokens
     return (
         table.group_by(
@@ -129,6 +132,7 @@ def _by_part(ledger: Ledger, shape: SelectionShape) -> ir.Table:
             cached=table.tokens_cached.sum(),
             written=written.sum(),
         )
+        .order_by("model", "tool", "team", "basis", "now_")
         .limit(GROUPS_MAX * 4)
     )
 

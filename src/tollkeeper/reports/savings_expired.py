@@ -131,9 +131,11 @@ def avoidable(plan: PricePlan, prompt_tokens: int, row: Mapping[str, Any]) -> in
     return max(0, written - read - keeping)
 
 
-def _sessions(ledger: Ledger, shape: SelectionShape) -> ir.Table:
-    """Give the calls of sessions that may have a cache, as they were made."""
+def _sessions(ledger: Ledger, shape: SelectionShape, *, listed: bool = False) -> ir.Table:
+    """Give the calls of sessions that may have a cache, as they were made; or of those listed."""
     table = selected(ledger, shape)
+    if listed:  # which few are: engines that ask one thing after the other ask this first
+        table = bindings.among(table, "session_id", _SESSIONS)
     return table.filter(
         in_either(table),
         is_request(table),
@@ -170,7 +172,7 @@ def _often_written(ledger: Ledger, shape: SelectionShape) -> ir.Table:
 @lru_cache(16)
 def _written_again(ledger: Ledger, shape: _Shape) -> ir.Table:
     """Sum up what some sessions wrote again, by price and by how it could have been kept."""
-    calls = bindings.among(_sessions(ledger, shape.selection), "session_id", _SESSIONS)
+    calls = _sessions(ledger, shape.selection, listed=True)
     seconds = calls.started_at.epoch_seconds()
     # No engine leaves out by itself what nobody asks of rows that it has to put in order.
     table = calls.select(

@@ -46,7 +46,8 @@ class SelectionShape(NamedTuple):
     ``days`` counts days that stand apart; None: no sums by the day are used.
     ``finer``: finer sums are; ``alone``: with a column that says which sessions have one row.
     ``timed``: rows are not sums, but have how long each of their requests took.
-    ``noted``: of entries those that this finding may be about.
+    ``noted``: of entries those that this finding may be about. ``caches``: sums are of entries
+    that used a cache.
     """
 
     teams: int | None
@@ -60,6 +61,7 @@ class SelectionShape(NamedTuple):
     timed: bool = False
     days: int | None = None
     noted: str = ""
+    caches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Selection:
     moments, besides the bounds, that the times of entries are compared with. ``finer`` is set
     where these have to be finer sums, ``by_times`` where rows of how long requests took, and
     ``daily`` names the zone whose days are as good. ``of_finding`` is set where entries are enough
-    that the ledger has noted for this one of ``domain.noted.NOTED``.
+    that the ledger has noted for this one of ``domain.noted.NOTED``, ``of_caches`` where sums are
+    those of entries that used a cache.
     """
 
     scope: Scope
@@ -84,6 +87,7 @@ class Selection:
     by_times: bool = False
     daily: str = ""
     of_finding: str = ""
+    of_caches: bool = False
 
     def noted(self, ledger: Ledger, finding: str) -> Selection:
         """Take only entries that a finding may be about, where the ledger has noted them.
@@ -126,6 +130,11 @@ class Selection:
         if self.start_us is None or self.end_us is None:
             return True
         return self.end_us - self.start_us >= _LONG_US
+
+    def with_caches(self, dimensions: Iterable[str], moments_us: Iterable[int]) -> Selection:
+        """Take sums of calls that used a cache, where ``summed`` would take sums of all."""
+        found = self.summed(dimensions, moments_us)
+        return self if found.moments_us is None else replace(found, of_caches=True)
 
     def timed(
         self, dimensions: Iterable[str], moments_us: Iterable[int] = (), *, finely: bool = False
@@ -180,6 +189,7 @@ class Selection:
             timed=self.by_times,
             days=slots_for(len(self._edge_days_us())) if self.daily else None,
             noted=self.of_finding,
+            caches=self.of_caches,
         )
 
     def values(self) -> dict[str, object]:
@@ -263,6 +273,8 @@ def _summed(ledger: Ledger, shape: SelectionShape, edges: int) -> ir.Table:
     bounds = _bounds(_EDGE, edges)
     if shape.days is not None:
         return ledger.summed_daily(bounds, _bounds(_DAY, shape.days))
+    if shape.caches:
+        return ledger.summed_caches(bounds)
     if shape.finer:
         return ledger.summed_finely(bounds, alone=shape.alone)
     if shape.timed:

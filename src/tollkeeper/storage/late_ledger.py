@@ -101,6 +101,9 @@ class LateLedger:
     def sums_finely(self) -> bool:
         return self._required().sums_finely()
 
+    def summed_caches(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return self._required().summed_caches(edges)
+
     def notes_entries(self) -> bool:
         return self._required().notes_entries()
 

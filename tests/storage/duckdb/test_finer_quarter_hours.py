@@ -99,6 +99,8 @@ def as_before_finer_sums(path: Path) -> None:
         for finding in NOTED:
             connection.execute(f"DROP TABLE noted_{finding}")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN noted")
+        connection.execute("DROP TABLE cache_quarter_hours")
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN cached")
         connection.execute("DROP TABLE several_entries")  # and later than that
         connection.execute("ALTER TABLE summed_entries DROP COLUMN several")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_FINER_SINCE])

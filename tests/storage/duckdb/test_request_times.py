@@ -67,6 +67,8 @@ def test_an_older_ledger_gets_its_rows_in_steps(tmp_path: Path) -> None:
         for finding in NOTED:
             connection.execute(f"DROP TABLE noted_{finding}")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN noted")
+        connection.execute("DROP TABLE cache_quarter_hours")
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN cached")
         connection.execute("DROP TABLE several_entries")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN several")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_TIMED_SINCE])

@@ -44,6 +44,7 @@ def path(tmp_path: Path) -> Path:
                     cost_nanos=number + 1,
                     session_id=f"s{number % 27}",  # some go on, others have one entry
                     input_tokens=10,
+                    cache_read_tokens=1,
                     output_tokens=5,
                     price_key="small",
                     call_id=f"c{number // 2}",
@@ -67,10 +68,13 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
     summed = half if point == "ledger.sums.before" else ENTRIES
     days = {"ledger.days.before", "ledger.days.after"}
     of_several = {"ledger.several.before", "ledger.several.after", *days}
-    late = {"ledger.finer.after", "ledger.notes.before", "ledger.notes.after", *of_several}
+    of_notes = {"ledger.notes.before", "ledger.notes.after", *of_several}
+    late = {"ledger.finer.after", "ledger.caches.before", "ledger.caches.after", *of_notes}
     finely = ENTRIES if point in late else half
     noted = ENTRIES if point in {"ledger.notes.after", *of_several} else half
     assert noted_of(path) == (noted, noted)
+    cached = ENTRIES if point in {"ledger.caches.after", *of_notes} else half
+    assert caches_of(path) == (cached, cached)
     assert sums_of(path) == (summed, *of_the_first(path, summed))
     assert finer_sums_of(path) == (finely, *of_the_first(path, finely))
     timed = (
@@ -90,6 +94,7 @@ def test_killed_over_its_sums_a_ledger_has_each_entry_in_them_once(path: Path, p
     assert finer_sums_of(path) == (ENTRIES, *of_the_first(path, ENTRIES))
     assert times_of(path) == (ENTRIES, ENTRIES)
     assert noted_of(path) == (ENTRIES, ENTRIES)
+    assert caches_of(path) == (ENTRIES, ENTRIES)
     assert several_of(path) == (ENTRIES, ENTRIES)
 
 
@@ -98,6 +103,14 @@ def noted_of(path: Path) -> tuple[object, ...]:
     with closing(duckdb.connect(str(path))) as connection:
         (counted,) = connection.table("summed_entries").project("noted").fetchall()
         (found,) = connection.table("noted_small_calls").aggregate("count(*)").fetchall()
+    return *counted, *found
+
+
+def caches_of(path: Path) -> tuple[object, ...]:
+    """Give how many entries were looked at for caches, and how many are in sums: each is."""
+    with closing(duckdb.connect(str(path))) as connection:
+        (counted,) = connection.table("summed_entries").project("cached").fetchall()
+        (found,) = connection.table("cache_quarter_hours").aggregate("sum(sign)::BIGINT").fetchall()
     return *counted, *found
 
 

@@ -128,6 +128,8 @@ def as_before_finer_sums(path: Path) -> None:
         connection.execute("ALTER TABLE summed_entries DROP COLUMN finer")
         connection.execute("DROP TABLE noted_entries")  # which came later
         connection.execute("ALTER TABLE summed_entries DROP COLUMN noted")
+        connection.execute("DROP TABLE cache_quarter_hours")
+        connection.execute("ALTER TABLE summed_entries DROP COLUMN cached")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_FINER_SINCE])
 
 

@@ -23,6 +23,7 @@ from tollkeeper.ledger_sums import CallsApart
 from tollkeeper.ports import NO_JOBS, NO_VALUES, Position
 from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.duckdb import (
+    cache_sums,
     days,
     finer_quarter_hours,
     job_states,
@@ -176,6 +177,10 @@ class DuckDbLedger:
         finer = finer_quarter_hours
         with self._cursor() as cursor:
             return not quarter_hours.more_follow(cursor, finer.COUNT, finer.LEFT_MAX)
+
+    def summed_caches(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        """Give the sums of calls that used a cache, and single ones at their edges."""
+        return cache_sums.together(self._entries, edges)
 
     def notes_entries(self) -> bool:
         """Say whether all entries but a few were looked at."""

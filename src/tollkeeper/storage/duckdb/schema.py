@@ -14,6 +14,7 @@ import duckdb
 
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.storage.columns import Kind
+from tollkeeper.storage.duckdb.savings_schema import CACHE_NOTES, CACHE_SUMS, NOTES
 
 TYPES: Final[Mapping[Kind, str]] = {
     Kind.TEXT: "VARCHAR",
@@ -284,46 +285,6 @@ CREATE TABLE finer_quarter_hours ({_SUMS},
 """Finer sums have how long requests took as well. Those of an older ledger are made anew, with
 the sessions of a customer side by side."""
 
-_NOTED: Final = (
-    "org, team, user_id, user_name, key_id, key_name, end_customer, session_id, tool,"
-    " tool_version, provider, model_requested, model_served, endpoint, wire, streamed, status,"
-    " outcome, error_code, basis, unpriced_reason, input_tokens, cache_read_tokens,"
-    " cache_write_tokens, cache_write_1h_tokens, input_audio_tokens, input_image_tokens,"
-    " input_video_tokens, input_tool_tokens, cache_read_audio_tokens, cache_read_image_tokens,"
-    " cache_read_video_tokens, output_tokens, reasoning_tokens, output_audio_tokens,"
-    " output_image_tokens, output_video_tokens, units, cost_usd, price_key, tier, tags, tokens_in,"
-    " tokens_out, requests, errors, unpriced, price_provider, tier_served, batch, speed, geo,"
-    " terms, revision, sign"
-)
-
-
-def _noted(finding: str, also: str = "") -> str:
-    """Make an empty table with columns of entries, and some more."""
-    return (
-        f"CREATE TABLE noted_{finding} AS"  # noqa: S608 - names of ours
-        f" SELECT call_id, part, corrects, source, started_at, {_NOTED}{also} FROM entries LIMIT 0"
-    )
-
-
-_NOTES: Final = (
-    *(_noted(finding) for finding in ("retry_storms", "duplicate_calls", "small_calls")),
-    "ALTER TABLE summed_entries ADD COLUMN noted BIGINT DEFAULT 0",
-)
-"""Copies of the entries that findings may be about; ``noted`` counts those that were looked at."""
-
-_CACHE_NOTES: Final = (
-    _noted(
-        "expired_caches",
-        ", started_at AS before_at, epoch(started_at) AS gap_s, cache_read_tokens AS kept_tokens,"
-        " started_at AS anew_before_at, started_at AS anew_after_at",
-    ),
-    "DELETE FROM noted_retry_storms",
-    "DELETE FROM noted_duplicate_calls",
-    "DELETE FROM noted_small_calls",
-    "UPDATE summed_entries SET noted = 0",
-)
-"""Calls that write to a cache anew, and what was before them. Entries are looked at anew."""
-
 _SEVERAL: Final = (
     "CREATE TABLE several_entries AS SELECT 0::BIGINT AS entry_number, * FROM entries LIMIT 0",
     "ALTER TABLE summed_entries ADD COLUMN several BIGINT DEFAULT 0",
@@ -343,9 +304,10 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _REQUEST_TIMES,
     _DAYS,
     _FINER_TIMES,
-    _NOTES,
-    _CACHE_NOTES,
+    NOTES,
+    CACHE_NOTES,
     _SEVERAL,
+    CACHE_SUMS,
 )
 
 

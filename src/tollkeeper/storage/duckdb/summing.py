@@ -13,6 +13,7 @@ import duckdb
 from tollkeeper.domain.zones import UnevenDays
 from tollkeeper.failpoints import FailPoint
 from tollkeeper.storage.duckdb import (
+    cache_sums,
     days,
     finer_quarter_hours,
     noted_entries,
@@ -23,10 +24,8 @@ from tollkeeper.storage.duckdb import (
 from tollkeeper.storage.duckdb.handle import Handle, transaction
 from tollkeeper.telemetry import logger
 
-_COUNT_OF: Final = {
-    each.SLOT: each.COUNT
-    for each in (quarter_hours, finer_quarter_hours, request_times, days, several_entries)
-}
+_SUMS: Final = (quarter_hours, finer_quarter_hours, request_times, days, cache_sums)
+_COUNT_OF: Final = {each.SLOT: each.COUNT for each in (*_SUMS, several_entries)}
 _COUNTS: Final = f"SELECT {', '.join(_COUNT_OF.values())} FROM summed_entries"  # noqa: S608
 
 _LOOSE: Final = {
@@ -43,6 +42,7 @@ STEPS: Final = 8
 
 _left_of_times = partial(quarter_hours.left, count=request_times.COUNT)
 _left_of_finer = partial(quarter_hours.left, count=finer_quarter_hours.COUNT)
+_left_of_caches = partial(quarter_hours.left, count=cache_sums.COUNT)
 _left_of_notes = partial(quarter_hours.left, count=noted_entries.COUNT)
 _left_of_several = partial(quarter_hours.left, count=several_entries.COUNT)
 
@@ -96,6 +96,13 @@ class Summing:
                 finer_quarter_hours.sum_up(cursor)
                 self._failpoint("ledger.finer.before")
             self._failpoint("ledger.finer.after")
+        for _ in range(steps):
+            with self._step(_left_of_caches, left_max) as cursor:
+                if cursor is None:
+                    break
+                cache_sums.sum_up(cursor)
+                self._failpoint("ledger.caches.before")
+            self._failpoint("ledger.caches.after")
         for _ in range(steps):
             with self._step(_left_of_notes, left_max) as cursor:
                 if cursor is None:

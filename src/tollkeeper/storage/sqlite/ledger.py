@@ -24,6 +24,7 @@ from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.ledger_tables import require_tag_key, table
 from tollkeeper.storage.plain_calls import PlainCalls
 from tollkeeper.storage.sqlite import (
+    cache_sums,
     days,
     finer_quarter_hours,
     functions,
@@ -52,7 +53,7 @@ _LOG_BYTES_MAX: Final = 64 << 20
 _OF_FUNCTIONS: Final = ("user-defined function raised exception", "string or blob too big")
 
 
-class SqliteLedger(noted_entries.NoGaps, PlainCalls):
+class SqliteLedger(cache_sums.CacheSums, noted_entries.Notes, PlainCalls):
     """The ledger in one SQLite file.
 
     Opening raises LedgerInUse when another process has the file, and LedgerUnavailable
@@ -182,13 +183,9 @@ class SqliteLedger(noted_entries.NoGaps, PlainCalls):
         return days.together(self._entries, quarters, self._days, edges, edge_days)
 
     def notes_entries(self) -> bool:
-        """Say whether all entries but a few were looked at."""
+        """Say whether notes are of use."""
         with self.snapshot():
             return noted_entries.are_of_use(self._snapshots.connection)
-
-    def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
-        """Give the noted entries."""
-        return noted_entries.together(self._entries, finding, begin, end)
 
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""

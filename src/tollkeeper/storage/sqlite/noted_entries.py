@@ -60,11 +60,19 @@ def _integers(slot: str) -> object:
     """Stand for a list of whole numbers."""
 
 
-class NoGaps:
-    """Says that nothing is noted of what came before an entry: whoever asks reads all calls.
+class Notes:
+    """Gives noted entries, a part of the ledger, and says that nothing is noted of what came before.
 
     To find all calls of a session SQLite would have to read the whole ledger.
     """
+
+    def entries(self) -> ir.Table:
+        """Give the entries table as an Ibis expression."""
+        raise NotImplementedError
+
+    def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
+        """Give the noted entries."""
+        return together(self.entries(), finding, begin, end)
 
     def notes_gaps(self) -> bool:
         """Say that none are."""

@@ -214,6 +214,43 @@ Findings are numbered as in ``domain.noted.NOTED``."""
 _MORE_NOTES: Final = ("DELETE FROM noted_entries", "UPDATE summed_entries SET noted = 0")
 """Entries are looked at anew, for findings that were not noted before."""
 
+_CACHE_SUMS: Final = (
+    """
+CREATE TABLE cache_quarter_hours (
+    started_at INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    org TEXT NOT NULL,
+    team TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    tool_version TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    model_requested TEXT NOT NULL,
+    model_served TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    wire TEXT NOT NULL,
+    streamed INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    error_code TEXT NOT NULL,
+    basis TEXT NOT NULL,
+    unpriced_reason TEXT NOT NULL,
+    tier TEXT NOT NULL,
+    saved_known INTEGER NOT NULL,
+    saved_usd INTEGER,
+    tokens_cached INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL,
+    cache_write_1h_tokens INTEGER NOT NULL,
+    sign INTEGER NOT NULL
+)
+""",
+    "CREATE INDEX cache_quarter_hours_by_start ON cache_quarter_hours (started_at)",
+    "ALTER TABLE summed_entries ADD COLUMN cached INTEGER NOT NULL DEFAULT 0",
+)
+"""Sums of calls that used a cache; ``cached`` counts the entries that were looked at."""
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
         *(_ENTRIES, *_INDEXES, *_BESIDE, _QUARTER_HOURS),
@@ -224,6 +261,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     FINER,
     _NOTES,
     _MORE_NOTES,
+    _CACHE_SUMS,
 )
 
 _VERSIONS: Final = (

@@ -11,7 +11,13 @@ from typing import Final
 
 from tollkeeper.domain.zones import UnevenDays
 from tollkeeper.failpoints import FailPoint
-from tollkeeper.storage.sqlite import days, finer_quarter_hours, noted_entries, quarter_hours
+from tollkeeper.storage.sqlite import (
+    cache_sums,
+    days,
+    finer_quarter_hours,
+    noted_entries,
+    quarter_hours,
+)
 from tollkeeper.storage.sqlite.handle import Handle, transaction
 from tollkeeper.telemetry import logger
 
@@ -19,6 +25,7 @@ STEPS: Final = 20
 """So many steps of each kind of sums are made each time that a ledger is maintained."""
 
 _left_of_finer = partial(quarter_hours.left, count=finer_quarter_hours.COUNT)
+_left_of_caches = partial(quarter_hours.left, count=cache_sums.COUNT)
 _left_of_notes = partial(quarter_hours.left, count=noted_entries.COUNT)
 
 
@@ -74,6 +81,13 @@ class Summing:
                 finer_quarter_hours.sum_up(connection)
                 self._failpoint("ledger.finer.before")
             self._failpoint("ledger.finer.after")
+        for _ in range(steps):
+            with self._step(_left_of_caches, left_max) as connection:
+                if connection is None:
+                    break
+                cache_sums.sum_up(connection)
+                self._failpoint("ledger.caches.before")
+            self._failpoint("ledger.caches.after")
         for _ in range(steps):
             with self._step(_left_of_notes, left_max) as connection:
                 if connection is None:
