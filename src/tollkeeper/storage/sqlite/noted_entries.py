@@ -61,7 +61,7 @@ def _integers(slot: str) -> object:
 
 
 class Notes:
-    """Gives noted entries, a part of the ledger, and says that nothing is noted of what came before.
+    """Gives noted entries, and says that nothing is noted of what came before them.
 
     To find all calls of a session SQLite would have to read the whole ledger.
     """
