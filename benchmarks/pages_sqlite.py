@@ -82,10 +82,11 @@ _METHOD: Final = """\
 Sums by the quarter-hour (decision 36) are kept in SQLite as well: Overview, What changed, Keys, and
 all of Explore that adds up or counts people and keys are answered from them. Sessions, customers,
 tags and percentiles are answered from finer sums, narrow rows of whole numbers (decision 45), read
-once for each question and grouped by numbers (decision 48).
+once for each question and grouped by numbers (decision 48); percentiles are ranked as columns, and
+single calls ordered by an index (decision 51).
 SQLite reads whole rows, one after the other, and sorts them to group them, each query on one core
 (Overview and Explore ask two at a time, decision 49), so that what has to read single entries
-(Savings, groups by call) takes many times as long as with DuckDB, which reads single columns on all
+(Savings) takes many times as long as with DuckDB, which reads single columns on all
 cores. Which engine when: [configuration.md](configuration.md).
 """
 

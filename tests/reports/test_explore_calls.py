@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ledger_entries import START_US, ledger_entry
-from ledgers import open_duckdb
+from ledgers import open_duckdb, open_sqlite
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import LedgerEntry
 from tollkeeper.ports import Position
@@ -20,6 +20,7 @@ from tollkeeper.reports.filters import parse_filters
 from tollkeeper.reports.masking import MaskedLedger
 from tollkeeper.reports.period import Period
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+from tollkeeper.storage.sqlite.ledger import SqliteLedger
 
 DAY_US = 86_400_000_000
 END_US = START_US + 7 * DAY_US
@@ -42,9 +43,11 @@ def entry(number: int) -> LedgerEntry:
     )
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDbLedger]:
-    with closing(open_duckdb(tmp_path_factory.mktemp("calls"))) as opened:
+@pytest.fixture(scope="module", params=[open_duckdb, open_sqlite])
+def ledger(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DuckDbLedger | SqliteLedger]:
+    with closing(request.param(tmp_path_factory.mktemp("calls"))) as opened:
         entries = [entry(number) for number in range(COUNT)]
         opened.append(entries[: COUNT // 2], Position("segment", 1))
         opened.sum_up(left_max=0)
@@ -65,7 +68,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDbLedger]:
     ],
 )
 def test_calls_come_in_the_order_of_one_query(
-    ledger: DuckDbLedger,
+    ledger: DuckDbLedger | SqliteLedger,
     monkeypatch: pytest.MonkeyPatch,
     metric: str,
     by: str,
@@ -83,7 +86,7 @@ def test_calls_come_in_the_order_of_one_query(
     ]
     in_steps = [explore(masked, scope, each, PERIOD.end_us) for each in asked]
     with monkeypatch.context() as changed:
-        changed.setattr(DuckDbLedger, "keeps_calls_apart", lambda _: False)
+        changed.setattr(type(ledger), "keeps_calls_apart", lambda _: False)
         at_once = [explore(masked, scope, each, PERIOD.end_us) for each in asked]
     assert in_steps[0].groups > 4
     for one, other in zip(in_steps, at_once, strict=True):

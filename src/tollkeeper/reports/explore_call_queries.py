@@ -18,7 +18,15 @@ from tollkeeper.ledger_sums import ENTRY_NUMBER
 from tollkeeper.ports import Ledger
 from tollkeeper.reports import bindings
 from tollkeeper.reports.explore_queries import WEIGHTS, first_of, ordered, weighed
-from tollkeeper.reports.explore_spans import AMONG, BEFORE, NOW, SPAN_COLUMN, PivotShape, in_spans
+from tollkeeper.reports.explore_spans import (
+    AMONG,
+    BEFORE,
+    CALL,
+    NOW,
+    SPAN_COLUMN,
+    PivotShape,
+    in_spans,
+)
 from tollkeeper.reports.many_groups import as_they_stand, put_together
 from tollkeeper.reports.selection import conditions
 
@@ -69,14 +77,15 @@ def first_by_text(
 ) -> ir.Table:
     """Give the same by texts, of those that weigh as much as the slots say.
 
-    ``unknown`` has for each weight whether it is NULL; nothing, where groups have no weight.
+    ``unknown`` has for each weight whether it is NULL. Without it all are ordered, by weight first.
     """
     found, order = _each(ledger, shape, now)
     for index, (name, null) in enumerate(zip(WEIGHED_BY, unknown, strict=False)):
         weight = found[name]
         slot = bindings.text(f"{WEIGHT}_{index}").cast(weight.type())
         found = found.filter(weight.isnull() if null else weight == slot)
-    texts = order[WEIGHTS if unknown else 0 :]
+    after_call = len(shape.groups.group_by) - 1 - shape.groups.group_by.index(CALL)
+    texts = order[WEIGHTS if unknown else 0 : len(order) - after_call]  # no two are of one call
     return _told_apart(ledger, found, texts, shape)
 
 

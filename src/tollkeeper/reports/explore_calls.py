@@ -47,7 +47,7 @@ def first_calls(
     """
     several = ledger.run(queries.kept_of_several(ledger, shape), values)
     single: list[Row] = []
-    if begins_now(shape):
+    if begins_now(shape) and entries >= shape.limit:
         single = _single(ledger, shape, values, now=True)
     if len(single) < shape.limit:
         single = _single(ledger, shape, values, now=False)
@@ -83,7 +83,7 @@ def _single(
     sure: list[Row] = []
     unknown: tuple[bool, ...] = ()
     slots: dict[str, Any] = {}
-    if shape.sort != "name":
+    if shape.sort != "name" and ledger.hashes_texts():  # whoever reads rows has the texts as well
         found = sorted(ledger.run(queries.first_by_weight(ledger, read, now), values), key=weights)
         single = _only_ones(found)
         if len(found) < read.limit:

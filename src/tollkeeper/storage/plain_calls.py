@@ -14,22 +14,6 @@ FURTHER: Final = "attempt > 1 OR part > 0 OR corrects <> '' OR sign <> 1"
 SQL of every engine."""
 
 
-class PlainCalls:
-    """The part of the ``Ledger`` port that is about calls with several entries: none are kept."""
-
-    def entries(self) -> ir.Table:
-        """Give the entries table."""
-        raise NotImplementedError
-
-    def keeps_calls_apart(self) -> bool:
-        """Say that they are not."""
-        return False
-
-    def calls_apart(self) -> CallsApart:
-        """Give all entries, and those of calls that have several."""
-        return apart(self.entries())
-
-
 def apart(entries: ir.Table) -> CallsApart:
     """Give all entries with their numbers, and those of calls that have a further one."""
     every = entries.mutate(**{ENTRY_NUMBER: entries.rowid()})

@@ -130,6 +130,8 @@ def as_before_finer_sums(path: Path) -> None:
         connection.execute("ALTER TABLE summed_entries DROP COLUMN noted")
         connection.execute("DROP TABLE cache_quarter_hours")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN cached")
+        for index in ("entries_further", "entries_narrow"):
+            connection.execute(f"DROP INDEX {index}")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_FINER_SINCE])
 
 

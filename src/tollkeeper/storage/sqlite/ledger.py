@@ -22,7 +22,6 @@ from tollkeeper.storage import plain_ranks
 from tollkeeper.storage.bound_sql import BoundSql
 from tollkeeper.storage.columns import COLUMNS, TABLE
 from tollkeeper.storage.ledger_tables import require_tag_key, table
-from tollkeeper.storage.plain_calls import PlainCalls
 from tollkeeper.storage.sqlite import (
     cache_sums,
     days,
@@ -36,6 +35,7 @@ from tollkeeper.storage.sqlite import (
 from tollkeeper.storage.sqlite.compiler import compiled, micros_of
 from tollkeeper.storage.sqlite.handle import Handle, Settings, transaction, written_aside
 from tollkeeper.storage.sqlite.numbered_parts import NumberedPart, numbered_parts, read
+from tollkeeper.storage.sqlite.several_entries import CallsByIndex
 from tollkeeper.storage.sqlite.snapshots import Snapshots
 from tollkeeper.storage.sqlite.summing import STEPS, Summing
 from tollkeeper.storage.sqlite.value_columns import together
@@ -53,7 +53,7 @@ _LOG_BYTES_MAX: Final = 64 << 20
 _OF_FUNCTIONS: Final = ("user-defined function raised exception", "string or blob too big")
 
 
-class SqliteLedger(cache_sums.CacheSums, noted_entries.Notes, PlainCalls):
+class SqliteLedger(cache_sums.CacheSums, noted_entries.Notes, CallsByIndex):
     """The ledger in one SQLite file.
 
     Opening raises LedgerInUse when another process has the file, and LedgerUnavailable

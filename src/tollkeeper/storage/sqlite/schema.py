@@ -16,6 +16,7 @@ from tollkeeper import clock
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.storage.columns import Kind
 from tollkeeper.storage.sqlite.finer_schema import STATEMENTS as FINER
+from tollkeeper.storage.sqlite.several_entries import STATEMENTS as CALLS
 
 TYPES: Final[Mapping[Kind, str]] = {
     Kind.TEXT: "TEXT",
@@ -262,6 +263,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _NOTES,
     _MORE_NOTES,
     _CACHE_SUMS,
+    CALLS,
 )
 
 _VERSIONS: Final = (
