@@ -100,7 +100,8 @@ class LedgerSums(Protocol):
         is when the one before started, ``gap_s`` how long it had ended, ``kept_tokens`` what it
         read from the cache and wrote to it; ``anew_before_at`` and ``anew_after_at`` are the
         nearest that wrote most of their prompt anew. All are NULL where there is none. Not to
-        be used for ``open_sessions``.
+        be used for ``open_sessions``, nor for sessions with a call whose ``kept_tokens`` are
+        ``NOT_KNOWN``.
         """
 
     def open_sessions(self) -> frozenset[str]:

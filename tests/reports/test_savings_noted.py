@@ -22,6 +22,7 @@ from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry, Outcome
 from tollkeeper.ports import Position
 from tollkeeper.reports.parameters import savings_question
 from tollkeeper.reports.savings import Savings, savings
+from tollkeeper.storage.duckdb import noted_entries
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
 from tollkeeper.storage.sqlite.ledger import SqliteLedger
 
@@ -119,17 +120,23 @@ QUESTIONS = st.tuples(
 def ledger(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Noting]:
+    """Give a ledger in which some sessions are long ones."""
     opened: Noting
     folder = tmp_path_factory.mktemp("noted")
     opened = open_duckdb(folder) if request.param == "duckdb" else open_sqlite(folder)
-    yield opened
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(noted_entries, "LONG_CALLS", 12)
+        yield opened
     opened.close()
 
 
 def stored(ledger: Noting, entries: Sequence[LedgerEntry], first: int, then: int) -> Scope:
     """Put entries into an organisation of their own, in three batches; the last is not noted."""
     org = f"noted-{next(_numbers)}"
-    mine = [entry._replace(org=org) for entry in entries]
+    mine = [
+        entry._replace(org=org, session_id=entry.session_id and f"{org} {entry.session_id}")
+        for entry in entries
+    ]
     for number, batch in enumerate((mine[:first], mine[first : first + then])):
         ledger.append(batch, Position(org, number))
         ledger.sum_up(left_max=0)
@@ -147,6 +154,7 @@ def check(
 ) -> Savings:
     entries = [entry for burst in bursts for entry in burst.entries()]
     scope = replace(stored(ledger, entries, first, then), teams=teams)
+    filters = filters.replace("session:s1", f'session:"{scope.org} s1"')
     asked = {"period": "30d", "tz": "Europe/Berlin", "filter": filters}
     question = savings_question(asked, NOW_US)
     found = savings(ledger, scope, question, PRICES)

@@ -29,5 +29,8 @@ CACHE_FAMILY: Final = "claude"
 """Part of the names of models whose caches' lives are known."""
 
 CACHE_TOKENS_MIN: Final = 1_024
+NOT_KNOWN: Final = -1
+"""Stands for the tokens that a call left in a cache, where nothing is noted of what it was."""
+
 SMALL_OUT_TOKENS: Final = 64
 SMALL_IN_TOKENS: Final = 2_000

@@ -16,6 +16,7 @@ import ibis
 from tollkeeper.domain import usage as u
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import Basis
+from tollkeeper.domain.noted import NOT_KNOWN
 from tollkeeper.domain.price_plan import PricePlan
 from tollkeeper.domain.price_sums import piece_price
 from tollkeeper.ports import Ledger
@@ -286,9 +287,11 @@ def _in_between(moment: ir.TimestampValue) -> ir.BooleanValue:
 
 @lru_cache(16)
 def _apart(ledger: Ledger, shape: SelectionShape) -> ir.Table:
-    """Give the sessions of which it is not noted what came before one that is in no period."""
+    """Give the sessions of which it is not noted what came before a call that is in no period, or
+    before any call."""
     table = _noted(ledger, shape)
     found = [_in_between(table[name]) for name in ("before_at", "anew_before_at", "anew_after_at")]
+    found.append(table.kept_tokens == NOT_KNOWN)
     return table.filter(ibis.or_(*found)).select("session_id").distinct()
 
 

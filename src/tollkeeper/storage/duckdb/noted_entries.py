@@ -16,7 +16,7 @@ import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 
-from tollkeeper.domain.noted import EXPIRED, WINDOW_S
+from tollkeeper.domain.noted import EXPIRED, NOT_KNOWN, WINDOW_S
 from tollkeeper.ports import BOUND_PREFIX
 from tollkeeper.storage.columns import Column, Kind
 from tollkeeper.storage.duckdb import finer_quarter_hours, quarter_hours
@@ -35,6 +35,9 @@ _UNTIL: Final = "noted_until"
 
 LEFT_MAX: Final = 100_000
 """Where more entries than these were not looked at yet, notes are of no use."""
+
+LONG_CALLS: Final = 5_000
+"""A session of more calls is a long one."""
 
 _SPAN: Final = "rowid >= $first AND rowid < $after"
 _NAMES: Final = ", ".join(column.name for column in ROW)
@@ -56,16 +59,30 @@ _NEAR: Final = (
 
 
 _SESSIONS: Final = f"SELECT DISTINCT session_id FROM entries WHERE {_SPAN} AND {USES_CACHE}"  # noqa: S608
-_SINCE: Final = f"""
-SELECT min(started_at) FROM finer_quarter_hours WHERE session_number IN (
-    SELECT number FROM sessions WHERE session_id IN ({_SESSIONS})
+_LONG: Final = "(SELECT unnest($long::VARCHAR[]))"
+_LENGTHS: Final = f"""
+SELECT min(since) FILTER (WHERE calls <= $most), list(session_id) FILTER (WHERE calls > $most)
+FROM (
+    SELECT any_value(session_id) AS session_id, sum(requests) AS calls, min(started_at) AS since
+    FROM finer_quarter_hours
+    WHERE session_number IN (SELECT number FROM sessions WHERE session_id IN ({_SESSIONS}))
+    GROUP BY session_number
 )
 """  # noqa: S608 - names of ours
-"""When the first of these sessions began: only later entries have to be read again for them."""
+"""When the first of these sessions began, and which are long: only later entries have to be read
+again for all others."""
 
+_KNOWN_LONG: Final = (
+    f"SELECT DISTINCT session_id FROM noted_{EXPIRED} WHERE kept_tokens = {NOT_KNOWN}"  # noqa: S608
+)
 _ANEW: Final = f"CASE WHEN {WRITES_ANEW} THEN started_at END"
 _CACHES: Final = (
-    f"DELETE FROM noted_{EXPIRED} WHERE session_id IN ({_SESSIONS})",  # noqa: S608
+    f"UPDATE noted_{EXPIRED} SET kept_tokens = {NOT_KNOWN}"  # noqa: S608
+    f" WHERE session_id IN {_LONG} AND kept_tokens IS DISTINCT FROM {NOT_KNOWN}",
+    f"INSERT INTO noted_{EXPIRED} BY NAME SELECT {_NAMES}, {NOT_KNOWN} AS kept_tokens"  # noqa: S608
+    f" FROM entries WHERE {_SPAN} AND {USES_CACHE} AND {WRITES_ANEW} AND session_id IN {_LONG}",
+    f"DELETE FROM noted_{EXPIRED}"  # noqa: S608
+    f" WHERE session_id IN ({_SESSIONS}) AND session_id NOT IN {_LONG}",
     f"""
 INSERT INTO noted_{EXPIRED} BY NAME
 SELECT * EXCLUDE (anew) FROM (
@@ -80,14 +97,16 @@ SELECT * EXCLUDE (anew) FROM (
         min({_ANEW}) OVER (cache ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
             AS anew_after_at
     FROM entries
-    WHERE rowid < $after AND started_at >= $since AND {USES_CACHE} AND session_id IN ({_SESSIONS})
+    WHERE rowid < $after AND started_at >= $since AND {USES_CACHE}
+        AND session_id IN ({_SESSIONS}) AND session_id NOT IN {_LONG}
     WINDOW cache AS (PARTITION BY org, session_id, key_id, {MODEL} ORDER BY started_at, entry_id)
 ) WHERE anew ORDER BY started_at
 """,  # noqa: S608 - names of ours
 )
 """Of each call that writes to a cache anew: the one before it of the same session, key and model,
 how many seconds after its end it came, what that one had left in the cache; and the nearest that
-wrote anew before and after."""
+wrote anew before and after. Long sessions would have to be read again with each step: what was
+before their calls is not known here."""
 
 
 def table_of(finding: str) -> str:
@@ -179,8 +198,10 @@ def sum_up(cursor: duckdb.DuckDBPyConnection, step: int = quarter_hours.STEP) ->
     first, after = quarter_hours.next_entries(cursor, COUNT, step)
     finely = quarter_hours.summed_entries(cursor, finer_quarter_hours.COUNT)
     span = {"first": first, "after": max(first, min(after, finely))}
-    (since,) = cursor.execute(_SINCE, span).fetchall()
-    values = {**_stretch(cursor, span), **span, "since": since[0] or _NEVER}
+    ((since, long),) = cursor.execute(_LENGTHS, {**span, "most": LONG_CALLS}).fetchall()
+    known = cursor.execute(_KNOWN_LONG).fetchall()
+    long = sorted({*(long or ()), *(session for (session,) in known)})
+    values = {**_stretch(cursor, span), **span, "since": since or _NEVER, "long": long}
     for finding, note in NOTES.items():
         name = table_of(finding)
         for statement in _CACHES if finding == EXPIRED else _statements(name, note):
