@@ -280,8 +280,8 @@ time does, misses it if half of that is more, and between the two only a quiet m
 """
 _PAPER_NOTE: Final = f"""\
 The last column was not measured: it is the straight line through the two largest sizes. At
-{_PAPER:,} entries whatever looks at each value (percentiles, Savings) has some seventy million of
-them in two periods of thirty days, which takes seconds to minutes.
+{_PAPER:,} entries whatever looks at each value (percentiles) has some seventy million of them in
+two periods of thirty days, which takes seconds to minutes.
 """
 _METHOD: Final = """\
 Entries are summed up by the quarter-hour, with whatever they have in common, in the ledger's own
@@ -296,10 +296,10 @@ call are asked of the entries themselves, by what they are ordered by; the few c
 entries are kept apart (decision 50). Where entries have less in common than this company's, sums
 have more rows: at worst one for each entry.
 
-Savings looks at two periods of single calls for storms, duplicates and caches that ran out. Most
-of what is left of its time is two groupings of all calls by whole numbers, and the order of the
-calls within each session. To hold a second at ten million entries it would have to keep what it
-found of days that are over, and look at them again only where late entries or corrections came.
+Savings reads notes of the calls that storms, duplicates, small calls and caches that ran out may be
+about, and sums of calls that used a cache (decision 52). Most of what is left of its time are
+sessions whose calls have to be put in order: those with a call between the two periods, very long
+ones, and all where something is filtered.
 """
 
 
