@@ -46,10 +46,12 @@ def first_calls(
     ``entries`` is how many there are in both periods, as they stand.
     """
     several = ledger.run(queries.kept_of_several(ledger, shape), values)
+    (counted,) = ledger.run(queries.counted_of_several(ledger, shape), values)
+    singles = entries - counted["entries"]
     single: list[Row] = []
-    if begins_now(shape) and entries >= shape.limit:
+    if begins_now(shape) and singles >= shape.limit:
         single = _single(ledger, shape, values, now=True)
-    if len(single) < shape.limit:
+    if len(single) < min(shape.limit, singles):
         single = _single(ledger, shape, values, now=False)
     likely = _likely([*several, *single], shape.limit)
     call = many_column(shape)
@@ -60,8 +62,7 @@ def first_calls(
     }
     shown = ShownShape(shape._replace(limit=1), times, by_text=True, or_none=False)
     ledger.set_aside(SHOWN, rows_shown(ledger, shown), values)
-    (counted,) = ledger.run(queries.counted_of_several(ledger, shape), values)
-    groups = entries - counted["entries"] + (several[0]["groups_"] if several else 0)
+    groups = singles + (several[0]["groups_"] if several else 0)
     rows = ledger.run(placed_shown(ledger, shown, shape.limit), values)
     rows.sort(key=lambda row: row["place_"])
     return FirstSessions([row | {"groups_": groups} for row in rows], NOTHING_APART, shown)
