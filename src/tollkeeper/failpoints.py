@@ -90,7 +90,7 @@ SUMS_POINTS: Final[Mapping[str, str]] = {
     "ledger.days.before": "sums by the day, and what is in them, are in the transaction",
     "ledger.days.after": "it is committed",
 }
-"""Sums of what is in the ledger already; ``tests/storage/duckdb/test_summing_kills.py``."""
+"""Sums of what is in the ledger already; ``test_summing_kills.py`` of each engine's tests."""
 
 ALERT_POINTS: Final[Mapping[str, str]] = {
     "alerts.fire.before": "something is to be told, nothing is written",
