@@ -76,7 +76,7 @@ def test_calls_come_in_the_order_of_one_query(
     sort: str,
     spare: int,
 ) -> None:
-    monkeypatch.setattr(explore_calls, "_SPARE", spare)
+    monkeypatch.setattr(explore_calls, "SPARE", spare)
     groups, chosen = tuple(by.split()), parse_filters(filters)
     question = ExploreQuestion(PERIOD, metric, groups, chosen, sort=sort, limit=4)
     scope, masked = Scope("acme"), MaskedLedger(ledger, "salt", "")

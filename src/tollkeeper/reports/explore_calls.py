@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from tollkeeper.ledger_sums import ENTRY_NUMBER
 from tollkeeper.ports import Ledger
@@ -23,15 +23,14 @@ from tollkeeper.reports.explore_session_queries import (
 )
 from tollkeeper.reports.explore_sessions import (
     NOTHING_APART,
+    SPARE,
     FirstSessions,
     Row,
+    likely,
     weights,
 )
 from tollkeeper.reports.explore_spans import AMONG, PivotShape
 from tollkeeper.reports.usage_queries import GroupShape
-
-_SPARE: Final = 100
-"""So many more entries are read than are shown: some of them are of calls with several."""
 
 
 def first_calls(
@@ -53,12 +52,12 @@ def first_calls(
         single = _single(ledger, shape, values, now=True)
     if len(single) < min(shape.limit, singles):
         single = _single(ledger, shape, values, now=False)
-    likely = _likely([*several, *single], shape.limit)
+    first = likely([*several, *single], shape.limit)
     call = many_column(shape)
     values = {
         **values,
-        AMONG: list({row[call] for row in likely if call in row}),
-        queries.NUMBERS: [row[ENTRY_NUMBER] for row in likely if call not in row],
+        AMONG: list({row[call] for row in first if call in row}),
+        queries.NUMBERS: [row[ENTRY_NUMBER] for row in first if call not in row],
     }
     shown = ShownShape(shape._replace(limit=1), times, by_text=True, or_none=False)
     ledger.set_aside(SHOWN, rows_shown(ledger, shown), values)
@@ -68,19 +67,11 @@ def first_calls(
     return FirstSessions([row | {"groups_": groups} for row in rows], NOTHING_APART, shown)
 
 
-def _likely(found: Sequence[Row], limit: int) -> Sequence[Row]:
-    """Give the groups that come first, and those that weigh as much as the last of them."""
-    if len(found) <= limit:
-        return found
-    last = sorted(map(weights, found))[limit - 1]
-    return [row for row in found if weights(row) <= last]
-
-
 def _single(
     ledger: Ledger, shape: PivotShape, values: Mapping[str, object], *, now: bool
 ) -> list[Row]:
     """Give the first groups of calls with one entry, or more of them: numbers and weights."""
-    read = shape._replace(limit=shape.limit + _SPARE)
+    read = shape._replace(limit=shape.limit + SPARE)
     sure: list[Row] = []
     unknown: tuple[bool, ...] = ()
     slots: dict[str, Any] = {}

@@ -29,6 +29,11 @@ from tollkeeper.reports.explore_values import without
 from tollkeeper.reports.measures import ADDITIVE, MEASURES, Kind, Value, known
 from tollkeeper.reports.usage_queries import GroupShape
 
+SPARE: Final = 100
+"""So many more groups are read than are shown: some weigh as much as the last of these.
+
+Of more than these the texts are asked for, of all."""
+
 Row = Mapping[str, Any]
 NOTHING_APART: Final[Mapping[str, int]] = {}
 _SESSIONS: Final = "sessions"
@@ -57,12 +62,11 @@ def first_sessions(
     count = beside(partial(ledger.run, queries.counted_single_rows(ledger, shape), values))
     several, single = _found(ledger, shape, values, beside, by_text=by_text)
     found = in_order((*several, *single), shape if by_text else None)
-    last = found[shape.limit - 1 : shape.limit + 1]
-    if not by_text and len(last) > 1 and weights(last[0]) == weights(last[1]):
-        by_text = True  # the one whose text comes first is in
+    if not by_text and _may_miss(found, (several, single), shape.limit):
+        by_text = True
         several, single = _found(ledger, shape, values, beside, by_text=by_text)
         found = in_order((*several, *single), shape)
-    kept = found[: shape.limit]
+    kept = found[: shape.limit] if by_text else likely(found, shape.limit)
     session = many_column(shape)
     among = list({row[session] for row in kept})
     shown = ShownShape(shape._replace(limit=1), times, by_text, None in among)
@@ -73,7 +77,8 @@ def first_sessions(
     (counted,) = count()
     groups = counted["groups_"] + (several[0]["groups_"] if several else 0)
     rows, others = shown_rows(ledger, shown, kept, groups, values)
-    return FirstSessions(rows, _apart(rows, others, session), shown)
+    first, others = rows[: shape.limit], [*rows[shape.limit :], *others]
+    return FirstSessions(first, _apart(first, others, session), shown)
 
 
 def shown_rows(
@@ -109,8 +114,8 @@ def _found(
     *,
     by_text: bool,
 ) -> tuple[list[Row], list[Row]]:
-    """Give the first groups in order, and one more: of several rows, and of single ones."""
-    shape = shape._replace(limit=shape.limit + 1)
+    """Give the first groups in order, and some more: of several rows, and of single ones."""
+    shape = shape._replace(limit=shape.limit + SPARE)
     several = beside(
         partial(ledger.run, queries.kept_of_several_rows(ledger, shape, by_text), values)
     )
@@ -120,6 +125,25 @@ def _found(
     if len(single) < shape.limit:
         single = [*ledger.run(queries.kept_of_single_rows(ledger, shape, by_text), values)]
     return list(several()), single
+
+
+def likely(found: Sequence[Row], limit: int) -> Sequence[Row]:
+    """Give the groups that come first, and those that weigh as much as the last of them.
+
+    Whose text comes first among these is known when they are read.
+    """
+    if len(found) <= limit:
+        return found
+    last = sorted(map(weights, found))[limit - 1]
+    return [row for row in found if weights(row) <= last]
+
+
+def _may_miss(found: Sequence[Row], lists: Iterable[Sequence[Row]], limit: int) -> bool:
+    """Tell whether there may be more groups than were read that weigh as much as the last one."""
+    if len(found) <= limit:
+        return False
+    last = weights(found[limit - 1])
+    return any(len(each) >= limit + SPARE and weights(each[-1]) <= last for each in lists)
 
 
 def in_order(rows: Iterable[Row], by_texts_of: PivotShape | None) -> list[Row]:
