@@ -37,6 +37,7 @@ REFUSED = (
     *("/savings?from_model=none&to_model=openai/gpt-5.4-mini", "/why?by=nothing", "/keys?format=x"),
     *("/budget/none", "/calls/none", "/statements/1999-13", "/me?tz=Nowhere"),
     *("/statements/2999-01", "/settings/audit?before=x", "/settings/audit?from=x"),
+    "/adoption?team=none",
 )
 
 

@@ -79,8 +79,8 @@ def adoption(console: Console, viewer: Viewer, query: Query) -> AdoptionPage:
     if team is None and not sees_all:
         team = names[0] if names else None
     with_plans = sees_all and team is None
-    stands(AdoptionPage, console.ledger if with_plans else None)
     found = seen.of_team(team) if team is not None else seen
+    stands(AdoptionPage, console.ledger if with_plans else None)
     weeks = [
         week.company if team is None else week.teams.get(team, Figures(0)) for week in found.weeks
     ]
