@@ -205,7 +205,7 @@ class _Exploring(Asked):
         if self.is_percentile:
             values |= self.ranked.of(None)
         apart = self.first.apart if self.first else NOTHING_APART
-        if apart:
+        if apart and not self.may_be_unknown(values):
             values |= {name: without(total[name], [few]) for name, few in apart.items()}
         elif any(MEASURES[name].kind not in ADDITIVE for name in self.measures):
             kept = self.staged(self.question.group_by, self.question.limit)
@@ -213,6 +213,16 @@ class _Exploring(Asked):
             query = queries.rest(self.ledger, every, kept)
             values |= known_in(self.measures, values | self.ledger.run(query, self.values)[0])
         return self.row({}, values)
+
+    def may_be_unknown(self, values: Mapping[str, Value]) -> bool:
+        """Tell whether an amount that comes to nothing, of some entries, may be one not known."""
+        return any(
+            MEASURES[name].kind is Kind.MONEY
+            and values[f"{name}_{span}"] == 0
+            and bool(values[f"entries_{span}"])
+            for name in self.measures
+            for span in ("now", "before")
+        )
 
     # ------------------------------------------------------------------ groups
 
