@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from ledger_entries import START_US, ledger_entry
 from ledgers import open_duckdb, open_sqlite
 from reports_of_entries import EntriesAlone
 from tollkeeper.domain.access import Scope
-from tollkeeper.domain.ledger import LedgerEntry
+from tollkeeper.domain.ledger import Basis, LedgerEntry
 from tollkeeper.ports import Position
 from tollkeeper.reports import explore_sessions
 from tollkeeper.reports.explore import explore
@@ -75,3 +76,32 @@ def test_sessions_come_in_the_order_of_one_query(
     at_once = explore(EntriesAlone(ledger, "salt", ""), scope, question, PERIOD.end_us)
     assert in_steps == at_once
     assert in_steps.groups > 15
+
+
+@pytest.mark.parametrize("opened", [open_duckdb, open_sqlite])
+def test_what_is_left_over_of_an_amount_is_not_known_where_it_was_not(
+    opened: Callable[[Path], DuckDbLedger | SqliteLedger], tmp_path: Path
+) -> None:
+    """Entries without an amount, which no call without a price stands for: not known, and not 0."""
+    paid = [
+        ledger_entry(entry_id=f"e{number}", session_id="s1", started_at_us=START_US + number)
+        for number in range(3)
+    ]
+    odd = ledger_entry(
+        entry_id="odd",
+        session_id="s2",
+        started_at_us=START_US + 9,
+        cost_nanos=None,
+        basis=Basis.FREE,
+        corrects="earlier",
+    )
+    question = ExploreQuestion(
+        PERIOD, "cost_per_session_usd", ("session",), view="table", sort="requests", limit=1
+    )
+    with closing(opened(tmp_path)) as ledger:
+        ledger.append([*paid, odd], Position("segment", 1))
+        ledger.sum_up(left_max=0)
+        found = explore(MaskedLedger(ledger, "salt", ""), Scope("acme"), question, PERIOD.end_us)
+    assert [row.keys for row in found.rows] == [("s1",)]
+    assert found.other is not None
+    assert found.other.now is None
