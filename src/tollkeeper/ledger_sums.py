@@ -90,12 +90,10 @@ class LedgerSums(Protocol):
         ``notes_entries`` said so.
         """
 
-    def notes_gaps(self) -> bool:
-        """Say whether ``gaps`` can be asked for, where ``noted`` can."""
-
     def gaps(self) -> ir.Table:
         """Give the noted entries of expired caches, and what was before each of them.
 
+        The table has the columns ``storage.noted_entries.GAP_ROW`` and ``GAP_MOMENTS``.
         That is of the calls of the same session, key and model that use a cache: ``before_at``
         is when the one before started, ``gap_s`` how long it had ended, ``kept_tokens`` what it
         read from the cache and wrote to it; ``anew_before_at`` and ``anew_after_at`` are the
@@ -106,6 +104,12 @@ class LedgerSums(Protocol):
 
     def open_sessions(self) -> frozenset[str]:
         """Give the sessions that have calls that were not looked at yet."""
+
+    def of_sessions(self, slot: str) -> ir.Table:
+        """Give at least those entries of the sessions in a slot that use a cache.
+
+        ``slot`` is that of a list of texts. Only where ``notes_entries`` said so; the slot has few.
+        """
 
     def hashes_texts(self) -> bool:
         """Say whether ``hash`` makes a number of any text, to tell very many of them apart.

@@ -24,6 +24,7 @@ from tollkeeper.reports.parameters import savings_question
 from tollkeeper.reports.savings import Savings, savings
 from tollkeeper.storage.duckdb import noted_entries
 from tollkeeper.storage.duckdb.ledger import DuckDbLedger
+from tollkeeper.storage.sqlite import cache_gaps
 from tollkeeper.storage.sqlite.ledger import SqliteLedger
 
 Noting = DuckDbLedger | SqliteLedger
@@ -126,6 +127,7 @@ def ledger(
     opened = open_duckdb(folder) if request.param == "duckdb" else open_sqlite(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(noted_entries, "LONG_CALLS", 12)
+        patch.setattr(cache_gaps, "LONG_CALLS", 12)
         yield opened
     opened.close()
 
@@ -186,3 +188,43 @@ def test_a_late_call_makes_a_storm_of_calls_that_were_looked_at(ledger: Noting) 
         found = check(ledger, [burst], noted, 0, "", None)
         storm = next(each for each in found.findings if each.name == "retry_storms")
         assert storm.now.calls == 4
+
+
+CACHED = {"key_id": "k1", "session_id": "s1", "team": "core", "tool": "claude-code"}
+WRITES: dict[str, int] = {"cache_write": 3_000, "output": 5}
+READS: dict[str, int] = {"cache_read": 3_000, "output": 5}
+
+
+EARLIER_US = NOW_US - 180 * MINUTE_US
+
+
+def writes(at_us: int, calls: int, **changes: Any) -> Burst:
+    """Make calls that write to the cache anew each time, as it ran out before."""
+    apart_us = 7 * MINUTE_US
+    return Burst(
+        at_us, calls, apart_us, "claude-opus-9", WRITES, {**CACHED, **changes}, taken_back=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("bursts", "expired"),
+    [
+        ([writes(NOW_US - 60 * MINUTE_US, 4)], 3),
+        # the one before is in neither period; or in the former, but for some in between
+        ([writes(START_US - 8 * MINUTE_US, 4)], 1),
+        ([writes(START_US - 30 * DAY_US - 8 * MINUTE_US, 4)], 0),
+        ([writes(NOW_US - 30 * DAY_US - 8 * MINUTE_US, 4), writes(START_US + MINUTE_US, 2)], 2),
+        # a session goes on with another key, and is a long one
+        ([writes(NOW_US - 90 * MINUTE_US, 3), writes(NOW_US - 89 * MINUTE_US, 3, key_id="k2")], 4),
+        ([writes(NOW_US - 180 * MINUTE_US, 20)], 19),
+        ([writes(NOW_US - 180 * MINUTE_US, 11), writes(NOW_US - 90 * MINUTE_US, 9)], 19),
+        # late, and by calls that only read from the cache
+        ([writes(EARLIER_US, 11), writes(EARLIER_US + 3 * MINUTE_US, 4)._replace(usage=READS)], 6),
+    ],
+)
+@pytest.mark.parametrize(("first", "then"), [(0, 0), (3, 0), (11, 40), (40, 0)])
+def test_what_ran_out_is_found_however_much_of_a_session_was_looked_at(
+    ledger: Noting, bursts: list[Burst], expired: int, first: int, then: int
+) -> None:
+    found = check(ledger, bursts, first, then, "", None)
+    assert found.findings[0].now.calls == expired

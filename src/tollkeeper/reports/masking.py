@@ -106,14 +106,14 @@ class MaskedLedger:
     def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
         return _masked(self._ledger.noted(finding, begin, end))
 
-    def notes_gaps(self) -> bool:
-        return self._ledger.notes_gaps()
-
     def gaps(self) -> ir.Table:
         return _masked(self._ledger.gaps())
 
     def open_sessions(self) -> frozenset[str]:
         return self._ledger.open_sessions()
+
+    def of_sessions(self, slot: str) -> ir.Table:
+        return _masked(self._ledger.of_sessions(slot))
 
     def keeps_calls_apart(self) -> bool:
         return self._ledger.keeps_calls_apart()

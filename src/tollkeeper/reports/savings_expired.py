@@ -63,6 +63,7 @@ class _Shape(NamedTuple):
     selection: SelectionShape
     edges: int
     steps: int
+    noted: bool
 
 
 def expired_caches(
@@ -74,8 +75,8 @@ def expired_caches(
 ) -> Finding:
     """Find what was written again after its cache's life, and what a longer one had saved."""
     both = two_periods(scope, period, filters)
-    shape = _Shape(both.selection.shape(), 0, 0)
     noted = both.selection.noted(ledger, EXPIRED).shape()
+    shape = _Shape(both.selection.shape(), 0, 0, bool(noted.noted))
     wanted = ledger.run(_wanted(ledger, noted), both.values)
     if not wanted:
         return Finding(EXPIRED)
@@ -132,11 +133,18 @@ def avoidable(plan: PricePlan, prompt_tokens: int, row: Mapping[str, Any]) -> in
     return max(0, written - read - keeping)
 
 
-def _sessions(ledger: Ledger, shape: SelectionShape, *, listed: bool = False) -> ir.Table:
-    """Give the calls of sessions that may have a cache, as they were made; or of those listed."""
-    table = selected(ledger, shape)
-    if listed:  # which few are: engines that ask one thing after the other ask this first
-        table = bindings.among(table, "session_id", _SESSIONS)
+def _listed(ledger: Ledger, shape: _Shape) -> ir.Table:
+    """Give the calls of the sessions that are listed: engines that ask one thing after the other
+    ask first which these are."""
+    if not shape.noted:
+        return bindings.among(selected(ledger, shape.selection), "session_id", _SESSIONS)
+    table = ledger.of_sessions(_SESSIONS)
+    table = table.filter(*conditions(ledger, table, shape.selection))
+    return bindings.among(table, "session_id", _SESSIONS)
+
+
+def _cached(ledger: Ledger, table: ir.Table) -> ir.Table:
+    """Leave the calls of sessions that may have a cache, as they were made."""
     return table.filter(
         in_either(table),
         is_request(table),
@@ -155,7 +163,7 @@ def _is_written_anew(table: ir.Table) -> ir.BooleanValue:
 
 @lru_cache(16)
 def _wanted(ledger: Ledger, shape: SelectionShape) -> ir.Table:
-    table = _sessions(ledger, shape)
+    table = _cached(ledger, selected(ledger, shape))
     table = table.filter(_is_written_anew(table))
     return table.select(**price_keys(ledger, table)).distinct().limit(GROUPS_MAX)
 
@@ -163,7 +171,7 @@ def _wanted(ledger: Ledger, shape: SelectionShape) -> ir.Table:
 @lru_cache(16)
 def _often_written(ledger: Ledger, shape: SelectionShape) -> ir.Table:
     """Give the sessions that wrote most of a prompt twice: few, of all sessions."""
-    table = _sessions(ledger, shape)
+    table = _cached(ledger, selected(ledger, shape))
     heavy = table.filter(_is_written_anew(table))
     twice = heavy.group_by("session_id", "key_id", named_=dimension(ledger, heavy, "model"))
     found = twice.agg(times_=ibis._.count())
@@ -173,7 +181,7 @@ def _often_written(ledger: Ledger, shape: SelectionShape) -> ir.Table:
 @lru_cache(16)
 def _written_again(ledger: Ledger, shape: _Shape) -> ir.Table:
     """Sum up what some sessions wrote again, by price and by how it could have been kept."""
-    calls = _sessions(ledger, shape.selection, listed=True)
+    calls = _cached(ledger, _listed(ledger, shape))
     seconds = calls.started_at.epoch_seconds()
     # No engine leaves out by itself what nobody asks of rows that it has to put in order.
     table = calls.select(
@@ -244,7 +252,7 @@ def _rows(
 ) -> Sequence[Mapping[str, Any]]:
     """Give what was written again, of sessions whose calls are all there, as noted; of others,
     from their calls."""
-    if noted.noted and _is_of_all(shape.selection) and ledger.notes_gaps():
+    if noted.noted and _is_of_all(shape.selection):
         found = ledger.run(_apart(ledger, shape.selection), values)
         apart = {row["session_id"] for row in found} | ledger.open_sessions()
         values = {**values, _SESSIONS: sorted(apart)}

@@ -110,14 +110,14 @@ class LateLedger:
     def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
         return self._required().noted(finding, begin, end)
 
-    def notes_gaps(self) -> bool:
-        return self._required().notes_gaps()
-
     def gaps(self) -> ir.Table:
         return self._required().gaps()
 
     def open_sessions(self) -> frozenset[str]:
         return self._required().open_sessions()
+
+    def of_sessions(self, slot: str) -> ir.Table:
+        return self._required().of_sessions(slot)
 
     def keeps_calls_apart(self) -> bool:
         return self._required().keeps_calls_apart()

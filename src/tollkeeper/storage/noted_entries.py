@@ -28,7 +28,7 @@ from tollkeeper.domain.noted import (
     STORMS,
     WINDOW_S,
 )
-from tollkeeper.storage.columns import COLUMNS
+from tollkeeper.storage.columns import COLUMNS, Column, Kind
 
 _LEFT_OUT: Final = frozenset(
     {
@@ -40,6 +40,28 @@ _LEFT_OUT: Final = frozenset(
 )
 ROW: Final = tuple(column for column in COLUMNS if column.name not in _LEFT_OUT)
 """What is known of noted entries: all that one may filter by, and all that findings ask for."""
+
+GAP_ROW: Final = tuple(
+    column
+    for column in COLUMNS
+    if column.name
+    in {
+        *("started_at", "org", "team", "user_id", "user_name", "key_id", "session_id", "tool"),
+        *("provider", "price_provider", "model_requested", "model_served"),
+        *("tier_served", "batch", "speed", "geo", "terms", "tokens_in"),
+        *("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    }
+)
+"""What is asked of calls that write to a cache anew, where nothing is filtered."""
+
+GAP_MOMENTS: Final = (
+    *(
+        Column(name, Kind.TIME, nullable=True)
+        for name in ("before_at", "anew_before_at", "anew_after_at")
+    ),
+    Column("kept_tokens", Kind.INTEGER, nullable=True),
+)
+"""What is noted of what was before such a call, besides ``gap_s``."""
 
 MODEL: Final = "CASE WHEN model_served = '' THEN model_requested ELSE model_served END"
 _UNPAID: Final = ", ".join(

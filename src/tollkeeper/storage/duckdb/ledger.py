@@ -191,10 +191,6 @@ class DuckDbLedger:
         """Give the noted entries, from which those of some time are read as fast."""
         return noted_entries.together(self._entries, finding)
 
-    def notes_gaps(self) -> bool:
-        """Say that they are noted."""
-        return True
-
     def gaps(self) -> ir.Table:
         """Give the calls that wrote to a cache anew, and what was before them."""
         return noted_entries.GAPS
@@ -203,6 +199,10 @@ class DuckDbLedger:
         """Give the sessions of calls that were not looked at yet."""
         with self._cursor() as cursor:
             return noted_entries.open_sessions(cursor)
+
+    def of_sessions(self, slot: str) -> ir.Table:
+        """Give all entries, of which those of some sessions are found as fast."""
+        return self._entries
 
     def keeps_calls_apart(self) -> bool:
         """Say whether nearly all entries have been looked at for it."""

@@ -18,10 +18,17 @@ import ibis.expr.datatypes as dt
 
 from tollkeeper.domain.noted import EXPIRED, NOT_KNOWN, WINDOW_S
 from tollkeeper.ports import BOUND_PREFIX
-from tollkeeper.storage.columns import Column, Kind
 from tollkeeper.storage.duckdb import finer_quarter_hours, quarter_hours
 from tollkeeper.storage.ledger_tables import table
-from tollkeeper.storage.noted_entries import MODEL, NOTES, ROW, USES_CACHE, WRITES_ANEW, Note
+from tollkeeper.storage.noted_entries import (
+    GAP_MOMENTS,
+    MODEL,
+    NOTES,
+    ROW,
+    USES_CACHE,
+    WRITES_ANEW,
+    Note,
+)
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -117,16 +124,7 @@ def table_of(finding: str) -> str:
 _TABLES: Final = {finding: table(table_of(finding), ROW) for finding in NOTES}
 
 
-_MOMENTS: Final = ("before_at", "anew_before_at", "anew_after_at")
-GAPS: Final = table(
-    table_of(EXPIRED),
-    [
-        *ROW,
-        *(Column(name, Kind.TIME, nullable=True) for name in _MOMENTS),
-        Column("kept_tokens", Kind.INTEGER, nullable=True),
-    ],
-    gap_s=dt.float64,
-)
+GAPS: Final = table(table_of(EXPIRED), (*ROW, *GAP_MOMENTS), gap_s=dt.float64)
 """The table of calls that write to a cache anew, with what was before them."""
 
 

@@ -182,11 +182,6 @@ class SqliteLedger(cache_sums.CacheSums, noted_entries.Notes, CallsByIndex):
         quarters = self._quarter_hours
         return days.together(self._entries, quarters, self._days, edges, edge_days)
 
-    def notes_entries(self) -> bool:
-        """Say whether notes are of use."""
-        with self.snapshot():
-            return noted_entries.are_of_use(self._snapshots.connection)
-
     def tag(self, table: ir.Table, key: str) -> ir.StringValue:
         """Give the value of one tag (NULL where absent)."""
         require_tag_key(key)

@@ -16,7 +16,8 @@ import ibis.expr.datatypes as dt
 from tollkeeper.domain.noted import NOTED, WINDOW_S
 from tollkeeper.ports import BOUND_PREFIX
 from tollkeeper.storage.noted_entries import NOTES, Note
-from tollkeeper.storage.sqlite import quarter_hours
+from tollkeeper.storage.sqlite import cache_gaps, finer_quarter_hours, quarter_hours
+from tollkeeper.storage.sqlite.snapshots import Snapshots
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -61,30 +62,35 @@ def _integers(slot: str) -> object:
 
 
 class Notes:
-    """Gives noted entries, and says that nothing is noted of what came before them.
+    """Gives noted entries, and what was before calls that write to a cache."""
 
-    To find all calls of a session SQLite would have to read the whole ledger.
-    """
+    _snapshots: Snapshots
 
     def entries(self) -> ir.Table:
         """Give the entries table as an Ibis expression."""
         raise NotImplementedError
 
+    def notes_entries(self) -> bool:
+        """Say whether notes are of use."""
+        with self._snapshots.one():
+            return are_of_use(self._snapshots.connection)
+
     def noted(self, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
         """Give the noted entries."""
         return together(self.entries(), finding, begin, end)
 
-    def notes_gaps(self) -> bool:
-        """Say that none are."""
-        return False
-
     def gaps(self) -> ir.Table:
-        """Give nothing. Raises NotImplementedError."""
-        raise NotImplementedError("gaps between calls are not noted in SQLite")
+        """Give the calls that wrote to a cache anew, and what was before them."""
+        return cache_gaps.GAPS
 
     def open_sessions(self) -> frozenset[str]:
-        """Give the sessions that gaps tell nothing of: of none is asked."""
-        return frozenset()
+        """Give the sessions of calls that were not looked at yet."""
+        with self._snapshots.one():
+            return cache_gaps.open_sessions(self._snapshots.connection)
+
+    def of_sessions(self, slot: str) -> ir.Table:
+        """Give the entries of some sessions that use a cache, found by their numbers."""
+        return quarter_hours.by_number(cache_gaps.of_sessions(self.entries(), slot))
 
 
 def together(entries: ir.Table, finding: str, begin: ir.Value, end: ir.Value) -> ir.Table:
@@ -117,14 +123,16 @@ def of_open_windows(connection: sqlite3.Connection) -> list[int]:
 
 
 def sum_up(connection: sqlite3.Connection, step: int = quarter_hours.STEP) -> None:
-    """Look at the next entries, at most ``step``. Within a transaction."""
-    quarter_hours.add_next(connection, COUNT, _add, step)
+    """Look at the next entries, at most ``step``, whose sessions have numbers: that are in finer
+    sums. Within a transaction."""
+    quarter_hours.add_next(connection, COUNT, _add, step, finer_quarter_hours.COUNT)
 
 
 def _add(connection: sqlite3.Connection, first: int, after: int) -> None:
     for finding, note in NOTES.items():
         span = {"number": _NUMBERS[finding], "first": first, "after": after}
         connection.execute(_statement(note), span)
+    cache_gaps.add(connection, first, after)
 
 
 def _statement(note: Note) -> str:

@@ -141,11 +141,19 @@ def sum_up(connection: sqlite3.Connection, step: int = STEP) -> None:
     add_next(connection, COUNT, adding(_ADD), step)
 
 
-def add_next(connection: sqlite3.Connection, count: str, add: Add, step: int) -> None:
-    """Let the next entries be added to sums that are counted in a column, at most ``step``."""
+def add_next(
+    connection: sqlite3.Connection, count: str, add: Add, step: int, within: str = ""
+) -> None:
+    """Let the next entries be added to sums that are counted in a column, at most ``step``.
+
+    ``within`` is the column that counts the sums that they have to be in already.
+    """
+    last = within or "(SELECT max(rowid) FROM entries)"
     first, entries = connection.execute(
-        f"SELECT {count}, (SELECT max(rowid) FROM entries) FROM summed_entries"  # noqa: S608
+        f"SELECT {count}, {last} FROM summed_entries"  # noqa: S608 - names of ours
     ).fetchone()
+    if entries <= first:
+        return
     after = add_in_halves(connection, add, first, min(first + step, entries))
     connection.execute(f"UPDATE summed_entries SET {count} = ?", (after,))  # noqa: S608
 

@@ -15,6 +15,7 @@ from typing import Final
 from tollkeeper import clock
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.storage.columns import Kind
+from tollkeeper.storage.sqlite.cache_gaps import STATEMENTS as GAPS
 from tollkeeper.storage.sqlite.finer_schema import STATEMENTS as FINER
 from tollkeeper.storage.sqlite.several_entries import STATEMENTS as CALLS
 
@@ -264,6 +265,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     _MORE_NOTES,
     _CACHE_SUMS,
     CALLS,
+    GAPS,
 )
 
 _VERSIONS: Final = (
