@@ -14,6 +14,7 @@ from tollkeeper.domain.access import Scope
 from tollkeeper.domain.adoption import GROUP_MIN
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.ports import Ledger
+from tollkeeper.providers.price_data import shipped_price_book
 from tollkeeper.reports import zones
 from tollkeeper.reports.adoption import publication
 from tollkeeper.reports.bridge import ChangesQuestion, changes
@@ -110,7 +111,7 @@ def questions(ledger: Ledger, page: Page, now_us: int) -> Iterator[tuple[str, st
     yield from _of_overview(page)
     yield from _of_explore(ledger, now_us)
     month = period_named("30d", ZONE, now_us)
-    asked = (SavingsQuestion(month), SavingsPrices(PriceBook("none", {}), {}), Threads())
+    asked = (SavingsQuestion(month), SavingsPrices(shipped_price_book(), {}), Threads())
     yield SAVINGS, "30 days and those before", partial(savings, ledger, _SCOPE, *asked)
     yield from _of_others(ledger, now_us)
 

@@ -116,9 +116,9 @@ def savings(
     moved = None
     with ledger.snapshot():
         selection = Selection(scope, period.start_us, period.end_us, filters, period.zone)
-        models = _used(
-            ledger, selection.summed(("provider", "model", "basis"), finely=ledger.sums_finely())
-        )
+        dimensions = ("provider", "model", "basis")
+        finely, daily = ledger.sums_finely(), ledger.days_zone()
+        models = _used(ledger, selection.summed(dimensions, finely=finely, daily=daily))
         expired = ledger.beside(beside, lambda: expired_caches(*asked, prices))
         if named is not None:
             moved = what_if(*asked, prices, *named)
