@@ -119,16 +119,14 @@ def savings(
         dimensions = ("provider", "model", "basis")
         finely, daily = ledger.sums_finely(), ledger.days_zone()
         models = _used(ledger, selection.summed(dimensions, finely=finely, daily=daily))
+        by_base = _by_base(models, prices)
         expired = ledger.beside(beside, lambda: expired_caches(*asked, prices))
+        small = ledger.beside(beside, lambda: small_calls(*asked, prices, by_base))
         if named is not None:
             moved = what_if(*asked, prices, *named)
         caches = cache_savings(*asked, prices)
-        others = (
-            retry_storms(*asked),
-            duplicate_calls(*asked),
-            small_calls(*asked, prices, _by_base(models, prices)),
-        )
-        findings = (expired(), *others)
+        repeats = (retry_storms(*asked), duplicate_calls(*asked))
+        findings = (expired(), *repeats, small())
         return Savings(question, _total(models), caches, findings, moved, models[:MODELS_MAX])
 
 
