@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import ibis
+
 from tollkeeper.ports import NO_VALUES
 from tollkeeper.reports.masking import MaskedLedger
 from tollkeeper.storage import plain_ranks
@@ -27,7 +29,14 @@ class EntriesAlone(MaskedLedger):
         entries = self._ledger.entries()
         written = entries.cache_write_tokens + entries.cache_write_1h_tokens
         used = (entries.tokens_cached != 0) | (written != 0) | (entries.basis == "cached")
-        return entries.filter(used)
+        wrote = (entries.cache_write_tokens != 0) | (entries.cache_write_1h_tokens != 0)
+        stands = (entries.corrects == "") | (entries.revision > 0)
+        priced = entries.basis.notin(["unpriced", "flat_rate", "cached"]) & (
+            entries.price_key != ""
+        )
+        paid = wrote & stands & priced
+        prompt = ibis.ifelse(paid, entries.tokens_in.abs(), ibis.null("int64"))
+        return entries.filter(used).mutate(prompt_from=prompt)
 
     def sums_finely(self) -> bool:
         return False

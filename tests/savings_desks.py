@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from arbitrary_entries import taken_back
 from ledger_entries import new_id, profile
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.calls import Held
-from tollkeeper.domain.ledger import LedgerEntry, Outcome, entries_of
+from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry, Outcome, entries_of
 from tollkeeper.domain.price_data import ProviderRow
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.usage import Usage
@@ -68,6 +69,8 @@ LAB: ProviderRow = {
 BOOK = PriceBook("test-1", {"anthropic": CLAUDE, "lab": LAB})
 PRICES = SavingsPrices(BOOK, {"anthropic": "anthropic", "lab": "lab"})
 
+AMOUNTS = ("cost_nanos", "list_cost_nanos", "saved_nanos")
+
 
 def call(
     at_us: int,
@@ -104,3 +107,14 @@ def call(
 
 def scope(org: str = "acme") -> Scope:
     return Scope(org)
+
+
+def corrected(entry: LedgerEntry) -> list[LedgerEntry]:
+    """Take an entry back and book it anew, at another cost."""
+    pair = entry._replace(corrects=entry.entry_id, revision=1, corrected_at_us=NOW_US)
+    back: dict[str, Any] = {name: -getattr(entry, name) for name, _ in TOKEN_FIELDS}
+    back |= {name: taken_back(getattr(entry, name)) for name in AMOUNTS}
+    return [
+        pair._replace(entry_id=new_id(), sign=-1, **back),
+        pair._replace(entry_id=new_id(), cost_nanos=(entry.cost_nanos or 0) + 1_000),
+    ]

@@ -11,14 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arbitrary_entries import taken_back
-from ledger_entries import new_id
 from ledgers import EVERY_ENGINE, open_duckdb, open_sqlite
 from reports_of_entries import EntriesAlone
-from savings_desks import DAY_US, MINUTE_US, NOW_US, PRICES, call
+from savings_desks import DAY_US, MINUTE_US, NOW_US, PRICES, call, corrected
 from tollkeeper.console.beside import Threads
 from tollkeeper.domain.access import Scope
-from tollkeeper.domain.ledger import TOKEN_FIELDS, LedgerEntry, Outcome
+from tollkeeper.domain.ledger import LedgerEntry, Outcome
 from tollkeeper.ports import Position
 from tollkeeper.reports.parameters import savings_question
 from tollkeeper.reports.savings import Savings, savings
@@ -31,7 +29,6 @@ Noting = DuckDbLedger | SqliteLedger
 
 _numbers = count()
 BESIDE = Threads(cores=2)
-AMOUNTS = ("cost_nanos", "list_cost_nanos", "saved_nanos")
 START_US = (
     NOW_US - NOW_US % DAY_US - 29 * DAY_US - 60 * MINUTE_US
 )  # 23:00 UTC is midnight in Berlin
@@ -74,17 +71,6 @@ class Burst(NamedTuple):
             if self.taken_back and number == 0:
                 found += corrected(made)
         return found
-
-
-def corrected(entry: LedgerEntry) -> list[LedgerEntry]:
-    """Take an entry back and book it anew, at another cost."""
-    pair = entry._replace(corrects=entry.entry_id, revision=1, corrected_at_us=NOW_US)
-    back: dict[str, Any] = {name: -getattr(entry, name) for name, _ in TOKEN_FIELDS}
-    back |= {name: taken_back(getattr(entry, name)) for name in AMOUNTS}
-    return [
-        pair._replace(entry_id=new_id(), sign=-1, **back),
-        pair._replace(entry_id=new_id(), cost_nanos=(entry.cost_nanos or 0) + 1_000),
-    ]
 
 
 BURSTS = st.builds(

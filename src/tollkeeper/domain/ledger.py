@@ -29,6 +29,10 @@ class Basis(enum.StrEnum):
     __hash__ = str.__hash__  # an enum's own is a function in Python, called for every look-up
 
 
+UNPAID: Final = (Basis.UNPRICED, Basis.FLAT_RATE, Basis.CACHED)
+"""Entries that were not paid by the token, or whose price is not known."""
+
+
 class Outcome(enum.StrEnum):
     """How a call ended."""
 

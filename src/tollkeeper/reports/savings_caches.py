@@ -8,11 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from tollkeeper.domain import usage as u
 from tollkeeper.domain.access import Scope
 from tollkeeper.domain.ledger import Basis
-from tollkeeper.domain.money import usd
-from tollkeeper.domain.price_sums import piece_price, rounded_nanos
 from tollkeeper.ports import Ledger
 from tollkeeper.reports.dimensions import dimension
 from tollkeeper.reports.filters import Filter
@@ -28,25 +25,14 @@ from tollkeeper.reports.savings_findings import (
     largest,
     two_periods,
 )
-from tollkeeper.reports.savings_prices import (
-    WRITES,
-    GroupsShape,
-    SavingsPrices,
-    by_price,
-    conditions_of_row,
-    cuts_of,
-    prices_wanted,
-)
-from tollkeeper.reports.selection import Selection, SelectionShape, selected
+from tollkeeper.reports.savings_prices import SavingsPrices
+from tollkeeper.reports.savings_writes import written_usd
+from tollkeeper.reports.selection import SelectionShape, selected
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 DIMENSIONS: Final = ("model", "tool", "team")
-_WRITTEN: Final = (
-    (u.CACHE_WRITE, "cache_write_tokens"),
-    (u.CACHE_WRITE_1H, "cache_write_1h_tokens"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +86,7 @@ def cache_savings(
         _stake(before),
         sum(int(row["cached"]) for row in now),
         written,
-        _written_usd(ledger, scope, period, filters, prices) if written else ZERO,
+        written_usd(ledger, scope, period, filters, prices) if written else ZERO,
         sum(int(row["calls"]) for row in flat),
         sum((row["saved"] or ZERO for row in own), ZERO) if own else None,
         {name: _groups(now, name) for name in DIMENSIONS},
@@ -149,36 +135,3 @@ def _groups(rows: Iterable[Mapping[str, Any]], name: str) -> tuple[Group, ...]:
     for row in rows:
         parts.add((row[name],), int(row["calls"]), usd=row["saved"], unknown=row["unknown"] or 0)
     return largest(Group({name: place[0]}, stake) for place, stake in parts.stakes().items())
-
-
-def _written_usd(
-    ledger: Ledger,
-    scope: Scope,
-    period: Period,
-    filters: tuple[Filter, ...],
-    prices: SavingsPrices,
-) -> Decimal | None:
-    """Say what writing cost more than the same tokens would have as input; None if unknown."""
-    selection = Selection(scope, period.start_us, period.end_us, filters, period.zone)
-    shape = GroupsShape(selection.shape(), WRITES, 0, 0)
-    wanted = ledger.run(prices_wanted(ledger, shape), selection.values())
-    cuts = cuts_of(
-        prices.book,
-        ((prices.place_of(row), row["model"], conditions_of_row(row)) for row in wanted),
-        *(period.start_us, period.end_us),
-    )
-    shape = shape._replace(edges=len(cuts.edges_us), steps=len(cuts.steps))
-    units = []
-    for row in ledger.run(by_price(ledger, shape), selection.values() | cuts.values()):
-        plan = prices.book.plan(
-            *(prices.place_of(row), row["model"], conditions_of_row(row)),
-            cuts.at_us(row["interval_"]),
-        )
-        prompt = cuts.prompt_tokens(row["step_"])
-        plain = piece_price(plan, prompt, u.INPUT)
-        for quantity, field in _WRITTEN:
-            price = piece_price(plan, prompt, quantity)
-            if row[field] and (price is None or plain is None):
-                return None
-            units.append(((price or 0) - (plain or 0)) * int(row[field]))
-    return usd(rounded_nanos(units))

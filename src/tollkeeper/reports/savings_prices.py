@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import ibis
 
-from tollkeeper.domain.ledger import TOKEN_FIELDS, Basis, Outcome
+from tollkeeper.domain.ledger import TOKEN_FIELDS, UNPAID, Outcome
 from tollkeeper.domain.price_plan import PricePlan
 from tollkeeper.domain.pricing import PriceBook
 from tollkeeper.domain.rate_card import Conditions
@@ -28,16 +28,13 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 ALL: Final = "all"
-WRITES: Final = "writes"
 SMALL: Final = "small"
 
-_EDGE: Final = "edge"
+_EDGE: Final = "price_edge"  # a selection has edges of its own
 _SHAPES_REMEMBERED: Final = 64
 _CONDITIONS: Final = ("tier_served", "batch", "speed", "geo", "terms")
 PRICE_KEYS: Final = ("provider", "price_provider", "model", *_CONDITIONS)
 """What a price depends on, besides time and size of the prompt."""
-
-_UNPAID: Final = (Basis.UNPRICED.value, Basis.FLAT_RATE.value, Basis.CACHED.value)
 
 
 class SavingsPrices(NamedTuple):
@@ -170,14 +167,12 @@ def paid(table: ir.Table) -> ir.Table:
     """
     return table.filter(
         table.price_key != "",
-        table.basis.notin(_UNPAID),
+        table.basis.notin([basis.value for basis in UNPAID]),
         (table.corrects == "") | (table.revision > 0),
     )
 
 
 def _of_kind(table: ir.Table, kind: str) -> ir.Table:
-    if kind == WRITES:
-        return table.filter((table.cache_write_tokens != 0) | (table.cache_write_1h_tokens != 0))
     if kind == SMALL:
         out, prompt = table.tokens_out.abs(), table.tokens_in.abs()
         return table.filter(

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 import ibis
 
-from tollkeeper.domain.ledger import Basis
 from tollkeeper.ports import QUARTER_HOUR_US
-from tollkeeper.storage.cache_columns import ALIKE, KNOWN, MADE, ROW, SUMMED, TABLE, USED
+from tollkeeper.storage.cache_columns import ALIKE, MADE, ROW, SUMMED, TABLE, USED, single
 from tollkeeper.storage.duckdb import quarter_hours
 from tollkeeper.storage.duckdb.quarter_hours import bound_integer
 from tollkeeper.storage.ledger_tables import table, within
@@ -46,18 +45,10 @@ def together(entries: ir.Table, edges: Sequence[tuple[ir.Value, ir.Value]]) -> i
     if edges:
         whole = whole.filter(whole.started_at.notin([begin for begin, _ in edges]))
     follows = entries.rowid() >= bound_integer(SLOT)
-    parts = [whole, _single(entries.filter(follows))]
+    parts = [whole, single(entries.filter(follows))]
     if edges:
-        parts.append(_single(entries.filter(~follows, within(entries, edges))))
+        parts.append(single(entries.filter(~follows, within(entries, edges))))
     return ibis.union(*parts, distinct=False)
-
-
-def _single(entries: ir.Table) -> ir.Table:
-    """Give the entries that used a cache as rows, each standing for itself."""
-    written = entries.cache_write_tokens + entries.cache_write_1h_tokens
-    used = (entries.tokens_cached != 0) | (written != 0) | (entries.basis == Basis.CACHED.value)
-    rows = entries.filter(used).mutate(**{KNOWN: entries.saved_usd.notnull()})
-    return rows.select(*(column.name for column in ROW))
 
 
 def sum_up(cursor: duckdb.DuckDBPyConnection, step: int = quarter_hours.STEP) -> None:

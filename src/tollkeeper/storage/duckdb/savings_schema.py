@@ -79,3 +79,47 @@ CREATE TABLE cache_quarter_hours (
     "ALTER TABLE summed_entries ADD COLUMN cached BIGINT DEFAULT 0",
 )
 """Sums of calls that used a cache; ``cached`` counts the entries that were looked at."""
+
+CACHE_PRICES: Final = (
+    "DROP TABLE cache_quarter_hours",
+    """
+CREATE TABLE cache_quarter_hours (
+    started_at TIMESTAMP NOT NULL,
+    org VARCHAR NOT NULL,
+    basis VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    model_served VARCHAR NOT NULL,
+    model_requested VARCHAR NOT NULL,
+    team VARCHAR NOT NULL,
+    tool VARCHAR NOT NULL,
+    prompt_from BIGINT,
+    price_provider VARCHAR NOT NULL,
+    tier_served VARCHAR NOT NULL,
+    batch BOOLEAN NOT NULL,
+    speed VARCHAR NOT NULL,
+    geo VARCHAR NOT NULL,
+    terms VARCHAR NOT NULL,
+    saved_usd DECIMAL(38,9),
+    tokens_cached HUGEINT NOT NULL,
+    cache_write_tokens HUGEINT NOT NULL,
+    cache_write_1h_tokens HUGEINT NOT NULL,
+    sign BIGINT NOT NULL,
+    source VARCHAR NOT NULL,
+    user_id VARCHAR NOT NULL,
+    user_name VARCHAR NOT NULL,
+    key_id VARCHAR NOT NULL,
+    tool_version VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL,
+    wire VARCHAR NOT NULL,
+    streamed BOOLEAN NOT NULL,
+    status BIGINT NOT NULL,
+    outcome VARCHAR NOT NULL,
+    error_code VARCHAR NOT NULL,
+    unpriced_reason VARCHAR NOT NULL,
+    tier VARCHAR NOT NULL,
+    saved_known BOOLEAN NOT NULL
+)
+""",
+    "UPDATE summed_entries SET cached = 0",
+)
+"""These sums are made anew, with what the price of writing to a cache depends on."""

@@ -14,7 +14,7 @@ import duckdb
 
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.storage.columns import Kind
-from tollkeeper.storage.duckdb.savings_schema import CACHE_NOTES, CACHE_SUMS, NOTES
+from tollkeeper.storage.duckdb.savings_schema import CACHE_NOTES, CACHE_PRICES, CACHE_SUMS, NOTES
 
 TYPES: Final[Mapping[Kind, str]] = {
     Kind.TEXT: "VARCHAR",
@@ -308,6 +308,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     CACHE_NOTES,
     _SEVERAL,
     CACHE_SUMS,
+    CACHE_PRICES,
 )
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 import ibis
 import ibis.expr.datatypes as dt
 
-from tollkeeper.domain.ledger import Basis
-from tollkeeper.storage.cache_columns import ALIKE, KNOWN, MADE, ROW, SUMMED, TABLE, USED
+from tollkeeper.storage.cache_columns import ALIKE, MADE, ROW, SUMMED, TABLE, USED, single
 from tollkeeper.storage.ledger_tables import table, within
 from tollkeeper.storage.sqlite import quarter_hours
 
@@ -65,12 +64,7 @@ def together(entries: ir.Table, edges: Sequence[tuple[ir.Value, ir.Value]]) -> i
 
 
 def _single(entries: ir.Table) -> ir.Table:
-    """Give the entries that used a cache as rows, each standing for itself."""
-    entries = quarter_hours.by_number(entries)
-    written = entries.cache_write_tokens + entries.cache_write_1h_tokens
-    used = (entries.tokens_cached != 0) | (written != 0) | (entries.basis == Basis.CACHED.value)
-    rows = entries.filter(used).mutate(**{KNOWN: entries.saved_usd.notnull()})
-    return rows.select(*(column.name for column in ROW))
+    return single(quarter_hours.by_number(entries))
 
 
 def sum_up(connection: sqlite3.Connection, step: int = quarter_hours.STEP) -> None:
