@@ -86,8 +86,8 @@ once for each question and grouped by numbers (decision 48); percentiles are ran
 single calls ordered by an index (decision 51).
 SQLite reads whole rows, one after the other, and sorts them to group them, each query on one core
 (Overview, Explore and Savings ask two at a time, decision 49), so that what has to read single
-entries (caches that ran out, what writing to caches cost) takes many times as long as with DuckDB,
-which reads single columns on all cores; other findings have notes (decision 52). Which engine when:
+entries takes many times as long as with DuckDB, which reads single columns on all cores. What
+Savings looks for is noted and summed up (decisions 52 to 54). Which engine when:
 [configuration.md](configuration.md).
 """
 

@@ -38,6 +38,9 @@ class EntriesAlone(MaskedLedger):
         prompt = ibis.ifelse(paid, entries.tokens_in.abs(), ibis.null("int64"))
         return entries.filter(used).mutate(prompt_from=prompt)
 
+    def sums_small_calls(self) -> bool:
+        return False
+
     def sums_finely(self) -> bool:
         return False
 

@@ -79,6 +79,16 @@ class LedgerSums(Protocol):
         The table has the columns ``storage.cache_columns.ROW``.
         """
 
+    def sums_small_calls(self) -> bool:
+        """Say whether small calls are summed up; if not, ``noted`` finds them as fast."""
+
+    def summed_small(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        """Give the small calls that were paid by the token, summed up as ``summed`` does.
+
+        The table has the columns ``storage.small_columns.ROW``. Only where ``sums_small_calls``
+        says so.
+        """
+
     def notes_entries(self) -> bool:
         """Say whether ``noted`` is of use: all entries but a few were looked at."""
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledgers import EVERY_ENGINE, open_duckdb, open_sqlite
+from ledgers import open_duckdb, open_sqlite
 from reports_of_entries import EntriesAlone
 from savings_desks import DAY_US, MINUTE_US, NOW_US, PRICES, call, corrected
 from tollkeeper.console.beside import Threads
@@ -103,7 +103,7 @@ QUESTIONS = st.tuples(
 )
 
 
-@pytest.fixture(scope="module", params=EVERY_ENGINE)
+@pytest.fixture(scope="module", params=["duckdb", "sqlite"])
 def ledger(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Noting]:

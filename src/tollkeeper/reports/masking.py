@@ -100,6 +100,12 @@ class MaskedLedger:
     def summed_caches(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return _masked(self._ledger.summed_caches(edges))
 
+    def sums_small_calls(self) -> bool:
+        return self._ledger.sums_small_calls()
+
+    def summed_small(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return _masked(self._ledger.summed_small(edges))
+
     def notes_entries(self) -> bool:
         return self._ledger.notes_entries()
 

@@ -22,7 +22,7 @@ from tollkeeper.reports.dimensions import dimension
 from tollkeeper.reports.filters import Filter
 from tollkeeper.reports.period import Period
 from tollkeeper.reports.questions import BadQuestion
-from tollkeeper.reports.savings_caches import CacheSavings, cache_savings
+from tollkeeper.reports.savings_caches import CacheSavings, cache_savings, saved_by_part
 from tollkeeper.reports.savings_expired import expired_caches
 from tollkeeper.reports.savings_findings import Finding
 from tollkeeper.reports.savings_prices import SavingsPrices
@@ -119,14 +119,17 @@ def savings(
         dimensions = ("provider", "model", "basis")
         finely, daily = ledger.sums_finely(), ledger.days_zone()
         models = _used(ledger, selection.summed(dimensions, finely=finely, daily=daily))
-        by_base = _by_base(models, prices)
+        saved = ledger.beside(beside, lambda: saved_by_part(*asked))
         expired = ledger.beside(beside, lambda: expired_caches(*asked, prices))
-        small = ledger.beside(beside, lambda: small_calls(*asked, prices, by_base))
         if named is not None:
             moved = what_if(*asked, prices, *named)
-        caches = cache_savings(*asked, prices)
-        repeats = (retry_storms(*asked), duplicate_calls(*asked))
-        findings = (expired(), *repeats, small())
+        others = (
+            retry_storms(*asked),
+            duplicate_calls(*asked),
+            small_calls(*asked, prices, _by_base(models, prices)),
+        )
+        caches = cache_savings(*asked, prices, saved())
+        findings = (expired(), *others)
         return Savings(question, _total(models), caches, findings, moved, models[:MODELS_MAX])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -63,18 +63,25 @@ class CacheSavings:
         return self.now.usd + self.written_usd
 
 
+def saved_by_part(
+    ledger: Ledger, scope: Scope, period: Period, filters: tuple[Filter, ...]
+) -> Sequence[Mapping[str, Any]]:
+    """Sum up what the ledger says each call saved, which was worked out when it was booked."""
+    both = two_periods(scope, period, filters)
+    moments_us = (period.start_us, period.previous().until_us)
+    summed = both.selection.with_caches((*DIMENSIONS, "basis"), moments_us)
+    return ledger.run(_by_part(ledger, summed.shape()), {**both.values, **summed.values()})
+
+
 def cache_savings(
     ledger: Ledger,
     scope: Scope,
     period: Period,
     filters: tuple[Filter, ...],
     prices: SavingsPrices,
+    rows: Sequence[Mapping[str, Any]],
 ) -> CacheSavings:
-    """Sum up what the ledger says each call saved, which was worked out when it was booked."""
-    both = two_periods(scope, period, filters)
-    moments_us = (period.start_us, period.previous().until_us)
-    summed = both.selection.with_caches((*DIMENSIONS, "basis"), moments_us)
-    rows = ledger.run(_by_part(ledger, summed.shape()), {**both.values, **summed.values()})
+    """Put together what each part saved: ``rows`` are those of ``saved_by_part``."""
     provider = [row for row in rows if row["basis"] != Basis.CACHED]
     own = [row for row in rows if row["basis"] == Basis.CACHED and row["now_"]]
     now = [row for row in provider if row["now_"] and row["basis"] != Basis.FLAT_RATE]

@@ -77,7 +77,8 @@ def expired_caches(
     both = two_periods(scope, period, filters)
     noted = both.selection.noted(ledger, EXPIRED).shape()
     shape = _Shape(both.selection.shape(), 0, 0, bool(noted.noted))
-    wanted = ledger.run(_wanted(ledger, noted), both.values)
+    opened = ledger.open_sessions() if noted.noted and _is_of_all(shape.selection) else None
+    wanted = _wanted(ledger, shape, noted, both.values, opened)
     if not wanted:
         return Finding(EXPIRED)
     start_us = both.selection.start_us or 0
@@ -87,7 +88,7 @@ def expired_caches(
         *(start_us, period.end_us),
     )
     shape = shape._replace(edges=len(cuts.edges_us), steps=len(cuts.steps))
-    rows = _rows(ledger, shape, noted, {**both.values, **cuts.values()})
+    rows = _rows(ledger, shape, noted, {**both.values, **cuts.values()}, opened)
     now, before = Parts(), Parts()
     for row in rows:
         plan = prices.book.plan(
@@ -161,9 +162,42 @@ def _is_written_anew(table: ir.Table) -> ir.BooleanValue:
     return (written >= CACHE_TOKENS_MIN) & (written > table.cache_read_tokens)
 
 
+def _wanted(
+    ledger: Ledger,
+    shape: _Shape,
+    noted: SelectionShape,
+    values: Mapping[str, Any],
+    opened: frozenset[str] | None,
+) -> Sequence[Mapping[str, Any]]:
+    """List what the prices of calls that write most of a prompt depend on, and of some more.
+
+    ``opened`` are the sessions of which not all is noted, None where notes are of no use.
+    """
+    if opened is None:
+        return ledger.run(_prices(ledger, noted), values)
+    found = ledger.run(_prices_noted(ledger, shape.selection), values)
+    if opened:
+        values = {**values, _SESSIONS: sorted(opened)}
+        found += ledger.run(_prices_listed(ledger, shape._replace(edges=0, steps=0)), values)
+    return found
+
+
 @lru_cache(16)
-def _wanted(ledger: Ledger, shape: SelectionShape) -> ir.Table:
-    table = _cached(ledger, selected(ledger, shape))
+def _prices(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    return _distinct_prices(ledger, _cached(ledger, selected(ledger, shape)))
+
+
+@lru_cache(16)
+def _prices_listed(ledger: Ledger, shape: _Shape) -> ir.Table:
+    return _distinct_prices(ledger, _cached(ledger, _listed(ledger, shape)))
+
+
+@lru_cache(16)
+def _prices_noted(ledger: Ledger, shape: SelectionShape) -> ir.Table:
+    return _distinct_prices(ledger, _noted(ledger, shape))
+
+
+def _distinct_prices(ledger: Ledger, table: ir.Table) -> ir.Table:
     table = table.filter(_is_written_anew(table))
     return table.select(**price_keys(ledger, table)).distinct().limit(GROUPS_MAX)
 
@@ -248,13 +282,17 @@ def _by_price_and_life(ledger: Ledger, table: ir.Table, shape: _Shape) -> ir.Tab
 
 
 def _rows(
-    ledger: Ledger, shape: _Shape, noted: SelectionShape, values: Mapping[str, Any]
+    ledger: Ledger,
+    shape: _Shape,
+    noted: SelectionShape,
+    values: Mapping[str, Any],
+    opened: frozenset[str] | None,
 ) -> Sequence[Mapping[str, Any]]:
     """Give what was written again, of sessions whose calls are all there, as noted; of others,
     from their calls."""
-    if noted.noted and _is_of_all(shape.selection):
+    if opened is not None:
         found = ledger.run(_apart(ledger, shape.selection), values)
-        apart = {row["session_id"] for row in found} | ledger.open_sessions()
+        apart = {row["session_id"] for row in found} | opened
         values = {**values, _SESSIONS: sorted(apart)}
         parts = ledger.run(_noted_again(ledger, shape), values)
         others = ledger.run(_written_again(ledger, shape), values) if apart else []

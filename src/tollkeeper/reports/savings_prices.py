@@ -138,10 +138,14 @@ def interval_of(started_at: ir.TimestampValue, edges: int) -> ir.IntegerValue:
     return zones.interval(started_at, edges, _EDGE)
 
 
+ZEROTH: Final = ibis.literal(0, "int64")
+"""The step of all prompts where there are no cuts."""
+
+
 def step_of(prompt_tokens: ir.IntegerValue, steps: int) -> ir.IntegerValue:
     """Number the sizes of prompts between the cuts."""
     if not steps:
-        return ibis.literal(0, "int64")
+        return ZEROTH
     branches = (
         (prompt_tokens <= bindings.integer(f"step_{index}"), ibis.literal(index, "int64"))
         for index in range(steps)
@@ -184,7 +188,9 @@ def _of_kind(table: ir.Table, kind: str) -> ir.Table:
 
 
 def _calls(ledger: Ledger, shape: GroupsShape) -> ir.Table:
-    table = _of_kind(paid(selected(ledger, shape.selection)), shape.kind)
+    table = selected(ledger, shape.selection)
+    if not shape.selection.small:
+        table = _of_kind(paid(table), shape.kind)
     return table.filter(in_either(table)) if shape.both else table
 
 
@@ -201,16 +207,14 @@ def by_price(ledger: Ledger, shape: GroupsShape) -> ir.Table:
     """Sum up some calls by all that their price depends on, those of most calls first."""
     table = _calls(ledger, shape)
     keys = price_keys(ledger, table) | {name: table[name] for name in shape.extra}
-    keys |= {
-        "interval_": interval_of(table.started_at, shape.edges),
-        "step_": step_of(table.tokens_in.abs(), shape.steps),
-    }
+    keys["interval_"] = interval_of(table.started_at, shape.edges)
+    keys["step_"] = step_of(table.tokens_in.abs(), shape.steps) if shape.steps else ZEROTH
     if shape.both:
         keys["now_"] = is_now(table)
     if shape.pieces:
         keys["units"] = table.units
     groups = table.group_by(**keys).agg(
-        entries=table.count(),
+        entries=table.entries.sum() if shape.selection.small else table.count(),
         calls=table.requests.sum(),
         standing=table.sign.sum(),
         cost=table.cost_usd.sum(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tollkeeper.domain.access import Scope
@@ -18,11 +18,13 @@ from tollkeeper.reports.savings_findings import (
     Finding,
     Group,
     Parts,
+    TwoPeriods,
     largest,
     two_periods,
 )
 from tollkeeper.reports.savings_prices import (
     SMALL,
+    Cuts,
     GroupsShape,
     SavingsPrices,
     by_price,
@@ -31,9 +33,10 @@ from tollkeeper.reports.savings_prices import (
     prices_wanted,
     quantities_of,
 )
-from tollkeeper.reports.savings_rules import SMALL_CALLS
+from tollkeeper.reports.savings_rules import SMALL_CALLS, SMALL_IN_TOKENS
 
 _EXTRA: Final = ("tool", "team")
+_DIMENSIONS: Final = ("provider", "model", "basis", *_EXTRA)
 
 Siblings = Mapping[tuple[str, str], Sibling]
 """Place in the book and model → the cheaper model of the same provider."""
@@ -48,18 +51,7 @@ def small_calls(
     used: Mapping[str, Collection[str]],
 ) -> Finding:
     """Find small calls of dear models. ``used`` has the models in use, by the book's provider."""
-    both = two_periods(scope, period, filters)
-    noted = both.selection.noted(ledger, SMALL_CALLS)
-    shape = GroupsShape(noted.shape(), SMALL, 0, 0, _EXTRA, both=True, pieces=True)
-    wanted = ledger.run(prices_wanted(ledger, shape._replace(extra=())), both.values)
-    siblings = _siblings(wanted, prices, used, period.until_us)
-    cuts = cuts_of(
-        prices.book,
-        _cheaper_prices(wanted, prices, siblings),
-        *(both.selection.start_us or 0, period.end_us),
-    )
-    shape = shape._replace(edges=len(cuts.edges_us), steps=len(cuts.steps))
-    rows = ledger.run(by_price(ledger, shape), {**both.values, **cuts.values()})
+    rows, siblings, cuts = _rows(ledger, two_periods(scope, period, filters), period, prices, used)
     now, before = Parts(), Parts()
     in_use: dict[str, bool] = {}
     for row in rows:
@@ -96,6 +88,43 @@ def small_calls(
         ),
         more=len(rows) == GROUPS_MAX,
     )
+
+
+def _rows(
+    ledger: Ledger,
+    both: TwoPeriods,
+    period: Period,
+    prices: SavingsPrices,
+    used: Mapping[str, Collection[str]],
+) -> tuple[Sequence[Mapping[str, Any]], Siblings, Cuts]:
+    """Sum up small calls by what a cheaper model would have cost, which is known between cuts.
+
+    Which prompts are larger than others is not in their sums: prices that change above the size of
+    a small one are looked for in notes or single entries.
+    """
+    noted = both.selection.noted(ledger, SMALL_CALLS)
+    asked = noted
+    moments_us = (period.start_us, period.previous().until_us)
+    if ledger.sums_small_calls():
+        asked = both.selection.with_small(_DIMENSIONS, moments_us)
+        asked = asked if asked.of_small else noted
+    shape = GroupsShape(asked.shape(), SMALL, 0, 0, _EXTRA, both=True, pieces=True)
+    values = {**both.values, **asked.values()}
+    wanted = ledger.run(prices_wanted(ledger, shape._replace(extra=())), values)
+    siblings = _siblings(wanted, prices, used, period.until_us)
+    cuts = cuts_of(
+        prices.book,
+        _cheaper_prices(wanted, prices, siblings),
+        *(both.selection.start_us or 0, period.end_us),
+    )
+    cuts = cuts._replace(steps=tuple(step for step in cuts.steps if step < SMALL_IN_TOKENS))
+    if asked.of_small and cuts.steps:
+        asked = noted
+    elif asked.of_small:
+        asked = both.selection.with_small(_DIMENSIONS, (*moments_us, *cuts.edges_us))
+    shape = shape._replace(selection=asked.shape(), edges=len(cuts.edges_us), steps=len(cuts.steps))
+    values = {**both.values, **asked.values(), **cuts.values()}
+    return ledger.run(by_price(ledger, shape), values), siblings, cuts
 
 
 def _cheaper_prices(

@@ -47,7 +47,7 @@ class SelectionShape(NamedTuple):
     ``finer``: finer sums are; ``alone``: with a column that says which sessions have one row.
     ``timed``: rows are not sums, but have how long each of their requests took.
     ``noted``: of entries those that this finding may be about. ``caches``: sums are of entries
-    that used a cache.
+    that used a cache, ``small``: of small calls.
     """
 
     teams: int | None
@@ -62,6 +62,7 @@ class SelectionShape(NamedTuple):
     days: int | None = None
     noted: str = ""
     caches: bool = False
+    small: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Selection:
     where these have to be finer sums, ``by_times`` where rows of how long requests took, and
     ``daily`` names the zone whose days are as good. ``of_finding`` is set where entries are enough
     that the ledger has noted for this one of ``domain.noted.NOTED``, ``of_caches`` where sums are
-    those of entries that used a cache.
+    those of entries that used a cache, ``of_small`` where they are those of small calls.
     """
 
     scope: Scope
@@ -88,6 +89,7 @@ class Selection:
     daily: str = ""
     of_finding: str = ""
     of_caches: bool = False
+    of_small: bool = False
 
     def noted(self, ledger: Ledger, finding: str) -> Selection:
         """Take only entries that a finding may be about, where the ledger has noted them.
@@ -135,6 +137,14 @@ class Selection:
         """Take sums of calls that used a cache, where ``summed`` would take sums of all."""
         found = self.summed(dimensions, moments_us)
         return self if found.moments_us is None else replace(found, of_caches=True)
+
+    def with_small(self, dimensions: Iterable[str], moments_us: Iterable[int]) -> Selection:
+        """Take sums of small calls, where ``summed`` would take sums of all.
+
+        Only if ``Ledger.sums_small_calls``.
+        """
+        found = self.summed(dimensions, moments_us)
+        return self if found.moments_us is None else replace(found, of_small=True)
 
     def timed(
         self, dimensions: Iterable[str], moments_us: Iterable[int] = (), *, finely: bool = False
@@ -190,6 +200,7 @@ class Selection:
             days=slots_for(len(self._edge_days_us())) if self.daily else None,
             noted=self.of_finding,
             caches=self.of_caches,
+            small=self.of_small,
         )
 
     def values(self) -> dict[str, object]:
@@ -275,6 +286,8 @@ def _summed(ledger: Ledger, shape: SelectionShape, edges: int) -> ir.Table:
         return ledger.summed_daily(bounds, _bounds(_DAY, shape.days))
     if shape.caches:
         return ledger.summed_caches(bounds)
+    if shape.small:
+        return ledger.summed_small(bounds)
     if shape.finer:
         return ledger.summed_finely(bounds, alone=shape.alone)
     if shape.timed:

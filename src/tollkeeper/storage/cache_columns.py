@@ -20,16 +20,18 @@ KNOWN: Final = "saved_known"
 PROMPT_FROM: Final = "prompt_from"
 
 _BY_NAME: Final = {column.name: column for column in COLUMNS}
-_READ: Final = ("org", "basis", "provider", "model_served", "model_requested", "team", "tool")
-_PRICE: Final = ("price_provider", "tier_served", "batch", "speed", "geo", "terms")
-_FILTERED: Final = (
+READ: Final = ("org", "basis", "provider", "model_served", "model_requested", "team", "tool")
+PRICE: Final = ("price_provider", "tier_served", "batch", "speed", "geo", "terms")
+FILTERED: Final = (
     *("source", "user_id", "user_name", "key_id", "tool_version", "endpoint", "wire", "streamed"),
     *("status", "outcome", "error_code", "unpriced_reason", "tier"),
 )
+"""What is asked of such calls, what their prices depend on, and what else one filters by."""
+
 ALIKE: Final[tuple[Column, ...]] = (
-    *(_BY_NAME[name] for name in _READ),
+    *(_BY_NAME[name] for name in READ),
     Column(PROMPT_FROM, Kind.INTEGER, nullable=True),
-    *(_BY_NAME[name] for name in (*_PRICE, *_FILTERED)),
+    *(_BY_NAME[name] for name in (*PRICE, *FILTERED)),
     Column(KNOWN, Kind.FLAG, nullable=True),
 )
 """``saved_known``: what each of them saved is known. ``prompt_from``: the smallest prompt of their
@@ -42,7 +44,7 @@ SUMMED: Final[tuple[Column, ...]] = tuple(
         *("saved_usd", "tokens_cached", "cache_write_tokens", "cache_write_1h_tokens", "sign"),
     )
 )
-_LAST: Final = {*_FILTERED, KNOWN}
+_LAST: Final = {*FILTERED, KNOWN}
 ROW: Final[tuple[Column, ...]] = (
     _BY_NAME["started_at"],
     *(each for each in ALIKE if each.name not in _LAST),

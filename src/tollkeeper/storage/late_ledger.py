@@ -104,6 +104,12 @@ class LateLedger:
     def summed_caches(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         return self._required().summed_caches(edges)
 
+    def sums_small_calls(self) -> bool:
+        return self._required().sums_small_calls()
+
+    def summed_small(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        return self._required().summed_small(edges)
+
     def notes_entries(self) -> bool:
         return self._required().notes_entries()
 

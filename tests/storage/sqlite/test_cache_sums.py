@@ -32,6 +32,7 @@ def test_the_sums_of_an_older_ledger_are_made_anew(tmp_path: Path) -> None:
         ledger.append([ledger_entry(cache_write_tokens=7)], Position("a", 1))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("DROP TABLE cache_quarter_hours")
+        connection.execute("DROP TABLE small_quarter_hours")  # which came later
         connection.execute(_FORMER[0])
         connection.execute("UPDATE summed_entries SET cached = 1")
         connection.execute("DELETE FROM schema_versions WHERE version >= ?", [_SINCE[1]])

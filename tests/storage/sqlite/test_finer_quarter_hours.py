@@ -126,7 +126,7 @@ def as_before_finer_sums(path: Path) -> None:
         for table in TABLES:
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN finer")
-        for table in ("noted_entries", "cache_calls", "cache_gaps"):  # which came later
+        for table in ("noted_entries", "cache_calls", "cache_gaps", "small_quarter_hours"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE summed_entries DROP COLUMN noted")
         connection.execute("DROP TABLE cache_quarter_hours")

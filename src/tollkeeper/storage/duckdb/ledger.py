@@ -182,6 +182,14 @@ class DuckDbLedger:
         """Give the sums of calls that used a cache, and single ones at their edges."""
         return cache_sums.together(self._entries, edges)
 
+    def sums_small_calls(self) -> bool:
+        """Say that they are not: the columns of those that are noted are read as fast."""
+        return False
+
+    def summed_small(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
+        """Give nothing. Raises NotImplementedError."""
+        raise NotImplementedError("small calls are not summed up in DuckDB")
+
     def notes_entries(self) -> bool:
         """Say whether all entries but a few were looked at."""
         with self._cursor() as cursor:

@@ -16,6 +16,7 @@ from tollkeeper import clock
 from tollkeeper.domain.errors import LedgerUnavailable
 from tollkeeper.storage.columns import Kind
 from tollkeeper.storage.sqlite.cache_gaps import STATEMENTS as GAPS
+from tollkeeper.storage.sqlite.cache_schema import SMALL_CALLS
 from tollkeeper.storage.sqlite.cache_schema import STATEMENTS as CACHE_PRICES
 from tollkeeper.storage.sqlite.finer_schema import STATEMENTS as FINER
 from tollkeeper.storage.sqlite.several_entries import STATEMENTS as CALLS
@@ -268,6 +269,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     CALLS,
     GAPS,
     CACHE_PRICES,
+    SMALL_CALLS,
 )
 
 _VERSIONS: Final = (
