@@ -65,6 +65,10 @@ def test_a_demo_starts_and_gets_live_calls(tmp_path: Path) -> None:
         key = re.search(r"Bearer (tk_live_\w+)", said)
         assert link and key
         assert ask(port, request(link[1], method="GET")).status == 200
+        again = re.search(r"another: tollkeeper (users link .+)\)", said)
+        assert again
+        another = invoke(*again[1].replace("--data demo", f"--data {data}").split())
+        assert f"http://localhost:{port}/login?token=" in another.out
         body = {"model": "gpt-5.4-mini", "messages": [{"role": "user", "content": "Hello"}]}
         sent = {"authorization": f"Bearer {key[1]}"}
         assert ask(port, request("/v1/chat/completions", body, sent)).status == 200

@@ -31,6 +31,7 @@ RATE_PER_S: Final = 0.2
 _PROVIDER: Final = "tollkeeper.sandbox.process"
 _TRAFFIC: Final = "tollkeeper.demo.traffic"
 _STOP_S: Final = 5.0
+_USUAL_PORT: Final = 4000
 
 
 @app.command()
@@ -46,7 +47,7 @@ def demo(
     rate: Annotated[
         float, typer.Option(min=0, max=200, help="Live calls a second; 0 for none.")
     ] = RATE_PER_S,
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 4000,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = _USUAL_PORT,
 ) -> None:
     """Try Tollkeeper on a made-up company: 120 people, 400 customers, 90 days of calls.
 
@@ -168,13 +169,15 @@ def _greeting(data: DataFolder, mark: Mark, port: int) -> Callable[[], str]:
             store.close()
         key = people.token_of(vault, admin.key_id)
         address = f"http://localhost:{port}"
+        again = f"tollkeeper users link {admin.email} --data {data.root}"
+        if port != _USUAL_PORT:  # the command takes the configured address, which a demo has not
+            again += f" --url {address}"
         return _WORDS.format(
             version=__version__,
             address=address,
             link=link,
             key=key,
-            data=data.root,
-            email=admin.email,
+            again=again,
         )
 
     return greet
@@ -184,7 +187,7 @@ _WORDS: Final = """\
 Tollkeeper {version} is ready on {address}, with a made-up company
 
   Sign in    {address}{link}
-             (works once, for 15 minutes; another: tollkeeper users link {email} --data {data})
+             (works once, for 15 minutes; another: {again})
 
   A call of your own, answered by a simulated provider:
 
