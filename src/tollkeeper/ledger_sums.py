@@ -85,8 +85,8 @@ class LedgerSums(Protocol):
     def summed_small(self, edges: Sequence[tuple[ir.Value, ir.Value]]) -> ir.Table:
         """Give the small calls that were paid by the token, summed up as ``summed`` does.
 
-        The table has the columns ``storage.small_columns.ROW``. Only where ``sums_small_calls``
-        says so.
+        The table has the columns ``storage.small_columns.ROW``. Each entry is in exactly one row,
+        which stands for it alone where ``sums_small_calls`` says no.
         """
 
     def notes_entries(self) -> bool:

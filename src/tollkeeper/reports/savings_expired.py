@@ -60,10 +60,21 @@ _OF_CACHE: Final = ("session_id", "key_id", "model")
 
 
 class _Shape(NamedTuple):
+    """What of a query is part of its SQL text. ``noted``: notes find the calls of sessions."""
+
     selection: SelectionShape
     edges: int
     steps: int
     noted: bool
+
+
+class _Asked(NamedTuple):
+    """A ledger, the entries that it has noted of the selection, and the sessions of which not all
+    is noted; None where what was before a call has to be looked up."""
+
+    ledger: Ledger
+    noted: SelectionShape
+    opened: frozenset[str] | None
 
 
 def expired_caches(
@@ -78,7 +89,8 @@ def expired_caches(
     noted = both.selection.noted(ledger, EXPIRED).shape()
     shape = _Shape(both.selection.shape(), 0, 0, bool(noted.noted))
     opened = ledger.open_sessions() if noted.noted and _is_of_all(shape.selection) else None
-    wanted = _wanted(ledger, shape, noted, both.values, opened)
+    asked = _Asked(ledger, noted, opened)
+    wanted = _wanted(asked, shape, both.values)
     if not wanted:
         return Finding(EXPIRED)
     start_us = both.selection.start_us or 0
@@ -88,7 +100,7 @@ def expired_caches(
         *(start_us, period.end_us),
     )
     shape = shape._replace(edges=len(cuts.edges_us), steps=len(cuts.steps))
-    rows = _rows(ledger, shape, noted, {**both.values, **cuts.values()}, opened)
+    rows = _rows(asked, shape, {**both.values, **cuts.values()})
     now, before = Parts(), Parts()
     for row in rows:
         plan = prices.book.plan(
@@ -162,17 +174,9 @@ def _is_written_anew(table: ir.Table) -> ir.BooleanValue:
     return (written >= CACHE_TOKENS_MIN) & (written > table.cache_read_tokens)
 
 
-def _wanted(
-    ledger: Ledger,
-    shape: _Shape,
-    noted: SelectionShape,
-    values: Mapping[str, Any],
-    opened: frozenset[str] | None,
-) -> Sequence[Mapping[str, Any]]:
-    """List what the prices of calls that write most of a prompt depend on, and of some more.
-
-    ``opened`` are the sessions of which not all is noted, None where notes are of no use.
-    """
+def _wanted(asked: _Asked, shape: _Shape, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """List what the prices of calls that write most of a prompt depend on, and of some more."""
+    ledger, noted, opened = asked
     if opened is None:
         return ledger.run(_prices(ledger, noted), values)
     found = ledger.run(_prices_noted(ledger, shape.selection), values)
@@ -281,15 +285,10 @@ def _by_price_and_life(ledger: Ledger, table: ir.Table, shape: _Shape) -> ir.Tab
 # ------------------------------------------------------------------ what was noted before
 
 
-def _rows(
-    ledger: Ledger,
-    shape: _Shape,
-    noted: SelectionShape,
-    values: Mapping[str, Any],
-    opened: frozenset[str] | None,
-) -> Sequence[Mapping[str, Any]]:
+def _rows(asked: _Asked, shape: _Shape, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Give what was written again, of sessions whose calls are all there, as noted; of others,
     from their calls."""
+    ledger, noted, opened = asked
     if opened is not None:
         found = ledger.run(_apart(ledger, shape.selection), values)
         apart = {row["session_id"] for row in found} | opened

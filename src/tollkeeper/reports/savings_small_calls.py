@@ -103,11 +103,9 @@ def _rows(
     a small one are looked for in notes or single entries.
     """
     noted = both.selection.noted(ledger, SMALL_CALLS)
-    asked = noted
     moments_us = (period.start_us, period.previous().until_us)
-    if ledger.sums_small_calls():
-        asked = both.selection.with_small(_DIMENSIONS, moments_us)
-        asked = asked if asked.of_small else noted
+    summed = both.selection.with_small(ledger, _DIMENSIONS, moments_us)
+    asked = summed if summed.of_small else noted
     shape = GroupsShape(asked.shape(), SMALL, 0, 0, _EXTRA, both=True, pieces=True)
     values = {**both.values, **asked.values()}
     wanted = ledger.run(prices_wanted(ledger, shape._replace(extra=())), values)
@@ -121,7 +119,7 @@ def _rows(
     if asked.of_small and cuts.steps:
         asked = noted
     elif asked.of_small:
-        asked = both.selection.with_small(_DIMENSIONS, (*moments_us, *cuts.edges_us))
+        asked = both.selection.with_small(ledger, _DIMENSIONS, (*moments_us, *cuts.edges_us))
     shape = shape._replace(selection=asked.shape(), edges=len(cuts.edges_us), steps=len(cuts.steps))
     values = {**both.values, **asked.values(), **cuts.values()}
     return ledger.run(by_price(ledger, shape), values), siblings, cuts

@@ -138,13 +138,14 @@ class Selection:
         found = self.summed(dimensions, moments_us)
         return self if found.moments_us is None else replace(found, of_caches=True)
 
-    def with_small(self, dimensions: Iterable[str], moments_us: Iterable[int]) -> Selection:
-        """Take sums of small calls, where ``summed`` would take sums of all.
-
-        Only if ``Ledger.sums_small_calls``.
-        """
+    def with_small(
+        self, ledger: Ledger, dimensions: Iterable[str], moments_us: Iterable[int]
+    ) -> Selection:
+        """Take sums of small calls, where the ledger has them and ``summed`` would take sums."""
         found = self.summed(dimensions, moments_us)
-        return self if found.moments_us is None else replace(found, of_small=True)
+        if found.moments_us is None or not ledger.sums_small_calls():
+            return self
+        return replace(found, of_small=True)
 
     def timed(
         self, dimensions: Iterable[str], moments_us: Iterable[int] = (), *, finely: bool = False

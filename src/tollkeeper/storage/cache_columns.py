@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import ibis
 
-from tollkeeper.domain.ledger import UNPAID, Basis
+from tollkeeper.domain.ledger import Basis
 from tollkeeper.domain.prompt_sizes import PROMPT_SIZES, SMALLEST
 from tollkeeper.storage.columns import COLUMNS, Column, Kind
+from tollkeeper.storage.paid_entries import PAID, is_paid
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -55,12 +56,10 @@ ROW: Final[tuple[Column, ...]] = (
 
 
 def _prompt_from() -> str:
-    unpaid = ", ".join(f"'{basis.value}'" for basis in UNPAID)
     classes = zip(PROMPT_SIZES, SMALLEST, strict=False)
     return (
         "CASE WHEN cache_write_tokens = 0 AND cache_write_1h_tokens = 0 THEN NULL"
-        f" WHEN price_key = '' OR basis IN ({unpaid}) THEN NULL"
-        " WHEN corrects <> '' AND revision <= 0 THEN NULL "
+        f" WHEN NOT ({PAID}) THEN NULL "
         + " ".join(f"WHEN abs(tokens_in) <= {most} THEN {least}" for most, least in classes)
         + f" ELSE {SMALLEST[-1]} END"
     )
@@ -87,12 +86,10 @@ def single(entries: ir.Table) -> ir.Table:
 
 def _prompt_of(entries: ir.Table) -> ir.IntegerValue:
     wrote = (entries.cache_write_tokens != 0) | (entries.cache_write_1h_tokens != 0)
-    stands = (entries.corrects == "") | (entries.revision > 0)
-    priced = (entries.price_key != "") & entries.basis.notin([basis.value for basis in UNPAID])
     prompt = entries.tokens_in.abs()
     classes = zip(PROMPT_SIZES, SMALLEST, strict=False)
     return ibis.cases(
-        (~(wrote & priced & stands), ibis.null("int64")),
+        (~(wrote & is_paid(entries)), ibis.null("int64")),
         *((prompt <= most, ibis.literal(least, "int64")) for most, least in classes),
         else_=ibis.literal(SMALLEST[-1], "int64"),
     )

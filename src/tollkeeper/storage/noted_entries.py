@@ -29,6 +29,7 @@ from tollkeeper.domain.noted import (
     WINDOW_S,
 )
 from tollkeeper.storage.columns import COLUMNS, Column, Kind
+from tollkeeper.storage.paid_entries import PAID
 
 _LEFT_OUT: Final = frozenset(
     {
@@ -64,9 +65,6 @@ GAP_MOMENTS: Final = (
 """What is noted of what was before such a call, besides ``gap_s``."""
 
 MODEL: Final = "CASE WHEN model_served = '' THEN model_requested ELSE model_served END"
-_UNPAID: Final = ", ".join(
-    f"'{each.value}'" for each in (Basis.UNPRICED, Basis.FLAT_RATE, Basis.CACHED)
-)
 _OK: Final = f"outcome = '{Outcome.OK.value}'"
 
 
@@ -112,8 +110,7 @@ NOTES: Final[Mapping[str, Note]] = {
         WINDOW_S,
     ),
     SMALL_CALLS: Note(
-        f"price_key <> '' AND basis NOT IN ({_UNPAID}) AND {_OK}"
-        " AND (corrects = '' OR revision > 0)"
+        f"{PAID} AND {_OK}"
         f" AND abs(tokens_out) BETWEEN 1 AND {SMALL_OUT_TOKENS}"
         f" AND abs(tokens_in) BETWEEN 1 AND {SMALL_IN_TOKENS}"
     ),

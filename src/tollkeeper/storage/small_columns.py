@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import ibis
 
-from tollkeeper.domain.ledger import TOKEN_FIELDS, UNPAID, Outcome
+from tollkeeper.domain.ledger import TOKEN_FIELDS, Outcome
 from tollkeeper.domain.noted import SMALL_CALLS, SMALL_IN_TOKENS, SMALL_OUT_TOKENS
 from tollkeeper.storage.cache_columns import FILTERED, PRICE, READ
 from tollkeeper.storage.columns import COLUMNS, Column, Kind
 from tollkeeper.storage.noted_entries import NOTES
+from tollkeeper.storage.paid_entries import is_paid
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -44,10 +45,8 @@ def single(entries: ir.Table) -> ir.Table:
     """Give those of some entries that are small calls as rows, each standing for itself."""
     out, prompt = entries.tokens_out.abs(), entries.tokens_in.abs()
     rows = entries.filter(
-        entries.price_key != "",
-        entries.basis.notin([basis.value for basis in UNPAID]),
+        is_paid(entries),
         entries.outcome == Outcome.OK.value,
-        (entries.corrects == "") | (entries.revision > 0),
         out.between(1, SMALL_OUT_TOKENS),
         prompt.between(1, SMALL_IN_TOKENS),
     )

@@ -142,13 +142,13 @@ def sum_up(connection: sqlite3.Connection, step: int = STEP) -> None:
 
 
 def add_next(
-    connection: sqlite3.Connection, count: str, add: Add, step: int, within: str = ""
+    connection: sqlite3.Connection, count: str, add: Add, step: int, upto: str = ""
 ) -> None:
     """Let the next entries be added to sums that are counted in a column, at most ``step``.
 
-    ``within`` is the column that counts the sums that they have to be in already.
+    ``upto`` is the column that counts the sums that they have to be in already.
     """
-    last = within or "(SELECT max(rowid) FROM entries)"
+    last = upto or "(SELECT max(rowid) FROM entries)"
     first, entries = connection.execute(
         f"SELECT {count}, {last} FROM summed_entries"  # noqa: S608 - names of ours
     ).fetchone()
